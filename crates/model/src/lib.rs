@@ -1,1 +1,40 @@
-//! Being built.
+//! The words: ids, units, chips, centers, links, datasets, tenants, jobs and facts.
+//!
+//! Every other crate speaks in these. A word lives here when three crates speak of it; otherwise it
+//! lives with its owner. The one door to people's files is [`file`]: text in, words or diagnostics
+//! out.
+//!
+//! Deliberately absent: decisions, clocks, files, sockets. Nothing here knows what the present time
+//! is or where a document was read from.
+
+pub mod attempt;
+pub mod center;
+pub mod chip;
+pub mod dataset;
+pub mod fact;
+pub mod file;
+pub mod id;
+pub mod job;
+pub mod link;
+pub mod region;
+pub mod tenant;
+pub mod token;
+pub mod unit;
+
+pub use attempt::{
+    Attempt, Ended, Exit, Outcome, PartPlacement, Placement, Refused, Slots, Staging, Stop,
+};
+pub use center::{Capability, Center, EngineKind, Pool, Site};
+pub use chip::Chip;
+pub use dataset::{DatasetRef, DatasetVersion, Manifest};
+pub use fact::{Fact, Header, Record};
+pub use id::{
+    AttemptId, BootId, CenterId, ChipClass, ChipId, DatasetId, Digest, ExchangeId, JobId, LinkId,
+    NetworkUid, NotAnId, OwnerId, PlanId, PoolId, TenantId, TokenId, TransferId,
+};
+pub use job::{JobEnd, JobSpec, Objective, Part, Phase, Variant, WhenCutOff};
+pub use link::{Exchange, Link, SiteId};
+pub use region::Region;
+pub use tenant::Tenant;
+pub use token::{Principal, Role, Token};
+pub use unit::{Bytes, ChipTime, Chips, Cores, Currency, Moment, Money, NotAnAmount, Rate, Span};

@@ -85,7 +85,8 @@ impl Add<Span> for Moment {
 impl fmt::Display for Moment {
     /// RFC 3339 in UTC with milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stamp = i64::try_from(self.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        let stamp =
+            i64::try_from(self.0).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
         match stamp {
             Some(stamp) => write!(f, "{stamp:.3}"),
             None => write!(f, "never"),
@@ -528,7 +529,8 @@ mod tests {
         assert_eq!("10 Gbit/s".parse(), Ok(Rate(10_000_000_000)));
         assert_eq!("0.25".parse(), Ok(Chips(250)));
         assert_eq!("12.50 CNY".parse(), Ok(Money { micros: 12_500_000, currency: Currency::CNY }));
-        for bad in ["7200", "-2h", "2 hours", "", "h", "1e3s", "99999999999999999999d", "0.0001ms"] {
+        for bad in ["7200", "-2h", "2 hours", "", "h", "1e3s", "99999999999999999999d", "0.0001ms"]
+        {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
         for bad in ["512", "-1 GiB", "1 gib", "0.5 B", "99999999 PiB", "GiB"] {
@@ -554,7 +556,10 @@ mod tests {
         assert_eq!(Rate(2_500_000_000).to_string(), "2.5 Gbit/s");
         assert_eq!(Chips(250).to_string(), "0.25");
         assert_eq!(Span(65_000).to_string(), "1m 5s");
-        assert_eq!(Money { micros: -12_345_678, currency: Currency::CNY }.to_string(), "-12.35 CNY");
+        assert_eq!(
+            Money { micros: -12_345_678, currency: Currency::CNY }.to_string(),
+            "-12.35 CNY"
+        );
         assert_eq!(Moment(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Moment(0).to_string().parse(), Ok(Moment(0)));
     }

@@ -1,0 +1,363 @@
+//! One try of a job in one place: offered, staged, run, over.
+
+use crate::fact::Fact;
+use crate::link::Hop;
+use crate::{
+    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, Moment, Money, PlanId, PoolId, Rate,
+    Span, TransferId,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Where and when a job is to run: one entry for each of its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// The plan it came from.
+    pub plan: PlanId,
+    /// Each part's place, in the order of the job's parts.
+    pub parts: Vec<PartPlacement>,
+    /// When it is to start: nodes free and data there.
+    pub start: Moment,
+    /// When its nodes are free again at the latest.
+    pub until: Moment,
+    /// When it is expected to end.
+    pub finish: Moment,
+    /// What it is expected to cost.
+    pub price: Money,
+    /// The transfers it waits for.
+    pub awaits: Vec<TransferId>,
+}
+
+impl Placement {
+    /// The center of its first part; a placement has at least one part.
+    #[must_use]
+    pub fn center(&self) -> &CenterId {
+        &self.parts.first().expect("a placement has at least one part").center
+    }
+}
+
+/// Where one part of a job runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartPlacement {
+    /// In which center.
+    pub center: CenterId,
+    /// In which of its pools.
+    pub pool: PoolId,
+    /// As which of the part's variants, by index.
+    pub variant: u16,
+    /// On which nodes, sorted.
+    pub nodes: Vec<Slots>,
+}
+
+/// What a gang holds of one node.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Slots {
+    /// The node's index in its pool, from 0.
+    pub node: u32,
+    /// Indices of its chips there, from 0.
+    pub chips: Vec<u16>,
+    /// How much of each of those chips.
+    pub share: Chips,
+    /// Cores.
+    pub cores: Cores,
+    /// Memory.
+    pub memory: Bytes,
+}
+
+/// A dataset version on its way to a center, at rates reserved on the links it crosses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staging {
+    /// Its number.
+    pub transfer: TransferId,
+    /// What moves.
+    pub data: DatasetVersion,
+    /// How much.
+    pub bytes: Bytes,
+    /// From whose store.
+    pub from: CenterId,
+    /// Into whose store.
+    pub to: CenterId,
+    /// Over which links, in order.
+    pub hops: Vec<Hop>,
+    /// At which rate when: half-open intervals, sorted, apart.
+    pub steps: Vec<RateStep>,
+    /// When it is planned to be there.
+    pub arrives: Moment,
+    /// What the reservation costs.
+    pub price: Money,
+}
+
+/// A rate reserved over an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateStep {
+    /// From when.
+    pub from: Moment,
+    /// Until when, not included.
+    pub until: Moment,
+    /// How fast.
+    pub rate: Rate,
+}
+
+/// The live attempt of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which one.
+    pub attempt: AttemptId,
+    /// Where and when.
+    pub placement: Arc<Placement>,
+    /// When the offer was made.
+    pub offered: Moment,
+    /// How far it has come.
+    pub state: AttemptState,
+}
+
+/// How far an attempt has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AttemptState {
+    /// The center has not answered yet.
+    Offered,
+    /// The center took it; data is on its way, or its nodes are not free yet.
+    Accepted,
+    /// Its process runs.
+    Running {
+        /// Since when.
+        started: Moment,
+    },
+    /// It is to stop.
+    Stopping {
+        /// Why.
+        why: Stop,
+        /// Since when it had been running, if it had.
+        started: Option<Moment>,
+    },
+    /// Nothing of it is alive, and nothing ever will be.
+    Over {
+        /// How it ended.
+        outcome: Outcome,
+        /// Since when it had been running, if it had.
+        started: Option<Moment>,
+    },
+}
+
+impl AttemptState {
+    /// One word for tables.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+            Self::Accepted => "staging",
+            Self::Running { .. } => "running",
+            Self::Stopping { .. } => "stopping",
+            Self::Over { .. } => "ending",
+        }
+    }
+
+    /// The stop it is under, if it is.
+    #[must_use]
+    pub const fn stopping(&self) -> Option<Stop> {
+        match self {
+            Self::Stopping { why, .. } => Some(*why),
+            Self::Offered | Self::Accepted | Self::Running { .. } | Self::Over { .. } => None,
+        }
+    }
+
+    /// When its process started, if it did.
+    #[must_use]
+    pub const fn started(&self) -> Option<Moment> {
+        match self {
+            Self::Offered | Self::Accepted => None,
+            Self::Running { started } => Some(*started),
+            Self::Stopping { started, .. } | Self::Over { started, .. } => *started,
+        }
+    }
+}
+
+/// Why an attempt is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// Its job was canceled.
+    Canceled,
+    /// Its nodes are needed for another.
+    Preempted,
+    /// Its job was put on hold.
+    Held,
+    /// The plan for it no longer holds.
+    Withdrawn,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Its process ended by itself; zero is success.
+    Exited {
+        /// The exit code.
+        code: i32,
+    },
+    /// A signal that was not ours ended it.
+    Signaled {
+        /// The signal's number.
+        signal: i32,
+    },
+    /// It reached its limit and was stopped.
+    TimedOut,
+    /// It used more memory than it was given.
+    OutOfMemory,
+    /// It was stopped as it was told.
+    Stopped(Stop),
+    /// It stopped itself, for it had no word from the server for its lease.
+    LeaseExpired,
+    /// The center would not have it.
+    Refused(Refused),
+    /// It could not be started.
+    NotStarted {
+        /// Why, for people.
+        why: String,
+    },
+    /// It is gone without a result: its host restarted, or its center was declared lost.
+    Lost {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+impl Outcome {
+    /// Whether the job itself is to blame, so that trying again is its own `retries`' business.
+    #[must_use]
+    pub const fn is_own_fault(&self) -> bool {
+        match self {
+            Self::Exited { .. } | Self::Signaled { .. } | Self::TimedOut | Self::OutOfMemory => {
+                true
+            }
+            Self::Stopped(_)
+            | Self::LeaseExpired
+            | Self::Refused(_)
+            | Self::NotStarted { .. }
+            | Self::Lost { .. } => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "exit code {code}"),
+            Self::Signaled { signal } => write!(f, "signal {signal}"),
+            Self::TimedOut => write!(f, "reached its limit"),
+            Self::OutOfMemory => write!(f, "used more memory than it was given"),
+            Self::Stopped(Stop::Canceled) => write!(f, "canceled"),
+            Self::Stopped(Stop::Preempted) => write!(f, "preempted"),
+            Self::Stopped(Stop::Held) => write!(f, "put on hold"),
+            Self::Stopped(Stop::Withdrawn) => write!(f, "plan withdrawn"),
+            Self::LeaseExpired => write!(f, "its lease expired"),
+            Self::Refused(refused) => write!(f, "the center refused it: {refused}"),
+            Self::NotStarted { why } => write!(f, "could not be started: {why}"),
+            Self::Lost { why } => write!(f, "lost: {why}"),
+        }
+    }
+}
+
+/// Why a center refuses an offer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refused {
+    /// Nodes the plan counts on are not there.
+    NoSuchNodes,
+    /// The owner takes nothing at present.
+    Drained,
+    /// It runs no such work: no container runtime, not this tenant's programs.
+    Unsupported {
+        /// What is missing, for people.
+        what: String,
+    },
+    /// A copy the job needs could not be had.
+    NoData {
+        /// Why, for people.
+        why: String,
+    },
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoSuchNodes => write!(f, "it does not have these nodes"),
+            Self::Drained => write!(f, "its owner takes nothing at present"),
+            Self::Unsupported { what } => write!(f, "not supported there: {what}"),
+            Self::NoData { why } => write!(f, "no data: {why}"),
+        }
+    }
+}
+
+/// How an attempt ended and what it used, as its supervisor saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// How long its process ran, by a clock that never jumps.
+    pub ran: Span,
+    /// Processor time it used.
+    pub cpu: Span,
+    /// The most memory it held.
+    pub memory: Bytes,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+impl Attempt {
+    /// A new attempt, the center's answer outstanding. The moment is set when the fact is folded.
+    #[must_use]
+    pub fn offered(attempt: AttemptId, placement: &Arc<Placement>) -> Self {
+        Self {
+            attempt,
+            placement: Arc::clone(placement),
+            offered: Moment::ZERO,
+            state: AttemptState::Offered,
+        }
+    }
+
+    /// Whether nothing of it is alive any more.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.state, AttemptState::Over { .. })
+    }
+
+    /// The attempt after `fact`, which happened at `at`; `None` where the fact cannot follow or is
+    /// about another attempt.
+    #[must_use]
+    pub fn after(&self, fact: &Fact, at: Moment) -> Option<Self> {
+        use AttemptState::{Accepted, Offered, Over, Running, Stopping};
+        let state = match (&self.state, fact) {
+            (Offered, Fact::AttemptAccepted(f)) if f.attempt == self.attempt => Accepted,
+            (Offered | Accepted, Fact::AttemptStarted(f)) if f.attempt == self.attempt => {
+                Running { started: at }
+            }
+            (Stopping { why, started: None }, Fact::AttemptStarted(f))
+                if f.attempt == self.attempt =>
+            {
+                Stopping { why: *why, started: Some(at) }
+            }
+            (Offered | Accepted | Running { .. }, Fact::AttemptStopping(f))
+                if f.attempt == self.attempt =>
+            {
+                Stopping { why: f.why, started: self.state.started() }
+            }
+            (Offered | Accepted | Running { .. } | Stopping { .. }, Fact::AttemptEnded(f))
+                if f.attempt == self.attempt =>
+            {
+                Over { outcome: f.ended.outcome.clone(), started: self.state.started() }
+            }
+            _ => return None,
+        };
+        Some(Self { state, ..self.clone() })
+    }
+}

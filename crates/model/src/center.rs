@@ -1,0 +1,177 @@
+//! A computing center of one owner: sites, pools, an engine, a store.
+
+use crate::{
+    Bytes, CenterId, ChipId, Chips, Cores, Currency, Money, OwnerId, PoolId, Region, Span, TenantId,
+};
+use serde::{Deserialize, Serialize};
+
+/// A computing center as its owner declared it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Center {
+    /// Its name.
+    pub center: CenterId,
+    /// Who owns it.
+    pub owner: OwnerId,
+    /// Where it is. Links end at a center's first site.
+    pub sites: Vec<Site>,
+    /// What runs its jobs.
+    pub engine: EngineKind,
+    /// Its nodes.
+    pub pools: Vec<Pool>,
+    /// How much data its store holds; nothing when it keeps none.
+    pub store: Option<Bytes>,
+    /// The URL under which other centers fetch from its store, as its agent last announced it or
+    /// its owner declared it.
+    pub data_url: Option<String>,
+    /// Power usage effectiveness in thousandths: 1,250 is a PUE of 1.25.
+    pub pue_thousandths: u32,
+    /// Share of each pool offered to others, in percent.
+    pub lend_percent: u8,
+    /// Notice before lent capacity is back.
+    pub recall_notice: Span,
+    /// Only these tenants, where the owner names any.
+    pub only_tenants: Vec<TenantId>,
+    /// Names by which others know it.
+    pub external_ids: Vec<ExternalId>,
+}
+
+impl Center {
+    /// The site its links end at. Reading a network file guarantees one.
+    #[must_use]
+    pub fn site(&self) -> Option<&Site> {
+        self.sites.first()
+    }
+
+    /// The pool of this name.
+    #[must_use]
+    pub fn pool(&self, pool: &PoolId) -> Option<&Pool> {
+        self.pools.iter().find(|p| p.pool == *pool)
+    }
+}
+
+/// A place of a center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Where it is among the regions.
+    pub region: Region,
+    /// Degrees north in millionths.
+    pub latitude_micro: i64,
+    /// Degrees east in millionths.
+    pub longitude_micro: i64,
+    /// IANA time zone; tariffs and lending windows live in it.
+    pub time_zone: String,
+}
+
+/// What runs a center's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineKind {
+    /// Plain processes on the agent's host.
+    Process,
+    /// Attempts are timers; all else is real. For load and soak runs.
+    Timer,
+    /// A Slurm cluster.
+    Slurm,
+    /// A Kubernetes cluster.
+    Kubernetes,
+    /// A Ray cluster.
+    Ray,
+    /// Another Portolan network.
+    Portolan,
+}
+
+/// Identical nodes of a center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Its name inside the center.
+    pub pool: PoolId,
+    /// The chip in its nodes; none for nodes without accelerators.
+    pub chip: Option<ChipId>,
+    /// How many nodes.
+    pub nodes: u32,
+    /// Chips in each node.
+    pub chips_per_node: u16,
+    /// Cores of each node.
+    pub cores: Cores,
+    /// Memory of each node.
+    pub memory: Bytes,
+    /// Nodes that share a fast interconnect; zero when all do.
+    pub nodes_per_block: u32,
+    /// Price of one chip (of one node, where it has no chips) for an hour.
+    pub price_per_hour: Money,
+    /// What its capacity is worth.
+    pub capability: Capability,
+}
+
+impl Pool {
+    /// Chips of one node.
+    #[must_use]
+    pub fn node_chips(&self) -> Chips {
+        Chips::whole(u64::from(self.chips_per_node))
+    }
+
+    /// Chips of all nodes together.
+    #[must_use]
+    pub fn chips(&self) -> Chips {
+        self.node_chips().times(u64::from(self.nodes))
+    }
+
+    /// What holding `chips` on `nodes` of its nodes for `span` costs, rounded up to a micro-unit.
+    #[must_use]
+    pub fn price(&self, nodes: u32, chips: Chips, span: Span) -> Money {
+        let units = if self.chips_per_node == 0 { Chips::ONE } else { chips }.times(nodes.into());
+        let micros =
+            i128::from(self.price_per_hour.micros) * i128::from(units.0) * i128::from(span.0);
+        let hours = micros.div_euclid(3_600_000_000) + i128::from(micros % 3_600_000_000 != 0);
+        Money { micros: i64::try_from(hours).unwrap_or(i64::MAX), ..self.price_per_hour }
+    }
+
+    /// The currency it is priced in.
+    #[must_use]
+    pub fn currency(&self) -> Currency {
+        self.price_per_hour.currency
+    }
+}
+
+/// A pool's capacity as three separate values, each in milli-TFLOPS of one chip at bf16. A figure
+/// nobody has given or measured is absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Capability {
+    /// What its owner says.
+    pub declared: Option<u64>,
+    /// What a benchmark showed.
+    pub verified: Option<u64>,
+    /// What metering of real jobs showed.
+    pub delivered: Option<u64>,
+}
+
+/// A name in somebody else's scheme: a national compute identifier, a Slurm account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExternalId {
+    /// Whose scheme.
+    pub scheme: String,
+    /// The name in it.
+    pub value: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_price_is_per_chip_hour_and_rounds_up() {
+        let pool = Pool {
+            pool: PoolId::new("p").unwrap(),
+            chip: None,
+            nodes: 2,
+            chips_per_node: 8,
+            cores: Cores(8_000),
+            memory: Bytes(1 << 30),
+            nodes_per_block: 0,
+            price_per_hour: Money { micros: 9_000_000, currency: Currency::CNY },
+            capability: Capability::default(),
+        };
+        assert_eq!(pool.price(2, Chips::whole(4), Span::from_secs(3_600)).micros, 72_000_000);
+        assert_eq!(pool.price(1, Chips(1), Span(1)).micros, 1);
+    }
+}

@@ -1,0 +1,560 @@
+//! Facts: the durable record of what happened, and the chain that guards it.
+//!
+//! A fact is a header and a payload. The chain runs over headers, which hold the payload's digest,
+//! so that a payload can be withheld or erased and the chain still verifies. Kinds and fields of
+//! stored facts are never renamed; a changed meaning is a new version, and readers know all older
+//! ones.
+
+use crate::attempt::{Ended, Placement, Staging, Stop};
+use crate::job::JobSpec;
+use crate::{
+    AttemptId, Bytes, Center, CenterId, Chip, DatasetVersion, Digest, EngineKind, Exchange, JobEnd,
+    JobId, Link, LinkId, Moment, NetworkUid, PlanId, Region, TenantId, Token, TokenId, TransferId,
+};
+use crate::{DatasetId, Tenant};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What the log knows of a fact beside its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Its number; the first is 1, and none is missing.
+    pub number: u64,
+    /// What kind of fact.
+    pub kind: String,
+    /// The version of that kind's payload.
+    pub version: u16,
+    /// When it happened, by the server's clock, which never goes back.
+    pub at: Moment,
+    /// What it is about, such as `job-42`, `center:sh-ssc`, `tenant:lab`: who may see it is judged
+    /// by these.
+    pub subjects: Vec<String>,
+    /// The digest of the payload's bytes.
+    pub payload: Digest,
+}
+
+impl Header {
+    /// The bytes the chain runs over: compact JSON with the keys in their declared order.
+    #[must_use]
+    pub fn canonical(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a header has only text keys")
+    }
+
+    /// The digest of the header; with the head before it, enough to check the chain.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.canonical())
+    }
+}
+
+/// The head before the first fact.
+pub const GENESIS: Digest = Digest::from_bytes([0; 32]);
+
+/// The head after a fact whose header has the digest `header`: BLAKE3 of the two joined.
+#[must_use]
+pub fn extend(head: &Digest, header: &Digest) -> Digest {
+    let mut joined = [0; 64];
+    joined[..32].copy_from_slice(head.as_bytes());
+    joined[32..].copy_from_slice(header.as_bytes());
+    Digest::of(&joined)
+}
+
+/// How far a log reaches: its last fact and the chain up to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// The number of the last fact; zero in an empty log.
+    pub number: u64,
+    /// The chain's value there.
+    pub digest: Digest,
+}
+
+impl Head {
+    /// The head of an empty log.
+    pub const EMPTY: Self = Self { number: 0, digest: GENESIS };
+}
+
+/// A fact on its way to or from the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its header.
+    pub header: Header,
+    /// Its payload: the fact's content as JSON. Empty bytes when it was withheld or erased.
+    pub payload: Vec<u8>,
+}
+
+impl Record {
+    /// `fact` as the record that follows `number`.
+    #[must_use]
+    pub fn new(number: u64, at: Moment, fact: &Fact) -> Self {
+        let payload = fact.payload();
+        let header = Header {
+            number,
+            kind: fact.kind().to_owned(),
+            version: fact.version(),
+            at,
+            subjects: fact.subjects(),
+            payload: Digest::of(&payload),
+        };
+        Self { header, payload }
+    }
+
+    /// The fact it holds.
+    pub fn fact(&self) -> Result<Fact, UnreadableFact> {
+        Fact::read(&self.header.kind, self.header.version, &self.payload).map_err(|why| {
+            UnreadableFact {
+                number: self.header.number,
+                kind: self.header.kind.clone(),
+                version: self.header.version,
+                why,
+            }
+        })
+    }
+}
+
+/// A fact this program cannot read. It stops a server: skipping it would make a different world.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("fact {number} ({kind} v{version}) cannot be read: {why}")]
+pub struct UnreadableFact {
+    /// Its number.
+    pub number: u64,
+    /// Its kind.
+    pub kind: String,
+    /// Its version.
+    pub version: u16,
+    /// What is wrong and what to do.
+    pub why: String,
+}
+
+macro_rules! facts {
+    ($($(#[$doc:meta])* $name:ident($content:ty) = $kind:literal v $version:literal;)*) => {
+        /// Something that happened.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Fact {
+            $($(#[$doc])* $name($content),)*
+        }
+
+        impl Fact {
+            /// Every kind there is, in declaration order.
+            pub const KINDS: &'static [&'static str] = &[$($kind,)*];
+
+            /// Its kind, as stored.
+            #[must_use]
+            pub const fn kind(&self) -> &'static str {
+                match self { $(Self::$name(_) => $kind,)* }
+            }
+
+            /// The version of its kind this program writes.
+            #[must_use]
+            pub const fn version(&self) -> u16 {
+                match self { $(Self::$name(_) => $version,)* }
+            }
+
+            /// Its content as JSON.
+            #[must_use]
+            pub fn payload(&self) -> Vec<u8> {
+                match self {
+                    $(Self::$name(content) => serde_json::to_vec(content),)*
+                }
+                .expect("facts have only text keys")
+            }
+
+            /// Reads a stored fact; the error says why and what to do.
+            pub fn read(kind: &str, version: u16, payload: &[u8]) -> Result<Self, String> {
+                match (kind, version) {
+                    $(($kind, $version) => serde_json::from_slice(payload)
+                        .map(Self::$name)
+                        .map_err(|error| error.to_string()),)*
+                    _ => Err("this program does not know it; a newer one wrote it, so run that".into()),
+                }
+            }
+        }
+    };
+}
+
+facts! {
+    /// The log was created, and with it a network.
+    NetworkCreated(NetworkCreated) = "network-created" v 1;
+    /// The log was restored from a copy: attempts of the old uid are strangers now.
+    NetworkRestored(NetworkCreated) = "network-restored" v 1;
+    /// A chip of the catalog was declared or changed.
+    ChipDeclared(Arc<Chip>) = "chip-declared" v 1;
+    /// A center was declared or changed.
+    CenterDeclared(Arc<Center>) = "center-declared" v 1;
+    /// An exchange was declared or changed.
+    ExchangeDeclared(Arc<Exchange>) = "exchange-declared" v 1;
+    /// A link was declared or changed.
+    LinkDeclared(Arc<Link>) = "link-declared" v 1;
+    /// A tenant was declared or changed.
+    TenantDeclared(Arc<Tenant>) = "tenant-declared" v 1;
+    /// An agent came for its center, or came back with something changed.
+    AgentJoined(Arc<AgentJoined>) = "agent-joined" v 1;
+    /// An operator declared a center lost: nothing there runs any more.
+    CenterLost(CenterLost) = "center-lost" v 1;
+    /// A token was created.
+    TokenCreated(Token) = "token-created" v 1;
+    /// A token was revoked.
+    TokenRevoked(TokenRevoked) = "token-revoked" v 1;
+    /// A job was accepted.
+    JobSubmitted(Arc<JobSubmitted>) = "job-submitted" v 1;
+    /// A waiting job was put on hold.
+    JobHeld(JobTouched) = "job-held" v 1;
+    /// A held job was released.
+    JobReleased(JobTouched) = "job-released" v 1;
+    /// A job's end was asked for.
+    JobCanceled(JobTouched) = "job-canceled" v 1;
+    /// A job was first told when it starts.
+    JobPromised(JobPromised) = "job-promised" v 1;
+    /// A job was given a place: a new attempt, to be confirmed by the center.
+    JobOffered(JobOffered) = "job-offered" v 1;
+    /// The center took an attempt.
+    AttemptAccepted(AttemptTouched) = "attempt-accepted" v 1;
+    /// An attempt's process started.
+    AttemptStarted(AttemptTouched) = "attempt-started" v 1;
+    /// An attempt is to stop.
+    AttemptStopping(AttemptStopping) = "attempt-stopping" v 1;
+    /// Nothing of an attempt is alive any more.
+    AttemptEnded(AttemptEnded) = "attempt-ended" v 1;
+    /// A job whose attempt is over waits again.
+    JobRequeued(JobRequeued) = "job-requeued" v 1;
+    /// A job ended.
+    JobEnded(JobEnded) = "job-ended" v 1;
+    /// Ended jobs left the world for the archive.
+    JobsArchived(JobsArchived) = "jobs-archived" v 1;
+    /// A dataset version came to be.
+    DatasetRegistered(Arc<DatasetRegistered>) = "dataset-registered" v 1;
+    /// A dataset version was removed everywhere.
+    DatasetRemoved(DatasetRemoved) = "dataset-removed" v 1;
+    /// A verified copy is in a center's store.
+    ReplicaAdded(ReplicaTouched) = "replica-added" v 1;
+    /// A copy is no longer in a center's store.
+    ReplicaRemoved(ReplicaTouched) = "replica-removed" v 1;
+    /// A transfer was planned and its bandwidth reserved.
+    TransferPlanned(Arc<Staging>) = "transfer-planned" v 1;
+    /// A transfer is over.
+    TransferEnded(TransferEnded) = "transfer-ended" v 1;
+    /// Idempotency keys whose time had passed were forgotten.
+    KeysForgotten(KeysForgotten) = "keys-forgotten" v 1;
+}
+
+/// Content of `network-created` and `network-restored`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkCreated {
+    /// The network's random name.
+    pub network: NetworkUid,
+}
+
+/// Content of `agent-joined`: what an agent says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentJoined {
+    /// Its center.
+    pub center: CenterId,
+    /// What runs the center's jobs.
+    pub engine: EngineKind,
+    /// The engine's version, for people.
+    pub engine_version: String,
+    /// How limits are enforced there, for people.
+    pub enforcement: String,
+    /// The URL under which other centers fetch from its store.
+    pub data_url: Option<String>,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Content of `center-lost`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CenterLost {
+    /// Which center.
+    pub center: CenterId,
+    /// Who said so.
+    pub by: TokenId,
+}
+
+/// Content of `token-revoked`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRevoked {
+    /// Which token.
+    pub token: TokenId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `job-submitted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSubmitted {
+    /// Its number.
+    pub job: JobId,
+    /// What was asked for.
+    pub spec: Arc<JobSpec>,
+    /// By which token.
+    pub by: TokenId,
+    /// The submission's idempotency key, digested with its tenant; on a batch's first job only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SubmissionKey>,
+}
+
+/// What a repeated submission is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmissionKey {
+    /// The digest of tenant and key.
+    pub key: Digest,
+    /// The digest of what was submitted: a key is not for two things.
+    pub content: Digest,
+    /// How many jobs it stands for, numbered on from this one.
+    pub jobs: u32,
+}
+
+/// Content of facts that touch a job and say who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobTouched {
+    /// Which job.
+    pub job: JobId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `job-promised`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobPromised {
+    /// Which job.
+    pub job: JobId,
+    /// The start it was told.
+    pub start: Moment,
+    /// The plan that said so.
+    pub plan: PlanId,
+}
+
+/// Content of `job-offered`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobOffered {
+    /// The new attempt.
+    pub attempt: AttemptId,
+    /// Where and when.
+    pub placement: Arc<Placement>,
+}
+
+/// Content of facts that touch an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptTouched {
+    /// Which attempt.
+    pub attempt: AttemptId,
+}
+
+/// Content of `attempt-stopping`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptStopping {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Why.
+    pub why: Stop,
+}
+
+/// Content of `attempt-ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptEnded {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// How, and what it used.
+    pub ended: Ended,
+}
+
+/// Content of `job-requeued`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequeued {
+    /// Which job.
+    pub job: JobId,
+    /// Not to be tried again before.
+    pub not_before: Moment,
+    /// Whether it waits for a release instead.
+    pub held: bool,
+}
+
+/// Content of `job-ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobEnded {
+    /// Which job.
+    pub job: JobId,
+    /// How.
+    pub end: JobEnd,
+}
+
+/// Content of `jobs-archived`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsArchived {
+    /// Which jobs, sorted.
+    pub jobs: Vec<JobId>,
+}
+
+/// Content of `dataset-registered`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetRegistered {
+    /// Name and version.
+    pub data: DatasetVersion,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// All its bytes.
+    pub bytes: Bytes,
+    /// How many files.
+    pub files: u64,
+    /// Regions it may not leave; empty for none.
+    pub residency: Vec<Region>,
+    /// The attempt that wrote it, unless somebody put it there.
+    pub made_by: Option<AttemptId>,
+}
+
+/// Content of `dataset-removed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetRemoved {
+    /// Which dataset, with all versions.
+    pub dataset: DatasetId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `replica-added` and `replica-removed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaTouched {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// In whose store.
+    pub center: CenterId,
+}
+
+/// Content of `transfer-ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferEnded {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// How.
+    pub end: TransferEnd,
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferEnd {
+    /// A verified copy is there.
+    Arrived {
+        /// Bytes that crossed the links.
+        moved: Bytes,
+        /// Chunks that came damaged and were fetched again.
+        corrupted: u64,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why, for people.
+        why: String,
+    },
+    /// Nobody needs it any more.
+    Dropped,
+}
+
+/// Content of `keys-forgotten`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysForgotten {
+    /// Keys used before this moment.
+    pub before: Moment,
+}
+
+impl Fact {
+    /// The job it is about, if it is about one.
+    #[must_use]
+    pub fn job(&self) -> Option<JobId> {
+        match self {
+            Self::JobSubmitted(f) => Some(f.job),
+            Self::JobHeld(f) | Self::JobReleased(f) | Self::JobCanceled(f) => Some(f.job),
+            Self::JobPromised(f) => Some(f.job),
+            Self::JobOffered(f) => Some(f.attempt.job),
+            Self::AttemptAccepted(f) | Self::AttemptStarted(f) => Some(f.attempt.job),
+            Self::AttemptStopping(f) => Some(f.attempt.job),
+            Self::AttemptEnded(f) => Some(f.attempt.job),
+            Self::JobRequeued(f) => Some(f.job),
+            Self::JobEnded(f) => Some(f.job),
+            _ => None,
+        }
+    }
+
+    /// What it is about, as the header lists it.
+    #[must_use]
+    pub fn subjects(&self) -> Vec<String> {
+        let center = |c: &CenterId| format!("center:{c}");
+        let tenant = |t: &TenantId| format!("tenant:{t}");
+        let link = |l: &LinkId| format!("link:{l}");
+        match self {
+            Self::CenterDeclared(f) => vec![center(&f.center)],
+            Self::AgentJoined(f) => vec![center(&f.center)],
+            Self::CenterLost(f) => vec![center(&f.center)],
+            Self::ExchangeDeclared(f) => vec![format!("exchange:{}", f.exchange)],
+            Self::LinkDeclared(f) => vec![link(&f.link)],
+            Self::ChipDeclared(f) => vec![format!("chip:{}", f.chip)],
+            Self::TenantDeclared(f) => vec![tenant(&f.tenant)],
+            Self::TokenCreated(f) => vec![f.token.to_string()],
+            Self::TokenRevoked(f) => vec![f.token.to_string()],
+            Self::JobSubmitted(f) => vec![f.job.to_string(), tenant(&f.spec.tenant)],
+            Self::JobOffered(f) => {
+                let centers = f.placement.parts.iter().map(|p| center(&p.center));
+                std::iter::once(f.attempt.job.to_string()).chain(centers).collect()
+            }
+            Self::DatasetRegistered(f) => {
+                vec![format!("dataset:{}", f.data.dataset), tenant(&f.tenant)]
+            }
+            Self::DatasetRemoved(f) => vec![format!("dataset:{}", f.dataset)],
+            Self::ReplicaAdded(f) | Self::ReplicaRemoved(f) => {
+                vec![format!("dataset:{}", f.data.dataset), center(&f.center)]
+            }
+            Self::TransferPlanned(f) => {
+                let ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
+                ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()
+            }
+            Self::TransferEnded(f) => vec![f.transfer.to_string()],
+            Self::NetworkCreated(_)
+            | Self::NetworkRestored(_)
+            | Self::JobsArchived(_)
+            | Self::KeysForgotten(_) => Vec::new(),
+            _ => self.job().iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_reads_back_from_its_record_and_an_unknown_one_stops_the_reader() {
+        let fact = Fact::JobHeld(JobTouched { job: JobId::new(7), by: TokenId::new(1) });
+        let record = Record::new(3, Moment(5), &fact);
+        assert_eq!(record.fact(), Ok(fact));
+        assert_eq!(record.header.subjects, ["job-7"]);
+        let newer = Record { header: Header { version: 2, ..record.header }, ..record };
+        assert!(newer.fact().unwrap_err().to_string().contains("a newer one wrote it"));
+    }
+
+    #[test]
+    fn the_chain_tells_any_change_of_a_header() {
+        let fact = Fact::JobHeld(JobTouched { job: JobId::new(7), by: TokenId::new(1) });
+        let one = Record::new(1, Moment(5), &fact).header;
+        let other = Header { at: Moment(6), ..one.clone() };
+        assert_ne!(extend(&GENESIS, &one.digest()), extend(&GENESIS, &other.digest()));
+    }
+}

@@ -1,0 +1,1 @@
+//! Documents people write: text in, words or diagnostics out.

@@ -1,0 +1,488 @@
+//! What a tenant wants run, and how far it has come.
+
+use crate::attempt::{Attempt, Outcome, Placement, Stop};
+use crate::fact::Fact;
+use crate::{
+    Bytes, CenterId, ChipClass, ChipId, Chips, Cores, DatasetId, DatasetRef, JobId, Moment, Money,
+    Rate, Region, Span, TenantId,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A job as it was accepted: checked for form, in integers. People write it as a
+/// [job file](crate::file::job).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// A name for people; need not be unique.
+    pub name: String,
+    /// Who it is for.
+    pub tenant: TenantId,
+    /// What kind of work it is.
+    pub kind: JobKind,
+    /// Its parts, each a gang; one part is the usual case.
+    pub parts: Vec<Part>,
+    /// What binds the parts together.
+    pub together: Together,
+    /// How long it may and is expected to run.
+    pub duration: Duration,
+    /// Datasets it reads.
+    pub inputs: Vec<Input>,
+    /// Datasets it writes.
+    pub outputs: Vec<Output>,
+    /// What makes one placement better than another.
+    pub objective: Objective,
+    /// When it should be done. Placements that keep it come before those that do not.
+    pub deadline: Option<Moment>,
+    /// The most it may cost.
+    pub budget: Option<Money>,
+    /// Higher goes first within the tenant.
+    pub priority: i32,
+    /// Whether it may be stopped and requeued for another's sake.
+    pub preemptible: bool,
+    /// Whether it waits for a release before it is planned.
+    pub hold: bool,
+    /// Its checkpoints, if it makes any.
+    pub checkpoint: Option<Checkpoint>,
+    /// What happens when its center is cut off.
+    pub when_cut_off: WhenCutOff,
+    /// Tries again after its own failure, beside those after failures that are not its own.
+    pub retries: u32,
+    /// Many alike jobs under one record.
+    pub array: Option<Array>,
+    /// Jobs it waits for.
+    pub after: Vec<Dependency>,
+    /// Secrets it is given, by name; values never enter a spec or a fact.
+    pub secrets: Vec<SecretRef>,
+    /// Centers it may run in; empty for any.
+    pub centers: Vec<CenterId>,
+    /// Regions it may run in; empty for any.
+    pub regions: Vec<Region>,
+}
+
+/// What kind of work a job is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobKind {
+    /// Runs to its end.
+    Batch,
+    /// Runs until it is stopped.
+    Service {
+        /// How many copies.
+        replicas: u32,
+        /// Where its users are.
+        near: Vec<Region>,
+    },
+    /// A window of chips for later.
+    Reservation {
+        /// When the window opens.
+        start: Moment,
+    },
+}
+
+/// A gang: all of it runs or none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// A name for people, unique in the job.
+    pub name: String,
+    /// The ways to run it; the planner picks one.
+    pub variants: Vec<Variant>,
+}
+
+/// One way to run a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Which chips it runs on.
+    pub on: On,
+    /// Nodes of the gang.
+    pub nodes: u32,
+    /// Chips on each node. A share of one chip is only for one node.
+    pub chips_per_node: Chips,
+    /// Cores on each node.
+    pub cores: Cores,
+    /// Memory on each node.
+    pub memory: Bytes,
+    /// The program and its arguments. It runs once, on the gang's first node.
+    pub command: Vec<String>,
+    /// A container image to run it in.
+    pub image: Option<String>,
+    /// Environment added to the engine's own.
+    pub env: BTreeMap<String, String>,
+    /// Speed beside the job's `expected` duration, in thousandths: 500 takes twice as long.
+    pub speed_thousandths: Option<u32>,
+}
+
+/// Which chips a variant runs on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum On {
+    /// Any chip of the class.
+    Class(ChipClass),
+    /// One chip model.
+    Chip(ChipId),
+    /// No chip at all.
+    Cpu,
+}
+
+impl fmt::Display for On {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Class(class) => write!(f, "any {class} chip"),
+            Self::Chip(chip) => write!(f, "{chip}"),
+            Self::Cpu => write!(f, "no chip"),
+        }
+    }
+}
+
+/// What binds the parts of a job.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Together {
+    /// How near each other.
+    pub within: Within,
+    /// Bandwidth reserved between each two parts in different centers.
+    pub bandwidth: Option<Rate>,
+    /// The most one-way latency between two parts, in microseconds.
+    pub latency_us: Option<u64>,
+}
+
+/// How near the parts of a job must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Within {
+    /// On one fast interconnect.
+    Block,
+    /// In one pool.
+    Pool,
+    /// In one center.
+    #[default]
+    Center,
+    /// Anywhere within the latency and bandwidth asked for.
+    Network,
+}
+
+/// How long a job runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duration {
+    /// It is stopped after the limit.
+    Limited {
+        /// The most it may run.
+        limit: Span,
+        /// What its tenant expects; never more than the limit.
+        expected: Option<Span>,
+    },
+    /// Until somebody stops it.
+    Open,
+}
+
+impl Duration {
+    /// The most it may run; none when it is open-ended.
+    #[must_use]
+    pub const fn limit(self) -> Option<Span> {
+        match self {
+            Self::Limited { limit, .. } => Some(limit),
+            Self::Open => None,
+        }
+    }
+
+    /// What its tenant expects, or else the limit.
+    #[must_use]
+    pub fn expected(self) -> Option<Span> {
+        match self {
+            Self::Limited { limit, expected } => Some(expected.unwrap_or(limit)),
+            Self::Open => None,
+        }
+    }
+}
+
+/// A dataset a job reads. Its files appear in the directory named by `PORTOLAN_INPUT_<NAME>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Input {
+    /// The name the job knows it by.
+    pub name: String,
+    /// Which dataset.
+    pub dataset: DatasetRef,
+    /// How it comes.
+    pub mode: InputMode,
+}
+
+/// How an input comes to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputMode {
+    /// A verified copy is at the center before the job starts.
+    #[default]
+    Staged,
+    /// It is read over the network while the job runs.
+    Streamed {
+        /// The sustained rate reserved for it.
+        rate: Rate,
+    },
+}
+
+/// A dataset a job writes: whatever is in the directory named by `PORTOLAN_OUTPUT_<NAME>` when it
+/// completes. Published only if the attempt is the live one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Output {
+    /// The name the job knows it by.
+    pub name: String,
+    /// The dataset it becomes a version of.
+    pub dataset: DatasetId,
+    /// Regions it may not leave; empty for the same as the inputs'.
+    pub residency: Vec<Region>,
+}
+
+/// What makes one placement better than another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Objective {
+    /// The earliest finish.
+    #[default]
+    Fastest,
+    /// The lowest price.
+    Cheapest,
+    /// Price and time weighed.
+    Balanced,
+    /// The least carbon.
+    Greenest,
+}
+
+/// How a job keeps its progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Where, below the job's working directory.
+    pub path: String,
+    /// How often it writes one by itself.
+    pub interval: Option<Span>,
+    /// The signal that asks for one, such as `USR1`.
+    pub signal: Option<String>,
+    /// How long it may take to write one after the signal.
+    pub grace: Span,
+}
+
+/// What happens to a job whose center is cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhenCutOff {
+    /// It keeps running, and is placed elsewhere only after its center returned or was declared
+    /// lost.
+    #[default]
+    Hold,
+    /// It stops itself after the lease, and may then start elsewhere.
+    Move {
+        /// How long it runs without word from the server.
+        lease: Span,
+    },
+}
+
+impl WhenCutOff {
+    /// The lease where none is named.
+    pub const DEFAULT_LEASE: Span = Span::from_secs(600);
+    /// The shortest lease there is: an agent must be able to poll three times in it.
+    pub const SHORTEST_LEASE: Span = Span::from_secs(3);
+
+    /// The lease, for jobs that move.
+    #[must_use]
+    pub const fn lease(self) -> Option<Span> {
+        match self {
+            Self::Hold => None,
+            Self::Move { lease } => Some(lease),
+        }
+    }
+}
+
+/// Alike jobs under one record, told apart by an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Array {
+    /// First index.
+    pub first: u32,
+    /// Last index, included.
+    pub last: u32,
+    /// Distance between two.
+    pub step: u32,
+    /// How many may run at once.
+    pub at_once: Option<u32>,
+}
+
+/// Another job that must come first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependency {
+    /// Which job.
+    pub job: JobId,
+    /// In what way.
+    pub when: DependencyKind,
+}
+
+/// In what way a job waits for another, in Slurm's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DependencyKind {
+    /// After it completed.
+    AfterOk,
+    /// After it ended, however.
+    AfterAny,
+    /// Each task of an array after the task of the same index.
+    AfterCorr,
+}
+
+/// A secret by name and holder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretRef {
+    /// Its name.
+    pub name: String,
+    /// Who holds the value.
+    pub holder: String,
+}
+
+/// A job's way from submission to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// Accepted, not to be planned before somebody releases it.
+    Held,
+    /// Waits for a place.
+    Waiting {
+        /// Not to be tried again before this moment.
+        not_before: Moment,
+    },
+    /// Has a place: one live attempt.
+    Placed(Box<Attempt>),
+    /// Has ended; never changes again.
+    Ended {
+        /// How.
+        end: JobEnd,
+        /// When.
+        at: Moment,
+    },
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobEnd {
+    /// It did what it was to do.
+    Completed,
+    /// It failed, for this reason, and may not be tried again.
+    Failed(Outcome),
+    /// It reached its limit.
+    TimedOut,
+    /// Somebody canceled it.
+    Canceled,
+}
+
+impl JobEnd {
+    /// One word for tables.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Failed(_) => "failed",
+            Self::TimedOut => "timed-out",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+impl Phase {
+    /// The phase after `fact`, which happened at `at` and is about this job; `None` where the fact
+    /// cannot follow this phase.
+    #[must_use]
+    pub fn after(&self, fact: &Fact, at: Moment) -> Option<Self> {
+        match (self, fact) {
+            (Self::Ended { .. }, _) => None,
+            (Self::Waiting { .. }, Fact::JobHeld(_)) => Some(Self::Held),
+            (Self::Held, Fact::JobReleased(_)) => Some(Self::Waiting { not_before: at }),
+            (Self::Waiting { .. }, Fact::JobOffered(offer)) => {
+                Some(Self::Placed(Box::new(Attempt::offered(offer.attempt, &offer.placement))))
+            }
+            (Self::Placed(attempt), Fact::JobRequeued(requeued)) if attempt.is_over() => {
+                Some(if requeued.held {
+                    Self::Held
+                } else {
+                    Self::Waiting { not_before: requeued.not_before }
+                })
+            }
+            (Self::Held | Self::Waiting { .. }, Fact::JobEnded(ended)) => {
+                Some(Self::Ended { end: ended.end.clone(), at })
+            }
+            (Self::Placed(attempt), Fact::JobEnded(ended)) if attempt.is_over() => {
+                Some(Self::Ended { end: ended.end.clone(), at })
+            }
+            (Self::Placed(attempt), _) => {
+                attempt.after(fact, at).map(|attempt| Self::Placed(Box::new(attempt)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The attempt in force, if any.
+    #[must_use]
+    pub fn attempt(&self) -> Option<&Attempt> {
+        match self {
+            Self::Placed(attempt) => Some(attempt),
+            Self::Held | Self::Waiting { .. } | Self::Ended { .. } => None,
+        }
+    }
+
+    /// One word for tables: `held`, `waiting`, `offered`, `staging`, `running`, `stopping`,
+    /// `ending`, or how it ended.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Held => "held",
+            Self::Waiting { .. } => "waiting",
+            Self::Placed(attempt) => attempt.state.word(),
+            Self::Ended { end, .. } => end.word(),
+        }
+    }
+}
+
+/// A job with its history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub job: JobId,
+    /// What was asked for.
+    pub spec: Arc<JobSpec>,
+    /// When it was accepted.
+    pub submitted: Moment,
+    /// How far it has come.
+    pub phase: Phase,
+    /// Attempts so far, the live one included: the fencing epoch of the newest.
+    pub epoch: u32,
+    /// Attempts that ended by the job's own fault.
+    pub failures: u32,
+    /// Attempts that are over.
+    pub past: Vec<PastAttempt>,
+    /// The start it was first told.
+    pub promise: Option<Moment>,
+    /// Whether its tenant wants it to end as soon as nothing of it is alive.
+    pub canceled: bool,
+}
+
+/// An attempt that is over, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastAttempt {
+    /// Which try.
+    pub epoch: u32,
+    /// Where and when it was to run.
+    pub placement: Arc<Placement>,
+    /// When the offer was made.
+    pub offered: Moment,
+    /// When it really started.
+    pub started: Option<Moment>,
+    /// When it was over.
+    pub ended: Moment,
+    /// How.
+    pub outcome: Outcome,
+}
+
+/// Why a job's live attempt is to stop, if it is.
+impl Job {
+    /// The stop its live attempt is under.
+    #[must_use]
+    pub fn stopping(&self) -> Option<Stop> {
+        self.phase.attempt().and_then(|a| a.state.stopping())
+    }
+}
