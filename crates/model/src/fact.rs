@@ -251,6 +251,8 @@ pub struct NetworkCreated {
 pub struct AgentJoined {
     /// Its center.
     pub center: CenterId,
+    /// The agent's own random name: tells a restarted agent from a second one.
+    pub agent: NetworkUid,
     /// What runs the center's jobs.
     pub engine: EngineKind,
     /// The engine's version, for people.

@@ -1,1 +1,356 @@
-//! Being built.
+//! What server and agents say to each other.
+//!
+//! An agent speaks first, always: it [joins](Join), then [polls](Poll) for orders while it sends
+//! [reports](Report). Orders are level-triggered: they say what should be, carry a revision, and
+//! repeating one is harmless. Reports say what is; repeating one is harmless too.
+//!
+//! Deliberately absent: transport, tokens, retries. Those are the edges' business.
+
+use model::attempt::{Ended, Slots, Stop};
+use model::fact::Head;
+use model::{
+    AttemptId, Bytes, CenterId, ChipId, Cores, DatasetId, DatasetVersion, Digest, EngineKind,
+    Moment, NetworkUid, Rate, Refused, Region, Span, TransferId,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of this protocol. A server answers another version with a refusal that names both.
+pub const PROTOCOL: u32 = 1;
+
+/// An agent introduces itself, at its start and whenever the server does not know its session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    /// The protocol it speaks.
+    pub protocol: u32,
+    /// Its program's version, for people.
+    pub version: String,
+    /// Its own random name, kept in its directory: tells a restarted agent from a second one.
+    pub agent: NetworkUid,
+    /// What runs its jobs.
+    pub engine: EngineKind,
+    /// The engine's version, for people.
+    pub engine_version: String,
+    /// How limits are enforced, for people.
+    pub enforcement: String,
+    /// The URL under which other centers fetch from its store.
+    pub data_url: Option<String>,
+    /// The last head it saw of this network's log, if any.
+    pub seen: Option<Head>,
+}
+
+/// The server's answer to [`Join`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The network: attempts tagged with another are strangers to be left alone.
+    pub network: NetworkUid,
+    /// The center the token is for.
+    pub center: CenterId,
+    /// To be given with every poll and report; a newer join ends it.
+    pub session: u64,
+    /// The key that opens the center's store to holders of tickets, in hexadecimal.
+    pub door_key: Digest,
+    /// How long a poll may last at most.
+    pub poll: Span,
+    /// The log's head.
+    pub head: Head,
+}
+
+/// An agent asks for orders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Poll {
+    /// The session from [`Joined`].
+    pub session: u64,
+    /// The revision of the newest order it has; zero asks for all.
+    pub after: u64,
+    /// How long the answer may be held back while there is nothing new.
+    pub wait: Span,
+}
+
+/// The server's answer to [`Poll`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Orders {
+    /// The revision these orders bring the agent to.
+    pub revision: u64,
+    /// Orders newer than the poll's revision, oldest first.
+    pub orders: Vec<Order>,
+    /// Questions to be answered once, such as a piece of a log.
+    pub asks: Vec<Ask>,
+    /// The log's head.
+    pub head: Head,
+}
+
+/// What should be at a center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// This attempt should run once its data is there and its nodes are free.
+    Run(Box<Run>),
+    /// This attempt should not be alive.
+    Stop {
+        /// Which.
+        attempt: AttemptId,
+        /// Why.
+        why: Stop,
+    },
+    /// A copy of this data should be in the store.
+    Stage(Box<Stage>),
+    /// The copy is not wanted any more; what has come of it may go.
+    Drop {
+        /// Which transfer.
+        transfer: TransferId,
+    },
+    /// No copy of this data should be in the store.
+    Remove {
+        /// Which data.
+        data: DatasetVersion,
+    },
+}
+
+/// An attempt as its center needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Which attempt; its epoch fences.
+    pub attempt: AttemptId,
+    /// The job's name, for people.
+    pub name: String,
+    /// Its pool, for people.
+    pub pool: String,
+    /// The chip in that pool.
+    pub chip: Option<ChipId>,
+    /// The variable that tells a process its chips.
+    pub visible_devices: Option<String>,
+    /// What it holds of which nodes.
+    pub nodes: Vec<Slots>,
+    /// The planned start: attempts that want the same slots go in this order.
+    pub start: Moment,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// A container image to run it in.
+    pub image: Option<String>,
+    /// Environment beside the engine's own.
+    pub env: BTreeMap<String, String>,
+    /// Cores on each node.
+    pub cores: Cores,
+    /// Memory on each node.
+    pub memory: Bytes,
+    /// The most it may run.
+    pub limit: Option<Span>,
+    /// Between the polite and the hard signal.
+    pub grace: Span,
+    /// How long it may run without word from the server; none to hold.
+    pub lease: Option<Span>,
+    /// Data that must be in the store first.
+    pub inputs: Vec<RunInput>,
+    /// Data it makes.
+    pub outputs: Vec<RunOutput>,
+}
+
+/// An input of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunInput {
+    /// The name the job knows it by.
+    pub name: String,
+    /// Which data.
+    pub data: DatasetVersion,
+}
+
+/// An output of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunOutput {
+    /// The name the job knows it by.
+    pub name: String,
+    /// The dataset it becomes a version of.
+    pub dataset: DatasetId,
+    /// Regions it may not leave.
+    pub residency: Vec<Region>,
+}
+
+/// A copy to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stage {
+    /// Its number.
+    pub transfer: TransferId,
+    /// Which data.
+    pub data: DatasetVersion,
+    /// How much.
+    pub bytes: Bytes,
+    /// From whose store.
+    pub from: CenterId,
+    /// Where that store opens.
+    pub url: String,
+    /// What opens it. Deciding knows no secrets: the server's edge fills this in as it answers.
+    pub ticket: Option<String>,
+    /// At which rate when, counted from the moment the order is received.
+    pub steps: Vec<PaceStep>,
+}
+
+/// A rate for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaceStep {
+    /// From how long after the order.
+    pub after: Span,
+    /// For how long.
+    pub lasts: Span,
+    /// How fast.
+    pub rate: Rate,
+}
+
+/// What is at a center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Report {
+    /// The center takes the attempt.
+    Accepted {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// It will not.
+    Refused {
+        /// Which.
+        attempt: AttemptId,
+        /// Why.
+        why: Refused,
+    },
+    /// The attempt's process started.
+    Started {
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// Nothing of the attempt is alive any more.
+    Ended {
+        /// Which.
+        attempt: AttemptId,
+        /// How, and what it used.
+        ended: Ended,
+        /// The data it made, in the store already.
+        outputs: Vec<MadeOutput>,
+    },
+    /// A verified copy is in the store.
+    Arrived {
+        /// By which transfer.
+        transfer: TransferId,
+        /// Bytes that crossed the links.
+        moved: Bytes,
+        /// Chunks that came damaged and were fetched again.
+        corrupted: u64,
+    },
+    /// A copy could not be had.
+    TransferFailed {
+        /// By which transfer.
+        transfer: TransferId,
+        /// Why, for people.
+        why: String,
+    },
+    /// Data somebody put into the store.
+    Put {
+        /// Name and version.
+        data: DatasetVersion,
+        /// All its bytes.
+        bytes: Bytes,
+        /// How many files.
+        files: u64,
+    },
+    /// Data that should be in the store is not, or not whole.
+    Missing {
+        /// Which.
+        data: DatasetVersion,
+    },
+}
+
+/// Data an attempt made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeOutput {
+    /// The name the job knew it by.
+    pub name: String,
+    /// Name and version.
+    pub data: DatasetVersion,
+    /// All its bytes.
+    pub bytes: Bytes,
+    /// How many files.
+    pub files: u64,
+}
+
+/// Reports on their way to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reports {
+    /// The session from [`Joined`].
+    pub session: u64,
+    /// Oldest first.
+    pub reports: Vec<Report>,
+}
+
+/// The server's answer to [`Reports`]: all of them are durable, or need no record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// The log's head.
+    pub head: Head,
+}
+
+/// A question the server passes on to an agent for somebody who waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// Names the question in the answer.
+    pub ask: u64,
+    /// The question.
+    pub question: Question,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Question {
+    /// A piece of an attempt's log.
+    Log {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Standard error instead of standard output.
+        stderr: bool,
+        /// From which byte.
+        offset: u64,
+        /// At most so many bytes.
+        max: u64,
+    },
+}
+
+/// An agent's answer to an [`Ask`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which question.
+    pub ask: u64,
+    /// The bytes asked for, base64; or why not, for people.
+    pub log: Result<LogPiece, String>,
+}
+
+/// A piece of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPiece {
+    /// Where it begins.
+    pub offset: u64,
+    /// The text; bytes that are no UTF-8 are replaced.
+    pub text: String,
+    /// Where to go on.
+    pub next: u64,
+    /// Whether nothing will follow.
+    pub complete: bool,
+}
+
+impl Report {
+    /// The attempt it is about, if it is about one.
+    #[must_use]
+    pub const fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Self::Accepted { attempt }
+            | Self::Refused { attempt, .. }
+            | Self::Started { attempt }
+            | Self::Ended { attempt, .. } => Some(*attempt),
+            Self::Arrived { .. }
+            | Self::TransferFailed { .. }
+            | Self::Put { .. }
+            | Self::Missing { .. } => None,
+        }
+    }
+}

@@ -1,1 +1,288 @@
-//! Being built.
+//! The state of a network: a fold over its facts.
+//!
+//! The one door is [`World::fold`]. Folding the log from its first fact gives the live world, bit
+//! for bit; a fact that cannot follow is a [`Contradiction`], which the controller never causes and
+//! replay treats as damage.
+//!
+//! Deliberately absent: time, plans, connections. The world knows what happened, not what will, and
+//! not who is listening.
+
+mod fold;
+mod shelves;
+
+pub use fold::Contradiction;
+pub use shelves::Shelves;
+
+use model::dataset::DatasetVersion;
+use model::fact::{AgentJoined, DatasetRegistered};
+use model::job::Job;
+use model::{
+    Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
+    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, Staging, Tenant, TenantId, Token,
+    TokenId, TransferId,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Everything the facts so far say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct World {
+    /// The network's random name; none before the first fact.
+    pub network: Option<NetworkUid>,
+    /// The number of the last fact folded.
+    pub number: u64,
+    /// When it happened.
+    pub at: Moment,
+    /// The chip catalog.
+    pub chips: BTreeMap<ChipId, Arc<Chip>>,
+    /// Centers by name.
+    pub centers: BTreeMap<CenterId, CenterState>,
+    /// Exchanges by name.
+    pub exchanges: BTreeMap<ExchangeId, Arc<Exchange>>,
+    /// Links by name.
+    pub links: BTreeMap<LinkId, Arc<Link>>,
+    /// Tenants by name.
+    pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    /// Valid tokens by the digest of their secret.
+    pub tokens: BTreeMap<Digest, Arc<Token>>,
+    /// Jobs that have not been archived.
+    pub jobs: Shelves<Job>,
+    /// Datasets by name.
+    pub datasets: BTreeMap<DatasetId, Arc<Dataset>>,
+    /// Transfers that are not over.
+    pub transfers: BTreeMap<TransferId, Arc<Staging>>,
+    /// Submissions that may be repeated.
+    pub keys: BTreeMap<Digest, Submission>,
+    /// The numbers handed out next.
+    pub next: Next,
+    /// How many jobs ended in each way, archived ones included.
+    pub ended: BTreeMap<String, u64>,
+    /// Derived from the rest; rebuilt when a snapshot is read.
+    #[serde(skip)]
+    index: Index,
+}
+
+/// The numbers handed out next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// For jobs.
+    pub job: JobId,
+    /// For plans.
+    pub plan: PlanId,
+    /// For transfers.
+    pub transfer: TransferId,
+    /// For tokens.
+    pub token: TokenId,
+}
+
+impl Default for Next {
+    fn default() -> Self {
+        Self {
+            job: JobId::new(1),
+            plan: PlanId::new(1),
+            transfer: TransferId::new(1),
+            token: TokenId::new(1),
+        }
+    }
+}
+
+/// A center and who speaks for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CenterState {
+    /// As its owner declared it.
+    pub center: Arc<Center>,
+    /// As its agent introduced itself, if one ever did.
+    pub agent: Option<Arc<AgentJoined>>,
+}
+
+/// A dataset with its versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Its versions, oldest first; never empty.
+    pub versions: Vec<Version>,
+}
+
+impl Dataset {
+    /// The newest version.
+    #[must_use]
+    pub fn newest(&self) -> &Version {
+        self.versions.last().expect("a dataset has at least one version")
+    }
+
+    /// The version of this digest.
+    #[must_use]
+    pub fn version(&self, version: &Digest) -> Option<&Version> {
+        self.versions.iter().find(|v| v.registered.data.version == *version)
+    }
+}
+
+/// A version of a dataset and where its copies are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// What was registered.
+    pub registered: Arc<DatasetRegistered>,
+    /// When.
+    pub at: Moment,
+    /// Centers with a verified copy.
+    pub replicas: BTreeSet<CenterId>,
+}
+
+/// A submission that is known by its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// The digest of what was submitted.
+    pub content: Digest,
+    /// When.
+    pub at: Moment,
+    /// The first of its jobs.
+    pub first: JobId,
+    /// How many jobs, numbered on from the first.
+    pub jobs: u32,
+}
+
+/// What is looked up often.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Index {
+    waiting: BTreeSet<JobId>,
+    live: BTreeMap<CenterId, BTreeSet<AttemptId>>,
+    ended: BTreeSet<JobId>,
+    tokens: BTreeMap<TokenId, Digest>,
+}
+
+impl World {
+    /// The job of this number, unless it never was or is archived.
+    #[must_use]
+    pub fn job(&self, job: JobId) -> Option<&Arc<Job>> {
+        self.jobs.get(job.number())
+    }
+
+    /// The live attempt of this id: not if it is over, and not if the job has a newer one.
+    #[must_use]
+    pub fn live_attempt(&self, attempt: AttemptId) -> Option<&Attempt> {
+        let live = self.job(attempt.job)?.phase.attempt()?;
+        (live.attempt == attempt && !live.is_over()).then_some(live)
+    }
+
+    /// Jobs that wait for a place, oldest first.
+    pub fn waiting(&self) -> impl DoubleEndedIterator<Item = JobId> {
+        self.index.waiting.iter().copied()
+    }
+
+    /// How many jobs wait for a place.
+    #[must_use]
+    pub fn waiting_len(&self) -> usize {
+        self.index.waiting.len()
+    }
+
+    /// Attempts that are not over in this center.
+    pub fn live(&self, center: &CenterId) -> impl Iterator<Item = AttemptId> {
+        self.index.live.get(center).into_iter().flatten().copied()
+    }
+
+    /// Attempts that are not over, by center.
+    pub fn all_live(&self) -> impl Iterator<Item = (&CenterId, AttemptId)> {
+        self.index.live.iter().flat_map(|(center, ids)| ids.iter().map(move |id| (center, *id)))
+    }
+
+    /// Jobs that ended and have not been archived, oldest number first.
+    pub fn ended(&self) -> impl DoubleEndedIterator<Item = JobId> {
+        self.index.ended.iter().copied()
+    }
+
+    /// The version a reference means: the one it names, or else the newest.
+    #[must_use]
+    pub fn version(&self, reference: &DatasetRef) -> Option<&Version> {
+        let dataset = self.datasets.get(&reference.dataset)?;
+        match &reference.version {
+            Some(version) => dataset.version(version),
+            None => Some(dataset.newest()),
+        }
+    }
+
+    /// The registered version of exactly this data.
+    #[must_use]
+    pub fn exact(&self, data: &DatasetVersion) -> Option<&Version> {
+        self.datasets.get(&data.dataset)?.version(&data.version)
+    }
+
+    /// The token of this number.
+    #[must_use]
+    pub fn token(&self, token: TokenId) -> Option<&Arc<Token>> {
+        self.tokens.get(self.index.tokens.get(&token)?)
+    }
+
+    /// The transfer that is bringing this data to this center, if one is.
+    #[must_use]
+    pub fn transfer_to(&self, data: &DatasetVersion, to: &CenterId) -> Option<&Arc<Staging>> {
+        self.transfers.values().find(|t| t.data == *data && t.to == *to)
+    }
+
+    /// The world as a snapshot holds it. Shares everything that is large.
+    #[must_use]
+    pub fn to_snapshot(&self) -> Self {
+        Self {
+            index: Index::default(),
+            network: self.network,
+            number: self.number,
+            at: self.at,
+            chips: self.chips.clone(),
+            centers: self.centers.clone(),
+            exchanges: self.exchanges.clone(),
+            links: self.links.clone(),
+            tenants: self.tenants.clone(),
+            tokens: self.tokens.clone(),
+            jobs: self.jobs.clone(),
+            datasets: self.datasets.clone(),
+            transfers: self.transfers.clone(),
+            keys: self.keys.clone(),
+            next: self.next,
+            ended: self.ended.clone(),
+        }
+    }
+
+    /// Rebuilds what a snapshot leaves out; to be called once after one was read.
+    pub fn reindex(&mut self) {
+        let mut index = Index::default();
+        for job in self.jobs.iter() {
+            index.enter(job);
+        }
+        index.tokens = self.tokens.iter().map(|(secret, t)| (t.token, *secret)).collect();
+        self.index = index;
+    }
+}
+
+impl Index {
+    fn enter(&mut self, job: &Job) {
+        use model::Phase;
+        match &job.phase {
+            Phase::Waiting { .. } => {
+                self.waiting.insert(job.job);
+            }
+            Phase::Placed(attempt) if !attempt.is_over() => {
+                for part in &attempt.placement.parts {
+                    self.live.entry(part.center.clone()).or_default().insert(attempt.attempt);
+                }
+            }
+            Phase::Ended { .. } => {
+                self.ended.insert(job.job);
+            }
+            Phase::Held | Phase::Placed(_) => {}
+        }
+    }
+
+    fn leave(&mut self, job: &Job) {
+        self.waiting.remove(&job.job);
+        self.ended.remove(&job.job);
+        if let Some(attempt) = job.phase.attempt() {
+            for part in &attempt.placement.parts {
+                if let Some(live) = self.live.get_mut(&part.center) {
+                    live.remove(&attempt.attempt);
+                    if live.is_empty() {
+                        self.live.remove(&part.center);
+                    }
+                }
+            }
+        }
+    }
+}

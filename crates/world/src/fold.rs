@@ -1,0 +1,237 @@
+//! One fact after another.
+
+use crate::{CenterState, Dataset, Submission, Version, World};
+use model::attempt::AttemptState;
+use model::fact::{DatasetRegistered, Fact, JobSubmitted, ReplicaTouched};
+use model::job::{Job, PastAttempt};
+use model::{JobId, Moment, Phase};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A fact that cannot follow the facts before it: the log is damaged, or the program is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The number the fact has or would have had.
+    pub number: u64,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl std::fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "fact {} contradicts the facts before it: {}", self.number, self.why)
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+impl World {
+    /// Takes in the next fact, which happened at `at`.
+    ///
+    /// On a contradiction the world is as before and must not be used any further: what follows in
+    /// the log rests on a fact it does not hold.
+    pub fn fold(&mut self, at: Moment, fact: &Fact) -> Result<(), Contradiction> {
+        let number = self.number + 1;
+        self.take_in(at, fact).map_err(|why| Contradiction { number, why })?;
+        self.number = number;
+        self.at = self.at.max(at);
+        Ok(())
+    }
+
+    fn take_in(&mut self, at: Moment, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::NetworkCreated(f) if self.number == 0 => self.network = Some(f.network),
+            Fact::NetworkCreated(_) => return Err("the network exists already".into()),
+            _ if self.network.is_none() => return Err("the network does not exist yet".into()),
+            Fact::NetworkRestored(f) => self.network = Some(f.network),
+            Fact::ChipDeclared(f) => {
+                self.chips.insert(f.chip.clone(), Arc::clone(f));
+            }
+            Fact::CenterDeclared(f) => {
+                let agent = self.centers.get(&f.center).and_then(|c| c.agent.clone());
+                let state = CenterState { center: Arc::clone(f), agent };
+                self.centers.insert(f.center.clone(), state);
+            }
+            Fact::ExchangeDeclared(f) => {
+                self.exchanges.insert(f.exchange.clone(), Arc::clone(f));
+            }
+            Fact::LinkDeclared(f) => {
+                self.links.insert(f.link.clone(), Arc::clone(f));
+            }
+            Fact::TenantDeclared(f) => {
+                self.tenants.insert(f.tenant.clone(), Arc::clone(f));
+            }
+            Fact::AgentJoined(f) => {
+                let center = self.centers.get_mut(&f.center).ok_or("no such center")?;
+                center.agent = Some(Arc::clone(f));
+            }
+            Fact::CenterLost(f) => {
+                self.centers.get_mut(&f.center).ok_or("no such center")?.agent = None;
+            }
+            Fact::TokenCreated(f) => {
+                self.next.token = self.next.token.max(f.token.next());
+                self.index.tokens.insert(f.token, f.secret);
+                self.tokens.insert(f.secret, Arc::new(f.clone()));
+            }
+            Fact::TokenRevoked(f) => {
+                let secret = self.index.tokens.remove(&f.token).ok_or("no such token")?;
+                self.tokens.remove(&secret);
+            }
+            Fact::KeysForgotten(f) => self.keys.retain(|_, s| s.at >= f.before),
+            Fact::JobSubmitted(f) => self.submitted(at, f)?,
+            Fact::JobsArchived(f) => self.archived(&f.jobs)?,
+            Fact::DatasetRegistered(f) => self.registered(at, f)?,
+            Fact::DatasetRemoved(f) => {
+                self.datasets.remove(&f.dataset).ok_or("no such dataset")?;
+            }
+            Fact::ReplicaAdded(f) => {
+                self.version_mut(f)?.replicas.insert(f.center.clone());
+            }
+            Fact::ReplicaRemoved(f) => {
+                self.version_mut(f)?.replicas.remove(&f.center);
+            }
+            Fact::TransferPlanned(f) => {
+                self.next.transfer = self.next.transfer.max(f.transfer.next());
+                self.transfers.insert(f.transfer, Arc::clone(f));
+            }
+            Fact::TransferEnded(f) => {
+                self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
+            }
+            Fact::JobHeld(_)
+            | Fact::JobReleased(_)
+            | Fact::JobCanceled(_)
+            | Fact::JobPromised(_)
+            | Fact::JobOffered(_)
+            | Fact::AttemptAccepted(_)
+            | Fact::AttemptStarted(_)
+            | Fact::AttemptStopping(_)
+            | Fact::AttemptEnded(_)
+            | Fact::JobRequeued(_)
+            | Fact::JobEnded(_) => self.about_job(at, fact)?,
+        }
+        Ok(())
+    }
+
+    fn submitted(&mut self, at: Moment, fact: &JobSubmitted) -> Result<(), String> {
+        if fact.job < self.next.job {
+            return Err(format!("{} was handed out before", fact.job));
+        }
+        let phase = if fact.spec.hold { Phase::Held } else { Phase::Waiting { not_before: at } };
+        let job = Job {
+            job: fact.job,
+            spec: Arc::clone(&fact.spec),
+            submitted: at,
+            phase,
+            epoch: 0,
+            failures: 0,
+            past: Vec::new(),
+            promise: None,
+            canceled: false,
+        };
+        if let Some(key) = &fact.key {
+            let submission =
+                Submission { content: key.content, at, first: fact.job, jobs: key.jobs };
+            self.keys.insert(key.key, submission);
+        }
+        self.next.job = fact.job.next();
+        self.index.enter(&job);
+        self.jobs.put(fact.job.number(), job);
+        Ok(())
+    }
+
+    fn archived(&mut self, jobs: &[JobId]) -> Result<(), String> {
+        for id in jobs {
+            let job = self.job(*id).ok_or_else(|| format!("{id} is not here"))?;
+            if !matches!(job.phase, Phase::Ended { .. }) {
+                return Err(format!("{id} has not ended"));
+            }
+            self.jobs.take(id.number());
+            self.index.ended.remove(id);
+        }
+        Ok(())
+    }
+
+    fn about_job(&mut self, at: Moment, fact: &Fact) -> Result<(), String> {
+        let id = fact.job().expect("facts about jobs name one");
+        let job = self.jobs.get_mut(id.number()).ok_or_else(|| format!("{id} is not here"))?;
+        self.index.leave(job);
+        let result = after(job, fact, at);
+        self.index.enter(job);
+        result?;
+        match fact {
+            Fact::JobEnded(f) => {
+                *self.ended.entry(f.end.word().to_owned()).or_default() += 1;
+            }
+            Fact::JobOffered(f) => {
+                self.next.plan = self.next.plan.max(f.placement.plan.next());
+            }
+            Fact::JobPromised(f) => self.next.plan = self.next.plan.max(f.plan.next()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn registered(&mut self, at: Moment, fact: &Arc<DatasetRegistered>) -> Result<(), String> {
+        let name = &fact.data.dataset;
+        let dataset = self
+            .datasets
+            .entry(name.clone())
+            .or_insert_with(|| Arc::new(Dataset { versions: Vec::new() }));
+        let dataset = Arc::make_mut(dataset);
+        // The same content registered again becomes the newest version and keeps its copies.
+        let known = dataset.versions.iter().position(|v| v.registered.data == fact.data);
+        let replicas = known.map_or_else(BTreeSet::new, |i| dataset.versions.remove(i).replicas);
+        dataset.versions.push(Version { registered: Arc::clone(fact), at, replicas });
+        Ok(())
+    }
+
+    fn version_mut(&mut self, fact: &ReplicaTouched) -> Result<&mut Version, String> {
+        let dataset = self.datasets.get_mut(&fact.data.dataset);
+        let versions = dataset.map(|d| &mut Arc::make_mut(d).versions);
+        versions
+            .and_then(|v| v.iter_mut().find(|v| v.registered.data == fact.data))
+            .ok_or_else(|| format!("{} is not registered", fact.data))
+    }
+}
+
+/// Changes `job` by a fact about it; on error it is unchanged.
+fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
+    let cannot = || format!("{} cannot be {} when {}", job.job, fact.kind(), job.phase.word());
+    match fact {
+        Fact::JobCanceled(_) if !matches!(job.phase, Phase::Ended { .. }) => {
+            job.canceled = true;
+            return Ok(());
+        }
+        Fact::JobPromised(f) => {
+            job.promise.get_or_insert(f.start);
+            return Ok(());
+        }
+        Fact::JobOffered(f) if f.attempt.epoch != job.epoch + 1 => return Err(cannot()),
+        _ => {}
+    }
+    let mut phase = job.phase.after(fact, at).ok_or_else(cannot)?;
+    match (fact, &mut phase) {
+        (Fact::JobOffered(f), Phase::Placed(attempt)) => {
+            attempt.offered = at;
+            job.epoch = f.attempt.epoch;
+            job.promise.get_or_insert(f.placement.start);
+        }
+        (Fact::AttemptEnded(f), _) if f.ended.outcome.is_own_fault() => job.failures += 1,
+        _ => {}
+    }
+    if let Phase::Placed(attempt) = &job.phase
+        && !matches!(phase, Phase::Placed(_))
+        && let AttemptState::Over { outcome, started } = &attempt.state
+    {
+        job.past.push(PastAttempt {
+            epoch: attempt.attempt.epoch,
+            placement: Arc::clone(&attempt.placement),
+            offered: attempt.offered,
+            started: *started,
+            ended: at,
+            outcome: outcome.clone(),
+        });
+    }
+    job.phase = phase;
+    Ok(())
+}
