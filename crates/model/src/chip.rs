@@ -19,10 +19,16 @@ pub struct Chip {
     pub stack: String,
     /// Memory on the chip.
     pub memory: Option<Bytes>,
+    /// The kind of that memory, such as `HBM2e`.
+    pub memory_kind: Option<String>,
     /// Memory bandwidth in bytes per second.
     pub memory_bandwidth: Option<Bytes>,
-    /// Peak dense speed by precision (`bf16`, `fp32`, `fp64`, `int8`, `fp8`) in milli-TFLOPS
-    /// (milli-TOPS for integers).
+    /// How chips of one node talk to each other, such as `NVLink3`.
+    pub interconnect: Option<String>,
+    /// Bandwidth of that in bytes per second, both ways together, as makers give it.
+    pub interconnect_bandwidth: Option<Bytes>,
+    /// Peak dense speed by precision (`bf16`, `fp16`, `fp32`, `fp64`, `int8`, `fp8`) in
+    /// milli-TFLOPS (milli-TOPS for integers).
     pub peak_milli_tflops: BTreeMap<String, u64>,
     /// Thermal design power in watts.
     pub power_watts: Option<u32>,
@@ -34,8 +40,12 @@ pub struct Chip {
     pub kubernetes_resources: Vec<String>,
     /// Default typed GRES on Slurm. A center may override.
     pub slurm_gres: Option<String>,
+    /// The PCI vendor id of its cards, four hexadecimal digits.
+    pub pci_vendor: Option<String>,
     /// Where the figures come from.
     pub source: String,
     /// How far to trust them: `A` (measured or maker's sheet) to `C` (hearsay).
     pub confidence: String,
+    /// What a reader of the figures should know.
+    pub notes: Option<String>,
 }

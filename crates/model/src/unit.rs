@@ -182,7 +182,9 @@ fn split_unit(text: &str) -> (&str, &str) {
     (number, unit.trim())
 }
 
-fn parse_with(text: &str, units: &[(&str, u128)]) -> Option<u64> {
+/// The amount written in `text`, each unit being that many of the smallest one; `None` unless it is
+/// a whole number of those that fits.
+pub(crate) fn parse_with(text: &str, units: &[(&str, u128)]) -> Option<u64> {
     let (number, unit) = split_unit(text);
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
     Decimal::parse(number)?.times(*factor)
