@@ -1,2 +1,83 @@
-//! Being built.
-fn main() {}
+//! `cargo xtask`: the bench by the door. One command a file; each runs what a person would type by
+//! hand, says what it is doing and how long it took, and names the command to run it alone.
+//!
+//! Its one door is [`Task`]. Deliberately not in it: anything the product needs at run time, and any
+//! async runtime, so that it builds in seconds before everything else.
+
+mod bench;
+mod ci;
+mod dashboard;
+mod demo;
+mod openapi;
+mod shell;
+mod stage;
+mod test;
+mod tidy;
+mod tools;
+
+use clap::Parser;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Builds, tests and measures Portolan.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+enum Task {
+    /// Build everything and run `portolan demo` with the given arguments
+    Demo {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Install what the tests need, then run all of them, stopping at the first failing stage
+    Test {
+        /// Also run the long tests (hours) and write their results to docs/long-run.md
+        #[arg(long)]
+        long: bool,
+        /// Run only the tests whose name contains this
+        filter: Option<String>,
+    },
+    /// `test`, then unused dependencies (cargo-machete) and licenses (cargo-deny)
+    Ci {
+        /// Install cargo-deny if it is missing (takes minutes)
+        #[arg(long)]
+        deny: bool,
+    },
+    /// Check the house rules: layers, sizes, banned idioms
+    Tidy,
+    /// Run benchmark groups on a release build and print one table
+    Bench {
+        /// Groups to run; all of them when none is named
+        groups: Vec<String>,
+        /// Also write the table as one JSON object
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+    },
+    /// Write openapi.json from the code, or check that it is current
+    Openapi {
+        /// Compare only; fail on a difference
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the dashboard and check its types
+    Dashboard,
+}
+
+fn main() -> ExitCode {
+    let task = Task::parse();
+    let done = shell::Workspace::locate().and_then(|workspace| match task {
+        Task::Demo { args } => demo::run(&workspace, &args),
+        Task::Test { long, filter } => test::run(&workspace, long, filter.as_deref()),
+        Task::Ci { deny } => ci::run(&workspace, deny),
+        Task::Tidy => tidy::run(&workspace),
+        Task::Bench { groups, json } => bench::run(&workspace, &groups, json.as_deref()),
+        Task::Openapi { check } => openapi::run(&workspace, check),
+        Task::Dashboard => dashboard::build_and_check(&workspace),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Programs the tests need: found, installed by their package manager, or named in one clear line.
+
+use crate::shell::{self, Workspace};
+use anyhow::{Result, bail};
+use std::process::Command;
+
+/// A compiler for the C parts (SQLite, ring, zstd), and the Rust components that check style.
+pub(crate) fn provide_compilers() -> Result<()> {
+    if !shell::works(Command::new("cc").arg("--version")) {
+        bail!("no C compiler (`cc`): run `apt install build-essential`");
+    }
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        let present = || shell::works(Command::new("cargo").args([subcommand, "--version"]));
+        if present() {
+            continue;
+        }
+        println!("{component} is missing: running `rustup component add {component}`");
+        let added = shell::run(Command::new("rustup").args(["component", "add", component]));
+        if added.is_err() || !present() {
+            bail!(
+                "{component} is missing and could not be added: run `rustup component add {component}`"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Whether a cargo subcommand is there, after trying to install it if it is not.
+pub(crate) fn provide_subcommand(workspace: &Workspace, name: &str) -> bool {
+    if has_subcommand(workspace, name) {
+        return true;
+    }
+    println!("cargo-{name} is missing: running `cargo install cargo-{name} --locked`");
+    let installed =
+        shell::run(&mut workspace.cargo(["install", &format!("cargo-{name}"), "--locked"]));
+    installed.is_ok() && has_subcommand(workspace, name)
+}
+
+/// Whether a cargo subcommand is there.
+pub(crate) fn has_subcommand(workspace: &Workspace, name: &str) -> bool {
+    shell::works(&mut workspace.cargo([name, "--version"]))
+}
+
+/// Makes sure of npm, through apt where we may use it.
+pub(crate) fn provide_npm() -> Result<()> {
+    if has_npm() {
+        return Ok(());
+    }
+    println!("npm is missing: running `apt-get install nodejs npm`");
+    let apt = |args: &[&str]| {
+        shell::run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args))
+    };
+    let _ = apt(&["update", "-qq"])
+        .and_then(|()| apt(&["install", "-y", "-qq", "--no-install-recommends", "nodejs", "npm"]));
+    if !has_npm() {
+        bail!(
+            "npm is missing and could not be installed from here: run `apt install nodejs npm` as root"
+        );
+    }
+    Ok(())
+}
+
+/// Whether npm is there.
+pub(crate) fn has_npm() -> bool {
+    shell::works(Command::new("npm").arg("--version"))
+}
