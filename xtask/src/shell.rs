@@ -86,11 +86,14 @@ pub(crate) fn works(command: &mut Command) -> bool {
 
 /// The command as a person would type it, without the path of its program.
 pub(crate) fn shown(command: &Command) -> String {
-    let program = Path::new(command.get_program());
-    let mut words = vec![program.file_name().unwrap_or_default().to_string_lossy().into_owned()];
-    for arg in command.get_args() {
-        let arg = arg.to_string_lossy();
-        words.push(if arg.contains(' ') { format!("'{arg}'") } else { arg.into_owned() });
-    }
+    let quoted = |word: &OsStr| {
+        let word = word.to_string_lossy();
+        if word.contains(' ') { format!("'{word}'") } else { word.into_owned() }
+    };
+    let set = command.get_envs().filter_map(|(key, value)| Some((key, value?)));
+    let mut words: Vec<_> =
+        set.map(|(key, value)| format!("{}={}", key.to_string_lossy(), quoted(value))).collect();
+    words.push(quoted(Path::new(command.get_program()).file_name().unwrap_or_default()));
+    words.extend(command.get_args().map(quoted));
     words.join(" ")
 }

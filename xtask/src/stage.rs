@@ -20,8 +20,8 @@ impl Count {
 
     /// Reads a summary line of `cargo test` or nextest; `None` for any other line.
     fn read(line: &str) -> Option<Self> {
-        let line = line.trim();
-        if !line.starts_with("test result:") && !line.starts_with("Summary [") {
+        // nextest indents what tests print, so an indented result is not a summary of cargo's.
+        if !line.starts_with("test result:") && !line.trim_start().starts_with("Summary [") {
             return None;
         }
         let figure = |label: &str| {
@@ -178,6 +178,7 @@ mod tests {
             Some((8, 2)),
         );
         check("     Summary [   9s] 3 tests run: 1 passed, 1 failed, 1 timed out", Some((1, 2)));
+        check("    test result: FAILED. 0 passed; 1 failed", None);
         check("running 3 tests", None);
         check("test a::b ... ok", None);
     }

@@ -14,7 +14,7 @@ const LONG_RUN: &str = "docs/long-run.md";
 pub(crate) fn run(workspace: &Workspace, long: bool, filter: Option<&str>) -> Result<()> {
     if let Some(filter) = filter {
         let mut stages = Stages::default();
-        stages.command("build", workspace.cargo(["build", "--workspace", "--all-targets"]))?;
+        stages.command("build", workspace.cargo(["build", "--workspace"]))?;
         stages.tests("tests", test_runner(workspace, long, Some(filter)))?;
         println!("\n{}", stages.table());
         return Ok(());
@@ -49,9 +49,11 @@ pub(crate) fn stages(workspace: &Workspace, long: bool) -> Result<Stages> {
             dashboard::build_and_check(workspace)
         })?;
     }
-    let lint = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    stages.command("clippy", workspace.cargo(lint))?;
-    stages.command("build", workspace.cargo(["build", "--workspace", "--all-targets"]))?;
+    let mut clippy = workspace.cargo(["clippy", "--workspace", "--all-targets"]);
+    // Long tests are too slow to run each time, but they are to compile each time.
+    clippy.args(long_features(workspace)).args(["--", "-D", "warnings"]);
+    stages.command("clippy", clippy)?;
+    stages.command("build", workspace.cargo(["build", "--workspace"]))?;
     stages.tests("tests", test_runner(workspace, long, None))?;
     stages.tests("doctests", workspace.cargo(["test", "--workspace", "--doc", "--quiet"]))?;
     let mut rustdoc = workspace.cargo(["doc", "--workspace", "--no-deps", "--quiet"]);
@@ -74,13 +76,17 @@ fn test_runner(workspace: &Workspace, long: bool, filter: Option<&str>) -> Comma
         workspace.cargo(["test", "--workspace", "--all-targets", "--no-fail-fast"])
     };
     if long {
-        let features: Vec<_> =
-            workspace.long_packages.iter().map(|name| format!("{name}/long")).collect();
-        command.args(["--features", &features.join(",")]);
+        command.args(long_features(workspace));
         command.env("PORTOLAN_LONG_REPORTS", long_reports(workspace));
     }
     command.args(filter);
     command
+}
+
+/// What switches the long tests on; nothing when there are none.
+fn long_features(workspace: &Workspace) -> Vec<String> {
+    let features = workspace.long_packages.iter().map(|name| format!("--features={name}/long"));
+    features.collect()
 }
 
 /// Long tests leave one Markdown file each here (`PORTOLAN_LONG_REPORTS`).
