@@ -1,0 +1,73 @@
+//! Pouring a volume through bandwidth that is free, as soon as possible.
+
+use crate::{Profile, Segment, Work};
+use model::{Bytes, Moment, Rate};
+
+/// A volume to be poured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pouring {
+    /// Not before.
+    pub from: Moment,
+    /// How much.
+    pub volume: Bytes,
+    /// Never faster than this.
+    pub most: Rate,
+    /// Stretches that allow less than this are left to others; nothing below 1 bit/s is ever used.
+    /// Above `most` it counts as `most`.
+    pub least: Rate,
+}
+
+/// Pours through all of `pipes` at once, at each moment as fast as the tightest of them allows:
+/// the amounts of `pipes` are bits per second. The answer's segments are in order, apart, their
+/// amounts bits per second; the last ends at the millisecond in which the last bit passes. No other
+/// use of the same stretches ends earlier. `None` when the volume never gets through.
+#[must_use]
+pub fn pour(pipes: &[&Profile], what: &Pouring, work: &mut Work) -> Option<Vec<Segment>> {
+    let least = what.least.min(what.most).max(Rate(1)).0;
+    // Rates are per second and time is in milliseconds: what is left counts thousandths of a bit.
+    let mut left = u128::from(what.volume.0) * 8 * 1_000;
+    let mut at = what.from;
+    let mut poured: Vec<Segment> = Vec::new();
+    work.count(1);
+    if least > what.most.0 && left > 0 {
+        return None;
+    }
+    while left > 0 {
+        let from = next_useful(pipes, at, least, work)?;
+        let (rate, open_until) = tightest(pipes, from);
+        let amount = rate.min(what.most.0);
+        let needed = left.div_ceil(u128::from(amount));
+        let done = u64::try_from(needed).ok().and_then(|ms| from.0.checked_add(ms)).map(Moment);
+        let until = open_until.min(done.unwrap_or(Moment::MAX));
+        if until == Moment::MAX {
+            return None;
+        }
+        left = left.saturating_sub(u128::from(amount) * u128::from(until.since(from).0));
+        match poured.last_mut() {
+            Some(last) if last.until == from && last.amount == amount => last.until = until,
+            _ => poured.push(Segment { from, until, amount }),
+        }
+        at = until;
+    }
+    Some(poured)
+}
+
+/// The first moment not before `at` in which every pipe has at least `least` free.
+fn next_useful(pipes: &[&Profile], mut at: Moment, least: u64, work: &mut Work) -> Option<Moment> {
+    loop {
+        work.count(1);
+        let next = pipes.iter().try_fold(at, |at, pipe| pipe.next_free(at, least))?;
+        if next == at {
+            return Some(at);
+        }
+        at = next;
+    }
+}
+
+/// What all pipes allow at `at`, and until when that holds.
+fn tightest(pipes: &[&Profile], at: Moment) -> (u64, Moment) {
+    pipes
+        .iter()
+        .map(|pipe| pipe.segment_at(at))
+        .fold((u64::MAX, Moment::MAX), |(rate, until), s| (rate.min(s.amount), until.min(s.until)))
+}
