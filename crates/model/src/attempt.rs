@@ -24,6 +24,8 @@ pub struct Placement {
     pub finish: Moment,
     /// What it is expected to cost.
     pub price: Money,
+    /// The versions its inputs were settled at, in the order of the job's inputs.
+    pub inputs: Vec<DatasetVersion>,
     /// The transfers it waits for.
     pub awaits: Vec<TransferId>,
 }

@@ -1,1 +1,93 @@
-//! Being built.
+//! Snapshot in; placements, transfers, reservations and refusals out.
+//!
+//! The one door is [`plan`]: it goes through the waiting jobs class by class in the order of the
+//! queue and gives each the best of its candidates: center, pool, variant, start, replica and path
+//! decided together. Jobs that can start now become offers; those at the head that cannot get
+//! reservations, so that what is behind them fills gaps without delaying them. [`explain`] asks the
+//! same code why a job waits.
+//!
+//! Deterministic, and bounded by work units, never by a clock. A plan is a proposal: nothing has
+//! happened until the controller made facts of it, and [`still_holds`] is asked for each offer then.
+//!
+//! Deliberately absent: clocks, randomness, the log, and any idea of who is asking.
+
+mod board;
+mod candidate;
+mod class;
+mod plan;
+mod pool;
+mod refusal;
+mod staging;
+
+pub use board::Board;
+pub use candidate::{Candidate, meet};
+pub use class::{Class, ClassId, Queue, class_of};
+pub use plan::{Offer, Plan, Scope, Transfer, explain, plan, still_holds, trial};
+pub use pool::{Ask, PoolBoard};
+pub use refusal::{Refusal, Standing};
+
+use model::{CenterId, Moment, Span};
+use std::collections::BTreeMap;
+use world::World;
+
+/// All a background plan is drawn up from. Making one copies no job.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What happened so far.
+    pub world: World,
+    /// What is committed from now on.
+    pub board: Board,
+    /// What no fact says.
+    pub situation: Situation,
+    /// What is better than what.
+    pub policy: Policy,
+}
+
+impl Snapshot {
+    /// The plan for the whole queue.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        plan(&self.world, &self.board, &self.situation, &self.policy, Scope::Background)
+    }
+}
+
+/// What planning knows beside facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Situation {
+    /// The present time.
+    pub now: Moment,
+    /// Centers nothing can be given to, and since when they have been silent.
+    pub silent: BTreeMap<CenterId, Moment>,
+}
+
+/// What the network wants of plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// How many jobs at the head of the queue get a reservation.
+    pub reservations: usize,
+    /// Work units a plan inside a step may take.
+    pub inline_work: u64,
+    /// Work units a background plan may take.
+    pub background_work: u64,
+    /// How many paths are looked at between two centers.
+    pub paths: usize,
+    /// What an hour is worth to a `balanced` job that names nothing else, in micro-units of its
+    /// price's currency.
+    pub hour_is_worth: i64,
+    /// How much sooner than its nodes are free a job's data may be there: staging does not begin
+    /// before.
+    pub stage_ahead: Span,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            reservations: 64,
+            inline_work: 20_000,
+            background_work: 5_000_000,
+            paths: 4,
+            hour_is_worth: 10_000_000,
+            stage_ahead: Span::from_secs(600),
+        }
+    }
+}

@@ -74,6 +74,8 @@ pub struct Poll {
 pub struct Orders {
     /// The revision these orders bring the agent to.
     pub revision: u64,
+    /// Whether these are all orders there are: attempts and transfers not among them should not be.
+    pub full: bool,
     /// Orders newer than the poll's revision, oldest first.
     pub orders: Vec<Order>,
     /// Questions to be answered once, such as a piece of a log.
@@ -253,10 +255,11 @@ pub enum Report {
         /// How many files.
         files: u64,
     },
-    /// Data that should be in the store is not, or not whole.
-    Missing {
-        /// Which.
-        data: DatasetVersion,
+    /// All data in the store. Sent after joining; what the server misses there it plans without,
+    /// what it does not know it orders removed.
+    Inventory {
+        /// Which data.
+        data: Vec<DatasetVersion>,
     },
 }
 
@@ -350,7 +353,7 @@ impl Report {
             Self::Arrived { .. }
             | Self::TransferFailed { .. }
             | Self::Put { .. }
-            | Self::Missing { .. } => None,
+            | Self::Inventory { .. } => None,
         }
     }
 }

@@ -104,10 +104,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The newest version.
+    /// The newest version that has a copy somewhere, or else the newest that was announced.
     #[must_use]
     pub fn newest(&self) -> &Version {
-        self.versions.last().expect("a dataset has at least one version")
+        let whole = self.versions.iter().rev().find(|v| !v.replicas.is_empty());
+        whole.or(self.versions.last()).expect("a dataset has at least one version")
     }
 
     /// The version of this digest.
@@ -188,6 +189,12 @@ impl World {
     /// Jobs that ended and have not been archived, oldest number first.
     pub fn ended(&self) -> impl DoubleEndedIterator<Item = JobId> {
         self.index.ended.iter().copied()
+    }
+
+    /// How many jobs ended and have not been archived.
+    #[must_use]
+    pub fn ended_len(&self) -> usize {
+        self.index.ended.len()
     }
 
     /// The version a reference means: the one it names, or else the newest.

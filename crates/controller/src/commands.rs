@@ -1,0 +1,349 @@
+//! What people and programs want.
+
+use crate::{Answer, Command, Controller, Declarations, Key, Rejected};
+use model::fact::{
+    CenterLost, DatasetRegistered, DatasetRemoved, Fact, JobEnded, JobSubmitted, JobTouched,
+    SubmissionKey, TokenRevoked, TransferEnd, TransferEnded,
+};
+use model::job::{Duration, InputMode, Job, JobKind, JobSpec};
+use model::{
+    CenterId, DatasetId, Digest, JobEnd, JobId, Moment, Outcome, Phase, Principal, Role, Span, Stop,
+    TenantId, Token, TokenId, TransferId,
+};
+use std::sync::Arc;
+
+impl Controller {
+    pub(crate) fn command(&mut self, by: &Principal, command: Command) -> Result<Answer, Rejected> {
+        match command {
+            Command::Apply(declarations) => self.declare(*declarations),
+            Command::Submit { jobs, key } => self.submit(by, jobs, key),
+            Command::Cancel(job) => self.cancel(by, job),
+            Command::Hold(job) => self.hold(by, job),
+            Command::Release(job) => self.release(by, job),
+            Command::CreateToken { secret, role, label, expires } => {
+                self.create_token(secret, role, label, expires)
+            }
+            Command::RevokeToken(token) => self.revoke_token(by, token),
+            Command::DeclareLost(center) => self.declare_lost(by, &center),
+            Command::PutDataset { data, bytes, files, center, tenant, residency } => {
+                let made_by = None;
+                let registered =
+                    DatasetRegistered { data, tenant, bytes, files, residency, made_by };
+                self.put_dataset(by, &center, registered)
+            }
+            Command::RemoveDataset(dataset) => self.remove_dataset(by, &dataset),
+        }
+    }
+
+    fn submit(
+        &mut self,
+        by: &Principal,
+        jobs: Vec<Arc<JobSpec>>,
+        key: Option<Key>,
+    ) -> Result<Answer, Rejected> {
+        if let Some(key) = key
+            && let Some(known) = self.world.keys.get(&key.key)
+        {
+            if known.content != key.content {
+                let why = "this idempotency key was used for another submission".to_owned();
+                return Err(Rejected::Conflict { why });
+            }
+            return Ok(Answer::Submitted { first: known.first, count: known.jobs, repeated: true });
+        }
+        for spec in &jobs {
+            self.check_spec(by, spec)?;
+        }
+        let first = self.world.next.job;
+        let count = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
+        for (i, spec) in jobs.into_iter().enumerate() {
+            let job = self.world.next.job;
+            let key = key.filter(|_| i == 0);
+            let key =
+                key.map(|k| SubmissionKey { key: k.key, content: k.content, jobs: count });
+            self.emit(Fact::JobSubmitted(Arc::new(JobSubmitted { job, spec, by: by.token, key })));
+            self.arrived(job);
+        }
+        Ok(Answer::Submitted { first, count, repeated: false })
+    }
+
+    fn check_spec(&self, by: &Principal, spec: &JobSpec) -> Result<(), Rejected> {
+        may_act_for(by, &spec.tenant)?;
+        if !self.world.tenants.contains_key(&spec.tenant) {
+            return Err(Rejected::NotFound { what: format!("tenant {}", spec.tenant) });
+        }
+        if let Some(center) = spec.centers.iter().find(|c| !self.world.centers.contains_key(*c)) {
+            return Err(Rejected::NotFound { what: format!("center {center}") });
+        }
+        match not_supported(spec) {
+            Some(what) => Err(Rejected::NotSupported { what: what.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The job, if it exists and is the asker's to touch. A stranger's job is as good as none.
+    fn own_job(&self, by: &Principal, id: JobId) -> Result<Arc<Job>, Rejected> {
+        let job = self.world.job(id).filter(|job| may_act_for(by, &job.spec.tenant).is_ok());
+        job.cloned().ok_or_else(|| Rejected::NotFound { what: format!("{id} that has not been archived") })
+    }
+
+    fn cancel(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {
+        let job = self.own_job(by, id)?;
+        if !matches!(job.phase, Phase::Ended { .. }) && !job.canceled {
+            self.emit(Fact::JobCanceled(JobTouched { job: id, by: by.token }));
+            match &job.phase {
+                Phase::Held | Phase::Waiting { .. } => {
+                    self.emit(Fact::JobEnded(JobEnded { job: id, end: JobEnd::Canceled }));
+                }
+                Phase::Placed(attempt) => self.stop(attempt.attempt, Stop::Canceled),
+                Phase::Ended { .. } => {}
+            }
+        }
+        self.own_job(by, id).map(Answer::Job)
+    }
+
+    fn hold(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {
+        let job = self.own_job(by, id)?;
+        match job.phase {
+            Phase::Held => {}
+            Phase::Waiting { .. } => {
+                self.emit(Fact::JobHeld(JobTouched { job: id, by: by.token }));
+            }
+            Phase::Placed(_) | Phase::Ended { .. } => {
+                let why = format!("{id} is {}; only a waiting job can be held", job.phase.word());
+                return Err(Rejected::Conflict { why });
+            }
+        }
+        self.own_job(by, id).map(Answer::Job)
+    }
+
+    fn release(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {
+        let job = self.own_job(by, id)?;
+        match job.phase {
+            Phase::Held => {
+                self.emit(Fact::JobReleased(JobTouched { job: id, by: by.token }));
+                self.arrived(id);
+            }
+            Phase::Waiting { .. } => {}
+            Phase::Placed(_) | Phase::Ended { .. } => {
+                let why = format!("{id} is {}; only a held job can be released", job.phase.word());
+                return Err(Rejected::Conflict { why });
+            }
+        }
+        self.own_job(by, id).map(Answer::Job)
+    }
+
+    fn create_token(
+        &mut self,
+        secret: Digest,
+        role: Role,
+        label: String,
+        expires: Option<Moment>,
+    ) -> Result<Answer, Rejected> {
+        match &role {
+            Role::Center(center) if !self.world.centers.contains_key(center) => {
+                return Err(Rejected::NotFound { what: format!("center {center}") });
+            }
+            Role::Tenant(tenant) if !self.world.tenants.contains_key(tenant) => {
+                return Err(Rejected::NotFound { what: format!("tenant {tenant}") });
+            }
+            Role::Operator | Role::Center(_) | Role::Tenant(_) => {}
+        }
+        let token = Token { token: self.world.next.token, secret, role, label, expires };
+        self.emit(Fact::TokenCreated(token.clone()));
+        Ok(Answer::Token(Arc::new(token)))
+    }
+
+    fn revoke_token(&mut self, by: &Principal, token: TokenId) -> Result<Answer, Rejected> {
+        if self.world.token(token).is_none() {
+            return Err(Rejected::NotFound { what: token.to_string() });
+        }
+        self.emit(Fact::TokenRevoked(TokenRevoked { token, by: by.token }));
+        Ok(Answer::Done)
+    }
+
+    fn declare_lost(&mut self, by: &Principal, center: &CenterId) -> Result<Answer, Rejected> {
+        if !self.world.centers.contains_key(center) {
+            return Err(Rejected::NotFound { what: format!("center {center}") });
+        }
+        self.emit(Fact::CenterLost(CenterLost { center: center.clone(), by: by.token }));
+        if let Some(session) = self.sessions.get_mut(center) {
+            // The agent, should it live, must join again and hear that all its attempts are over.
+            session.number = 0;
+        }
+        let attempts: Vec<_> = self.world.live(center).collect();
+        for attempt in attempts {
+            let why = format!("center {center} was declared lost");
+            self.attempt_over(attempt, Outcome::Lost { why }, Span::ZERO);
+        }
+        let bound = |t: &&Arc<model::Staging>| t.to == *center || t.from == *center;
+        let transfers: Vec<_> =
+            self.world.transfers.values().filter(bound).map(|t| t.transfer).collect();
+        for transfer in transfers {
+            self.transfer_failed(transfer, format!("center {center} was declared lost"));
+        }
+        Ok(Answer::Done)
+    }
+
+    fn put_dataset(
+        &mut self,
+        by: &Principal,
+        center: &CenterId,
+        registered: DatasetRegistered,
+    ) -> Result<Answer, Rejected> {
+        may_act_for(by, &registered.tenant)?;
+        let state = self.world.centers.get(center);
+        let state = state.ok_or_else(|| Rejected::NotFound { what: format!("center {center}") })?;
+        if state.center.store.is_none() {
+            return Err(Rejected::Conflict { why: format!("center {center} keeps no store") });
+        }
+        let region = state.center.site().map(|s| &s.region);
+        let allowed = &registered.residency;
+        if !allowed.is_empty() && !region.is_some_and(|r| allowed.iter().any(|a| a.contains(r))) {
+            let why = format!("center {center} is outside the regions the dataset may live in");
+            return Err(Rejected::Invalid { why });
+        }
+        let name = &registered.data.dataset;
+        if let Some(known) = self.world.datasets.get(name) {
+            let owner = &known.newest().registered.tenant;
+            if *owner != registered.tenant {
+                let why = format!("dataset {name} belongs to another tenant");
+                return Err(Rejected::Forbidden { why });
+            }
+        }
+        let known = self.world.exact(&registered.data);
+        if known.is_none_or(|v| v.registered.residency != registered.residency) {
+            self.emit(Fact::DatasetRegistered(Arc::new(registered)));
+        }
+        Ok(Answer::Done)
+    }
+
+    fn remove_dataset(&mut self, by: &Principal, name: &DatasetId) -> Result<Answer, Rejected> {
+        let what = || Rejected::NotFound { what: format!("dataset {name}") };
+        let dataset = self.world.datasets.get(name).ok_or_else(what)?.clone();
+        may_act_for(by, &dataset.newest().registered.tenant)?;
+        let used = self.world.all_live().find(|(_, attempt)| {
+            let job = self.world.job(attempt.job);
+            let inputs = job.and_then(|j| j.phase.attempt()).map(|a| &a.placement.inputs);
+            inputs.is_some_and(|inputs| inputs.iter().any(|data| data.dataset == *name))
+        });
+        if let Some((_, attempt)) = used {
+            let why = format!("{} reads dataset {name}; cancel it or wait for it", attempt.job);
+            return Err(Rejected::Conflict { why });
+        }
+        let moving = self.world.transfers.values().filter(|t| t.data.dataset == *name);
+        let moving: Vec<TransferId> = moving.map(|t| t.transfer).collect();
+        for transfer in moving {
+            self.emit(Fact::TransferEnded(TransferEnded { transfer, end: TransferEnd::Dropped }));
+        }
+        for version in &dataset.versions {
+            for center in &version.replicas {
+                self.books.remove_copy(center, &version.registered.data);
+            }
+        }
+        let removed = DatasetRemoved { dataset: name.clone(), by: by.token };
+        self.emit(Fact::DatasetRemoved(removed));
+        Ok(Answer::Done)
+    }
+
+    fn declare(&mut self, new: Declarations) -> Result<Answer, Rejected> {
+        self.check_shrinking(&new)?;
+        let mut facts = Vec::new();
+        let world = &self.world;
+        for chip in new.chips {
+            let known = world.chips.get(&chip.chip);
+            if known.is_none_or(|k| **k != chip) {
+                facts.push(Fact::ChipDeclared(Arc::new(chip)));
+            }
+        }
+        for center in new.centers {
+            let known = world.centers.get(&center.center);
+            if known.is_none_or(|k| *k.center != center) {
+                facts.push(Fact::CenterDeclared(Arc::new(center)));
+            }
+        }
+        for exchange in new.exchanges {
+            let known = world.exchanges.get(&exchange.exchange);
+            if known.is_none_or(|k| **k != exchange) {
+                facts.push(Fact::ExchangeDeclared(Arc::new(exchange)));
+            }
+        }
+        for link in new.links {
+            let known = world.links.get(&link.link);
+            if known.is_none_or(|k| **k != link) {
+                facts.push(Fact::LinkDeclared(Arc::new(link)));
+            }
+        }
+        for tenant in new.tenants {
+            let known = world.tenants.get(&tenant.tenant);
+            if known.is_none_or(|k| **k != tenant) {
+                facts.push(Fact::TenantDeclared(Arc::new(tenant)));
+            }
+        }
+        let changed = facts.len();
+        facts.into_iter().for_each(|fact| self.emit(fact));
+        for center in self.world.centers.keys() {
+            let now = self.now;
+            let session = crate::Session { number: 0, heard: now };
+            self.sessions.entry(center.clone()).or_insert(session);
+        }
+        self.dirty |= changed > 0;
+        Ok(Answer::Applied { changed })
+    }
+
+    /// Nodes that attempts run on cannot be declared away.
+    fn check_shrinking(&self, new: &Declarations) -> Result<(), Rejected> {
+        for center in &new.centers {
+            for attempt in self.world.live(&center.center) {
+                let live = self.world.live_attempt(attempt);
+                let parts = live.into_iter().flat_map(|a| &a.placement.parts);
+                for part in parts.filter(|p| p.center == center.center) {
+                    let pool = center.pool(&part.pool);
+                    let fits = |s: &model::Slots| {
+                        pool.is_some_and(|p| {
+                            s.node < p.nodes && s.chips.iter().all(|c| *c < p.chips_per_node)
+                        })
+                    };
+                    if !part.nodes.iter().all(fits) {
+                        let why = format!(
+                            "{attempt} holds nodes of pool {} that center {} would lose; wait for it or cancel it",
+                            part.pool, center.center
+                        );
+                        return Err(Rejected::Conflict { why });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether somebody may act for a tenant.
+fn may_act_for(by: &Principal, tenant: &TenantId) -> Result<(), Rejected> {
+    match &by.role {
+        Role::Operator => Ok(()),
+        Role::Tenant(own) if own == tenant => Ok(()),
+        Role::Tenant(_) | Role::Center(_) => Err(Rejected::Forbidden {
+            why: format!("a token for {} cannot act for tenant {tenant}", by.role),
+        }),
+    }
+}
+
+/// What in a spec has a type but no planning yet.
+fn not_supported(spec: &JobSpec) -> Option<&'static str> {
+    let streamed = |i: &model::job::Input| matches!(i.mode, InputMode::Streamed { .. });
+    let checks = [
+        (spec.parts.len() > 1, "jobs of several parts"),
+        (spec.kind != JobKind::Batch, "services and reservations"),
+        (matches!(spec.duration, Duration::Open), "open-ended jobs"),
+        (spec.array.is_some(), "arrays"),
+        (!spec.after.is_empty(), "dependencies between jobs"),
+        (spec.inputs.iter().any(streamed), "streamed inputs"),
+        (spec.checkpoint.is_some(), "checkpoints"),
+        (!spec.secrets.is_empty(), "secrets"),
+        (
+            spec.parts.iter().flat_map(|p| &p.variants).any(|v| v.image.is_some()),
+            "container images",
+        ),
+    ];
+    checks.into_iter().find(|(there, _)| *there).map(|(_, what)| what)
+}

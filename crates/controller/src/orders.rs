@@ -1,0 +1,232 @@
+//! What each center should be told, kept beside the world.
+//!
+//! Revisions live as long as the process: after a restart agents join again and ask for all.
+
+use model::attempt::{AttemptState, Stop};
+use model::fact::{Fact, TransferEnd};
+use model::{AttemptId, CenterId, DatasetVersion, Moment, Phase, Staging, TransferId};
+use std::collections::BTreeMap;
+use wire::{Order, PaceStep, Run, RunInput, RunOutput, Stage};
+use world::World;
+
+/// Between the polite and the hard signal, where the job names no checkpoint grace.
+const GRACE: model::Span = model::Span::from_secs(10);
+
+/// What an order is about; a newer order about the same thing replaces the older.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Attempt(AttemptId),
+    Transfer(TransferId),
+    Data(DatasetVersion),
+}
+
+/// An order that has no content of its own in the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Say {
+    /// What the world says of it.
+    Current,
+    /// An attempt that is over for the server may be alive at its center.
+    Stop(Stop),
+}
+
+/// One center's orders by revision.
+#[derive(Debug, Clone, Default)]
+struct Book {
+    by_revision: BTreeMap<u64, (About, Say)>,
+    revision_of: BTreeMap<About, u64>,
+}
+
+/// All centers' orders.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct OrderBooks {
+    revision: u64,
+    books: BTreeMap<CenterId, Book>,
+    changed: Vec<CenterId>,
+}
+
+impl OrderBooks {
+    /// The orders a world amounts to.
+    pub(crate) fn of(world: &World) -> Self {
+        let mut books = Self { revision: 1, ..Self::default() };
+        for (center, attempt) in world.all_live() {
+            books.put(center, About::Attempt(attempt), Say::Current);
+        }
+        for transfer in world.transfers.values() {
+            books.put(&transfer.to, About::Transfer(transfer.transfer), Say::Current);
+        }
+        books.changed.clear();
+        books
+    }
+
+    fn put(&mut self, center: &CenterId, about: About, say: Say) {
+        self.revision += 1;
+        let book = self.books.entry(center.clone()).or_default();
+        if let Some(old) = book.revision_of.insert(about.clone(), self.revision) {
+            book.by_revision.remove(&old);
+        }
+        book.by_revision.insert(self.revision, (about, say));
+        self.changed.push(center.clone());
+    }
+
+    fn drop_all(&mut self, about: &About) {
+        for book in self.books.values_mut() {
+            if let Some(revision) = book.revision_of.remove(about) {
+                book.by_revision.remove(&revision);
+            }
+        }
+    }
+
+    /// Centers with new orders since this was last asked, each once.
+    pub(crate) fn take_changed(&mut self) -> Vec<CenterId> {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// Brings the books after a fact that `world` has just taken in.
+    pub(crate) fn apply(&mut self, world: &World, fact: &Fact) {
+        match fact {
+            Fact::JobOffered(f) => {
+                for part in &f.placement.parts {
+                    self.put(&part.center, About::Attempt(f.attempt), Say::Current);
+                }
+            }
+            Fact::AttemptStopping(f) => {
+                let attempt = world.live_attempt(f.attempt);
+                for part in attempt.iter().flat_map(|a| &a.placement.parts) {
+                    self.put(&part.center, About::Attempt(f.attempt), Say::Current);
+                }
+            }
+            Fact::AttemptEnded(f) => self.drop_all(&About::Attempt(f.attempt)),
+            Fact::TransferPlanned(f) => {
+                self.put(&f.to, About::Transfer(f.transfer), Say::Current);
+            }
+            Fact::TransferEnded(f) => match f.end {
+                TransferEnd::Dropped => self.restate(&About::Transfer(f.transfer)),
+                TransferEnd::Arrived { .. } | TransferEnd::Failed { .. } => {
+                    self.drop_all(&About::Transfer(f.transfer));
+                }
+            },
+            _ => {}
+        }
+    }
+
+    fn restate(&mut self, about: &About) {
+        let holders: Vec<CenterId> = self
+            .books
+            .iter()
+            .filter(|(_, book)| book.revision_of.contains_key(about))
+            .map(|(center, _)| center.clone())
+            .collect();
+        for center in holders {
+            self.put(&center, about.clone(), Say::Current);
+        }
+    }
+
+    /// Tells a center to see to it that an attempt which is over for the server is not alive.
+    pub(crate) fn stop_stray(&mut self, center: &CenterId, attempt: AttemptId, why: Stop) {
+        self.put(center, About::Attempt(attempt), Say::Stop(why));
+    }
+
+    /// Tells a center to remove its copy.
+    pub(crate) fn remove_copy(&mut self, center: &CenterId, data: &DatasetVersion) {
+        self.put(center, About::Data(data.clone()), Say::Current);
+    }
+
+    /// The revision a center would be brought to, and its orders newer than `after`.
+    pub(crate) fn after(
+        &self,
+        world: &World,
+        now: Moment,
+        center: &CenterId,
+        after: u64,
+    ) -> (u64, Vec<Order>) {
+        let book = self.books.get(center);
+        let newer = book.into_iter().flat_map(|b| b.by_revision.range(after + 1..));
+        let orders = newer.filter_map(|(_, (about, say))| match (about, say) {
+            (About::Attempt(attempt), Say::Stop(why)) => {
+                Some(Order::Stop { attempt: *attempt, why: *why })
+            }
+            (About::Attempt(attempt), Say::Current) => attempt_order(world, center, *attempt),
+            (About::Transfer(transfer), _) => Some(match world.transfers.get(transfer) {
+                Some(staging) => stage_order(world, now, staging),
+                None => Order::Drop { transfer: *transfer },
+            }),
+            (About::Data(data), _) => Some(Order::Remove { data: data.clone() }),
+        });
+        (self.revision, orders.collect())
+    }
+}
+
+fn attempt_order(world: &World, center: &CenterId, id: AttemptId) -> Option<Order> {
+    let job = world.job(id.job)?;
+    let Phase::Placed(attempt) = &job.phase else { return None };
+    if attempt.attempt != id {
+        return None;
+    }
+    if let AttemptState::Stopping { why, .. } = attempt.state {
+        return Some(Order::Stop { attempt: id, why });
+    }
+    let place = &attempt.placement;
+    let at = place.parts.iter().position(|p| p.center == *center)?;
+    let part = &place.parts[at];
+    let variant = job.spec.parts.get(at)?.variants.get(usize::from(part.variant))?;
+    let pool = world.centers.get(center)?.center.pool(&part.pool)?;
+    let chip = pool.chip.as_ref().and_then(|c| world.chips.get(c));
+    let inputs = job.spec.inputs.iter().zip(&place.inputs);
+    let outputs = job.spec.outputs.iter();
+    Some(Order::Run(Box::new(Run {
+        attempt: id,
+        name: job.spec.name.clone(),
+        pool: part.pool.to_string(),
+        chip: pool.chip.clone(),
+        visible_devices: chip.map(|c| c.visible_devices.clone()),
+        nodes: part.nodes.clone(),
+        start: place.start,
+        command: variant.command.clone(),
+        image: variant.image.clone(),
+        env: variant.env.clone(),
+        cores: variant.cores,
+        memory: variant.memory,
+        limit: job.spec.duration.limit(),
+        grace: job.spec.checkpoint.as_ref().map_or(GRACE, |c| c.grace),
+        lease: job.spec.when_cut_off.lease(),
+        inputs: inputs
+            .map(|(input, data)| RunInput { name: input.name.clone(), data: data.clone() })
+            .collect(),
+        outputs: outputs
+            .map(|o| RunOutput {
+                name: o.name.clone(),
+                dataset: o.dataset.clone(),
+                residency: o.residency.clone(),
+            })
+            .collect(),
+    })))
+}
+
+fn stage_order(world: &World, now: Moment, staging: &Staging) -> Order {
+    let url = world.centers.get(&staging.from).and_then(data_url).unwrap_or_default();
+    let steps = staging.steps.iter().filter(|s| s.until > now);
+    Order::Stage(Box::new(Stage {
+        transfer: staging.transfer,
+        data: staging.data.clone(),
+        bytes: staging.bytes,
+        from: staging.from.clone(),
+        url,
+        ticket: None,
+        steps: steps
+            .map(|s| PaceStep {
+                after: s.from.since(now),
+                lasts: s.until.since(s.from.max(now)),
+                rate: s.rate,
+            })
+            .collect(),
+    }))
+}
+
+/// Where a center's store opens: as its agent announced it, or else as its owner declared it.
+pub(crate) fn data_url(state: &world::CenterState) -> Option<String> {
+    let announced = state.agent.as_ref().and_then(|a| a.data_url.clone());
+    announced.or_else(|| state.center.data_url.clone())
+}

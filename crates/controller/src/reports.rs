@@ -1,0 +1,296 @@
+//! What agents say, and what becomes of jobs whose attempt is over.
+
+use crate::{Answer, Controller, Rejected, Session};
+use model::attempt::{AttemptState, Ended};
+use model::fact::{
+    AgentJoined, AttemptEnded, AttemptStopping, AttemptTouched, DatasetRegistered, Fact, JobEnded,
+    JobRequeued, ReplicaTouched, TransferEnd, TransferEnded,
+};
+use model::job::Job;
+use model::{
+    AttemptId, CenterId, DatasetVersion, JobEnd, Outcome, Region, Role, Span, Stop, TransferId,
+};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use wire::{Join, MadeOutput, Report};
+
+/// How often a job is tried where it is not its own fault that it failed.
+const MOST_ATTEMPTS: u32 = 20;
+/// The wait before the first such try; doubled for each further one.
+const FIRST_BACKOFF: Span = Span(500);
+/// The longest wait.
+const LONGEST_BACKOFF: Span = Span::from_secs(60);
+
+impl Controller {
+    pub(crate) fn join(&mut self, center: &CenterId, join: &Join) -> Result<Answer, Rejected> {
+        if join.protocol != wire::PROTOCOL {
+            return Err(Rejected::Protocol { theirs: join.protocol });
+        }
+        let missing = || Rejected::NotFound { what: format!("center {center}") };
+        let state = self.world.centers.get(center).ok_or_else(missing)?;
+        if state.center.engine != join.engine {
+            let why = format!(
+                "center {center} is declared with another engine than this agent's {:?}",
+                join.engine
+            );
+            return Err(Rejected::Conflict { why });
+        }
+        if let Some(known) = &state.agent
+            && known.agent != join.agent
+            && self.world.live(center).next().is_some()
+        {
+            let why = format!(
+                "another agent of center {center} may still run attempts; bring it back, or \
+                 declare the center lost"
+            );
+            return Err(Rejected::Conflict { why });
+        }
+        let joined = AgentJoined {
+            center: center.clone(),
+            agent: join.agent,
+            engine: join.engine,
+            engine_version: join.engine_version.clone(),
+            enforcement: join.enforcement.clone(),
+            data_url: join.data_url.clone(),
+            version: join.version.clone(),
+        };
+        if state.agent.as_deref() != Some(&joined) {
+            self.emit(Fact::AgentJoined(Arc::new(joined)));
+        }
+        // Sessions of one center are told apart even across a restart of the server.
+        let before = self.sessions.get(center).map_or(0, |s| s.number);
+        let number = self.now.0.max(before + 1);
+        self.sessions.insert(center.clone(), Session { number, heard: self.now });
+        self.dirty = true;
+        Ok(Answer::Joined { session: number })
+    }
+
+    pub(crate) fn report(&mut self, center: &CenterId, report: Report) {
+        match report {
+            Report::Accepted { attempt } => self.accepted(center, attempt),
+            Report::Started { attempt } => self.started(center, attempt),
+            Report::Refused { attempt, why } => {
+                if self.is_live_at(center, attempt) {
+                    self.attempt_over(attempt, Outcome::Refused(why), Span::ZERO);
+                }
+            }
+            Report::Ended { attempt, ended, outputs } => {
+                if self.is_live_at(center, attempt) {
+                    if ended.ran > Span::ZERO {
+                        self.started(center, attempt);
+                    }
+                    if ended.outcome == (Outcome::Exited { code: 0 }) {
+                        self.publish(center, attempt, &outputs);
+                    }
+                    self.end_attempt(attempt, ended);
+                }
+            }
+            Report::Arrived { transfer, moved, corrupted } => {
+                self.copy_arrived(center, transfer, TransferEnd::Arrived { moved, corrupted });
+            }
+            Report::TransferFailed { transfer, why } => {
+                if self.world.transfers.get(&transfer).is_some_and(|t| t.to == *center) {
+                    self.transfer_failed(transfer, why);
+                }
+            }
+            Report::Put { data, .. } => {
+                self.copy_is_at(center, &data);
+            }
+            Report::Inventory { data } => self.inventory(center, &data),
+        }
+    }
+
+    /// Whether the attempt is its job's live one, in this center. Reports about any other change
+    /// nothing.
+    fn is_live_at(&self, center: &CenterId, attempt: AttemptId) -> bool {
+        let live = self.world.live_attempt(attempt);
+        live.is_some_and(|a| a.placement.parts.iter().any(|p| p.center == *center))
+    }
+
+    fn accepted(&mut self, center: &CenterId, attempt: AttemptId) {
+        let offered = self.world.live_attempt(attempt).map(|a| &a.state);
+        if offered == Some(&AttemptState::Offered) && self.is_live_at(center, attempt) {
+            self.emit(Fact::AttemptAccepted(AttemptTouched { attempt }));
+        }
+    }
+
+    fn started(&mut self, center: &CenterId, attempt: AttemptId) {
+        if !self.is_live_at(center, attempt) {
+            return;
+        }
+        let state = self.world.live_attempt(attempt).map(|a| &a.state);
+        if state.is_some_and(|s| s.started().is_none()) {
+            self.emit(Fact::AttemptStarted(AttemptTouched { attempt }));
+        }
+    }
+
+    /// Asks for a live attempt to be stopped.
+    pub(crate) fn stop(&mut self, attempt: AttemptId, why: Stop) {
+        let stopping = self.world.live_attempt(attempt).map(|a| a.state.stopping().is_some());
+        if stopping == Some(false) {
+            self.emit(Fact::AttemptStopping(AttemptStopping { attempt, why }));
+        }
+    }
+
+    /// Records that nothing of a live attempt is alive, and decides what becomes of its job.
+    pub(crate) fn end_attempt(&mut self, attempt: AttemptId, ended: Ended) {
+        let outcome = ended.outcome.clone();
+        self.emit(Fact::AttemptEnded(AttemptEnded { attempt, ended }));
+        let job = self.world.job(attempt.job).expect("a live attempt's job is in the world");
+        match next(job, &outcome) {
+            Next::End(end) => self.emit(Fact::JobEnded(JobEnded { job: attempt.job, end })),
+            Next::Again { after, held } => {
+                let not_before = self.now + after;
+                let requeued = JobRequeued { job: attempt.job, not_before, held };
+                self.emit(Fact::JobRequeued(requeued));
+            }
+        }
+        self.drop_idle_transfers(attempt);
+        self.dirty = true;
+    }
+
+    /// Transfers that only this attempt waited for are not wanted any more.
+    fn drop_idle_transfers(&mut self, attempt: AttemptId) {
+        let Some(job) = self.world.job(attempt.job) else { return };
+        let Some(past) = job.past.last().filter(|p| p.epoch == attempt.epoch) else { return };
+        let placement = Arc::clone(&past.placement);
+        let awaited: BTreeSet<TransferId> = self
+            .world
+            .all_live()
+            .filter_map(|(_, id)| self.world.live_attempt(id))
+            .flat_map(|a| a.placement.awaits.iter().copied())
+            .collect();
+        for transfer in &placement.awaits {
+            if self.world.transfers.contains_key(transfer) && !awaited.contains(transfer) {
+                let end = TransferEnd::Dropped;
+                self.emit(Fact::TransferEnded(TransferEnded { transfer: *transfer, end }));
+            }
+        }
+    }
+
+    /// Registers what a completed attempt made. Its copies are in the center's store already.
+    fn publish(&mut self, center: &CenterId, attempt: AttemptId, outputs: &[MadeOutput]) {
+        let job = self.world.job(attempt.job).expect("a live attempt's job is in the world");
+        let job = Arc::clone(job);
+        for made in outputs {
+            let output = job.spec.outputs.iter().find(|o| o.name == made.name);
+            let Some(output) = output.filter(|o| o.dataset == made.data.dataset) else { continue };
+            let foreign = self.world.datasets.get(&made.data.dataset).is_some_and(|known| {
+                known.newest().registered.tenant != job.spec.tenant
+            });
+            if foreign {
+                continue;
+            }
+            let residency = if output.residency.is_empty() {
+                self.inherited_residency(&job)
+            } else {
+                output.residency.clone()
+            };
+            self.emit(Fact::DatasetRegistered(Arc::new(DatasetRegistered {
+                data: made.data.clone(),
+                tenant: job.spec.tenant.clone(),
+                bytes: made.bytes,
+                files: made.files,
+                residency,
+                made_by: Some(attempt),
+            })));
+            let touched = ReplicaTouched { data: made.data.clone(), center: center.clone() };
+            self.emit(Fact::ReplicaAdded(touched));
+        }
+    }
+
+    /// The regions that everything a job read may live in.
+    fn inherited_residency(&self, job: &Job) -> Vec<Region> {
+        let inputs = job.phase.attempt().map(|a| &a.placement.inputs);
+        let of = |data: &DatasetVersion| self.world.exact(data).map(|v| &v.registered.residency);
+        let limits = inputs.into_iter().flatten().filter_map(of).filter(|r| !r.is_empty());
+        limits.fold(Vec::new(), |so_far, regions| planner::meet(&so_far, regions))
+    }
+
+    /// Ends a transfer that brought its copy.
+    fn copy_arrived(&mut self, center: &CenterId, transfer: TransferId, end: TransferEnd) {
+        let Some(staging) = self.world.transfers.get(&transfer) else { return };
+        if staging.to != *center {
+            return;
+        }
+        let data = staging.data.clone();
+        self.emit(Fact::TransferEnded(TransferEnded { transfer, end }));
+        self.copy_is_at(center, &data);
+    }
+
+    /// Records a copy, unless the data is unknown: then it is to go.
+    fn copy_is_at(&mut self, center: &CenterId, data: &DatasetVersion) {
+        match self.world.exact(data) {
+            None => self.books.remove_copy(center, data),
+            Some(version) if version.replicas.contains(center) => {}
+            Some(_) => {
+                let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
+                self.emit(Fact::ReplicaAdded(touched));
+                self.dirty = true;
+            }
+        }
+    }
+
+    /// Squares what a center holds with what the world thinks it holds.
+    fn inventory(&mut self, center: &CenterId, held: &[DatasetVersion]) {
+        let held: BTreeSet<&DatasetVersion> = held.iter().collect();
+        let thought = self.world.datasets.values().flat_map(|d| &d.versions);
+        let gone: Vec<DatasetVersion> = thought
+            .filter(|v| v.replicas.contains(center) && !held.contains(&v.registered.data))
+            .map(|v| v.registered.data.clone())
+            .collect();
+        for data in gone {
+            self.emit(Fact::ReplicaRemoved(ReplicaTouched { data, center: center.clone() }));
+        }
+        for data in held {
+            self.copy_is_at(center, data);
+        }
+    }
+
+    /// Ends a transfer that did not bring its copy, and withdraws the attempts that waited for it.
+    pub(crate) fn transfer_failed(&mut self, transfer: TransferId, why: String) {
+        let end = TransferEnd::Failed { why };
+        self.emit(Fact::TransferEnded(TransferEnded { transfer, end }));
+        let waiting: Vec<AttemptId> = self
+            .world
+            .all_live()
+            .filter_map(|(_, id)| self.world.live_attempt(id))
+            .filter(|a| a.state.started().is_none() && a.placement.awaits.contains(&transfer))
+            .map(|a| a.attempt)
+            .collect();
+        for attempt in waiting {
+            self.stop(attempt, Stop::Withdrawn);
+        }
+        self.dirty = true;
+    }
+
+    /// The role a center's agent acts in.
+    #[must_use]
+    pub fn is_agent_of(role: &Role, center: &CenterId) -> bool {
+        matches!(role, Role::Center(own) if own == center)
+    }
+}
+
+/// What becomes of a job whose attempt is over.
+enum Next {
+    End(JobEnd),
+    Again { after: Span, held: bool },
+}
+
+fn next(job: &Job, outcome: &Outcome) -> Next {
+    let again = |after| Next::Again { after, held: false };
+    match outcome {
+        Outcome::Exited { code: 0 } => Next::End(JobEnd::Completed),
+        _ if job.canceled => Next::End(JobEnd::Canceled),
+        Outcome::TimedOut => Next::End(JobEnd::TimedOut),
+        own if own.is_own_fault() && job.failures > job.spec.retries => {
+            Next::End(JobEnd::Failed(own.clone()))
+        }
+        own if own.is_own_fault() => again(Span::ZERO),
+        Outcome::Stopped(Stop::Held) => Next::Again { after: Span::ZERO, held: true },
+        other if job.epoch >= MOST_ATTEMPTS => Next::End(JobEnd::Failed(other.clone())),
+        // The planner remembers who refused, so nothing is gained by waiting.
+        Outcome::Stopped(Stop::Preempted) | Outcome::Refused(_) => again(Span::ZERO),
+        _ => again(Span(FIRST_BACKOFF.0 << job.epoch.min(16)).min(LONGEST_BACKOFF)),
+    }
+}

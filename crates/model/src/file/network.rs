@@ -1,0 +1,73 @@
+//! Network files: centers, exchanges, links and tenants in TOML, over one file or several.
+//!
+//! | in | key | default |
+//! |---|---|---|
+//! | `[[center]]` | `center`, `owner`, `region`, `latitude`, `longitude`, `time_zone`, `engine` | |
+//! | | `pue` | 1.3 |
+//! | | `lend_percent` | 100: all of it |
+//! | | `recall_notice` | `"30m"` |
+//! | | `store` | none: it keeps no data |
+//! | | `only_tenants`, `data_url`, `external_ids`, `[[center.site]]` for its further sites | none |
+//! | `[[center.pool]]` | `pool`, `nodes`, `cores`, `memory` (of one node) | |
+//! | | `chip`, `chips_per_node` | none |
+//! | | `price_per_chip_hour`; `price_per_node_hour` where there are no chips | |
+//! | | `nodes_per_block` | 0: all nodes share one fast interconnect |
+//! | | `declared_tflops` (of one chip, bf16) | none |
+//! | `[[exchange]]` | `exchange`, `region`, `latitude`, `longitude` | |
+//! | `[[link]]` | `link`, `a`, `b`, `capacity` (each way), `latency` (one way), `carrier`, `price_per_gbps_hour` | |
+//! | | `risk_group` | none |
+//! | `[[tenant]]` | `tenant` | |
+//! | | `weight` | 1 |
+//! | | `parent`, `home`, `industry`, `classes` | none |
+
+mod check;
+mod entry;
+
+pub(in crate::file) use entry::OneWay;
+
+use super::section::{Section, Source};
+use super::{Catalog, Diagnostic};
+use crate::{Center, Exchange, Link, Tenant};
+
+/// What network files declare, in the order they declare it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkFile {
+    /// Centers, each with at least one site and one pool.
+    pub centers: Vec<Center>,
+    /// Exchanges.
+    pub exchanges: Vec<Exchange>,
+    /// Links, each between two different sites that are declared too.
+    pub links: Vec<Link>,
+    /// Tenants; parents are declared too and there is no circle of them.
+    pub tenants: Vec<Tenant>,
+}
+
+/// Reads a network from its files, each a name and a text, which may refer to each other. Errors
+/// are all that is wrong in all of them; a text that is not TOML hides what refers to it.
+pub fn read(sources: &[(&str, &str)], catalog: &Catalog) -> Result<NetworkFile, Vec<Diagnostic>> {
+    let (mut texts, mut wrong) = (Vec::new(), Vec::new());
+    for (name, text) in sources {
+        match Source::toml(name, text) {
+            Ok(source) => texts.push(source),
+            Err(diagnostics) => wrong.extend(diagnostics),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut entries = entry::Entries::default();
+    for source in &texts {
+        entries.read(source.section());
+    }
+    let network = check::network(entries, catalog);
+    let wrong: Vec<_> = texts.iter().flat_map(Source::diagnostics).collect();
+    if wrong.is_empty() { Ok(network) } else { Err(wrong) }
+}
+
+/// An entry of a network file: its section, for what is found wrong later, its name if that could
+/// be read, and its value if all of it could.
+struct Entry<'a, Id, T> {
+    section: Section<'a>,
+    id: Option<Id>,
+    value: Option<T>,
+}

@@ -1,0 +1,182 @@
+//! What entries say of each other: names given twice, and names that nothing has.
+
+use super::entry::{CenterEntry, Entries, LinkEntry};
+use super::{Entry, NetworkFile};
+use crate::file::Catalog;
+use crate::file::near::hint;
+use crate::file::section::Section;
+use crate::{CenterId, ChipClass, ExchangeId, Link, LinkId, Pool, SiteId, Tenant, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The network the entries make, every problem reported on the way.
+pub(super) fn network(entries: Entries<'_>, catalog: &Catalog) -> NetworkFile {
+    let names = Names::of(&entries, catalog);
+    for entry in &entries.centers {
+        if let Some(CenterEntry { center, pools }) = &entry.value {
+            center.only_tenants.iter().enumerate().for_each(|(i, tenant)| {
+                names.tenant(&entry.section, &format!("only_tenants[{i}]"), tenant);
+            });
+            let mut seen = BTreeMap::new();
+            for (pool, section) in center.pools.iter().zip(pools) {
+                once(&mut seen, section, "pool", Some(pool.pool.as_str()));
+                chip(pool, section, catalog);
+            }
+        }
+    }
+    for entry in &entries.tenants {
+        if let Some(tenant) = &entry.value {
+            names.tenant_refers(&entry.section, tenant);
+        }
+    }
+    circles(&entries.tenants);
+    let link =
+        |entry: Entry<'_, LinkId, LinkEntry>| names.link(&entry.section, entry.id?, entry.value?);
+    NetworkFile {
+        links: entries.links.into_iter().filter_map(link).collect(),
+        centers: entries.centers.into_iter().filter_map(|e| Some(e.value?.center)).collect(),
+        exchanges: entries.exchanges.into_iter().filter_map(|e| e.value).collect(),
+        tenants: entries.tenants.into_iter().filter_map(|e| e.value).collect(),
+    }
+}
+
+/// Every name that may be referred to. Those of entries with other faults count: what refers to
+/// them is not wrong.
+struct Names {
+    sites: BTreeMap<String, SiteId>,
+    tenants: BTreeSet<TenantId>,
+    classes: BTreeSet<ChipClass>,
+}
+
+impl Names {
+    /// All names, having reported those given twice. Centers and exchanges share one set of names.
+    fn of(entries: &Entries<'_>, catalog: &Catalog) -> Self {
+        let (mut sites, mut seen) = (BTreeMap::new(), BTreeMap::new());
+        for entry in &entries.centers {
+            once(&mut seen, &entry.section, "center", entry.id.as_ref().map(CenterId::as_str));
+            let id = entry.id.iter().cloned();
+            sites.extend(id.map(|id| (id.to_string(), SiteId::Center(id))));
+        }
+        for entry in &entries.exchanges {
+            once(&mut seen, &entry.section, "exchange", entry.id.as_ref().map(ExchangeId::as_str));
+            let id = entry.id.iter().cloned();
+            sites.extend(id.map(|id| (id.to_string(), SiteId::Exchange(id))));
+        }
+        let mut seen = BTreeMap::new();
+        for entry in &entries.links {
+            once(&mut seen, &entry.section, "link", entry.id.as_ref().map(LinkId::as_str));
+        }
+        let mut seen = BTreeMap::new();
+        for entry in &entries.tenants {
+            once(&mut seen, &entry.section, "tenant", entry.id.as_ref().map(TenantId::as_str));
+        }
+        let tenants = entries.tenants.iter().filter_map(|e| e.id.clone()).collect();
+        let classes = catalog.chips().map(|chip| chip.class.clone()).collect();
+        Self { sites, tenants, classes }
+    }
+
+    fn tenant(&self, section: &Section<'_>, key: &str, tenant: &TenantId) {
+        if !self.tenants.contains(tenant) {
+            let hint = hint(tenant.as_str(), self.tenants.iter().map(TenantId::as_str));
+            let said = format!("no tenant is named `{tenant}`{hint}");
+            section.report(key, said, "a tenant of this network");
+        }
+    }
+
+    fn tenant_refers(&self, section: &Section<'_>, tenant: &Tenant) {
+        if let Some(parent) = &tenant.parent {
+            self.tenant(section, "parent", parent);
+        }
+        if let Some(home) = &tenant.home
+            && !matches!(self.sites.get(home.as_str()), Some(SiteId::Center(_)))
+        {
+            let centers = self.sites.values().filter(|s| matches!(s, SiteId::Center(_)));
+            let hint = hint(home.as_str(), centers.map(SiteId::as_str));
+            let said = format!("no center is named `{home}`{hint}");
+            section.report("home", said, "a center of this network");
+        }
+        for (i, class) in tenant.classes.iter().enumerate() {
+            if !self.classes.contains(class) {
+                let hint = hint(class.as_str(), self.classes.iter().map(ChipClass::as_str));
+                let said = format!("no chip of the catalog is of class `{class}`{hint}");
+                section.report(&format!("classes[{i}]"), said, "a class of the chip catalog");
+            }
+        }
+    }
+
+    fn link(&self, section: &Section<'_>, link: LinkId, entry: LinkEntry) -> Option<Link> {
+        if entry.a == entry.b {
+            let said = format!("both ends are at `{}`", entry.a);
+            section.report("b", said, "another center or exchange than `a`");
+        }
+        let end = |key: &str, name: &str| {
+            let site = self.sites.get(name).cloned();
+            if site.is_none() {
+                let hint = hint(name, self.sites.keys().map(String::as_str));
+                let said = format!("no center or exchange is named `{name}`{hint}");
+                section.report(key, said, "a center or an exchange of this network");
+            }
+            site
+        };
+        let (a, b) = (end("a", &entry.a), end("b", &entry.b));
+        let LinkEntry { capacity, latency_us, carrier, price_per_gbps_hour, risk_group, .. } =
+            entry;
+        Some(Link {
+            link,
+            a: a?,
+            b: b?,
+            capacity,
+            latency_us,
+            carrier,
+            price_per_gbps_hour,
+            risk_group,
+        })
+    }
+}
+
+/// Reports `name` where it was seen before, and remembers it otherwise.
+fn once<'a>(
+    seen: &mut BTreeMap<&'a str, String>,
+    section: &Section<'_>,
+    key: &str,
+    name: Option<&'a str>,
+) {
+    let Some(name) = name else { return };
+    if let Some(first) = seen.get(name) {
+        let said = format!("`{name}` is declared twice; first at {first}");
+        section.report(key, said, "a name nothing else of the kind has");
+    } else {
+        seen.insert(name, section.place(key));
+    }
+}
+
+fn chip(pool: &Pool, section: &Section<'_>, catalog: &Catalog) {
+    let Some(id) = &pool.chip else { return };
+    let Some(chip) = catalog.get(id) else {
+        let hint = hint(id.as_str(), catalog.chips().map(|chip| chip.chip.as_str()));
+        let said = format!("no chip of the catalog is named `{id}`{hint}");
+        return section.report("chip", said, "a chip of the catalog");
+    };
+    if !u32::from(pool.chips_per_node).is_multiple_of(chip.allocation_unit) {
+        let said = format!("found `{}`", pool.chips_per_node);
+        let unit = chip.allocation_unit;
+        let expected = format!("a multiple of {unit}, for {id} is handed out {unit} at a time");
+        section.report("chips_per_node", said, expected);
+    }
+}
+
+/// Reports tenants that are, over others, part of themselves.
+fn circles(tenants: &[Entry<'_, TenantId, Tenant>]) {
+    let parents: BTreeMap<&TenantId, &TenantId> = tenants
+        .iter()
+        .filter_map(|e| e.value.as_ref())
+        .filter_map(|t| Some((&t.tenant, t.parent.as_ref()?)))
+        .collect();
+    for entry in tenants {
+        let Some(tenant) = &entry.id else { continue };
+        let above = std::iter::successors(parents.get(tenant), |t| parents.get(*t));
+        if above.take(parents.len()).any(|t| *t == tenant) {
+            let said = format!("`{tenant}` is part of itself");
+            entry.section.report("parent", said, "a tenant that is not below this one");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Why a candidate will not do.
+
+use model::{Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Refused, Region, Span};
+use serde::Serialize;
+use std::fmt;
+
+/// Why a center, or one of its pools, will not do for a job. Each reason says what stands against
+/// what, so that a person sees what would have to change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "reason")]
+pub enum Refusal {
+    /// Its agent has never come.
+    NoAgent,
+    /// Its agent has not been heard of for a while.
+    Silent {
+        /// Since when.
+        since: Moment,
+    },
+    /// The job names other centers or regions.
+    NotAsked {
+        /// Where the center is.
+        region: Region,
+    },
+    /// The owner admits other tenants only.
+    NotAdmitted,
+    /// No pool has a chip that a variant of the job runs on.
+    WrongChip {
+        /// What the pools have.
+        has: String,
+        /// What the variants run on.
+        wants: String,
+    },
+    /// A chip of this model comes in multiples only.
+    AllocationUnit {
+        /// The multiple.
+        unit: u32,
+    },
+    /// Its nodes have fewer chips than the gang wants on each.
+    NodeTooSmall {
+        /// Chips of a node.
+        has: Chips,
+        /// Chips wanted on each node.
+        wants: Chips,
+    },
+    /// Its nodes have fewer cores than the gang wants on each.
+    TooFewCores {
+        /// Cores of a node.
+        has: Cores,
+        /// Cores wanted on each node.
+        wants: Cores,
+    },
+    /// Its nodes have less memory than the gang wants on each.
+    TooLittleMemory {
+        /// Memory of a node.
+        has: Bytes,
+        /// Memory wanted on each node.
+        wants: Bytes,
+    },
+    /// It has fewer nodes than the gang wants.
+    TooFewNodes {
+        /// Nodes of the pool.
+        has: u32,
+        /// Nodes wanted.
+        wants: u32,
+    },
+    /// The dataset does not exist.
+    NoDataset {
+        /// Which.
+        dataset: DatasetId,
+    },
+    /// The dataset may not be brought there.
+    Residency {
+        /// Which dataset.
+        dataset: DatasetId,
+        /// Where it may be.
+        allowed: Vec<Region>,
+    },
+    /// No center that can be reached has a copy of the dataset.
+    NoReplica {
+        /// Which dataset.
+        dataset: DatasetId,
+    },
+    /// No path leads there from a copy of the dataset, or only through a forbidden region.
+    NoPath {
+        /// Which dataset.
+        dataset: DatasetId,
+    },
+    /// It keeps no store, so data cannot be brought there.
+    NoStore,
+    /// It would cost more than the job may.
+    OverBudget {
+        /// What it would cost.
+        price: Money,
+        /// What it may.
+        budget: Money,
+    },
+    /// It refused the job before; asked again later.
+    Declined {
+        /// In its own words.
+        why: Refused,
+        /// Not asked again before.
+        until: Moment,
+    },
+    /// Portolan cannot plan this yet.
+    NotSupported {
+        /// What.
+        what: String,
+    },
+    /// It would do, but no window was found within the planner's horizon.
+    NoWindow,
+    /// It would do; another is better.
+    Worse {
+        /// When the job would start here.
+        start: Moment,
+        /// How much later it would finish than at the chosen one.
+        later: Span,
+        /// What it would cost here.
+        price: Money,
+    },
+    /// It is the best place, but not free before then.
+    Busy {
+        /// When the job can start.
+        start: Moment,
+        /// What it will cost.
+        price: Money,
+    },
+    /// Not looked at: this plan's work units were spent on jobs before this one.
+    NotReached,
+}
+
+impl Refusal {
+    /// How near the candidate came to being chosen, higher is nearer: of a center's pools the
+    /// nearest speaks for it.
+    #[must_use]
+    pub const fn nearness(&self) -> u8 {
+        match self {
+            Self::NotAsked { .. } | Self::NotAdmitted | Self::NoAgent => 0,
+            Self::NotSupported { .. } | Self::NoDataset { .. } => 1,
+            Self::WrongChip { .. } => 2,
+            Self::AllocationUnit { .. } => 3,
+            Self::NodeTooSmall { .. }
+            | Self::TooFewCores { .. }
+            | Self::TooLittleMemory { .. }
+            | Self::TooFewNodes { .. } => 4,
+            Self::Residency { .. } | Self::NoStore => 5,
+            Self::NoReplica { .. } | Self::NoPath { .. } => 6,
+            Self::OverBudget { .. } => 7,
+            Self::Silent { .. } | Self::Declined { .. } | Self::NoWindow => 8,
+            Self::NotReached => 9,
+            Self::Worse { .. } => 10,
+            Self::Busy { .. } => 11,
+        }
+    }
+
+    /// Whether waiting alone may cure it.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Silent { .. }
+                | Self::Declined { .. }
+                | Self::Worse { .. }
+                | Self::Busy { .. }
+                | Self::NotReached
+                | Self::NoReplica { .. }
+        )
+    }
+
+    /// The one token machines and metrics know it by.
+    #[must_use]
+    pub const fn token(&self) -> &'static str {
+        match self {
+            Self::NoAgent => "no-agent",
+            Self::Silent { .. } => "silent",
+            Self::NotAsked { .. } => "not-asked",
+            Self::NotAdmitted => "not-admitted",
+            Self::WrongChip { .. } => "wrong-chip",
+            Self::AllocationUnit { .. } => "allocation-unit",
+            Self::NodeTooSmall { .. } => "node-too-small",
+            Self::TooFewCores { .. } => "too-few-cores",
+            Self::TooLittleMemory { .. } => "too-little-memory",
+            Self::TooFewNodes { .. } => "too-few-nodes",
+            Self::NoDataset { .. } => "no-dataset",
+            Self::Residency { .. } => "residency",
+            Self::NoReplica { .. } => "no-replica",
+            Self::NoPath { .. } => "no-path",
+            Self::NoStore => "no-store",
+            Self::OverBudget { .. } => "over-budget",
+            Self::Declined { .. } => "declined",
+            Self::NotSupported { .. } => "not-supported",
+            Self::NoWindow => "no-window",
+            Self::Worse { .. } => "worse",
+            Self::Busy { .. } => "busy",
+            Self::NotReached => "not-reached",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAgent => write!(f, "its agent has never joined"),
+            Self::Silent { since } => write!(f, "not heard of since {since}"),
+            Self::NotAsked { region } => {
+                write!(f, "the job asks for other centers or regions than {region}")
+            }
+            Self::NotAdmitted => write!(f, "its owner does not admit this tenant"),
+            Self::WrongChip { has, wants } => write!(f, "has {has}, the job runs on {wants}"),
+            Self::AllocationUnit { unit } => write!(f, "its chips come in multiples of {unit}"),
+            Self::NodeTooSmall { has, wants } => {
+                write!(f, "a node has {has} chips, the job wants {wants} on each")
+            }
+            Self::TooFewCores { has, wants } => {
+                write!(f, "a node has {has} cores, the job wants {wants} on each")
+            }
+            Self::TooLittleMemory { has, wants } => {
+                write!(f, "a node has {has} of memory, the job wants {wants} on each")
+            }
+            Self::TooFewNodes { has, wants } => {
+                write!(f, "the pool has {has} nodes, the gang wants {wants}")
+            }
+            Self::NoDataset { dataset } => write!(f, "there is no dataset {dataset}"),
+            Self::Residency { dataset, allowed } => {
+                let allowed: Vec<_> = allowed.iter().map(Region::as_str).collect();
+                write!(f, "dataset {dataset} may not leave {}", allowed.join(", "))
+            }
+            Self::NoReplica { dataset } => {
+                write!(f, "no center that can be reached has a copy of dataset {dataset}")
+            }
+            Self::NoPath { dataset } => {
+                write!(f, "no path that dataset {dataset} may take leads there")
+            }
+            Self::NoStore => write!(f, "it keeps no store to bring data to"),
+            Self::OverBudget { price, budget } => {
+                write!(f, "it would cost {price}, the budget is {budget}")
+            }
+            Self::Declined { why, until } => write!(f, "it declined ({why}); asked again {until}"),
+            Self::NotSupported { what } => write!(f, "not supported yet: {what}"),
+            Self::NoWindow => write!(f, "no window long enough"),
+            Self::Worse { later, price, .. } => {
+                write!(f, "would finish {later} later than the best, for {price}")
+            }
+            Self::Busy { start, .. } => write!(f, "the best place, free {start}"),
+            Self::NotReached => write!(f, "not looked at yet: jobs before it took all the time"),
+        }
+    }
+}
+
+/// Where a candidate stands for a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// The center.
+    pub center: CenterId,
+    /// Why it will not do, or not yet.
+    pub refusal: Refusal,
+}
