@@ -1,1 +1,120 @@
-//! Being built.
+//! The promises, judged independently: by other code than that which is to keep them.
+//!
+//! One door for each thing there is to judge: [`world`] for a whole state, [`delta`] for what some
+//! facts changed in it (cheap enough for every step), [`History`] for a log as it grows, [`replay`]
+//! for a state against the log it should come from. Each answers with [`Violation`]s; none means
+//! that the promises held.
+//!
+//! Deliberately absent: any code of the planner, its calendars or its path finding (a mistake there
+//! must not excuse itself here), and any remedy: whoever asks decides what a violation means.
+
+mod dataset;
+mod gang;
+mod history;
+mod job;
+mod link;
+mod overdraft;
+mod pool;
+mod promise;
+mod replay;
+mod touched;
+
+pub use history::History;
+pub use promise::{Promise, Violation};
+pub use replay::replay;
+
+use ::world::World;
+use model::Fact;
+use promise::Findings;
+use touched::Touched;
+
+/// Whose claims are judged; the others are only counted.
+#[derive(Debug)]
+enum Judged<'a, T> {
+    /// All that are there.
+    All,
+    /// Those that have just changed.
+    Only(&'a std::collections::BTreeSet<T>),
+}
+
+impl<T> Clone for Judged<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Judged<'_, T> {}
+
+impl<T: Ord> Judged<'_, T> {
+    fn is(&self, one: &T) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(these) => these.contains(one),
+        }
+    }
+}
+
+/// Judges a whole world. Costs a look at everything in it.
+#[must_use]
+pub fn world(world: &World) -> Vec<Violation> {
+    let mut found = Findings::default();
+    for job in world.jobs.iter() {
+        job::judge(world, job, &mut found);
+        if let Some(attempt) = job.phase.attempt() {
+            gang::judge(world, job, attempt, &mut found);
+            dataset::judge_attempt(world, job, attempt, &mut found);
+        }
+    }
+    job::judge_books(world, &mut found);
+    job::judge_prices(world, &mut found);
+    for center in world.centers.keys() {
+        pool::judge(world, center, Judged::All, &mut found);
+    }
+    for staging in world.transfers.values() {
+        link::judge_path(world, staging, &mut found);
+        dataset::judge_staging(world, staging, &mut found);
+    }
+    link::judge_capacity(world, Judged::All, Judged::All, &mut found);
+    for version in world.datasets.values().flat_map(|d| &d.versions) {
+        dataset::judge_replicas(world, version, &mut found);
+    }
+    found.list
+}
+
+/// Judges what `facts` changed, in the world that has just taken them in.
+///
+/// Costs a look at the jobs and datasets the facts name, at the live attempts of the centers where
+/// something was offered or started, and at the live transfers if one was planned; never a look at
+/// all jobs. What was wrong before and was not touched is not told again.
+#[must_use]
+pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
+    let mut found = Findings::default();
+    let touched = Touched::by(world, facts);
+    for job in touched.jobs.iter().filter_map(|id| world.job(*id)) {
+        job::judge(world, job, &mut found);
+    }
+    job::judge_keys(world, facts, &mut found);
+    for id in &touched.attempts {
+        let Some(job) = world.job(id.job) else { continue };
+        let Some(attempt) = job.phase.attempt().filter(|a| a.attempt == *id) else { continue };
+        gang::judge(world, job, attempt, &mut found);
+        dataset::judge_attempt(world, job, attempt, &mut found);
+    }
+    for center in &touched.centers {
+        let all = touched.declared.contains(center);
+        let whom = if all { Judged::All } else { Judged::Only(&touched.attempts) };
+        pool::judge(world, center, whom, &mut found);
+    }
+    for staging in touched.transfers.iter().filter_map(|id| world.transfers.get(id)) {
+        link::judge_path(world, staging, &mut found);
+        dataset::judge_staging(world, staging, &mut found);
+    }
+    if !touched.links.is_empty() {
+        let (links, transfers) = (&touched.links, &touched.transfers);
+        link::judge_capacity(world, Judged::Only(links), Judged::Only(transfers), &mut found);
+    }
+    for version in touched.data.iter().filter_map(|data| world.exact(data)) {
+        dataset::judge_replicas(world, version, &mut found);
+    }
+    found.list
+}

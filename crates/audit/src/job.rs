@@ -1,0 +1,171 @@
+//! Jobs: fenced, none lost, none counted twice, nothing priced below nothing.
+
+use crate::promise::{Findings, Promise};
+use model::job::Job;
+use model::{AttemptId, CenterId, Fact, JobId, Money, Phase};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use world::World;
+
+/// Judges what a job says of itself.
+pub(crate) fn judge(world: &World, job: &Job, found: &mut Findings) {
+    let id = job.job;
+    let mut last = 0;
+    for past in &job.past {
+        found.judge(Promise::Fencing, past.epoch > last, || {
+            format!("{id}.{} is over after {id}.{last} was", past.epoch)
+        });
+        last = past.epoch;
+    }
+    let Some(attempt) = job.phase.attempt() else {
+        found.judge(Promise::Fencing, last == job.epoch, || {
+            format!("{id} had {} attempts and the last that is over is {last}", job.epoch)
+        });
+        return;
+    };
+    let live = attempt.attempt;
+    found.judge(Promise::Fencing, live == AttemptId { job: id, epoch: job.epoch }, || {
+        format!("{id} is at epoch {} and its live attempt is {live}", job.epoch)
+    });
+    found.judge(Promise::Fencing, last < live.epoch, || {
+        format!("{id}.{last} is over and {live} is live")
+    });
+    judge_price(&live, attempt.placement.price, found);
+    found.judge(Promise::NoLoss, attempt.placement.plan < world.next.plan, || {
+        format!("{live} is of {}, and {} comes next", attempt.placement.plan, world.next.plan)
+    });
+}
+
+fn judge_price(what: &dyn Display, price: Money, found: &mut Findings) {
+    found.judge(Promise::Money, price.micros >= 0, || format!("{what} is priced at {price}"));
+}
+
+/// Judges the prices that are not a job's.
+pub(crate) fn judge_prices(world: &World, found: &mut Findings) {
+    for (id, state) in &world.centers {
+        for pool in &state.center.pools {
+            judge_price(&format!("{id}/{}", pool.pool), pool.price_per_hour, found);
+        }
+    }
+    for (id, link) in &world.links {
+        judge_price(id, link.price_per_gbps_hour, found);
+    }
+    for (id, staging) in &world.transfers {
+        judge_price(id, staging.price, found);
+    }
+}
+
+/// Judges whether a key that was just used stands for the jobs it came with.
+pub(crate) fn judge_keys(world: &World, facts: &[Fact], found: &mut Findings) {
+    for fact in facts {
+        let Fact::JobSubmitted(submitted) = fact else { continue };
+        let Some(key) = &submitted.key else { continue };
+        let first = world.keys.get(&key.key).map(|s| (s.first, s.jobs));
+        found.judge(Promise::Idempotence, first == Some((submitted.job, key.jobs)), || {
+            let stands = first.map_or_else(|| "nothing".into(), |(job, _)| job.to_string());
+            format!("{}'s submission key stands for {stands}", submitted.job)
+        });
+    }
+}
+
+/// Judges what is kept beside the jobs: lists, counts, the numbers handed out next, keys.
+pub(crate) fn judge_books(world: &World, found: &mut Findings) {
+    judge_lists(world, found);
+    judge_counts(world, found);
+    judge_numbers(world, found);
+    let mut taken: BTreeMap<JobId, u32> = BTreeMap::new();
+    for submission in world.keys.values() {
+        let repeated = taken.insert(submission.first, submission.jobs).is_some();
+        found.judge(Promise::Idempotence, !repeated, || {
+            format!("two submission keys stand for {}", submission.first)
+        });
+    }
+    let starts: Vec<_> = taken.into_iter().collect();
+    for pair in starts.windows(2) {
+        let ((first, jobs), (second, _)) = (pair[0], pair[1]);
+        let end = first.number().saturating_add(jobs.into());
+        found.judge(Promise::Idempotence, end <= second.number(), || {
+            format!("the submissions of {first} and {second} share jobs")
+        });
+    }
+}
+
+fn judge_lists(world: &World, found: &mut Findings) {
+    let (mut waiting, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    let mut live: BTreeSet<(&CenterId, AttemptId)> = BTreeSet::new();
+    for job in world.jobs.iter() {
+        match &job.phase {
+            Phase::Held => {}
+            Phase::Waiting { .. } => {
+                waiting.insert(job.job);
+            }
+            Phase::Placed(attempt) => {
+                let centers = attempt.placement.parts.iter().map(|part| &part.center);
+                live.extend(
+                    centers.filter(|_| !attempt.is_over()).map(|center| (center, attempt.attempt)),
+                );
+            }
+            Phase::Ended { .. } => {
+                ended.insert(job.job);
+            }
+        }
+        let here = world.job(job.job).is_some_and(|found| std::sync::Arc::ptr_eq(found, job));
+        found.judge(Promise::NoLoss, here, || format!("{} is not found by its number", job.job));
+    }
+    compare("waiting", &waiting, &world.waiting().collect(), found, JobId::to_string);
+    compare("ended", &ended, &world.ended().collect(), found, JobId::to_string);
+    let listed = world.all_live().collect();
+    compare("live", &live, &listed, found, |(center, attempt)| format!("{attempt} in {center}"));
+}
+
+fn compare<T: Ord>(
+    list: &str,
+    are: &BTreeSet<T>,
+    listed: &BTreeSet<T>,
+    found: &mut Findings,
+    name: impl Fn(&T) -> String,
+) {
+    for one in are.difference(listed) {
+        found.say(Promise::NoLoss, format!("{} is {list} and not listed so", name(one)));
+    }
+    for one in listed.difference(are) {
+        found.say(Promise::NoLoss, format!("{} is listed as {list} and is not", name(one)));
+    }
+}
+
+fn judge_counts(world: &World, found: &mut Findings) {
+    let mut here: BTreeMap<&str, u64> = BTreeMap::new();
+    for job in world.jobs.iter() {
+        if let Phase::Ended { end, .. } = &job.phase {
+            *here.entry(end.word()).or_default() += 1;
+        }
+    }
+    for (word, here) in &here {
+        let counted = world.ended.get(*word).copied().unwrap_or(0);
+        found.judge(Promise::NoLoss, *here <= counted, || {
+            format!("{here} jobs here are {word} and {counted} ever were")
+        });
+    }
+    let open = world.jobs.len() as u64 - here.values().sum::<u64>();
+    let ended: u64 = world.ended.values().sum();
+    let given = world.next.job.number() - 1;
+    found.judge(Promise::NoLoss, ended + open <= given, || {
+        format!("{ended} jobs ended and {open} have not, of {given} submitted")
+    });
+}
+
+fn judge_numbers(world: &World, found: &mut Findings) {
+    let mut below = |newest: Option<(u64, String)>, next: u64, what: &str| {
+        if let Some((number, name)) = newest {
+            found.judge(Promise::NoLoss, number < next, || {
+                format!("{name} exists and {what}-{next} would come next")
+            });
+        }
+    };
+    let newest = world.jobs.iter().next_back().map(|j| (j.job.number(), j.job.to_string()));
+    below(newest, world.next.job.number(), "job");
+    let newest = world.transfers.last_key_value().map(|(id, _)| (id.number(), id.to_string()));
+    below(newest, world.next.transfer.number(), "transfer");
+    let newest = world.tokens.values().map(|t| t.token).max();
+    below(newest.map(|id| (id.number(), id.to_string())), world.next.token.number(), "token");
+}

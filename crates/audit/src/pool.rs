@@ -1,0 +1,146 @@
+//! Capacity: no node of a pool is given out twice.
+//!
+//! Plans are held against plans and what runs against what runs: an attempt that outlives its
+//! window overlaps a later one's on paper, and that is no fault until both really run.
+
+use crate::Judged;
+use crate::overdraft::{Claim, overdraft};
+use crate::promise::{Findings, Promise};
+use model::{
+    Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, Placement, Pool, PoolId, Slots, Span,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use world::World;
+
+/// What an attempt holds of a node.
+struct Hold<'a> {
+    attempt: &'a Attempt,
+    slots: &'a Slots,
+}
+
+/// In which way nodes are held.
+#[derive(Clone, Copy)]
+enum View {
+    /// As planned.
+    Promised,
+    /// By what runs.
+    InUse,
+}
+
+type Nodes<'a> = BTreeMap<(&'a PoolId, u32), Vec<Hold<'a>>>;
+
+/// Judges the nodes of a center on which a judged attempt holds something.
+pub(crate) fn judge(
+    world: &World,
+    center: &CenterId,
+    whom: Judged<'_, AttemptId>,
+    found: &mut Findings,
+) {
+    let Some(state) = world.centers.get(center) else { return };
+    for ((pool, node), holds) in nodes(world, center, whom) {
+        // A pool that does not exist is told by the gang that is in it.
+        let Some(pool) = state.center.pool(pool) else { continue };
+        let name = format!("{center}/{} node {node}", pool.pool);
+        for view in [View::Promised, View::InUse] {
+            judge_node(&name, pool, &holds, view, world.at, whom, found);
+        }
+    }
+}
+
+fn nodes<'a>(world: &'a World, center: &CenterId, whom: Judged<'_, AttemptId>) -> Nodes<'a> {
+    let live: Vec<&Attempt> = world.live(center).filter_map(|id| world.live_attempt(id)).collect();
+    let slots = |attempt: &'a Attempt| {
+        let parts = attempt.placement.parts.iter().filter(|part| part.center == *center);
+        parts.flat_map(|part| part.nodes.iter().map(move |slots| ((&part.pool, slots.node), slots)))
+    };
+    let judged = live.iter().filter(|attempt| whom.is(&attempt.attempt));
+    let mut nodes: Nodes<'a> =
+        judged.flat_map(|a| slots(a)).map(|(node, _)| (node, Vec::new())).collect();
+    for attempt in live {
+        for (node, slots) in slots(attempt) {
+            if let Some(holds) = nodes.get_mut(&node) {
+                holds.push(Hold { attempt, slots });
+            }
+        }
+    }
+    nodes
+}
+
+fn judge_node(
+    name: &str,
+    pool: &Pool,
+    holds: &[Hold<'_>],
+    view: View,
+    now: Moment,
+    whom: Judged<'_, AttemptId>,
+    found: &mut Findings,
+) {
+    let mut thing = |what: &str, has: u64, show: fn(u64) -> String, part: &Share<'_>| {
+        let claims: Vec<_> =
+            holds.iter().filter_map(|hold| claim(hold, view, now, whom, part)).collect();
+        let Some(over) = overdraft(&claims, has) else { return };
+        let (total, has, names) = (show(over.total), show(has), over.names());
+        found.say(
+            Promise::Capacity,
+            match view {
+                View::Promised => {
+                    format!("{name}: {total} of {has} {what} promised at {} to {names}", over.at)
+                }
+                View::InUse => format!("{name}: {total} of {has} {what} in use by {names}"),
+            },
+        );
+    };
+    let chips: BTreeSet<u16> = holds.iter().flat_map(|h| &h.slots.chips).copied().collect();
+    for chip in chips {
+        let part = move |s: &Slots| if s.chips.contains(&chip) { s.share.0 } else { 0 };
+        thing(&format!("chip {chip}"), Chips::ONE.0, |n| Chips(n).to_string(), &part);
+    }
+    thing("cores", pool.cores.0, |n| Cores(n).to_string(), &|s| s.cores.0);
+    thing("memory", pool.memory.0, |n| Bytes(n).to_string(), &|s| s.memory.0);
+}
+
+/// How much of one thing slots hold.
+type Share<'a> = dyn Fn(&Slots) -> u64 + 'a;
+
+fn claim(
+    hold: &Hold<'_>,
+    view: View,
+    now: Moment,
+    whom: Judged<'_, AttemptId>,
+    part: &Share<'_>,
+) -> Option<Claim<AttemptId>> {
+    let amount = part(hold.slots);
+    if amount == 0 {
+        return None;
+    }
+    let who = hold.attempt.attempt;
+    let started = hold.attempt.state.started();
+    let judged = whom.is(&who);
+    match view {
+        View::InUse => started.map(|from| Claim { who, from, until: Moment::MAX, amount, judged }),
+        View::Promised => {
+            let (start, until) = window(&hold.attempt.placement, started);
+            Some(match (whom, started) {
+                // What has just been offered must not count on chips in use at this very moment,
+                // however long their user should have been gone.
+                (Judged::Only(_), Some(from)) => {
+                    let until = until.max(now + Span(1));
+                    Claim { who, from, until, amount, judged: false }
+                }
+                (Judged::Only(_), None) | (Judged::All, _) => {
+                    Claim { who, from: start, until, amount, judged }
+                }
+            })
+        }
+    }
+}
+
+/// When a plan has an attempt's nodes taken. One that started early will be gone early, and one
+/// that started late makes nobody else's plan wrong: what counts is the time both have.
+fn window(placement: &Placement, started: Option<Moment>) -> (Moment, Moment) {
+    let (start, until) = (placement.start, placement.until);
+    match started {
+        None => (start, until),
+        Some(started) => (start.max(started), until.min(started + until.since(start))),
+    }
+}

@@ -1,0 +1,72 @@
+//! What some facts touched, so that a step is judged for what it did and not for all there is.
+
+use model::{AttemptId, CenterId, DatasetVersion, Fact, JobId, LinkId, TransferId};
+use std::collections::BTreeSet;
+use world::World;
+
+/// What is to be judged after some facts.
+#[derive(Debug, Default)]
+pub(crate) struct Touched {
+    pub(crate) jobs: BTreeSet<JobId>,
+    /// Attempts that took something: offered or started.
+    pub(crate) attempts: BTreeSet<AttemptId>,
+    /// Centers in which they did, and those declared anew.
+    pub(crate) centers: BTreeSet<CenterId>,
+    /// Centers declared anew: all that is in them is judged.
+    pub(crate) declared: BTreeSet<CenterId>,
+    pub(crate) transfers: BTreeSet<TransferId>,
+    /// Links whose reservations are judged.
+    pub(crate) links: BTreeSet<LinkId>,
+    pub(crate) data: BTreeSet<DatasetVersion>,
+}
+
+impl Touched {
+    /// What `facts` touched in the world that has taken them in.
+    pub(crate) fn by(world: &World, facts: &[Fact]) -> Self {
+        let mut touched = Self::default();
+        let mut declared_links = BTreeSet::new();
+        for fact in facts {
+            touched.jobs.extend(fact.job());
+            match fact {
+                Fact::JobOffered(f) => touched.take(world, f.attempt),
+                Fact::AttemptStarted(f) => touched.take(world, f.attempt),
+                Fact::CenterDeclared(f) => {
+                    touched.declared.insert(f.center.clone());
+                }
+                Fact::LinkDeclared(f) => {
+                    declared_links.insert(&f.link);
+                }
+                Fact::DatasetRegistered(f) => {
+                    touched.data.insert(f.data.clone());
+                }
+                Fact::ReplicaAdded(f) => {
+                    touched.data.insert(f.data.clone());
+                }
+                Fact::TransferPlanned(f) => {
+                    touched.transfers.insert(f.transfer);
+                    touched.links.extend(f.hops.iter().map(|hop| hop.link.clone()));
+                }
+                _ => {}
+            }
+        }
+        for center in &touched.declared {
+            touched.attempts.extend(world.live(center));
+        }
+        touched.centers.extend(touched.declared.iter().cloned());
+        if !declared_links.is_empty() {
+            let over = world.transfers.values().filter(|staging| {
+                staging.hops.iter().any(|hop| declared_links.contains(&hop.link))
+            });
+            touched.transfers.extend(over.map(|staging| staging.transfer));
+            touched.links.extend(declared_links.into_iter().cloned());
+        }
+        touched
+    }
+
+    fn take(&mut self, world: &World, attempt: AttemptId) {
+        if let Some(live) = world.live_attempt(attempt) {
+            self.attempts.insert(attempt);
+            self.centers.extend(live.placement.parts.iter().map(|part| part.center.clone()));
+        }
+    }
+}
