@@ -1,0 +1,204 @@
+//! An agent's decisions as stories: what happens, line by line, and what the agent does about it.
+
+use super::*;
+use model::attempt::Slots;
+use model::{Chips, Cores, DatasetId, Digest, JobId, Moment};
+
+fn id(job: u64) -> AttemptId {
+    AttemptId { job: JobId::new(job), epoch: 1 }
+}
+
+fn data(name: &str) -> DatasetVersion {
+    DatasetVersion { dataset: DatasetId::new(name).unwrap(), version: Digest::of(name.as_bytes()) }
+}
+
+/// A job on one chip: number, chip, planned start.
+fn run(job: u64, chip: u16, start: u64) -> Run {
+    Run {
+        attempt: id(job),
+        name: String::new(),
+        pool: "p".into(),
+        chip: None,
+        visible_devices: None,
+        nodes: vec![Slots {
+            node: 0,
+            chips: vec![chip],
+            share: Chips::ONE,
+            cores: Cores(0),
+            memory: Bytes(0),
+        }],
+        start: Moment(start),
+        command: vec!["true".into()],
+        image: None,
+        env: BTreeMap::new(),
+        cores: Cores(0),
+        memory: Bytes(0),
+        limit: None,
+        grace: Span(5),
+        lease: None,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    }
+}
+
+fn orders(runs: Vec<Run>) -> Event {
+    let orders = runs.into_iter().map(|run| Order::Run(Box::new(run))).collect();
+    Event::Orders { full: true, orders }
+}
+
+fn seen(states: Vec<(u64, Seen)>) -> Event {
+    Event::Observed(states.into_iter().map(|(job, seen)| (id(job), seen)).collect())
+}
+
+fn ended(code: i32) -> Seen {
+    Seen::Ended(Ended { ran: Span(9), ..never_ran(Outcome::Exited { code }) })
+}
+
+/// An agent that has looked around and found nothing.
+fn idle() -> Reconciler {
+    let mut mind = Reconciler::new(Abilities::default());
+    assert!(mind.step(0, vec![seen(vec![]), orders(vec![])]).is_empty());
+    mind
+}
+
+fn said(actions: &[Action]) -> Vec<String> {
+    let text = |action: &Action| match action {
+        Action::Launch { run, lease } => format!("launch {} {lease:?}", run.attempt),
+        Action::Stop { attempt, .. } => format!("stop {attempt}"),
+        Action::ExtendLease { attempt, until } => format!("extend {attempt} {until}"),
+        Action::KeepOutputs { attempt, .. } => format!("keep {attempt}"),
+        Action::Settle { attempt } => format!("settle {attempt}"),
+        Action::Fetch(stage) => format!("fetch {}", stage.data.dataset),
+        Action::Abandon { transfer } => format!("abandon {transfer}"),
+        Action::Remove { data } => format!("remove {}", data.dataset),
+    };
+    actions.iter().map(text).collect()
+}
+
+fn told(mind: &Reconciler) -> Vec<String> {
+    let text = |report: &Report| match report {
+        Report::Accepted { attempt } => format!("accepted {attempt}"),
+        Report::Started { attempt } => format!("started {attempt}"),
+        Report::Refused { attempt, why } => format!("refused {attempt}: {why}"),
+        Report::Ended { attempt, ended, .. } => format!("ended {attempt}: {}", ended.outcome),
+        Report::Arrived { transfer, .. } => format!("arrived {transfer}"),
+        Report::TransferFailed { transfer, .. } => format!("failed {transfer}"),
+        Report::Put { data, .. } => format!("put {}", data.dataset),
+        Report::Inventory { data } => format!("inventory {}", data.len()),
+    };
+    mind.reports().map(text).collect()
+}
+
+#[test]
+fn nothing_is_started_before_engine_and_server_have_both_been_heard() {
+    let mut mind = Reconciler::new(Abilities::default());
+    assert!(mind.step(0, vec![orders(vec![run(1, 0, 0)])]).is_empty());
+    let actions = mind.step(0, vec![seen(vec![(1, Seen::Running)])]);
+    assert_eq!(said(&actions), [""; 0]);
+    assert_eq!(told(&mind), ["started job-1.1"]);
+}
+
+#[test]
+fn an_order_that_comes_twice_or_after_the_end_starts_nothing_again() {
+    let mut mind = idle();
+    assert_eq!(said(&mind.step(0, vec![orders(vec![run(1, 0, 0)])])), ["launch job-1.1 None"]);
+    assert!(mind.step(0, vec![orders(vec![run(1, 0, 0)])]).is_empty());
+    assert!(mind.step(0, vec![seen(vec![(1, ended(0))])]).is_empty());
+    assert_eq!(told(&mind), ["ended job-1.1: exit code 0"]);
+    assert_eq!(said(&mind.step(0, vec![Event::Acknowledged(1)])), ["settle job-1.1"]);
+    let late = mind.step(0, vec![orders(vec![run(1, 0, 0)]), seen(vec![(1, ended(0))])]);
+    assert!(late.is_empty());
+    assert!(told(&mind).is_empty());
+}
+
+#[test]
+fn attempts_on_the_same_chip_go_in_the_order_of_the_plan() {
+    let mut mind = idle();
+    let both = orders(vec![run(1, 0, 50), run(2, 0, 10), run(3, 1, 90)]);
+    let actions = mind.step(0, vec![both]);
+    assert_eq!(said(&actions), ["launch job-2.1 None", "launch job-3.1 None"]);
+    assert_eq!(told(&mind), ["accepted job-1.1"]);
+    let actions = mind.step(0, vec![seen(vec![(2, ended(1))])]);
+    assert_eq!(said(&actions), ["launch job-1.1 None"]);
+}
+
+#[test]
+fn a_job_starts_when_its_data_is_there() {
+    let mut mind = idle();
+    let mut job = run(1, 0, 0);
+    job.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
+    let stage = Stage {
+        transfer: TransferId::new(4),
+        data: data("d"),
+        bytes: Bytes(1),
+        from: model::CenterId::new("a").unwrap(),
+        url: String::new(),
+        ticket: None,
+        steps: Vec::new(),
+    };
+    let order = Event::Orders {
+        full: false,
+        orders: vec![Order::Stage(Box::new(stage)), Order::Run(Box::new(job))],
+    };
+    assert_eq!(said(&mind.step(0, vec![order.clone()])), ["fetch d"]);
+    assert!(mind.step(0, vec![order]).is_empty());
+    let end = Ok(Fetched { moved: Bytes(1), corrupted: 0 });
+    let actions = mind.step(0, vec![Event::Fetched { transfer: TransferId::new(4), end }]);
+    assert_eq!(said(&actions), ["launch job-1.1 None"]);
+    assert_eq!(told(&mind), ["accepted job-1.1", "arrived transfer-4"]);
+}
+
+#[test]
+fn what_runs_without_an_order_is_stopped() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let _ = mind.step(0, vec![seen(vec![(1, Seen::Running)])]);
+    assert_eq!(said(&mind.step(0, vec![orders(vec![])])), ["stop job-1.1"]);
+    let killed = Seen::Ended(never_ran(Outcome::Stopped(Stop::Canceled)));
+    let _ = mind.step(0, vec![seen(vec![(1, killed)])]);
+    assert_eq!(told(&mind), ["started job-1.1", "ended job-1.1: plan withdrawn"]);
+}
+
+#[test]
+fn a_stop_before_the_start_means_it_never_runs() {
+    let mut mind = idle();
+    let order = Event::Orders {
+        full: false,
+        orders: vec![Order::Stop { attempt: id(1), why: Stop::Canceled }],
+    };
+    assert!(mind.step(0, vec![order]).is_empty());
+    assert_eq!(told(&mind), ["ended job-1.1: canceled"]);
+    assert!(mind.step(0, vec![orders(vec![run(1, 0, 0)])]).is_empty());
+}
+
+#[test]
+fn a_lease_counts_from_the_poll_and_nothing_starts_once_it_is_out() {
+    let mut mind = idle();
+    let mut job = run(1, 0, 0);
+    job.lease = Some(Span(600));
+    let _ = mind.step(90, vec![Event::Renewed { sent: 100 }]);
+    assert!(mind.step(700, vec![orders(vec![job])]).is_empty());
+    let actions = mind.step(800, vec![Event::Renewed { sent: 790 }]);
+    assert_eq!(said(&actions), ["launch job-1.1 Some(1390)"]);
+    assert!(mind.step(800, vec![seen(vec![(1, Seen::Running)])]).is_empty());
+    assert!(mind.step(810, vec![Event::Renewed { sent: 805 }]).is_empty());
+    let actions = mind.step(900, vec![Event::Renewed { sent: 895 }]);
+    assert_eq!(said(&actions), ["extend job-1.1 1495"]);
+}
+
+#[test]
+fn outputs_are_kept_before_the_end_is_told() {
+    let mut mind = idle();
+    let mut job = run(1, 0, 0);
+    job.outputs.push(RunOutput {
+        name: "out".into(),
+        dataset: DatasetId::new("made").unwrap(),
+        residency: Vec::new(),
+    });
+    let _ = mind.step(0, vec![orders(vec![job])]);
+    assert_eq!(said(&mind.step(0, vec![seen(vec![(1, ended(0))])])), ["keep job-1.1"]);
+    assert!(mind.step(0, vec![Event::Tick]).is_empty());
+    assert!(told(&mind).is_empty());
+    let kept = Event::OutputsKept { attempt: id(1), outputs: Ok(Vec::new()) };
+    let _ = mind.step(0, vec![kept]);
+    assert_eq!(told(&mind), ["ended job-1.1: exit code 0"]);
+}
