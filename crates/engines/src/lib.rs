@@ -1,1 +1,33 @@
-//! Being built.
+//! Where attempts really run: one trait, [`Engine`], over every kind of engine a center may own,
+//! and one [`conformance`] suite that each must pass.
+//!
+//! [`ProcessEngine`] runs attempts as processes of this machine. Each has a small supervisor
+//! process of its own ([`supervise`]) that outlives the agent, holds the lease and writes the
+//! result; the files in the attempt's directory are the truth, and every wake-up is only a hint
+//! to look at them. [`TimerEngine`] runs attempts as timers in memory, for load and soak runs.
+//!
+//! Deliberately absent: deciding what should run (the reconciler does), choosing chip slots,
+//! staging inputs and publishing outputs (the agent does), and any word about the network beyond
+//! attempt ids: an engine knows commands, limits and leases.
+
+mod any;
+mod attempt_dir;
+mod boot_time;
+mod cgroup;
+pub mod conformance;
+mod engine;
+mod launch;
+mod process;
+mod remains;
+mod state;
+mod supervisor;
+pub mod timer;
+
+pub use any::AnyEngine;
+pub use boot_time::BootTime;
+pub use engine::{Capabilities, Capacity, Enforcement, Engine, Error, LogChunk, Stream};
+pub use launch::{ChipSlots, InputLink, Launch, RunAs, Secret};
+pub use process::{ProcessConfig, ProcessEngine, SupervisorCommand, UidRange};
+pub use state::{Cause, Exit, Observation, Outcome, State, Usage};
+pub use supervisor::supervise;
+pub use timer::TimerEngine;

@@ -1,0 +1,79 @@
+//! The engines an agent may hold, behind one type.
+
+use crate::{
+    BootTime, Capabilities, Capacity, Engine, Error, Launch, LogChunk, Observation, ProcessEngine,
+    State, Stream, TimerEngine,
+};
+use model::{AttemptId, Span};
+use std::path::PathBuf;
+
+/// One of the engines there are.
+#[derive(Debug)]
+pub enum AnyEngine {
+    /// Processes of this machine.
+    Process(ProcessEngine),
+    /// Timers in memory.
+    Timer(TimerEngine),
+}
+
+/// Whichever engine it is, under the name `$engine`.
+macro_rules! with {
+    ($any:expr, $engine:ident => $call:expr) => {
+        match $any {
+            AnyEngine::Process($engine) => $call,
+            AnyEngine::Timer($engine) => $call,
+        }
+    };
+}
+
+impl Engine for AnyEngine {
+    async fn launch(&self, launch: &Launch) -> Result<(), Error> {
+        with!(self, engine => engine.launch(launch).await)
+    }
+
+    async fn find(&self, attempt: AttemptId) -> Result<Option<State>, Error> {
+        with!(self, engine => engine.find(attempt).await)
+    }
+
+    async fn observe(&self) -> Result<Vec<Observation>, Error> {
+        with!(self, engine => engine.observe().await)
+    }
+
+    async fn stop(&self, attempt: AttemptId, grace: Span) -> Result<(), Error> {
+        with!(self, engine => engine.stop(attempt, grace).await)
+    }
+
+    async fn extend_lease(&self, attempt: AttemptId, deadline: BootTime) -> Result<(), Error> {
+        with!(self, engine => engine.extend_lease(attempt, deadline).await)
+    }
+
+    async fn logs(
+        &self,
+        attempt: AttemptId,
+        stream: Stream,
+        offset: u64,
+        max: usize,
+    ) -> Result<LogChunk, Error> {
+        with!(self, engine => engine.logs(attempt, stream, offset, max).await)
+    }
+
+    async fn capacity(&self) -> Result<Capacity, Error> {
+        with!(self, engine => engine.capacity().await)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        with!(self, engine => engine.capabilities())
+    }
+
+    fn workdir(&self, attempt: AttemptId) -> Option<PathBuf> {
+        with!(self, engine => engine.workdir(attempt))
+    }
+
+    async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
+        with!(self, engine => engine.forget(attempt).await)
+    }
+
+    async fn changed(&self) -> Vec<AttemptId> {
+        with!(self, engine => engine.changed().await)
+    }
+}

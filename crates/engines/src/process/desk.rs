@@ -1,0 +1,481 @@
+//! The process engine's file work: blocking, and without an async word but the reaping of its
+//! supervisors.
+
+use super::{Hints, ProcessConfig, SupervisorCommand, UidRange, lock};
+use crate::attempt_dir::{AttemptDir, Order, ProcessIdentity, boot_id, wall_clock};
+use crate::remains;
+use crate::supervisor::SECRETS;
+use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, RunAs, State, Stream};
+use model::{AttemptId, BootId, NetworkUid, Span};
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+/// The prefix of a directory that is being removed.
+const FORGOTTEN: &str = ".forgotten-";
+
+/// What the engine remembers of an attempt; its files are the truth.
+#[derive(Debug, Default)]
+struct Known {
+    /// Its final state, once seen.
+    verdict: Option<State>,
+    /// Whether a supervisor that this engine started has not ended yet.
+    supervised: bool,
+}
+
+/// Who decides an attempt's fate.
+#[derive(Debug, PartialEq, Eq)]
+enum Claimant {
+    /// Nobody yet.
+    Nobody,
+    /// Somebody before the machine was restarted.
+    EarlierBoot,
+    /// This process.
+    Process(ProcessIdentity),
+}
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    dir: PathBuf,
+    network: NetworkUid,
+    boot: BootId,
+    supervisor: SupervisorCommand,
+    uids: Option<UidRange>,
+    known: Mutex<BTreeMap<AttemptId, Known>>,
+    hints: Hints,
+    /// Held for as long as the engine lives.
+    _sole_user: File,
+}
+
+impl Desk {
+    pub(super) fn open(config: ProcessConfig) -> Result<Self, Error> {
+        let ProcessConfig { base, network, supervisor, uids } = config;
+        let dir = base.join(network.to_string());
+        if !dir.is_absolute() {
+            return Err(Error::Setup(format!("{} is not an absolute path", base.display())));
+        }
+        if uids.is_some() && !rustix::process::geteuid().is_root() {
+            let why = "only root can run attempts as users of their own: leave out the range of \
+                       user numbers, or start the agent as root";
+            return Err(Error::Setup(why.to_owned()));
+        }
+        let mode = if uids.is_some() { 0o711 } else { 0o700 };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(mode)
+            .create(&dir)
+            .and_then(|()| fs::set_permissions(&dir, Permissions::from_mode(mode)))
+            .map_err(Error::io("make", &dir))?;
+        if uids.is_some() {
+            check_searchable(&base)?;
+        }
+        let sole_user = become_sole_user(&dir, network)?;
+        let mut known = BTreeMap::new();
+        for name in names_in(&dir)? {
+            if name.starts_with(FORGOTTEN) {
+                remove_all(&dir.join(name));
+            } else if let Ok(attempt) = name.parse::<AttemptId>()
+                && AttemptDir::new(dir.join(name)).holds_attempt()
+            {
+                known.insert(attempt, Known::default());
+            }
+        }
+        Ok(Self {
+            dir,
+            network,
+            boot: boot_id()?,
+            supervisor,
+            uids,
+            known: Mutex::new(known),
+            hints: Hints::default(),
+            _sole_user: sole_user,
+        })
+    }
+
+    pub(super) const fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    pub(super) const fn own_uid(&self) -> bool {
+        self.uids.is_some()
+    }
+
+    pub(super) fn workdir(&self, attempt: AttemptId) -> Option<PathBuf> {
+        lock(&self.known).contains_key(&attempt).then(|| self.place(attempt).work())
+    }
+
+    fn place(&self, attempt: AttemptId) -> AttemptDir {
+        AttemptDir::new(self.dir.join(attempt.to_string()))
+    }
+
+    pub(super) fn launch(self: &Arc<Self>, mut launch: Launch) -> Result<(), Error> {
+        let attempt = launch.attempt;
+        if launch.network != self.network {
+            let why = format!("it belongs to network {}, not {}", launch.network, self.network);
+            return Err(Error::Refused { attempt, why });
+        }
+        if let Some(uids) = self.uids {
+            launch.run_as.get_or_insert_with(|| uids.user_for(attempt));
+        }
+        // Whoever sets `supervised` is the only one who launches it now.
+        let fresh = {
+            let mut known = lock(&self.known);
+            let fresh = !known.contains_key(&attempt);
+            let entry = known.entry(attempt).or_default();
+            if entry.supervised || entry.verdict.is_some() {
+                return Ok(());
+            }
+            entry.supervised = true;
+            fresh
+        };
+        let started = self.prepare(&launch).and_then(|claimed| {
+            if claimed { Ok(false) } else { self.start_supervisor(&launch).map(|()| true) }
+        });
+        match started {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.not_supervised(attempt);
+                Ok(())
+            }
+            Err(error) => {
+                self.not_supervised(attempt);
+                if fresh && !self.place(attempt).holds_attempt() {
+                    lock(&self.known).remove(&attempt);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn not_supervised(&self, attempt: AttemptId) {
+        if let Some(entry) = lock(&self.known).get_mut(&attempt) {
+            entry.supervised = false;
+        }
+    }
+
+    /// Makes the attempt's directory. True if its fate was decided already.
+    fn prepare(&self, launch: &Launch) -> Result<bool, Error> {
+        let place = self.place(launch.attempt);
+        if place.holds_attempt() {
+            if self.claimant(&place)? != Claimant::Nobody {
+                return Ok(true);
+            }
+        } else {
+            remove_all(place.path());
+            furnish(&place, launch)?;
+        }
+        if let Some(deadline) = launch.lease {
+            place.write_lease(deadline)?;
+        }
+        place.write_order(&Order { boot: self.boot, launch: launch.clone() })?;
+        Ok(false)
+    }
+
+    /// Who decides this attempt's fate. What makes no sense was not yet on disk when the machine
+    /// crashed.
+    fn claimant(&self, place: &AttemptDir) -> Result<Claimant, Error> {
+        let claimed = match place.read_claim() {
+            Ok(None) => place.read_order().map(|order| match order {
+                Some(order) if order.boot != self.boot => Claimant::EarlierBoot,
+                _ => Claimant::Nobody,
+            }),
+            Ok(Some(process)) if process.boot == self.boot => Ok(Claimant::Process(process)),
+            Ok(Some(_)) => Ok(Claimant::EarlierBoot),
+            Err(error) => Err(error),
+        };
+        match claimed {
+            Err(error) if error.is_torn() => Ok(Claimant::EarlierBoot),
+            claimed => claimed,
+        }
+    }
+
+    fn start_supervisor(self: &Arc<Self>, launch: &Launch) -> Result<(), Error> {
+        let place = self.place(launch.attempt);
+        let complaints = place.complaints();
+        let complaints = File::create(&complaints).map_err(Error::io("write", &complaints))?;
+        let mut command = tokio::process::Command::new(&self.supervisor.program);
+        command
+            .args(&self.supervisor.arguments)
+            .arg(place.path())
+            .current_dir(place.path())
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(complaints);
+        if !launch.secrets.is_empty() {
+            let secrets = launch.secrets.iter().map(|(name, value)| (name, value.expose()));
+            let secrets: BTreeMap<_, _> = secrets.collect();
+            let secrets = serde_json::to_string(&secrets).expect("text maps to text");
+            command.env(SECRETS, secrets);
+        }
+        let program = &self.supervisor.program;
+        let mut child = command.spawn().map_err(Error::io("start the supervisor", program))?;
+        let (desk, attempt) = (Arc::downgrade(self), launch.attempt);
+        tokio::spawn(async move {
+            let ended = child.wait().await;
+            if let Some(desk) = desk.upgrade() {
+                desk.supervisor_ended(attempt, ended.ok());
+            }
+        });
+        Ok(())
+    }
+
+    /// A supervisor that ended before it claimed its attempt will never do so: the engine does.
+    fn supervisor_ended(&self, attempt: AttemptId, status: Option<std::process::ExitStatus>) {
+        let place = self.place(attempt);
+        let settled = place.read_claim().and_then(|claim| {
+            if claim.is_none() && place.holds_attempt() {
+                let status = status.map_or_else(|| "unseen".to_owned(), |s| s.to_string());
+                let said = fs::read_to_string(place.complaints()).unwrap_or_default();
+                let why = format!("its supervisor ended at once ({status}) {}", said.trim());
+                self.give_up(&place, Cause::CouldNotStart(why.trim_end().to_owned()))?;
+            }
+            Ok(())
+        });
+        if let Err(error) = settled {
+            tracing::warn!(%attempt, %error, "cannot settle an attempt that never started");
+        }
+        self.not_supervised(attempt);
+        self.hints.add(attempt);
+    }
+
+    /// Ends an attempt that nobody has claimed yet.
+    fn give_up(&self, place: &AttemptDir, cause: Cause) -> Result<(), Error> {
+        if place.claim()? {
+            place.write_result(&Outcome::never_ran(cause, wall_clock()))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn find(&self, attempt: AttemptId) -> Result<Option<State>, Error> {
+        let supervised = match lock(&self.known).get(&attempt) {
+            None => return Ok(None),
+            Some(Known { verdict: Some(verdict), .. }) => return Ok(Some(verdict.clone())),
+            Some(Known { supervised, .. }) => *supervised,
+        };
+        let state = self.judge(attempt, supervised)?;
+        if state.is_final()
+            && let Some(entry) = lock(&self.known).get_mut(&attempt)
+        {
+            entry.verdict = Some(state.clone());
+        }
+        Ok(Some(state))
+    }
+
+    /// What the files and the process table say.
+    fn judge(&self, attempt: AttemptId, supervised: bool) -> Result<State, Error> {
+        let place = self.place(attempt);
+        // Whether it lives is found out before the result is looked for: one that ends in between
+        // has written it.
+        let alive = match self.claimant(&place)? {
+            Claimant::Nobody => return Ok(State::Starting),
+            Claimant::EarlierBoot => return judge_after_restart(&place),
+            Claimant::Process(process) => supervised || process.is_alive(),
+        };
+        if let Some(outcome) = place.read_result()? {
+            return Ok(State::Ended(outcome));
+        }
+        if let Some(why) = place.read_lost()? {
+            return Ok(State::Lost { why });
+        }
+        if alive || !remains::kill(self.network, attempt) {
+            if !alive {
+                // Dying, but not dead; nothing will say when, so it is to be looked at again.
+                self.hints.add(attempt);
+            }
+            let running = place.read_running()?;
+            return Ok(running.map_or(State::Starting, |r| State::Running { started: r.started }));
+        }
+        lose(&place, "its supervisor was killed; what it left behind has been killed too")
+    }
+
+    pub(super) fn observe(&self) -> Result<Vec<Observation>, Error> {
+        let attempts: Vec<AttemptId> = lock(&self.known).keys().copied().collect();
+        let mut observations = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            if let Some(state) = self.find(attempt)? {
+                observations.push(Observation { attempt, state });
+            }
+        }
+        Ok(observations)
+    }
+
+    /// The present state of an attempt that must be known.
+    fn expect_known(&self, attempt: AttemptId) -> Result<State, Error> {
+        self.find(attempt)?.ok_or(Error::Unknown(attempt))
+    }
+
+    pub(super) fn stop(&self, attempt: AttemptId, grace: Span) -> Result<(), Error> {
+        if self.expect_known(attempt)?.is_final() {
+            return Ok(());
+        }
+        let place = self.place(attempt);
+        place.write_stop(grace)?;
+        if place.read_claim()?.is_none() {
+            // If its supervisor claims it first, it finds the request before it starts anything.
+            self.give_up(&place, Cause::Stopped)?;
+            self.hints.add(attempt);
+        }
+        place.poke();
+        Ok(())
+    }
+
+    pub(super) fn extend_lease(&self, attempt: AttemptId, deadline: BootTime) -> Result<(), Error> {
+        if self.expect_known(attempt)?.is_final() {
+            return Ok(());
+        }
+        let place = self.place(attempt);
+        if place.read_lease()?.is_none() { Ok(()) } else { place.write_lease(deadline) }
+    }
+
+    pub(super) fn logs(
+        &self,
+        attempt: AttemptId,
+        stream: Stream,
+        offset: u64,
+        max: usize,
+    ) -> Result<LogChunk, Error> {
+        let over = self.expect_known(attempt)?.is_final();
+        let path = self.place(attempt).log(stream);
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(LogChunk { data: Vec::new(), complete: over });
+            }
+            Err(error) => return Err(Error::io("read", &path)(error)),
+        };
+        let max = u64::try_from(max).unwrap_or(u64::MAX);
+        let mut data = Vec::new();
+        let mut read = || {
+            let size = file.metadata()?.len();
+            file.seek(SeekFrom::Start(offset.min(size)))?;
+            (&mut file).take(max).read_to_end(&mut data)?;
+            io::Result::Ok(file.stream_position()? >= size)
+        };
+        let at_end = read().map_err(Error::io("read", &path))?;
+        Ok(LogChunk { data, complete: over && at_end })
+    }
+
+    pub(super) fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
+        match self.find(attempt)? {
+            None => return Ok(()),
+            Some(state) if !state.is_final() => return Err(Error::Alive(attempt)),
+            Some(_) => {}
+        }
+        let place = self.place(attempt);
+        let aside = self.dir.join(format!("{FORGOTTEN}{attempt}"));
+        fs::rename(place.path(), &aside).map_err(Error::io("remove", place.path()))?;
+        lock(&self.known).remove(&attempt);
+        remove_all(&aside);
+        Ok(())
+    }
+}
+
+/// After a restart of the machine nothing lives, and only a result that reached the disk is left.
+fn judge_after_restart(place: &AttemptDir) -> Result<State, Error> {
+    if let Ok(Some(outcome)) = place.read_result() {
+        return Ok(State::Ended(outcome));
+    }
+    if let Ok(Some(why)) = place.read_lost() {
+        return Ok(State::Lost { why });
+    }
+    lose(place, "the machine has been restarted")
+}
+
+fn lose(place: &AttemptDir, why: &str) -> Result<State, Error> {
+    place.write_lost(why)?;
+    Ok(State::Lost { why: why.to_owned() })
+}
+
+/// Makes everything in an attempt's directory but the launch itself.
+fn furnish(place: &AttemptDir, launch: &Launch) -> Result<(), Error> {
+    let make = |path: &Path, mode: u32| {
+        DirBuilder::new()
+            .mode(mode)
+            .create(path)
+            // The process's own mask may have taken bits away.
+            .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
+            .map_err(Error::io("make", path))
+    };
+    let give = |path: &Path, to: RunAs| {
+        std::os::unix::fs::chown(path, Some(to.uid), Some(to.gid))
+            .map_err(Error::io("give away", path))
+    };
+    make(place.path(), if launch.run_as.is_some() { 0o711 } else { 0o700 })?;
+    place.make_control()?;
+    let work = place.work();
+    let mut dirs = vec![work.clone(), place.tmp()];
+    let below = |name: &Path| {
+        name.ancestors()
+            .filter(|a| !a.as_os_str().is_empty())
+            .map(|a| work.join(a))
+            .collect::<Vec<_>>()
+    };
+    for input in &launch.inputs {
+        dirs.extend(input.name.parent().map(below).unwrap_or_default());
+    }
+    dirs.extend(launch.outputs.iter().flat_map(|output| below(output)));
+    dirs.sort();
+    dirs.dedup();
+    for dir in &dirs {
+        make(dir, 0o700)?;
+        if let Some(user) = launch.run_as {
+            give(dir, user)?;
+        }
+    }
+    for input in &launch.inputs {
+        let link = work.join(&input.name);
+        std::os::unix::fs::symlink(&input.target, &link).map_err(Error::io("link", &link))?;
+    }
+    Ok(())
+}
+
+/// Attempts that run as other users must be able to reach their work directories.
+fn check_searchable(base: &Path) -> Result<(), Error> {
+    for dir in base.ancestors() {
+        let mode = fs::metadata(dir).map_err(Error::io("look at", dir))?.mode();
+        if mode & 0o001 == 0 {
+            return Err(Error::Setup(format!(
+                "attempts that run as users of their own could not reach {}: {} is closed to them \
+                 (mode {:o}); chmod o+x it, or choose another directory",
+                base.display(),
+                dir.display(),
+                mode & 0o7777,
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn become_sole_user(dir: &Path, network: NetworkUid) -> Result<File, Error> {
+    let path = dir.join("lock");
+    let file = File::create(&path).map_err(Error::io("make", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned(), network }),
+        Err(fs::TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
+    }
+}
+
+fn names_in(dir: &Path) -> Result<Vec<String>, Error> {
+    let names = |entries: fs::ReadDir| {
+        entries.map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned())).collect()
+    };
+    fs::read_dir(dir).and_then(names).map_err(Error::io("list", dir))
+}
+
+/// Removes a directory as far as possible; links are removed, not followed.
+fn remove_all(dir: &Path) {
+    match fs::remove_dir_all(dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => {
+            tracing::warn!(dir = %dir.display(), %error, "cannot remove an attempt's files");
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Attempts as processes of this machine, each looked after by a supervisor process of its own.
+
+mod desk;
+
+use crate::attempt_dir::{WAKE, make_fifo};
+use crate::cgroup::Cgroups;
+use crate::{
+    BootTime, Capabilities, Capacity, Enforcement, Engine, Error, Launch, LogChunk, Observation,
+    RunAs, State, Stream,
+};
+use desk::Desk;
+use model::{AttemptId, Bytes, Cores, NetworkUid, Span};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::unix::pipe;
+use tokio::sync::Notify;
+
+/// How a [`ProcessEngine`] is set up.
+#[derive(Debug, Clone)]
+pub struct ProcessConfig {
+    /// The directory for attempts; each network has its own inside. On a local file system. With
+    /// [`Self::uids`] every directory above it must be searchable by all (`chmod o+x`), and so
+    /// must those of the inputs.
+    pub base: PathBuf,
+    /// Whose attempts: other networks' in the same directory are neither seen nor touched.
+    pub network: NetworkUid,
+    /// How a supervisor is started.
+    pub supervisor: SupervisorCommand,
+    /// The users to run attempts as, a different one for each job; needs root. None runs them as
+    /// the agent's own user.
+    pub uids: Option<UidRange>,
+}
+
+/// A program that calls [`crate::supervise`] with its last argument.
+#[derive(Debug, Clone)]
+pub struct SupervisorCommand {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments before the attempt's directory.
+    pub arguments: Vec<OsString>,
+}
+
+impl Default for SupervisorCommand {
+    /// `supervise` of the program that runs now, even if its file has been replaced meanwhile.
+    fn default() -> Self {
+        Self { program: "/proc/self/exe".into(), arguments: vec!["supervise".into()] }
+    }
+}
+
+/// User numbers set aside for attempts. They need no entry in the user database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UidRange {
+    /// The first.
+    pub first: u32,
+    /// How many, at least 1. Jobs whose numbers differ by a multiple of this share a user.
+    pub count: u32,
+}
+
+impl UidRange {
+    /// The user, and the group of the same number, for this attempt's job.
+    #[must_use]
+    pub fn user_for(self, attempt: AttemptId) -> RunAs {
+        let offset = attempt.job.number() % u64::from(self.count.max(1));
+        let id = self.first.saturating_add(u32::try_from(offset).expect("less than a u32"));
+        RunAs { uid: id, gid: id }
+    }
+}
+
+/// Runs attempts as processes of this machine.
+///
+/// Needs a Tokio runtime with I/O enabled. Nothing but files connects it to its supervisors, so
+/// it may be dropped, or killed, and opened again at any time; one at a time for each network.
+#[derive(Debug)]
+pub struct ProcessEngine {
+    desk: Arc<Desk>,
+    enforcement: Enforcement,
+    wake: pipe::Receiver,
+    /// The beginning of a hint whose end has not been read yet.
+    half_read: Mutex<Vec<u8>>,
+}
+
+/// Attempts that may have changed, and a bell.
+#[derive(Debug, Default)]
+struct Hints {
+    pending: Mutex<BTreeSet<AttemptId>>,
+    bell: Notify,
+}
+
+impl Hints {
+    fn add(&self, attempt: AttemptId) {
+        lock(&self.pending).insert(attempt);
+        self.bell.notify_one();
+    }
+}
+
+/// A lock whose holder panicked still guards plain data that is whole between statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl ProcessEngine {
+    /// Opens the directory and finds what runs there. Finishes what an earlier agent began to
+    /// forget.
+    ///
+    /// Fails with [`Error::InUse`] while another agent has it open, and with [`Error::Setup`] if
+    /// attempts could never run so.
+    pub async fn open(config: ProcessConfig) -> Result<Self, Error> {
+        let base = config.base.join(config.network.to_string());
+        let desk = blocking(move || Desk::open(config).map(Arc::new)).await?;
+        let groups = Cgroups::of_this_process();
+        groups.prepare();
+        let wake = base.join(WAKE);
+        make_fifo(&wake)?;
+        let wake = pipe::OpenOptions::new()
+            .read_write(true)
+            .open_receiver(&wake)
+            .map_err(Error::io("listen on", &wake))?;
+        let enforcement = groups.enforcement();
+        Ok(Self { desk, enforcement, wake, half_read: Mutex::default() })
+    }
+
+    async fn at_desk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Desk) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let desk = Arc::clone(&self.desk);
+        blocking(move || work(&desk)).await
+    }
+
+    /// Notes the hints that supervisors have written since the last time.
+    fn read_hints(&self) {
+        let mut half_read = lock(&self.half_read);
+        let mut pending = lock(&self.desk.hints().pending);
+        let mut buffer = [0; 4_096];
+        while let Ok(count @ 1..) = self.wake.try_read(&mut buffer) {
+            half_read.extend_from_slice(&buffer[..count]);
+            let whole = half_read.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+            let lines: Vec<u8> = half_read.drain(..whole).collect();
+            let lines = String::from_utf8_lossy(&lines);
+            pending.extend(lines.lines().filter_map(|line| line.parse::<AttemptId>().ok()));
+            // Nobody of ours writes lines this long.
+            if half_read.len() > buffer.len() {
+                half_read.clear();
+            }
+        }
+    }
+}
+
+/// Runs file work where it holds up no other task.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(failed) => match failed.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Error::Setup("the runtime is shutting down".to_owned())),
+        },
+    }
+}
+
+impl Engine for ProcessEngine {
+    async fn launch(&self, launch: &Launch) -> Result<(), Error> {
+        launch.check()?;
+        let launch = launch.clone();
+        let desk = Arc::clone(&self.desk);
+        blocking(move || desk.launch(launch)).await
+    }
+
+    async fn find(&self, attempt: AttemptId) -> Result<Option<State>, Error> {
+        self.at_desk(move |desk| desk.find(attempt)).await
+    }
+
+    async fn observe(&self) -> Result<Vec<Observation>, Error> {
+        self.at_desk(Desk::observe).await
+    }
+
+    async fn stop(&self, attempt: AttemptId, grace: Span) -> Result<(), Error> {
+        self.at_desk(move |desk| desk.stop(attempt, grace)).await
+    }
+
+    async fn extend_lease(&self, attempt: AttemptId, deadline: BootTime) -> Result<(), Error> {
+        self.at_desk(move |desk| desk.extend_lease(attempt, deadline)).await
+    }
+
+    async fn logs(
+        &self,
+        attempt: AttemptId,
+        stream: Stream,
+        offset: u64,
+        max: usize,
+    ) -> Result<LogChunk, Error> {
+        self.at_desk(move |desk| desk.logs(attempt, stream, offset, max)).await
+    }
+
+    async fn capacity(&self) -> Result<Capacity, Error> {
+        blocking(machine_capacity).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            engine: "process",
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            enforcement: self.enforcement,
+            own_uid: self.desk.own_uid(),
+        }
+    }
+
+    fn workdir(&self, attempt: AttemptId) -> Option<PathBuf> {
+        self.desk.workdir(attempt)
+    }
+
+    async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
+        self.at_desk(move |desk| desk.forget(attempt)).await
+    }
+
+    async fn changed(&self) -> Vec<AttemptId> {
+        loop {
+            self.read_hints();
+            let pending = std::mem::take(&mut *lock(&self.desk.hints().pending));
+            if !pending.is_empty() {
+                return pending.into_iter().collect();
+            }
+            tokio::select! {
+                () = self.desk.hints().bell.notified() => {}
+                readable = self.wake.readable() => if readable.is_err() {
+                    self.desk.hints().bell.notified().await;
+                },
+            }
+        }
+    }
+}
+
+/// The machine's cores and memory, as far as this process may use them.
+fn machine_capacity() -> Result<Capacity, Error> {
+    let path = Path::new("/proc/meminfo");
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib = total.and_then(|total| total.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let kib = kib.ok_or_else(|| io::ErrorKind::InvalidData.into());
+    let memory = Bytes(kib.map_err(Error::io("parse", path))?.saturating_mul(1_024));
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let cpu = Cores(u64::try_from(cores).expect("fits in 64 bits").saturating_mul(1_000));
+    Ok(Capacity { cpu, memory })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::JobId;
+
+    #[test]
+    fn each_job_has_its_own_user_and_its_attempts_share_it() {
+        let range = UidRange { first: 200_000, count: 1_000 };
+        let user = |job, epoch| range.user_for(AttemptId { job: JobId::new(job), epoch }).uid;
+        assert_eq!(user(42, 1), 200_042);
+        assert_eq!(user(42, 2), 200_042);
+        assert_eq!(user(1_042, 1), 200_042);
+        assert_ne!(user(43, 1), user(42, 1));
+    }
+}

@@ -1,0 +1,87 @@
+//! Starting the command.
+
+use crate::Launch;
+use crate::attempt_dir::AttemptDir;
+use crate::cgroup::AttemptGroups;
+use std::collections::BTreeMap;
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+/// The supervisor's own environment variable through which the engine hands it the secrets, as
+/// one JSON object: neither on disk nor able to influence the supervisor itself.
+pub(crate) const SECRETS: &str = "PORTOLAN_SECRETS";
+
+/// Where programs are looked up if the agent has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Starts the command in its own process group, inside its control groups. The error is for the
+/// people who wrote the command.
+pub(super) fn spawn(
+    dir: &AttemptDir,
+    launch: &Launch,
+    groups: Option<&AttemptGroups>,
+) -> Result<Child, String> {
+    let (program, arguments) =
+        launch.command.split_first().ok_or_else(|| "its command is empty".to_owned())?;
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .current_dir(dir.work())
+        .env_clear()
+        .envs(environment(dir, launch)?)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    if let Some(run_as) = launch.run_as {
+        command.uid(run_as.uid).gid(run_as.gid);
+        // Or a set-user-id program would give back what the user number took away.
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|error| format!("its privileges cannot be dropped: {error}"))?;
+    }
+    if let Some(groups) = groups {
+        groups.enter().map_err(|error| format!("its control group cannot be entered: {error}"))?;
+    }
+    let spawned = command.spawn();
+    let left = groups.map_or(Ok(()), AttemptGroups::leave);
+    let mut child = spawned.map_err(|error| format!("`{program}` cannot be run: {error}"))?;
+    if let Err(error) = left {
+        // In there, the supervisor would be killed with the command.
+        let _ = child.kill().and_then(|()| child.wait());
+        return Err(format!("its control group cannot be left: {error}"));
+    }
+    Ok(child)
+}
+
+/// All the command gets to see; nothing of the agent's own environment but `PATH`.
+fn environment(dir: &AttemptDir, launch: &Launch) -> Result<BTreeMap<String, String>, String> {
+    let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+    let attempt = launch.attempt;
+    let mut all = BTreeMap::from([
+        ("PATH".to_owned(), env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned())),
+        ("HOME".to_owned(), text(dir.work())),
+        ("TMPDIR".to_owned(), text(dir.tmp())),
+    ]);
+    all.extend(launch.env.iter().cloned());
+    if let Ok(secrets) = env::var(SECRETS) {
+        let secrets: BTreeMap<String, String> =
+            serde_json::from_str(&secrets).map_err(|_| "its secrets cannot be read".to_owned())?;
+        all.extend(secrets);
+    }
+    if let Some(chips) = &launch.chips {
+        let slots: Vec<String> = chips.slots.iter().map(ToString::to_string).collect();
+        all.insert(chips.variable.clone(), slots.join(","));
+    }
+    all.insert("PORTOLAN_NETWORK".to_owned(), launch.network.to_string());
+    all.insert("PORTOLAN_JOB".to_owned(), attempt.job.to_string());
+    all.insert("PORTOLAN_ATTEMPT".to_owned(), attempt.to_string());
+    Ok(all)
+}
+
+/// Asks the kernel, which grants it to root only, to take this process last when memory runs out:
+/// the command should go, not the one that tells how it went. Called after the command was
+/// started, which else would be born with the same wish.
+pub(super) fn outlive_the_hungry() {
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
+}

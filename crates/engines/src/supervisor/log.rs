@@ -1,0 +1,77 @@
+//! Copying a command's output to a file, up to a cap.
+
+use crate::Error;
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+const BUFFER: usize = 64 << 10;
+
+/// Goes on reading past the cap, so that the command never blocks or dies for its talk.
+pub(super) struct LogPump {
+    source: Option<OwnedFd>,
+    file: File,
+    room: u64,
+    truncated: bool,
+}
+
+impl LogPump {
+    pub(super) fn new(path: &Path, cap: u64) -> Result<Self, Error> {
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
+        let file = file.map_err(Error::io("write", path))?;
+        Ok(Self { source: None, file, room: cap, truncated: false })
+    }
+
+    /// Begins to copy from this pipe.
+    pub(super) fn attach(&mut self, source: Option<OwnedFd>) {
+        self.source = source;
+    }
+
+    /// The pipe to wait for, until its end.
+    pub(super) const fn source(&self) -> Option<&OwnedFd> {
+        self.source.as_ref()
+    }
+
+    pub(super) const fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Copies one buffer if there is anything to read. False if there was not.
+    fn copy_one(&mut self, buffer: &mut [u8]) -> bool {
+        let Some(source) = &self.source else { return false };
+        let mut fds = [PollFd::new(source, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if !rustix::event::poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0) {
+            return false;
+        }
+        match rustix::io::read(source, &mut *buffer) {
+            Ok(0) => self.source = None,
+            Ok(count) => self.keep(&buffer[..count]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => self.source = None,
+        }
+        self.source.is_some()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let kept = usize::try_from(self.room).unwrap_or(usize::MAX).min(bytes.len());
+        // A full disk is one more reason to drop, not to disturb the command.
+        let written = self.file.write_all(&bytes[..kept]).is_ok();
+        self.truncated |= kept < bytes.len() || !written;
+        self.room -= u64::try_from(kept).expect("lengths fit in 64 bits");
+    }
+
+    pub(super) fn copy_ready(&mut self) {
+        self.copy_one(&mut [0; BUFFER]);
+    }
+
+    /// Copies all that is in the pipe now, without waiting for its end: a stranger may hold it.
+    pub(super) fn drain(&mut self) {
+        let mut buffer = [0; BUFFER];
+        while self.copy_one(&mut buffer) {}
+    }
+}

@@ -1,0 +1,256 @@
+//! The process that looks after one attempt.
+//!
+//! It is started by the engine, claims the attempt, runs the command, enforces limit, lease and
+//! stop requests, and writes the result once nothing of the attempt lives any more. It needs
+//! neither agent nor server: killed agents, full pipes and lost hints change nothing.
+//!
+//! One thread, no async runtime, and it only ever signals its own unreaped children, so that no
+//! signal can hit a stranger that was given a used process number.
+
+mod command;
+mod deadline;
+mod log;
+mod tree;
+
+pub(crate) use command::SECRETS;
+
+use crate::attempt_dir::{AttemptDir, Order, Running, wall_clock};
+use crate::cgroup::{AttemptGroups, Cgroups};
+use crate::{BootTime, Cause, Error, Exit, Launch, Outcome, Stream};
+use deadline::Alarm;
+use log::LogPump;
+use model::{Moment, Span};
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::ExitCode;
+use tree::Tree;
+
+/// How often, and how far apart, the result is tried to be written.
+const RESULT_TRIES: u32 = 600;
+const RESULT_PAUSE: Span = Span::from_secs(1);
+
+/// Looks after the attempt in this directory until it is over: the whole of the hidden command
+/// `portolan supervise DIR`, to be called before any thread or async runtime is started.
+///
+/// Returns at once, with success, if another process has claimed the attempt. Fails only if the
+/// attempt's files cannot be read or written; what went wrong is on standard error.
+#[must_use]
+pub fn supervise(attempt_dir: &Path) -> ExitCode {
+    match run(&AttemptDir::new(attempt_dir.to_owned())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", error.in_full());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(dir: &AttemptDir) -> Result<(), Error> {
+    // Fails only for a group leader, which then is no part of the agent's group either.
+    let _ = rustix::process::setsid();
+    if !dir.claim()? {
+        return Ok(());
+    }
+    let Some(Order { launch, .. }) = dir.read_order()? else { return Ok(()) };
+    let begun = wall_clock();
+    let outcome = match given_up_before_start(dir)? {
+        Some(cause) => Outcome::never_ran(cause, begun),
+        None => look_after(dir, &launch)
+            .unwrap_or_else(|why| Outcome::never_ran(Cause::CouldNotStart(why), begun)),
+    };
+    record(dir, &outcome)?;
+    dir.wake();
+    Ok(())
+}
+
+/// Writes the result. A disk that is full now may not be in a minute, and the result is all that
+/// is left of hours of work.
+fn record(dir: &AttemptDir, outcome: &Outcome) -> Result<(), Error> {
+    let mut tries = 1;
+    loop {
+        match dir.write_result(outcome) {
+            Ok(()) => return Ok(()),
+            Err(error) if tries >= RESULT_TRIES || !dir.holds_attempt() => return Err(error),
+            Err(_) => std::thread::sleep(RESULT_PAUSE.to_std()),
+        }
+        tries += 1;
+    }
+}
+
+fn given_up_before_start(dir: &AttemptDir) -> Result<Option<Cause>, Error> {
+    if dir.read_stop()?.is_some() {
+        return Ok(Some(Cause::Stopped));
+    }
+    let expired = dir.read_lease()?.is_some_and(|deadline| deadline <= BootTime::now());
+    Ok(expired.then_some(Cause::LeaseExpired))
+}
+
+/// Runs the command to its end. The error is why it could not be started; nothing of it lives then.
+fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+        .map_err(|error| format!("its orphans cannot be adopted: {error}"))?;
+    let control = dir.open_control().map_err(Error::in_full)?;
+    let alarm = Alarm::new().map_err(|error| format!("it cannot be timed: {error}"))?;
+    let open_log =
+        |stream| LogPump::new(&dir.log(stream), launch.log_cap.0).map_err(Error::in_full);
+    let mut logs = [open_log(Stream::Stdout)?, open_log(Stream::Stderr)?];
+    let lease_at = dir.read_lease().map_err(Error::in_full)?;
+    let groups = Cgroups::of_this_process().make(launch);
+    let started = wall_clock();
+    let mut child = command::spawn(dir, launch, groups.as_ref()).inspect_err(|_| {
+        groups.iter().for_each(AttemptGroups::remove);
+    })?;
+    command::outlive_the_hungry();
+    logs[0].attach(child.stdout.take().map(OwnedFd::from));
+    logs[1].attach(child.stderr.take().map(OwnedFd::from));
+    let main = Pid::from_child(&child);
+    let mut tree = Tree::new(main);
+    let ended = rustix::process::pidfd_open(main, PidfdFlags::empty()).map_err(|error| {
+        tree.kill_all();
+        groups.iter().for_each(AttemptGroups::remove);
+        format!("its command cannot be watched: {error}")
+    })?;
+    if let Err(error) = dir.write_running(&Running { started, command_pid: child.id() }) {
+        eprintln!("{}", error.in_full());
+    }
+    dir.wake();
+    let limit_at = launch.limit.map(|limit| BootTime::now().after(limit));
+    let grace = launch.grace;
+    let mut watch =
+        Watch { dir, tree, ended, logs, control, alarm, limit_at, lease_at, grace, stopping: None };
+    let exit = watch.until_command_ends();
+    Ok(watch.finish(exit, started, groups.as_ref()))
+}
+
+/// A command that is being stopped.
+struct Stopping {
+    cause: Cause,
+    kill_at: BootTime,
+}
+
+struct Watch<'a> {
+    dir: &'a AttemptDir,
+    tree: Tree,
+    ended: OwnedFd,
+    logs: [LogPump; 2],
+    control: File,
+    alarm: Alarm,
+    limit_at: Option<BootTime>,
+    lease_at: Option<BootTime>,
+    grace: Span,
+    stopping: Option<Stopping>,
+}
+
+impl Watch<'_> {
+    /// Returns when the command itself has ended, or as none when it has been given no more time;
+    /// what it started may live on.
+    fn until_command_ends(&mut self) -> Option<Exit> {
+        loop {
+            if let Some(exit) = self.tree.reap() {
+                return Some(exit);
+            }
+            self.heed_stop_request();
+            if self.enforce(BootTime::now()) {
+                return None;
+            }
+            self.wait();
+        }
+    }
+
+    /// Sleeps until anything happens, and copies what was written to the logs.
+    fn wait(&mut self) {
+        let kill_at = self.stopping.as_ref().map(|stopping| stopping.kill_at);
+        self.alarm.set([self.limit_at, self.lease_at, kill_at].into_iter().flatten().min());
+        let mut fds = vec![
+            PollFd::new(&self.ended, PollFlags::IN),
+            PollFd::new(self.alarm.fd(), PollFlags::IN),
+            PollFd::new(&self.control, PollFlags::IN),
+        ];
+        let logs = self.logs.iter().filter_map(LogPump::source);
+        fds.extend(logs.map(|fd| PollFd::new(fd, PollFlags::IN)));
+        match rustix::event::poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            // Out of kernel memory: look again soon rather than leave the command alone.
+            Err(_) => std::thread::sleep(Span(100).to_std()),
+        }
+        self.alarm.acknowledge();
+        self.logs.iter_mut().for_each(LogPump::copy_ready);
+    }
+
+    fn heed_stop_request(&mut self) {
+        let mut hints = [0; 64];
+        let mut asked = self.alarm.rang();
+        while self.control.read(&mut hints).is_ok_and(|count| count > 0) {
+            asked = true;
+        }
+        if !asked {
+            return;
+        }
+        match self.dir.read_stop() {
+            Ok(Some(grace)) => self.begin_stop(Cause::Stopped, grace),
+            Ok(None) => {}
+            Err(error) => eprintln!("{}", error.in_full()),
+        }
+    }
+
+    /// Stops the command if its time is over. True once it must be killed.
+    fn enforce(&mut self, now: BootTime) -> bool {
+        if self.limit_at.is_some_and(|at| at <= now) {
+            self.limit_at = None;
+            self.begin_stop(Cause::TimeLimit, self.grace);
+        }
+        if self.lease_at.is_some_and(|at| at <= now) {
+            // It may have been extended since it was last read. One that cannot be read was not.
+            self.lease_at = self.dir.read_lease().ok().flatten().filter(|&at| at > now);
+            if self.lease_at.is_none() {
+                self.begin_stop(Cause::LeaseExpired, self.grace);
+            }
+        }
+        self.stopping.as_ref().is_some_and(|stopping| stopping.kill_at <= now)
+    }
+
+    /// The first cause stays; a later one can only bring the end nearer.
+    fn begin_stop(&mut self, cause: Cause, grace: Span) {
+        let kill_at = BootTime::now().after(grace);
+        match &mut self.stopping {
+            Some(stopping) => stopping.kill_at = stopping.kill_at.min(kill_at),
+            None => {
+                self.tree.ask_to_end();
+                self.stopping = Some(Stopping { cause, kill_at });
+            }
+        }
+    }
+
+    /// Kills whatever is left and tells how it all ended.
+    fn finish(
+        mut self,
+        exit: Option<Exit>,
+        started: Moment,
+        groups: Option<&AttemptGroups>,
+    ) -> Outcome {
+        groups.into_iter().for_each(AttemptGroups::kill);
+        let killed = self.tree.kill_all();
+        let exit = exit.or(killed);
+        self.logs.iter_mut().for_each(LogPump::drain);
+        let out_of_memory = groups.is_some_and(|groups| groups.oom_kills() > 0);
+        groups.into_iter().for_each(AttemptGroups::remove);
+        let cause = match self.stopping {
+            Some(stopping) => stopping.cause,
+            None if out_of_memory && exit != Some(Exit::Exited(0)) => Cause::OutOfMemory,
+            None => Cause::Finished,
+        };
+        Outcome {
+            exit,
+            cause,
+            started,
+            ended: wall_clock(),
+            usage: tree::usage(),
+            truncated: self.logs.iter().any(LogPump::is_truncated),
+        }
+    }
+}

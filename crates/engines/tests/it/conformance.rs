@@ -1,0 +1,37 @@
+use crate::{NETWORK, config};
+use engines::conformance::{Finding, Verdict, check};
+use engines::{AnyEngine, Capacity, ProcessEngine, TimerEngine};
+use model::{Bytes, Cores};
+
+fn assert_conforms(findings: &[Finding]) {
+    let broken: Vec<String> = findings
+        .iter()
+        .filter(|finding| matches!(finding.verdict, Verdict::Broken(_)))
+        .map(ToString::to_string)
+        .collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_engine_conforms() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async || ProcessEngine::open(config(dir.path(), None)).await.map(AnyEngine::Process);
+    let findings = check(NETWORK, open).await.unwrap();
+    assert_conforms(&findings);
+    assert!(findings.iter().all(|finding| finding.verdict == Verdict::Met));
+    let left: Vec<_> = std::fs::read_dir(dir.path().join(NETWORK.to_string()))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name != "lock" && name != "wake")
+        .collect();
+    assert!(left.is_empty(), "{left:?} left behind");
+}
+
+#[tokio::test]
+async fn the_timer_engine_conforms() {
+    let capacity = Capacity { cpu: Cores(64_000), memory: Bytes(1 << 40) };
+    let open = async || Ok(AnyEngine::Timer(TimerEngine::new(NETWORK, capacity)));
+    let findings = check(NETWORK, open).await.unwrap();
+    assert_conforms(&findings);
+    assert!(findings.iter().any(|finding| finding.verdict == Verdict::Met));
+}

@@ -1,0 +1,220 @@
+use crate::{Ground, NETWORK, attempt, config, sh};
+use engines::{BootTime, Cause, Enforcement, Engine, Error, Exit, ProcessEngine, State};
+use model::{Bytes, Cores, Span};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::Path;
+
+/// Whether the process runs; one that only waits for its parent to take notice does not.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.starts_with(" Z"))
+}
+
+fn kill(pid: &str) {
+    let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a process number");
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+/// The number in one of the attempt's JSON files.
+fn number_in(path: &Path, key: &str) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value[key].to_string()
+}
+
+#[tokio::test]
+async fn a_killed_supervisor_loses_the_attempt_and_takes_all_of_it_along() {
+    let ground = Ground::new().await;
+    let launch = sh(1, "setsid sh -c 'echo $$ > deep; exec sleep 300' & sleep 300");
+    ground.launch(&launch).await;
+    ground.until_running(launch.attempt).await;
+    let deep = ground.line(launch.attempt, "deep").await;
+    kill(&number_in(&ground.attempt_dir(launch.attempt).join("claim"), "pid"));
+    let state = ground.until_over(launch.attempt).await;
+    assert!(matches!(state, State::Lost { .. }), "{state:?}");
+    assert!(!is_alive(&deep));
+    ground.launch(&launch).await;
+    assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), Some(state), "lost is final");
+}
+
+#[tokio::test]
+async fn attempts_of_an_earlier_boot_are_lost_unless_their_result_is_whole() {
+    let ground = Ground::new().await;
+    for job in 1..=4 {
+        ground.launch(&sh(job, "exit 0")).await;
+        ground.outcome(attempt(job)).await;
+    }
+    let Ground { dir, engine } = ground;
+    drop(engine);
+    let place = |job| dir.path().join(NETWORK.to_string()).join(attempt(job).to_string());
+    let another_boot = |file: &Path| {
+        let text = fs::read_to_string(file).unwrap();
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let boot = boot.trim().replace('-', "");
+        assert!(text.contains(&boot));
+        fs::write(file, text.replace(&boot, &"0".repeat(32))).unwrap();
+    };
+    another_boot(&place(1).join("claim"));
+    another_boot(&place(2).join("claim"));
+    fs::write(place(2).join("result.json"), "").unwrap();
+    fs::write(place(3).join("claim"), "").unwrap();
+    fs::remove_file(place(3).join("result.json")).unwrap();
+    another_boot(&place(4).join("launch.json"));
+    fs::remove_file(place(4).join("claim")).unwrap();
+    fs::remove_file(place(4).join("result.json")).unwrap();
+    let engine = ProcessEngine::open(config(dir.path(), None)).await.unwrap();
+    engine.launch(&sh(4, "exit 0")).await.unwrap();
+    let states = engine.observe().await.unwrap();
+    assert!(matches!(states[0].state, State::Ended(_)), "{states:?}");
+    for lost in &states[1..] {
+        assert!(matches!(lost.state, State::Lost { .. }), "{states:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_supervisor_of_the_same_attempt_ends_at_once() {
+    let ground = Ground::new().await;
+    let launch = sh(1, "echo once; sleep 300");
+    ground.launch(&launch).await;
+    ground.until_running(launch.attempt).await;
+    let again = tokio::process::Command::new(env!("CARGO_BIN_EXE_portolan-supervise"))
+        .arg(ground.attempt_dir(launch.attempt))
+        .status();
+    assert!(again.await.unwrap().success());
+    ground.engine.stop(launch.attempt, Span::ZERO).await.unwrap();
+    ground.outcome(launch.attempt).await;
+    assert_eq!(ground.stdout(launch.attempt).await, "once\n");
+}
+
+#[tokio::test]
+async fn a_result_written_while_no_engine_was_there_is_found() {
+    let ground = Ground::new().await;
+    let launch = sh(1, "until [ -e go ]; do sleep 0.02; done; exit 6");
+    ground.launch(&launch).await;
+    ground.until_running(launch.attempt).await;
+    let work = ground.engine.workdir(launch.attempt).unwrap();
+    let Ground { dir, engine } = ground;
+    drop(engine);
+    fs::write(work.join("go"), "").unwrap();
+    let engine = ProcessEngine::open(config(dir.path(), None)).await.unwrap();
+    let ground = Ground { dir, engine };
+    assert_eq!(ground.outcome(launch.attempt).await.exit, Some(Exit::Exited(6)));
+}
+
+#[tokio::test]
+async fn a_supervisor_that_cannot_run_ends_the_attempt_with_its_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut broken = config(dir.path(), None);
+    broken.supervisor.program = "/bin/sh".into();
+    broken.supervisor.arguments = ["-c", "echo no luck >&2; exit 9"].map(Into::into).to_vec();
+    let engine = ProcessEngine::open(broken).await.unwrap();
+    let ground = Ground { dir, engine };
+    ground.launch(&sh(1, "exit 0")).await;
+    match ground.outcome(attempt(1)).await.cause {
+        Cause::CouldNotStart(why) => assert!(why.contains("no luck"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_stopped_before_its_supervisor_could_start_never_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut absent = config(dir.path(), None);
+    absent.supervisor.program = "/no/such/supervisor".into();
+    let engine = ProcessEngine::open(absent).await.unwrap();
+    let launch = sh(1, "exit 0");
+    let error = engine.launch(&launch).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(engine.find(launch.attempt).await.unwrap(), Some(State::Starting));
+    engine.stop(launch.attempt, Span::ZERO).await.unwrap();
+    drop(engine);
+    let engine = ProcessEngine::open(config(dir.path(), None)).await.unwrap();
+    let ground = Ground { dir, engine };
+    ground.launch(&launch).await;
+    let outcome = ground.outcome(launch.attempt).await;
+    assert_eq!((outcome.cause, outcome.exit), (Cause::Stopped, None));
+}
+
+#[tokio::test]
+async fn a_lease_that_passed_before_the_start_starts_nothing() {
+    let ground = Ground::new().await;
+    let mut launch = sh(1, "exit 0");
+    launch.lease = Some(BootTime::now());
+    ground.launch(&launch).await;
+    let outcome = ground.outcome(launch.attempt).await;
+    assert_eq!((outcome.cause, outcome.exit), (Cause::LeaseExpired, None));
+}
+
+#[tokio::test]
+async fn a_shorter_grace_brings_the_end_nearer() {
+    let ground = Ground::new().await;
+    let launch = sh(1, "trap '' TERM; echo up > up; while sleep 0.1; do :; done");
+    ground.launch(&launch).await;
+    ground.line(launch.attempt, "up").await;
+    ground.engine.stop(launch.attempt, Span::from_secs(1_000)).await.unwrap();
+    ground.engine.stop(launch.attempt, Span(50)).await.unwrap();
+    let outcome = ground.outcome(launch.attempt).await;
+    assert_eq!((outcome.cause, outcome.exit), (Cause::Stopped, Some(Exit::Signaled(9))));
+}
+
+#[tokio::test]
+async fn one_agent_at_a_time_uses_a_directory() {
+    let ground = Ground::new().await;
+    let second = ProcessEngine::open(config(ground.dir.path(), None)).await;
+    assert!(matches!(second, Err(Error::InUse { .. })), "{second:?}");
+}
+
+#[tokio::test]
+async fn used_time_and_memory_are_reported() {
+    let ground = Ground::new().await;
+    let launch = sh(1, "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
+    ground.launch(&launch).await;
+    let outcome = ground.outcome(launch.attempt).await;
+    assert!(outcome.is_success(), "{outcome:?}");
+    assert!(outcome.usage.user > Span::ZERO, "{outcome:?}");
+    assert!(outcome.usage.max_rss > 100_000, "{outcome:?}");
+}
+
+#[tokio::test]
+async fn limits_are_kept_where_the_machine_can() {
+    let ground = Ground::new().await;
+    let mut hungry = sh(1, "exec tail /dev/zero");
+    hungry.memory = Some(Bytes(32 << 20));
+    hungry.cpu = Some(Cores(500));
+    hungry.limit = Some(Span::from_secs(30));
+    if ground.engine.capabilities().enforcement == Enforcement::ProcessGroup {
+        hungry.command = vec!["true".to_owned()];
+        ground.launch(&hungry).await;
+        assert!(ground.outcome(hungry.attempt).await.is_success(), "limits are wishes there");
+        return;
+    }
+    ground.launch(&hungry).await;
+    let outcome = ground.outcome(hungry.attempt).await;
+    assert_eq!((outcome.cause, outcome.exit), (Cause::OutOfMemory, Some(Exit::Signaled(9))));
+    let groups = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = groups.lines().filter(|line| line.contains(" - cgroup"));
+    for mount in mounts.filter_map(|line| line.split(' ').nth(4)) {
+        assert!(!holds_group(Path::new(mount), &format!("portolan-{NETWORK}-1-1")), "{mount}");
+    }
+}
+
+/// Whether a control group of this name is anywhere below.
+fn holds_group(dir: &Path, name: &str) -> bool {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    dirs.any(|entry| entry.file_name() == name || holds_group(&entry.path(), name))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_attempts_at_once_all_end() {
+    let ground = Ground::new().await;
+    for job in 1..=200 {
+        ground.launch(&sh(job, "exit $((PORTOLAN_N % 256))")).await;
+    }
+    for job in 1..=200 {
+        assert!(ground.outcome(attempt(job)).await.is_success());
+        ground.engine.forget(attempt(job)).await.unwrap();
+    }
+    assert_eq!(ground.engine.observe().await.unwrap(), []);
+}
