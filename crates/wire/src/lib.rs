@@ -4,7 +4,11 @@
 //! [reports](Report). Orders are level-triggered: they say what should be, carry a revision, and
 //! repeating one is harmless. Reports say what is; repeating one is harmless too.
 //!
+//! What server and people's programs say to each other is in [`view`].
+//!
 //! Deliberately absent: transport, tokens, retries. Those are the edges' business.
+
+pub mod view;
 
 use model::attempt::{Ended, Slots, Stop};
 use model::fact::Head;

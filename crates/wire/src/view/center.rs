@@ -1,0 +1,107 @@
+//! Centers and their pools.
+
+use super::MoneySchema;
+use model::{
+    Bytes, CenterId, ChipId, Chips, Cores, EngineKind, Moment, Money, OwnerId, PoolId, Region,
+    TenantId,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A computing center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Center {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub center: CenterId,
+    /// Who owns it.
+    #[schema(value_type = String)]
+    pub owner: OwnerId,
+    /// Where it is among the regions.
+    #[schema(value_type = Option<String>)]
+    pub region: Option<Region>,
+    /// Degrees north in millionths.
+    pub latitude_micro: i64,
+    /// Degrees east in millionths.
+    pub longitude_micro: i64,
+    /// IANA time zone.
+    pub time_zone: String,
+    /// What runs its jobs, as declared.
+    #[schema(value_type = String, example = "process")]
+    pub engine: EngineKind,
+    /// Its agent, once one has joined.
+    pub agent: Option<Agent>,
+    /// Since when its agent has not been heard of; absent while it is there.
+    #[schema(value_type = Option<u64>)]
+    pub silent_since_ms: Option<Moment>,
+    /// Its nodes.
+    pub pools: Vec<Pool>,
+    /// Attempts that are not over there.
+    pub attempts: u64,
+    /// How much data its store holds; absent when it keeps none.
+    #[schema(value_type = Option<u64>)]
+    pub store_bytes: Option<Bytes>,
+    /// Power usage effectiveness in thousandths.
+    pub pue_thousandths: u32,
+    /// Share of each pool offered to others.
+    pub lend_percent: u8,
+    /// Only these tenants, where any is named.
+    #[schema(value_type = Vec<String>)]
+    pub only_tenants: Vec<TenantId>,
+}
+
+/// Centers, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Centers {
+    /// All of them.
+    pub centers: Vec<Center>,
+}
+
+/// A center's agent, as it introduced itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    /// The program's version.
+    pub version: String,
+    /// What really runs the jobs.
+    #[schema(value_type = String, example = "process")]
+    pub engine: EngineKind,
+    /// The engine's version.
+    pub engine_version: String,
+    /// How limits are enforced there.
+    pub enforcement: String,
+    /// Where its store opens.
+    pub data_url: Option<String>,
+}
+
+/// Identical nodes of a center, and what is held of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Pool {
+    /// Its name inside the center.
+    #[schema(value_type = String)]
+    pub pool: PoolId,
+    /// The chip in its nodes.
+    #[schema(value_type = Option<String>)]
+    pub chip: Option<ChipId>,
+    /// How many nodes.
+    pub nodes: u32,
+    /// Chips in each node.
+    pub chips_per_node: u16,
+    /// Cores of each node, in thousandths.
+    #[schema(value_type = u64)]
+    pub cores_milli: Cores,
+    /// Memory of each node.
+    #[schema(value_type = u64)]
+    pub memory_bytes: Bytes,
+    /// Chips of all nodes, in thousandths.
+    #[schema(value_type = u64)]
+    pub chips_milli: Chips,
+    /// Chips held by attempts that are not over, in thousandths.
+    #[schema(value_type = u64)]
+    pub chips_held_milli: Chips,
+    /// Cores held by attempts that are not over, in thousandths, of all nodes together.
+    #[schema(value_type = u64)]
+    pub cores_held_milli: Cores,
+    /// Price of one chip (of one node, where it has no chips) for an hour.
+    #[schema(value_type = MoneySchema)]
+    pub price_per_hour: Money,
+}

@@ -1,0 +1,44 @@
+//! What the API shows and takes, as JSON.
+//!
+//! Numbers are integers with their unit in the name: `limit_ms`, `bytes`, `capacity_bps`,
+//! `chips_milli` (thousandths). Moments end in `_ms` too: milliseconds since 1970-01-01 UTC. Ids are
+//! text (`job-42`), money is micro-units and a currency. Fields are added, never renamed; readers
+//! skip those they do not know, while a request with one is refused.
+//!
+//! Deliberately absent: how any of it is worked out.
+
+mod center;
+mod dataset;
+mod job;
+mod link;
+mod log;
+mod network;
+mod problem;
+mod token;
+mod transfer;
+mod why;
+
+pub use center::{Agent, Center, Centers, Pool};
+pub use dataset::{Announcement, Dataset, DatasetVersion, Datasets, Ticket};
+pub use job::{
+    Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Submitted, Variant,
+};
+pub use link::{End, Exchange, Exchanges, Link, Links};
+pub use log::{Event, LogPage, LogRecord};
+pub use network::{Applied, Chip, Chips, Document, NetworkFiles, Tenant, Tenants};
+pub use problem::{Problem, SpecError};
+pub use token::{NewToken, Token, TokenRole, TokenSecret, Tokens};
+pub use transfer::{RateStep, Transfer, Transfers};
+pub use why::{Candidate, Plan, Standing, Why};
+
+/// An amount of money in the schema; in the program it is [`model::Money`].
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(as = Money)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(crate) struct MoneySchema {
+    /// Millionths of the currency's unit.
+    micros: i64,
+    /// ISO 4217 code.
+    #[schema(example = "CNY")]
+    currency: String,
+}

@@ -1,0 +1,61 @@
+//! Data on its way.
+
+use super::MoneySchema;
+use model::{Bytes, CenterId, DatasetId, Digest, Moment, Money, Rate, TransferId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A dataset version on its way to a center, at rates reserved on the links it crosses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Transfer {
+    /// Its number.
+    #[serde(with = "model::unit::text")]
+    #[schema(value_type = String, example = "transfer-3")]
+    pub transfer: TransferId,
+    /// Which dataset moves.
+    #[schema(value_type = String)]
+    pub dataset: DatasetId,
+    /// Which version of it.
+    #[schema(value_type = String)]
+    pub version: Digest,
+    /// How much.
+    #[schema(value_type = u64)]
+    pub bytes: Bytes,
+    /// From whose store.
+    #[schema(value_type = String)]
+    pub from: CenterId,
+    /// Into whose store.
+    #[schema(value_type = String)]
+    pub to: CenterId,
+    /// Over which links, each followed by its direction: `>` from `a` to `b`, `<` back.
+    pub hops: Vec<String>,
+    /// At which rate when.
+    pub steps: Vec<RateStep>,
+    /// When it is planned to be there.
+    #[schema(value_type = u64)]
+    pub arrives_ms: Moment,
+    /// What the reservation costs.
+    #[schema(value_type = MoneySchema)]
+    pub price: Money,
+}
+
+/// A rate reserved over an interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RateStep {
+    /// From when.
+    #[schema(value_type = u64)]
+    pub from_ms: Moment,
+    /// Until when, not included.
+    #[schema(value_type = u64)]
+    pub until_ms: Moment,
+    /// How fast.
+    #[schema(value_type = u64)]
+    pub rate_bps: Rate,
+}
+
+/// Transfers that are not over, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Transfers {
+    /// All of them.
+    pub transfers: Vec<Transfer>,
+}
