@@ -7,8 +7,8 @@ use model::fact::{
 };
 use model::job::{Duration, InputMode, Job, JobKind, JobSpec};
 use model::{
-    CenterId, DatasetId, Digest, JobEnd, JobId, Moment, Outcome, Phase, Principal, Role, Span, Stop,
-    TenantId, Token, TokenId, TransferId,
+    CenterId, DatasetId, Digest, JobEnd, JobId, Moment, Outcome, Phase, Principal, Role, Span,
+    Stop, TenantId, Token, TokenId, TransferId,
 };
 use std::sync::Arc;
 
@@ -58,8 +58,7 @@ impl Controller {
         for (i, spec) in jobs.into_iter().enumerate() {
             let job = self.world.next.job;
             let key = key.filter(|_| i == 0);
-            let key =
-                key.map(|k| SubmissionKey { key: k.key, content: k.content, jobs: count });
+            let key = key.map(|k| SubmissionKey { key: k.key, content: k.content, jobs: count });
             self.emit(Fact::JobSubmitted(Arc::new(JobSubmitted { job, spec, by: by.token, key })));
             self.arrived(job);
         }
@@ -83,7 +82,8 @@ impl Controller {
     /// The job, if it exists and is the asker's to touch. A stranger's job is as good as none.
     fn own_job(&self, by: &Principal, id: JobId) -> Result<Arc<Job>, Rejected> {
         let job = self.world.job(id).filter(|job| may_act_for(by, &job.spec.tenant).is_ok());
-        job.cloned().ok_or_else(|| Rejected::NotFound { what: format!("{id} that has not been archived") })
+        job.cloned()
+            .ok_or_else(|| Rejected::NotFound { what: format!("{id} that has not been archived") })
     }
 
     fn cancel(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {

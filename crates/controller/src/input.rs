@@ -2,8 +2,8 @@
 
 use model::job::{Job, JobSpec};
 use model::{
-    Bytes, Center, CenterId, Chip, DatasetId, DatasetVersion, Digest, Exchange, JobId, Link, Moment,
-    Principal, Region, Role, Tenant, TenantId, Token, TokenId,
+    Bytes, Center, CenterId, Chip, DatasetId, DatasetVersion, Digest, Exchange, JobId, Link,
+    Moment, Principal, Region, Role, Tenant, TenantId, Token, TokenId,
 };
 use planner::Plan;
 use std::sync::Arc;

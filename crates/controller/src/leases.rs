@@ -1,6 +1,6 @@
 //! Who has been heard of, and what happens to attempts whose center is not.
 
-use crate::{Controller, Effect, Input, Solve};
+use crate::{Controller, Effect, Solve};
 use model::attempt::{Ended, Outcome};
 use model::fact::{Fact, JobsArchived, KeysForgotten};
 use model::{AttemptId, Bytes, CenterId, JobId, Moment, Phase, Span};

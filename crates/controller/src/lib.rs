@@ -32,7 +32,12 @@ use world::World;
 pub enum Effect {
     /// Write these facts to the log, numbered on from the last. Whatever comes after this effect,
     /// in this step or a later one, waits until they are durable.
-    Append(Vec<(Moment, Fact)>),
+    Append {
+        /// When they happened.
+        at: Moment,
+        /// The facts, in order; at least one.
+        facts: Vec<Fact>,
+    },
     /// Answer a request.
     Reply {
         /// Which.
@@ -109,7 +114,7 @@ pub struct Controller {
     settings: Settings,
     now: Moment,
     sessions: BTreeMap<CenterId, Session>,
-    facts: Vec<(Moment, Fact)>,
+    facts: Vec<Fact>,
     replies: Vec<(RequestId, Answer)>,
     /// Something changed that may let a waiting job start.
     dirty: bool,
@@ -209,18 +214,18 @@ impl Controller {
         }
         self.board.apply(&self.world, self.now, &fact);
         self.books.apply(&self.world, &fact);
-        self.facts.push((self.now, fact));
+        self.facts.push(fact);
     }
 
     fn effects(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         let facts = std::mem::take(&mut self.facts);
-        let violations = audit::delta(&self.world, facts.iter().map(|(_, fact)| fact));
+        let violations = audit::delta(&self.world, &facts);
         if !violations.is_empty() {
             return vec![Effect::Halt(violations)];
         }
         if !facts.is_empty() {
-            effects.push(Effect::Append(facts));
+            effects.push(Effect::Append { at: self.now, facts });
         }
         let replies = std::mem::take(&mut self.replies).into_iter();
         effects.extend(

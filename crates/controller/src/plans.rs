@@ -71,9 +71,10 @@ impl Controller {
             self.offer(id, offer);
         }
         for (job, start) in &plan.starts {
-            let told = self.world.job(*job).is_none_or(|j| {
-                j.promise.is_some() || !matches!(j.phase, Phase::Waiting { .. })
-            });
+            let told = self
+                .world
+                .job(*job)
+                .is_none_or(|j| j.promise.is_some() || !matches!(j.phase, Phase::Waiting { .. }));
             if !told {
                 let promised = JobPromised { job: *job, start: *start, plan: id };
                 self.emit(Fact::JobPromised(promised));

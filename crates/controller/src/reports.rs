@@ -175,9 +175,11 @@ impl Controller {
         for made in outputs {
             let output = job.spec.outputs.iter().find(|o| o.name == made.name);
             let Some(output) = output.filter(|o| o.dataset == made.data.dataset) else { continue };
-            let foreign = self.world.datasets.get(&made.data.dataset).is_some_and(|known| {
-                known.newest().registered.tenant != job.spec.tenant
-            });
+            let foreign = self
+                .world
+                .datasets
+                .get(&made.data.dataset)
+                .is_some_and(|known| known.newest().registered.tenant != job.spec.tenant);
             if foreign {
                 continue;
             }

@@ -8,7 +8,7 @@ use model::fact::Fact;
 use model::{
     Attempt, AttemptId, CenterId, Moment, Outcome, Phase, PoolId, Refused, Span, TransferId,
 };
-use network::{Links, Topology};
+use network::{Booking, Links, Topology};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use world::World;
@@ -21,9 +21,11 @@ const DECLINED_FOR: Span = Span::from_secs(60);
 pub struct Board {
     pub(crate) pools: BTreeMap<CenterId, BTreeMap<PoolId, Arc<PoolBoard>>>,
     pub(crate) links: Links,
+    bookings: BTreeMap<TransferId, Arc<Booking>>,
     pub(crate) topology: Arc<Topology>,
     pub(crate) queue: Arc<Queue>,
     pub(crate) declined: BTreeMap<(ClassId, CenterId), (Refused, Moment)>,
+    woken: bool,
 }
 
 impl Board {
@@ -34,9 +36,11 @@ impl Board {
         let mut board = Self {
             pools: BTreeMap::new(),
             links: Links::new(&topology),
+            bookings: BTreeMap::new(),
             topology,
             queue: Arc::default(),
             declined: BTreeMap::new(),
+            woken: false,
         };
         for (id, state) in &world.centers {
             let pools = state.center.pools.iter();
@@ -68,7 +72,7 @@ impl Board {
                 *self = Self::of(world, now);
             }
             Fact::TransferPlanned(staging) => self.book(staging),
-            Fact::TransferEnded(ended) => self.unbook(ended.transfer),
+            Fact::TransferEnded(ended) => self.unbook(ended.transfer, now),
             Fact::JobOffered(f) => {
                 Arc::make_mut(&mut self.queue).leave(f.attempt.job);
                 self.hold_live(world, f.attempt);
@@ -164,11 +168,19 @@ impl Board {
         &self.queue
     }
 
+    /// Whether jobs came into line since this was last asked.
+    pub fn take_woken(&mut self) -> bool {
+        std::mem::take(&mut self.woken)
+    }
+
     /// Lines up jobs whose time has come, and gives attempts that outlive their limit a little
     /// more: their chips are not free until they are. Returns when there is more to do.
     pub fn wake(&mut self, now: Moment) -> Option<Moment> {
         let next = match self.queue.next_wake() {
-            Some(at) if at <= now => Arc::make_mut(&mut self.queue).wake(now),
+            Some(at) if at <= now => {
+                self.woken = true;
+                Arc::make_mut(&mut self.queue).wake(now)
+            }
             other => other,
         };
         self.declined.retain(|_, (_, until)| *until > now);
@@ -191,11 +203,28 @@ impl Board {
         self.links.forget_before(now);
     }
 
-    fn book(&mut self, staging: &model::Staging) {
-        self.links.book(staging.transfer, &staging.hops, &staging.steps);
+    /// Books a transfer's bandwidth. Where a link was declared smaller meanwhile there is nothing
+    /// left to book: the transfer goes on at what the link gives.
+    pub(crate) fn book(&mut self, staging: &model::Staging) {
+        let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
+        if self.links.book(&booking).is_ok() {
+            self.bookings.insert(staging.transfer, Arc::new(booking));
+        }
     }
 
-    fn unbook(&mut self, transfer: TransferId) {
-        self.links.release(transfer);
+    fn unbook(&mut self, transfer: TransferId, now: Moment) {
+        if let Some(booking) = self.bookings.remove(&transfer) {
+            self.links.release_from(&booking, now).expect("what was booked can be given back");
+        }
+    }
+
+    /// Whether a booking would fit what is free.
+    pub(crate) fn has_room(
+        &self,
+        hops: &[model::link::Hop],
+        steps: &[model::attempt::RateStep],
+    ) -> bool {
+        let booking = Booking { hops: hops.to_vec(), steps: steps.to_vec() };
+        self.links.clone().book(&booking).is_ok()
     }
 }

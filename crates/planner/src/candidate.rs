@@ -2,8 +2,8 @@
 
 use crate::board::Board;
 use crate::class::ClassId;
-use crate::pool::{Ask, PoolBoard};
 use crate::plan::Transfer;
+use crate::pool::{Ask, PoolBoard};
 use crate::refusal::{Refusal, Standing};
 use crate::staging::{Coming, Staged, stage};
 use crate::{Policy, Situation};
@@ -128,9 +128,9 @@ impl Question<'_> {
             let center = &state.center;
             match self.center(center, state.agent.is_some(), work) {
                 Ok(candidates) => field.candidates.extend(candidates),
-                Err(refusal) => field
-                    .refused
-                    .push(Standing { center: center.center.clone(), refusal }),
+                Err(refusal) => {
+                    field.refused.push(Standing { center: center.center.clone(), refusal })
+                }
             }
         }
         let now = self.situation.now;

@@ -22,7 +22,7 @@ mod staging;
 pub use board::Board;
 pub use candidate::{Candidate, meet};
 pub use class::{Class, ClassId, Queue, class_of};
-pub use plan::{Offer, Plan, Scope, Transfer, explain, plan, still_holds, trial};
+pub use plan::{Explanation, Offer, Plan, Scope, Transfer, explain, plan, still_holds, trial};
 pub use pool::{Ask, PoolBoard};
 pub use refusal::{Refusal, Standing};
 

@@ -194,9 +194,8 @@ impl<'a> Walk<'a> {
         self.plan.work = self.work.done();
     }
 
-    /// Where a class stands after those before it.
+    /// Where a class stands after those gone through so far.
     fn explain(&mut self, id: ClassId, spec: &JobSpec) -> Explanation {
-        self.queue(Some(id));
         let ahead = self.plan.considered + self.plan.left - self.plan.offers.len();
         // Whatever the jobs before it took: the asker is to have an answer.
         self.work = Work::up_to(self.policy.background_work);
@@ -251,6 +250,7 @@ pub fn explain(
     let (id, class) = board.queue().class(job)?;
     let spec = Arc::clone(&class.spec);
     let mut walk = Walk::new(world, board, situation, policy, Scope::Background);
+    walk.queue(Some(id));
     Some(walk.explain(id, &spec))
 }
 
@@ -265,17 +265,7 @@ pub fn trial(
 ) -> Explanation {
     let mut walk = Walk::new(world, board, situation, policy, Scope::Background);
     walk.queue(None);
-    walk.explain_last(class_of(spec), spec)
-}
-
-impl Walk<'_> {
-    fn explain_last(&mut self, id: ClassId, spec: &JobSpec) -> Explanation {
-        let ahead = self.plan.considered + self.plan.left - self.plan.offers.len();
-        self.work = Work::up_to(self.policy.background_work);
-        let field = self.field(id, spec, Reach::Ever);
-        let standings = field.standings(self.situation.now);
-        Explanation { candidates: field.candidates, standings, ahead }
-    }
+    walk.explain(class_of(spec), spec)
 }
 
 /// Whether an offer drawn up a while ago still holds on the live board.
@@ -302,7 +292,7 @@ pub fn still_holds(world: &World, board: &Board, situation: &Situation, offer: &
         Transfer::New(staging) => {
             world.transfer_to(&staging.data, &staging.to).is_some()
                 || (world.exact(&staging.data).is_some_and(|v| v.replicas.contains(&staging.from))
-                    && board.links.has_room(&staging.hops, &staging.steps))
+                    && board.has_room(&staging.hops, &staging.steps))
         }
     });
     let coming = |data: &&model::DatasetVersion| {

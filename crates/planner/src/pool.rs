@@ -218,7 +218,11 @@ impl PoolBoard {
             if work.is_spent() {
                 return None;
             }
-            start = *self.ends.range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded)).next()?.0;
+            start = *self
+                .ends
+                .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
+                .next()?
+                .0;
         }
     }
 
@@ -226,6 +230,19 @@ impl PoolBoard {
     fn profile_for(&self, ask: &Ask) -> Option<&Profile> {
         let whole = if ask.chips < Chips::ONE { 0 } else { ask.whole() };
         self.profiles.iter().rev().find(|(k, _)| *k <= whole).map(|(_, profile)| profile)
+    }
+
+    /// Whether exactly these slots are free in all of `[from, until)`.
+    #[must_use]
+    pub fn is_free(&self, slots: &[Slots], from: Moment, until: Moment) -> bool {
+        let chips = usize::from(self.chips_per_node);
+        slots.iter().all(|slot| {
+            let Some(holds) = self.nodes.get(slot.node as usize) else { return false };
+            let load = load(holds, chips, from, until);
+            slot.chips.iter().all(|chip| {
+                load.get(usize::from(*chip)).is_some_and(|l| l + slot.share.0 <= Chips::ONE.0)
+            })
+        })
     }
 
     /// Slots for `ask` in all of `[from, until)`: the nodes it leaves least free chips on, in as
@@ -236,7 +253,8 @@ impl PoolBoard {
         for (node, holds) in self.nodes.iter().enumerate() {
             if let Some(slots) = self.bind_node(node, holds, from, until, ask) {
                 let chips = usize::from(self.chips_per_node);
-                let left = free_chips(holds, chips, from, until).count() - slots.chips.len().min(chips);
+                let left =
+                    free_chips(holds, chips, from, until).count() - slots.chips.len().min(chips);
                 fits.push((left, slots));
             }
         }
@@ -389,8 +407,13 @@ mod tests {
         check(
             &mut pool(2, 4),
             &[(1, 1_000, 100), (2, 4_000, 50), (1, 3_000, 100), (1, 4_000, 90), (3, 1_000, 1)],
-            &["0 on 0:[0]", "100 on 0:[0, 1, 2, 3] 1:[0, 1, 2, 3]", "0 on 0:[1, 2, 3]",
-              "0 on 1:[0, 1, 2, 3]", "never"],
+            &[
+                "0 on 0:[0]",
+                "100 on 0:[0, 1, 2, 3] 1:[0, 1, 2, 3]",
+                "0 on 0:[1, 2, 3]",
+                "0 on 1:[0, 1, 2, 3]",
+                "never",
+            ],
         );
     }
 
@@ -421,9 +444,18 @@ mod tests {
     #[test]
     fn a_gang_stays_in_one_block_where_one_has_room() {
         let mut pool = pool(6, 1);
-        pool.hold(attempt(1), &pool.bind(Moment(0), Moment(9), &ask(1, 1_000)).unwrap(), Moment(0), Moment(9));
-        let nodes: Vec<_> =
-            pool.bind(Moment(0), Moment(9), &ask(2, 1_000)).unwrap().iter().map(|s| s.node).collect();
+        pool.hold(
+            attempt(1),
+            &pool.bind(Moment(0), Moment(9), &ask(1, 1_000)).unwrap(),
+            Moment(0),
+            Moment(9),
+        );
+        let nodes: Vec<_> = pool
+            .bind(Moment(0), Moment(9), &ask(2, 1_000))
+            .unwrap()
+            .iter()
+            .map(|s| s.node)
+            .collect();
         assert_eq!(nodes, [2, 3]);
     }
 }

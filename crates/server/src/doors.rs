@@ -1,0 +1,69 @@
+//! Keys and tickets of centers' stores.
+
+use model::{CenterId, DatasetVersion, Digest, Moment, Span};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use transfer::ticket::{DoorKey, Ticket, Verb, issue};
+
+/// How long a ticket opens a store: time for a long transfer to be begun again by another agent.
+const VALID: Span = Span::from_secs(12 * 3_600);
+
+/// Makes the key of each center's store from one secret that never enters the log.
+#[derive(Clone)]
+pub struct Doors {
+    secret: [u8; 32],
+}
+
+impl std::fmt::Debug for Doors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Doors")
+    }
+}
+
+impl Doors {
+    /// The doors whose secret is in `dir/doors.secret`; it is made if it is not there.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let path = dir.join("doors.secret");
+        let mut secret = [0; 32];
+        match std::fs::File::open(&path) {
+            Ok(mut file) => file.read_exact(&mut secret)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                getrandom::fill(&mut secret).map_err(io::Error::other)?;
+                let mut options = std::fs::OpenOptions::new();
+                let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+                file.write_all(&secret)?;
+                file.sync_all()?;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(Self { secret })
+    }
+
+    /// The key of a center's store, for its agent and nobody else.
+    #[must_use]
+    pub fn key(&self, center: &CenterId) -> Digest {
+        let mut text = self.secret.to_vec();
+        text.extend_from_slice(b"door of ");
+        text.extend_from_slice(center.as_str().as_bytes());
+        Digest::of(&text)
+    }
+
+    /// A ticket that opens a center's store for one dataset version.
+    #[must_use]
+    pub fn ticket(
+        &self,
+        center: &CenterId,
+        data: &DatasetVersion,
+        write: bool,
+        now: Moment,
+    ) -> String {
+        let ticket = Ticket {
+            center: center.clone(),
+            data: data.clone(),
+            verb: if write { Verb::Write } else { Verb::Read },
+            expires: now + VALID,
+        };
+        issue(&DoorKey::from_bytes(*self.key(center).as_bytes()), &ticket)
+    }
+}
