@@ -5,7 +5,7 @@
 use crate::link::across;
 use crate::promise::{Findings, Promise};
 use model::job::Job;
-use model::{Attempt, CenterId, DatasetRef, Moment, Region, SiteId, Staging};
+use model::{Attempt, CenterId, Region, SiteId, Staging};
 use world::{Version, World};
 
 /// Judges where the copies of a version are.
@@ -45,15 +45,20 @@ pub(crate) fn judge_staging(world: &World, staging: &Staging, found: &mut Findin
 
 /// Judges whether a job is where its inputs may be read and its outputs may be kept.
 pub(crate) fn judge_attempt(world: &World, job: &Job, attempt: &Attempt, found: &mut Findings) {
-    if attempt.is_over() || attempt.state.stopping().is_some() {
-        return;
-    }
-    let id = attempt.attempt;
+    let (id, settled) = (attempt.attempt, &attempt.placement.inputs);
+    let inputs = job.spec.inputs.iter().map(|input| &input.dataset);
+    let answers = inputs.len() == settled.len()
+        && inputs.zip(settled).all(|(asked, data)| {
+            asked.dataset == data.dataset && asked.version.is_none_or(|v| v == data.version)
+        });
+    found.judge(Promise::Residency, answers, || {
+        let settled: Vec<_> = settled.iter().map(ToString::to_string).collect();
+        format!("{id} is to read [{}], which is not what it asked for", settled.join(", "))
+    });
     for center in centers(attempt) {
         let site = SiteId::Center(center.clone());
-        for input in &job.spec.inputs {
-            // What was removed since was judged when the offer was made.
-            let Some(version) = version(world, &input.dataset, attempt.offered) else { continue };
+        // What was removed since was judged when the offer was made.
+        for version in settled.iter().filter_map(|data| world.exact(data)) {
             judge_place(world, &version.registered.residency, &site, found, || {
                 format!("{id} reads {}", version.registered.data)
             });
@@ -71,14 +76,6 @@ fn centers(attempt: &Attempt) -> Vec<&CenterId> {
     centers.sort_unstable();
     centers.dedup();
     centers
-}
-
-/// The version a reference meant at `at`: a newer one changes nothing for who was placed before.
-fn version<'a>(world: &'a World, reference: &DatasetRef, at: Moment) -> Option<&'a Version> {
-    if reference.version.is_some() {
-        return world.version(reference);
-    }
-    world.datasets.get(&reference.dataset)?.versions.iter().rev().find(|v| v.at <= at)
 }
 
 fn judge_place(

@@ -6,12 +6,8 @@ use model::{Attempt, Chips, Part, PartPlacement, Placement, Pool, Slots, Variant
 use std::collections::BTreeSet;
 use world::World;
 
-/// Judges the form of a live attempt's placement. One that is to stop is not judged any more: its
-/// center may have changed under it, and stopping it is the remedy.
+/// Judges the form of an attempt's placement.
 pub(crate) fn judge(world: &World, job: &Job, attempt: &Attempt, found: &mut Findings) {
-    if attempt.is_over() || attempt.state.stopping().is_some() {
-        return;
-    }
     let placement = &attempt.placement;
     let (parts, places) = (&job.spec.parts, &placement.parts);
     let id = attempt.attempt;

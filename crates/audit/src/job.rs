@@ -1,10 +1,10 @@
-//! Jobs: fenced, none lost, none counted twice, nothing priced below nothing.
+//! Jobs: fenced, none lost, none counted twice.
 
+use crate::money;
 use crate::promise::{Findings, Promise};
 use model::job::Job;
-use model::{AttemptId, CenterId, Fact, JobId, Money, Phase};
+use model::{AttemptId, CenterId, Fact, JobId, Phase};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 use world::World;
 
 /// Judges what a job says of itself.
@@ -30,29 +30,10 @@ pub(crate) fn judge(world: &World, job: &Job, found: &mut Findings) {
     found.judge(Promise::Fencing, last < live.epoch, || {
         format!("{id}.{last} is over and {live} is live")
     });
-    judge_price(&live, attempt.placement.price, found);
+    money::judge(&live, attempt.placement.price, found);
     found.judge(Promise::NoLoss, attempt.placement.plan < world.next.plan, || {
         format!("{live} is of {}, and {} comes next", attempt.placement.plan, world.next.plan)
     });
-}
-
-fn judge_price(what: &dyn Display, price: Money, found: &mut Findings) {
-    found.judge(Promise::Money, price.micros >= 0, || format!("{what} is priced at {price}"));
-}
-
-/// Judges the prices that are not a job's.
-pub(crate) fn judge_prices(world: &World, found: &mut Findings) {
-    for (id, state) in &world.centers {
-        for pool in &state.center.pools {
-            judge_price(&format!("{id}/{}", pool.pool), pool.price_per_hour, found);
-        }
-    }
-    for (id, link) in &world.links {
-        judge_price(id, link.price_per_gbps_hour, found);
-    }
-    for (id, staging) in &world.transfers {
-        judge_price(id, staging.price, found);
-    }
 }
 
 /// Judges whether a key that was just used stands for the jobs it came with.

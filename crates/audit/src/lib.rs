@@ -1,18 +1,21 @@
 //! The promises, judged independently: by other code than that which is to keep them.
 //!
-//! One door for each thing there is to judge: [`world`] for a whole state, [`delta`] for what some
+//! One door for each thing there is to judge: [`world()`] for a whole state, [`delta`] for what some
 //! facts changed in it (cheap enough for every step), [`History`] for a log as it grows, [`replay`]
 //! for a state against the log it should come from. Each answers with [`Violation`]s; none means
 //! that the promises held.
 //!
 //! Deliberately absent: any code of the planner, its calendars or its path finding (a mistake there
-//! must not excuse itself here), and any remedy: whoever asks decides what a violation means.
+//! must not excuse itself here), and any remedy: whoever asks decides what a violation means. Of two
+//! promises no world can be judged yet: quota (none is declared) and explanations (reasons are
+//! computed when asked for, never kept); of money, only that nothing costs less than nothing.
 
 mod dataset;
 mod gang;
 mod history;
 mod job;
 mod link;
+mod money;
 mod overdraft;
 mod pool;
 mod promise;
@@ -24,7 +27,8 @@ pub use promise::{Promise, Violation};
 pub use replay::replay;
 
 use ::world::World;
-use model::Fact;
+use model::job::Job;
+use model::{Attempt, Fact, Staging};
 use promise::Findings;
 use touched::Touched;
 
@@ -61,18 +65,19 @@ pub fn world(world: &World) -> Vec<Violation> {
     for job in world.jobs.iter() {
         job::judge(world, job, &mut found);
         if let Some(attempt) = job.phase.attempt() {
-            gang::judge(world, job, attempt, &mut found);
-            dataset::judge_attempt(world, job, attempt, &mut found);
+            judge_attempt(world, job, attempt, &mut found);
         }
     }
     job::judge_books(world, &mut found);
-    job::judge_prices(world, &mut found);
-    for center in world.centers.keys() {
+    for (center, state) in &world.centers {
+        money::judge_center(&state.center, &mut found);
         pool::judge(world, center, Judged::All, &mut found);
     }
+    for link in world.links.values() {
+        money::judge_link(link, &mut found);
+    }
     for staging in world.transfers.values() {
-        link::judge_path(world, staging, &mut found);
-        dataset::judge_staging(world, staging, &mut found);
+        judge_staging(world, staging, &mut found);
     }
     link::judge_capacity(world, Judged::All, Judged::All, &mut found);
     for version in world.datasets.values().flat_map(|d| &d.versions) {
@@ -97,8 +102,7 @@ pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
     for id in &touched.attempts {
         let Some(job) = world.job(id.job) else { continue };
         let Some(attempt) = job.phase.attempt().filter(|a| a.attempt == *id) else { continue };
-        gang::judge(world, job, attempt, &mut found);
-        dataset::judge_attempt(world, job, attempt, &mut found);
+        judge_attempt(world, job, attempt, &mut found);
     }
     for center in &touched.centers {
         let all = touched.declared.contains(center);
@@ -106,8 +110,13 @@ pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
         pool::judge(world, center, whom, &mut found);
     }
     for staging in touched.transfers.iter().filter_map(|id| world.transfers.get(id)) {
-        link::judge_path(world, staging, &mut found);
-        dataset::judge_staging(world, staging, &mut found);
+        judge_staging(world, staging, &mut found);
+    }
+    for state in touched.declared.iter().filter_map(|id| world.centers.get(id)) {
+        money::judge_center(&state.center, &mut found);
+    }
+    for link in touched.links.iter().filter_map(|id| world.links.get(id)) {
+        money::judge_link(link, &mut found);
     }
     if !touched.links.is_empty() {
         let (links, transfers) = (&touched.links, &touched.transfers);
@@ -117,4 +126,19 @@ pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
         dataset::judge_replicas(world, version, &mut found);
     }
     found.list
+}
+
+/// Judges the form of a live attempt's place. One that is to stop is not judged any more: what it
+/// rests on may have changed under it, and stopping it is the remedy.
+fn judge_attempt(world: &World, job: &Job, attempt: &Attempt, found: &mut Findings) {
+    if !attempt.is_over() && attempt.state.stopping().is_none() {
+        gang::judge(world, job, attempt, found);
+        dataset::judge_attempt(world, job, attempt, found);
+    }
+}
+
+fn judge_staging(world: &World, staging: &Staging, found: &mut Findings) {
+    link::judge_path(world, staging, found);
+    dataset::judge_staging(world, staging, found);
+    money::judge(&staging.transfer, staging.price, found);
 }
