@@ -1,1 +1,37 @@
-//! Being built.
+//! Verified, resumable, paced copies of dataset versions between the stores of centers.
+//!
+//! Two doors. On disk, [`LocalStore`]: a replica is there whole and verified, or not there at all.
+//! On the network, [`door`] serves a store to holders of a [`Ticket`], and [`fetch`], [`upload`]
+//! and [`cat`] are its clients. Chunks are numbered through all files of a dataset ([`Layout`]),
+//! so that ten thousand small files travel like one large one.
+//!
+//! Deliberately absent: which data goes where, when and how fast (the plan says so), residency (the
+//! server issues no ticket against it), and any trust in the other side. Every chunk is compared
+//! with the manifest, and the manifest with the version asked for, before a byte counts.
+
+mod batch;
+mod disk;
+pub mod door;
+mod error;
+mod fetch;
+mod import;
+mod incoming;
+mod layout;
+mod pace;
+mod progress;
+mod remote;
+mod store;
+pub mod ticket;
+mod upload;
+
+pub use error::TransferError;
+pub use fetch::{Arrived, fetch};
+pub use import::survey;
+pub use incoming::{Incoming, Written};
+pub use layout::{Layout, Place};
+pub use pace::Pace;
+pub use progress::{Progress, Seen};
+pub use remote::{Source, cat, manifest};
+pub use store::{Found, LocalStore, Quarantined, Replica};
+pub use ticket::{Ticket, TicketError, Verb};
+pub use upload::upload;

@@ -1,0 +1,120 @@
+//! The door: a store served over HTTP to holders of tickets.
+//!
+//! | request under `/v1/data/{dataset}/{version}` | leave | answer |
+//! |---|---|---|
+//! | `GET manifest` | read | the manifest, canonical |
+//! | `GET chunks?from=&count=` | read | the bytes of consecutive chunks, end to end |
+//! | `GET files/{path}` | read | one file; understands one byte range |
+//! | `PUT manifest` | write | begins a copy, or goes on with one; what is missing |
+//! | `GET missing` | write | what is missing |
+//! | `PUT chunks?from=&count=` | write | takes chunks; 422 with `damaged` where some were not |
+//! | `POST finish` | write | makes the copy a replica |
+//!
+//! Every error is an RFC 9457 problem body. TLS, connection limits and timeouts on headers are the
+//! business of who listens.
+
+mod problem;
+mod range;
+mod read;
+mod write;
+
+use crate::ticket::{self, DoorKey};
+use crate::{LocalStore, Replica, TicketError, Verb};
+use axum::Router;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::routing::{get, post};
+use model::{CenterId, DatasetVersion, Moment};
+use problem::Problem;
+use serde::Deserialize;
+use std::fmt;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Whoever wants to hear of data somebody put. Called from a thread that may block.
+pub type Told = dyn Fn(&DatasetVersion, Replica) + Send + Sync;
+
+/// What a door needs to know.
+#[derive(Clone)]
+pub struct Door {
+    /// The store behind it.
+    pub store: LocalStore,
+    /// Whose store that is.
+    pub center: CenterId,
+    /// What its tickets are signed with.
+    pub key: DoorKey,
+    /// The time, for tickets that expire.
+    pub now: Arc<dyn Fn() -> Moment + Send + Sync>,
+    /// Told of every copy somebody put here once it is a replica, and again when they ask again.
+    pub arrived: Arc<Told>,
+}
+
+impl fmt::Debug for Door {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("center", &self.center).finish_non_exhaustive()
+    }
+}
+
+/// How many requests may move chunks at once; more are told to come back.
+const MOVING: usize = 128;
+
+/// A door with its turnstile.
+#[derive(Debug, Clone)]
+struct Gate {
+    door: Door,
+    moving: Arc<Semaphore>,
+}
+
+/// A run of chunks, as asked for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+struct Run {
+    from: u64,
+    count: u64,
+}
+
+type Asking = Result<Query<Run>, QueryRejection>;
+
+/// The router to serve; its paths begin with `/v1/data/`.
+pub fn router(door: Door) -> Router {
+    let base = "/v1/data/{dataset}/{version}";
+    let at = |rest: &str| format!("{base}/{rest}");
+    Router::new()
+        .route(&at("manifest"), get(read::manifest).put(write::manifest))
+        .route(&at("chunks"), get(read::chunks).put(write::chunks))
+        .route(&at("files/{*path}"), get(read::file))
+        .route(&at("missing"), get(write::missing))
+        .route(&at("finish"), post(write::finish))
+        .with_state(Gate { door, moving: Arc::new(Semaphore::new(MOVING)) })
+}
+
+impl Gate {
+    /// The data a request is about, if its ticket gives leave to `verb` it here and now.
+    fn admit(
+        &self,
+        headers: &HeaderMap,
+        dataset: &str,
+        version: &str,
+        verb: Verb,
+    ) -> Result<DatasetVersion, Problem> {
+        let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let text = text.and_then(|text| text.strip_prefix("Bearer ")).ok_or(TicketError::Absent)?;
+        let ticket = ticket::check(&self.door.key, text, (self.door.now)())?;
+        let data = DatasetVersion {
+            dataset: dataset.parse().map_err(Problem::bad_request)?,
+            version: version.parse().map_err(Problem::bad_request)?,
+        };
+        if ticket.center != self.door.center || ticket.data != data || ticket.verb != verb {
+            let crate::Ticket { center, data, verb, .. } = ticket;
+            return Err(TicketError::Elsewhere { center, data, verb }.into());
+        }
+        Ok(data)
+    }
+
+    /// Leave to move chunks, held as long as they move.
+    fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.moving).try_acquire_owned().map_err(|_| Problem::busy())
+    }
+}

@@ -1,0 +1,119 @@
+//! What a holder of a read ticket may ask for.
+
+use super::problem::Problem;
+use super::range::{Asked, asked};
+use super::{Asking, Gate};
+use crate::batch::{BATCH_CHUNKS, blocking};
+use crate::error::io_at;
+use crate::layout::Layout;
+use crate::{TransferError, Verb};
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+use model::DatasetVersion;
+use std::io::SeekFrom;
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio_util::io::ReaderStream;
+
+const BYTES: &str = "application/octet-stream";
+
+impl Gate {
+    async fn layout(&self, data: DatasetVersion) -> Result<Arc<Layout>, TransferError> {
+        let store = self.door.store.clone();
+        blocking(move || store.layout(&data)).await
+    }
+}
+
+/// The chunks a request names, if the layout has them and they are not too many.
+pub(super) fn run_of(layout: &Layout, run: Asking) -> Result<Range<u64>, Problem> {
+    let Query(run) = run.map_err(Problem::bad_request)?;
+    if run.count == 0 || run.count > BATCH_CHUNKS {
+        return Err(Problem::bad_request(format_args!("`count` must be 1 to {BATCH_CHUNKS}")));
+    }
+    let last = run.from.saturating_add(run.count - 1);
+    layout.place(last)?;
+    Ok(run.from..last + 1)
+}
+
+pub(super) async fn manifest(
+    State(gate): State<Gate>,
+    Path((dataset, version)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let data = gate.admit(&headers, &dataset, &version, Verb::Read)?;
+    let layout = gate.layout(data).await?;
+    let text = layout.manifest().canonical();
+    Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
+}
+
+pub(super) async fn chunks(
+    State(gate): State<Gate>,
+    Path((dataset, version)): Path<(String, String)>,
+    headers: HeaderMap,
+    run: Asking,
+) -> Result<Response, Problem> {
+    let data = gate.admit(&headers, &dataset, &version, Verb::Read)?;
+    let layout = gate.layout(data).await?;
+    let run = run_of(&layout, run)?;
+    let length = layout.span(run.clone())?;
+    let (turn, store) = (gate.turn()?, gate.door.store);
+    // A failure within breaks the connection off; the other side asks again and hears of it then.
+    let pieces = stream::try_unfold((run, turn), move |(mut left, turn)| {
+        let (store, layout) = (store.clone(), Arc::clone(&layout));
+        async move {
+            let Some(chunk) = left.next() else { return Ok(None) };
+            let bytes = blocking(move || store.read_chunk(&layout, chunk)).await;
+            let bytes =
+                bytes.inspect_err(|e| tracing::error!(error = %e, chunk, "cannot serve"))?;
+            Ok::<_, TransferError>(Some((bytes, (left, turn))))
+        }
+    });
+    let headers = [(CONTENT_TYPE, BYTES.to_owned()), (CONTENT_LENGTH, length.to_string())];
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+pub(super) async fn file(
+    State(gate): State<Gate>,
+    Path((dataset, version, path)): Path<(String, String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let data = gate.admit(&headers, &dataset, &version, Verb::Read)?;
+    let layout = gate.layout(data.clone()).await?;
+    // Only what the manifest names is ever opened.
+    let (file, _) = layout.file(&path)?;
+    let length = file.bytes.0;
+    let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
+    let (status, part) = match asked(range, length) {
+        Asked::Whole => (StatusCode::OK, 0..length),
+        Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
+        Asked::Beyond => {
+            let problem = Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                format_args!("the file has {length} bytes"),
+            );
+            return Ok(([(CONTENT_RANGE, format!("bytes */{length}"))], problem).into_response());
+        }
+    };
+    let at = gate.door.store.path(&data)?.join(&file.path);
+    let mut open = tokio::fs::File::open(&at).await.map_err(io_at("open", &at))?;
+    open.seek(SeekFrom::Start(part.start)).await.map_err(io_at("read", &at))?;
+    let size = part.end - part.start;
+    let headers = [
+        (CONTENT_TYPE, BYTES.to_owned()),
+        (ACCEPT_RANGES, "bytes".to_owned()),
+        (CONTENT_LENGTH, size.to_string()),
+    ];
+    let body = Body::from_stream(ReaderStream::with_capacity(open.take(size), 64 << 10));
+    let mut response = (status, headers, body).into_response();
+    if status == StatusCode::PARTIAL_CONTENT {
+        let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+        let range = range.parse().expect("digits are a header value");
+        response.headers_mut().insert(CONTENT_RANGE, range);
+    }
+    Ok(response)
+}

@@ -1,0 +1,139 @@
+//! Fetching a dataset version into a store.
+
+use crate::batch::{Carrier, backoff, blocking, carry_all, runs};
+use crate::incoming::{Incoming, Written};
+use crate::layout::Layout;
+use crate::remote::{Pieces, Source, corrupted, manifest};
+use crate::{LocalStore, Pace, Progress, TransferError};
+use model::{Bytes, DatasetVersion};
+use reqwest::Client;
+use std::collections::BTreeSet;
+
+/// What a fetch took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Arrived {
+    /// Bytes of chunks that crossed the network this time, damaged and repeated ones included.
+    pub moved: Bytes,
+    /// Chunks asked for again.
+    pub resent: u64,
+    /// Chunks that came damaged.
+    pub corrupted: u64,
+}
+
+/// Brings a verified copy of `data` into the store, no faster than `pace`, from the first of
+/// `sources` that works; what was fetched earlier, in this process or before a crash, is not fetched
+/// again. Dropping the future breaks the copy off; a later call resumes it. A chunk that stays
+/// damaged at every source is an error that names it.
+pub async fn fetch(
+    http: &Client,
+    sources: &[Source],
+    into: &LocalStore,
+    data: &DatasetVersion,
+    pace: &Pace,
+    progress: &Progress,
+) -> Result<Arrived, TransferError> {
+    if into.has(data) {
+        return Ok(Arrived::default());
+    }
+    let (incoming, favorite) = match open(http, sources, into, data).await {
+        Err(TransferError::AlreadyHere { .. }) => return Ok(Arrived::default()),
+        opened => opened?,
+    };
+    let (layout, missing) = (incoming.layout(), incoming.missing());
+    let left: u64 = missing.iter().map(|run| layout.span(run.clone())).sum::<Result<_, _>>()?;
+    progress.begin(layout.bytes().0, layout.bytes().0 - left);
+    if sources.is_empty() && !missing.is_empty() {
+        return Err(TransferError::NoSource { data: data.clone() });
+    }
+    let fetching = Fetching { http, sources, incoming: &incoming, pace, progress };
+    carry_all(&fetching, sources.len(), favorite, layout, &missing).await?;
+    let whole = incoming.clone();
+    blocking(move || whole.finish()).await?;
+    let seen = progress.seen();
+    Ok(Arrived { moved: seen.moved, resent: seen.resent, corrupted: seen.corrupted })
+}
+
+/// The copy begun earlier, or a new one by the manifest of the first source that has it; and the
+/// number of that source.
+async fn open(
+    http: &Client,
+    sources: &[Source],
+    into: &LocalStore,
+    data: &DatasetVersion,
+) -> Result<(Incoming, usize), TransferError> {
+    let (store, wanted) = (into.clone(), data.clone());
+    if let Some(incoming) = blocking(move || store.resume(&wanted)).await? {
+        return Ok((incoming, 0));
+    }
+    let mut answer = Err(TransferError::NoSource { data: data.clone() });
+    let mut favorite = 0;
+    for (nth, source) in sources.iter().enumerate() {
+        (answer, favorite) = (patient_manifest(http, source, data).await, nth);
+        if !answer.as_ref().is_err_and(TransferError::is_the_sources) {
+            break;
+        }
+    }
+    let (store, layout) = (into.clone(), answer?);
+    let opened = blocking(move || store.incoming(layout.data(), layout.manifest().clone()));
+    Ok((opened.await?, favorite))
+}
+
+async fn patient_manifest(
+    http: &Client,
+    source: &Source,
+    data: &DatasetVersion,
+) -> Result<Layout, TransferError> {
+    let mut waits = backoff();
+    loop {
+        let answer = manifest(http, source, data).await;
+        match waits.next() {
+            Some(wait) if answer.as_ref().is_err_and(TransferError::is_transient) => {
+                tokio::time::sleep(wait).await;
+            }
+            _ => return answer,
+        }
+    }
+}
+
+struct Fetching<'a> {
+    http: &'a Client,
+    sources: &'a [Source],
+    incoming: &'a Incoming,
+    pace: &'a Pace,
+    progress: &'a Progress,
+}
+
+impl Carrier for Fetching<'_> {
+    async fn carry(&self, door: usize, left: &mut BTreeSet<u64>) -> Result<(), TransferError> {
+        let source = &self.sources[door];
+        let layout = self.incoming.layout();
+        let mut damaged = None;
+        for run in runs(left) {
+            let data = self.incoming.data();
+            let mut pieces = Pieces::open(self.http, source, data, run.clone()).await?;
+            for chunk in run {
+                let size = layout.place(chunk)?.bytes;
+                let bytes = pieces.take(size, self.pace, self.progress).await?;
+                let incoming = self.incoming.clone();
+                match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {
+                    Written::Verified => {
+                        left.remove(&chunk);
+                        self.progress.done(size);
+                    }
+                    Written::Corrupted => {
+                        self.progress.corrupted();
+                        damaged.get_or_insert(chunk);
+                    }
+                }
+            }
+        }
+        match damaged {
+            Some(chunk) => Err(corrupted(layout, chunk, &source.url)),
+            None => Ok(()),
+        }
+    }
+
+    fn progress(&self) -> &Progress {
+        self.progress
+    }
+}

@@ -1,0 +1,299 @@
+//! A copy coming in: files written in place, and a durable map of the chunks verified.
+
+use crate::disk::{self, sync_files, write_at, write_whole};
+use crate::error::{TransferError, io_at};
+use crate::layout::Layout;
+use crate::store::LocalStore;
+use model::{Bytes, DatasetVersion, Digest};
+use std::collections::BTreeSet;
+use std::fs;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A copy coming into a store. Clones share it; chunks may come in any order and from several
+/// threads. Dropping it loses nothing: [`LocalStore::resume`] goes on. Its methods block.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    store: LocalStore,
+    coming: Arc<Coming>,
+}
+
+/// What came of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is what the manifest says, and in its file.
+    Verified,
+    /// It is not what the manifest says; nothing was written.
+    Corrupted,
+}
+
+/// A copy on disk.
+#[derive(Debug)]
+pub(crate) struct Coming {
+    dir: PathBuf,
+    layout: Arc<Layout>,
+    state: Mutex<State>,
+    /// Held while chunks are made durable.
+    flushing: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    verified: Chunks,
+    /// Files written to since the last flush, by their place in the manifest.
+    dirty: BTreeSet<usize>,
+    unflushed: u32,
+    flushed: Instant,
+    closed: bool,
+}
+
+/// Progress is made durable after this many chunks or, if sooner, this long after the last time.
+const FLUSH_CHUNKS: u32 = 64;
+const FLUSH_AFTER: Duration = Duration::from_millis(200);
+
+impl Incoming {
+    pub(crate) fn new(store: LocalStore, coming: Arc<Coming>) -> Self {
+        Self { store, coming }
+    }
+
+    /// Which data is coming in.
+    #[must_use]
+    pub fn data(&self) -> &DatasetVersion {
+        self.coming.layout.data()
+    }
+
+    /// Its chunks.
+    #[must_use]
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.coming.layout
+    }
+
+    /// The chunks still missing, as ranges in order.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Range<u64>> {
+        self.coming.state().verified.missing()
+    }
+
+    /// Writes one chunk if it is what the manifest says. A chunk that is there already is not
+    /// written again.
+    pub fn write_chunk(&self, chunk: u64, bytes: &[u8]) -> Result<Written, TransferError> {
+        let coming = &*self.coming;
+        let place = coming.layout.place(chunk)?;
+        if bytes.len() != place.bytes || Digest::of(bytes) != place.digest {
+            return Ok(Written::Corrupted);
+        }
+        if coming.open_state()?.verified.has(chunk) {
+            return Ok(Written::Verified);
+        }
+        let full = |error| self.store.told_full(error, Bytes(place.bytes as u64));
+        let path = coming.files().join(&place.file.path);
+        write_at(&path, place.offset, bytes).map_err(full)?;
+        let due = {
+            let mut state = coming.open_state()?;
+            state.verified.add(chunk);
+            state.dirty.insert(place.index);
+            state.unflushed += 1;
+            state.unflushed >= FLUSH_CHUNKS || state.flushed.elapsed() >= FLUSH_AFTER
+        };
+        if due && let Ok(_turn) = coming.flushing.try_lock() {
+            coming.flush().map_err(full)?;
+        }
+        Ok(Written::Verified)
+    }
+
+    /// Makes the copy a replica; every chunk must be there. Once it is one, this does nothing.
+    pub fn finish(&self) -> Result<(), TransferError> {
+        let coming = &*self.coming;
+        let _turn = coming.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.store.has(self.data()) {
+            return self.store.abandon(self.data());
+        }
+        let missing = coming.open_state()?.verified.left();
+        if missing > 0 {
+            return Err(TransferError::Incomplete { data: self.data().clone(), missing });
+        }
+        coming.flush()?;
+        let files = coming.files();
+        for file in &coming.layout.manifest().files {
+            disk::set_mode(&files.join(&file.path), disk::replica_mode(file.executable))?;
+        }
+        self.store.publish(&coming.layout, &files)
+    }
+
+    /// Gives the copy up and frees its room.
+    pub fn abandon(&self) -> Result<(), TransferError> {
+        self.store.abandon(self.data())
+    }
+}
+
+impl Coming {
+    /// The copy in `dir`, begun now or earlier.
+    pub(crate) fn open(dir: PathBuf, layout: Arc<Layout>) -> Result<Self, TransferError> {
+        let files = dir.join("files");
+        fs::create_dir_all(&files).map_err(io_at("create", &files))?;
+        let mut made = BTreeSet::new();
+        for file in &layout.manifest().files {
+            for parent in disk::parents(&file.path) {
+                if made.insert(parent) {
+                    let parent = files.join(parent);
+                    fs::create_dir_all(&parent).map_err(io_at("create", &parent))?;
+                }
+            }
+            if file.bytes == Bytes::ZERO {
+                write_at(&files.join(&file.path), 0, &[])?;
+            }
+        }
+        let manifest = dir.join("manifest.json");
+        if !manifest.exists() {
+            write_whole(&manifest, &layout.manifest().canonical())?;
+        }
+        let known = fs::read(dir.join("progress")).unwrap_or_default();
+        let mut verified = Chunks::from_bytes(known, layout.chunks());
+        forget_lost(&layout, &files, &mut verified);
+        let state = State {
+            verified,
+            dirty: BTreeSet::new(),
+            unflushed: 0,
+            flushed: Instant::now(),
+            closed: false,
+        };
+        Ok(Self { dir, layout, state: Mutex::new(state), flushing: Mutex::default() })
+    }
+
+    /// No chunk is taken from now on.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+    }
+
+    fn files(&self) -> PathBuf {
+        self.dir.join("files")
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_state(&self) -> Result<MutexGuard<'_, State>, TransferError> {
+        let state = self.state();
+        if state.closed {
+            return Err(TransferError::Abandoned { data: self.layout.data().clone() });
+        }
+        Ok(state)
+    }
+
+    /// Makes what is verified durable: first the bytes, then the map that vouches for them.
+    fn flush(&self) -> Result<(), TransferError> {
+        let (dirty, verified) = {
+            let mut state = self.state();
+            state.unflushed = 0;
+            state.flushed = Instant::now();
+            (std::mem::take(&mut state.dirty), state.verified.to_bytes())
+        };
+        let (files, root) = (&self.layout.manifest().files, self.files());
+        let paths: Vec<_> = dirty.iter().map(|file| root.join(&files[*file].path)).collect();
+        if let Err(error) = sync_files(&paths) {
+            self.state().dirty.extend(dirty);
+            return Err(error);
+        }
+        // Written over the old map: bits only ever appear, so a torn write is an older map.
+        let path = self.dir.join("progress");
+        write_at(&path, 0, &verified)?;
+        sync_files(&[path])
+    }
+}
+
+/// Unmarks chunks of files that a crash of the machine left missing or short.
+fn forget_lost(layout: &Layout, files: &std::path::Path, verified: &mut Chunks) {
+    let mut lost = Vec::new();
+    let mut first = 0;
+    for file in &layout.manifest().files {
+        let chunks = first..first + file.chunks.len() as u64;
+        first = chunks.end;
+        if !chunks.clone().any(|chunk| verified.has(chunk)) {
+            continue;
+        }
+        let length = fs::symlink_metadata(files.join(&file.path)).map_or(0, |meta| meta.len());
+        lost.extend(chunks.filter(|chunk| {
+            layout.place(*chunk).is_ok_and(|place| place.offset + place.bytes as u64 > length)
+        }));
+    }
+    for chunk in lost {
+        verified.remove(chunk);
+    }
+}
+
+/// A set of chunks.
+#[derive(Debug)]
+struct Chunks {
+    bits: Vec<u8>,
+    count: u64,
+}
+
+impl Chunks {
+    fn from_bytes(mut bits: Vec<u8>, count: u64) -> Self {
+        let bytes =
+            usize::try_from(count.div_ceil(8)).expect("as many chunks as digests in memory");
+        bits.resize(bytes, 0);
+        Self { bits, count }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        self.bits.clone()
+    }
+
+    fn bit(chunk: u64) -> (usize, u8) {
+        let byte = usize::try_from(chunk / 8).expect("as many chunks as digests in memory");
+        (byte, 1 << (chunk % 8))
+    }
+
+    fn has(&self, chunk: u64) -> bool {
+        let (byte, bit) = Self::bit(chunk);
+        self.bits[byte] & bit != 0
+    }
+
+    fn add(&mut self, chunk: u64) {
+        let (byte, bit) = Self::bit(chunk);
+        self.bits[byte] |= bit;
+    }
+
+    fn remove(&mut self, chunk: u64) {
+        let (byte, bit) = Self::bit(chunk);
+        self.bits[byte] &= !bit;
+    }
+
+    fn left(&self) -> u64 {
+        (0..self.count).filter(|chunk| !self.has(*chunk)).count() as u64
+    }
+
+    fn missing(&self) -> Vec<Range<u64>> {
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for chunk in (0..self.count).filter(|chunk| !self.has(*chunk)) {
+            match ranges.last_mut() {
+                Some(last) if last.end == chunk => last.end += 1,
+                _ => ranges.push(chunk..chunk + 1),
+            }
+        }
+        ranges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn missing_ranges_are_what_was_not_added(added in prop::collection::btree_set(0_u64..40, 0..40)) {
+            let mut chunks = Chunks::from_bytes(Vec::new(), 40);
+            added.iter().for_each(|chunk| chunks.add(*chunk));
+            let read = Chunks::from_bytes(chunks.to_bytes(), 40);
+            let missing: Vec<u64> = read.missing().into_iter().flatten().collect();
+            let wanted: Vec<u64> = (0..40).filter(|chunk| !added.contains(chunk)).collect();
+            prop_assert_eq!(read.left(), wanted.len() as u64);
+            prop_assert_eq!(missing, wanted);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! How fast a copy may go: a bucket refilled at a rate that may change by the plan's steps.
+
+use model::{Rate, Span};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use wire::PaceStep;
+
+/// A rate limit shared by all connections of a copy. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Pace(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    bucket: Mutex<Bucket>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// When the first step begins to count.
+    since: Instant,
+    /// None: as fast as it goes.
+    steps: Option<Vec<PaceStep>>,
+    /// Up to when `credit` is counted.
+    counted: Instant,
+    /// What may still go now, in bits times nanoseconds; below zero after a large piece.
+    credit: i128,
+}
+
+const NANOS: i128 = 1_000_000_000;
+
+/// How much unused rate is kept: it makes up for late timers, not for a slow source.
+const KEPT: Duration = Duration::from_millis(50);
+
+/// Upper bound of a wait, so that sums of times never overflow.
+const LONG: Duration = Duration::from_secs(3_600);
+
+impl Pace {
+    /// As fast as it goes.
+    #[must_use]
+    pub fn unlimited() -> Self {
+        Self::with(None)
+    }
+
+    /// Always this fast.
+    #[must_use]
+    pub fn steady(rate: Rate) -> Self {
+        Self::with(Some(always(rate)))
+    }
+
+    /// By these steps, sorted, counted from now. Nothing goes between steps; after the last one its
+    /// rate stays, since a copy a little late must still end. No step at all: as fast as it goes.
+    #[must_use]
+    pub fn steps(steps: &[PaceStep]) -> Self {
+        Self::with((!steps.is_empty()).then(|| steps.to_vec()))
+    }
+
+    fn with(steps: Option<Vec<PaceStep>>) -> Self {
+        let now = Instant::now();
+        let bucket = Mutex::new(Bucket { since: now, steps, counted: now, credit: 0 });
+        Self(Arc::new(Shared { bucket, changed: Notify::new() }))
+    }
+
+    /// From now on always this fast; none: as fast as it goes. Whoever waits is let go accordingly.
+    pub fn set(&self, rate: Option<Rate>) {
+        let now = Instant::now();
+        let mut bucket = self.0.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.refill(now);
+        bucket.steps = rate.map(always);
+        bucket.since = now;
+        drop(bucket);
+        self.0.changed.notify_waiters();
+    }
+
+    /// Waits until `bytes` more may go.
+    pub(crate) async fn take(&self, bytes: usize) {
+        loop {
+            let changed = self.0.changed.notified();
+            let wait = {
+                let mut bucket = self.0.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                bucket.take(Instant::now(), bytes)
+            };
+            let Some(wait) = wait else { return };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = changed => {}
+            }
+        }
+    }
+}
+
+fn always(rate: Rate) -> Vec<PaceStep> {
+    vec![PaceStep { after: Span::ZERO, lasts: Span::MAX, rate }]
+}
+
+impl Bucket {
+    /// The rate at `at` and when it next changes, if ever.
+    fn rate(&self, at: Instant) -> (u64, Option<Instant>) {
+        let steps = self.steps.as_deref().unwrap_or_default();
+        let past = at.saturating_duration_since(self.since);
+        let moment = |span: Span| self.since.checked_add(span.to_std());
+        for step in steps {
+            if past < step.after.to_std() {
+                return (0, moment(step.after));
+            }
+            let end = step.after.saturating_add(step.lasts);
+            if past < end.to_std() {
+                return (step.rate.0, moment(end));
+            }
+        }
+        (steps.last().map_or(0, |step| step.rate.0), None)
+    }
+
+    fn refill(&mut self, now: Instant) {
+        while self.counted < now {
+            let (rate, change) = self.rate(self.counted);
+            let until = change.map_or(now, |change| change.min(now));
+            let nanos = until.duration_since(self.counted).min(LONG).as_nanos();
+            let keep = i128::from(rate) * KEPT.as_nanos().cast_signed();
+            let grown = self.credit + i128::from(rate) * nanos.cast_signed();
+            self.credit = grown.min(self.credit.max(keep));
+            self.counted = until;
+        }
+    }
+
+    /// Takes `bytes` from the bucket, or says how long to wait before asking again.
+    fn take(&mut self, now: Instant, bytes: usize) -> Option<Duration> {
+        self.steps.as_ref()?;
+        self.refill(now);
+        if self.credit >= 0 {
+            let bits = i128::try_from(bytes).unwrap_or(i128::MAX / 16 / NANOS) * 8;
+            self.credit -= bits * NANOS;
+            return None;
+        }
+        let (rate, change) = self.rate(now);
+        let to_change = change.map_or(LONG, |change| change.duration_since(now));
+        let to_credit = match rate {
+            0 => LONG,
+            rate => {
+                let nanos = (-self.credit) / i128::from(rate) + 1;
+                u64::try_from(nanos).map_or(LONG, Duration::from_nanos)
+            }
+        };
+        Some(to_credit.min(to_change).min(LONG))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes go in `millis` when 1,000 of them are asked for again and again.
+    fn gone(bucket: &mut Bucket, start: Instant, millis: u64) -> u64 {
+        let end = start + Duration::from_millis(millis);
+        let (mut now, mut bytes) = (start, 0);
+        while now < end {
+            match bucket.take(now, 1_000) {
+                None => bytes += 1_000,
+                Some(wait) => now += wait,
+            }
+        }
+        bytes
+    }
+
+    fn bucket(steps: Vec<PaceStep>) -> (Bucket, Instant) {
+        let now = Instant::now();
+        (Bucket { since: now, steps: Some(steps), counted: now, credit: 0 }, now)
+    }
+
+    fn step(after: u64, lasts: u64, mbps: u64) -> PaceStep {
+        PaceStep { after: Span(after), lasts: Span(lasts), rate: Rate(mbps * 1_000_000) }
+    }
+
+    #[test]
+    fn a_steady_rate_is_kept_to_a_piece() {
+        let (mut bucket, now) = bucket(always(Rate(80_000_000)));
+        let bytes = gone(&mut bucket, now, 2_000);
+        assert!((20_000_000..=20_002_000).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn steps_follow_one_another_gaps_wait_and_the_last_rate_stays() {
+        let (mut bucket, now) = bucket(vec![step(0, 100, 80), step(200, 100, 8)]);
+        let mut at = |millis: u64| {
+            let part = gone(&mut bucket, now + Duration::from_millis(millis), 100);
+            (part + 2_000) / 10_000
+        };
+        let seen = [at(0), at(100), at(200), at(300), at(400)];
+        assert_eq!(seen, [100, 0, 10, 10, 10]);
+    }
+
+    #[test]
+    fn idle_time_is_not_made_up_for() {
+        let (mut bucket, now) = bucket(always(Rate(8_000_000)));
+        let bytes = gone(&mut bucket, now + Duration::from_secs(60), 100);
+        assert!(bytes <= 152_000, "{bytes}");
+    }
+}

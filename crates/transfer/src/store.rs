@@ -1,0 +1,494 @@
+//! A center's store on a directory.
+//!
+//! ```text
+//! replicas/<dataset>@<version>/…            whole and verified; read-only
+//! replicas/<dataset>@<version>.manifest.json
+//! incoming/<dataset>@<version>/{manifest.json, progress, files/…}
+//! quarantine/…                              what was found broken, for somebody to look at
+//! scratch/…                                 emptied at every start
+//! ```
+//!
+//! A replica appears by the rename of its directory, after its manifest and every byte are durable;
+//! it goes by the rename of its directory, before its manifest.
+
+use crate::disk::{self, remove_tree, sync_dir, sync_names, write_whole};
+use crate::error::{TransferError, io_at, is_full};
+use crate::incoming::{Coming, Incoming};
+use crate::layout::Layout;
+use model::{Bytes, DatasetVersion, Digest, Manifest};
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A store on a directory. Clones share it; one process at a time has it. Its methods block on the
+/// disk: async callers go through `spawn_blocking`.
+#[derive(Debug, Clone)]
+pub struct LocalStore(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    capacity: Bytes,
+    index: Mutex<Index>,
+    /// Held while a replica comes or goes.
+    changing: Mutex<()>,
+    scratch: AtomicU64,
+    /// Held as long as the store is open; the kernel lets go of it with the process.
+    _lock: File,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    replicas: BTreeMap<DatasetVersion, Replica>,
+    incoming: BTreeMap<DatasetVersion, Arriving>,
+    /// What imports under way will take.
+    importing: Bytes,
+    /// Manifests read lately.
+    recent: VecDeque<Arc<Layout>>,
+}
+
+/// A copy that is not whole. It counts in full, so that one begun can end.
+#[derive(Debug)]
+struct Arriving {
+    bytes: Bytes,
+    open: Option<Arc<Coming>>,
+}
+
+/// A verified copy of a dataset version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replica {
+    /// All its bytes.
+    pub bytes: Bytes,
+    /// How many files.
+    pub files: u64,
+}
+
+/// What was found when a store was opened.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The verified copies there are.
+    pub replicas: BTreeMap<DatasetVersion, Replica>,
+    /// Copies broken off, to be resumed or abandoned.
+    pub incoming: Vec<DatasetVersion>,
+    /// What was broken and has been put aside.
+    pub quarantined: Vec<Quarantined>,
+}
+
+/// Something broken, put aside.
+#[derive(Debug)]
+pub struct Quarantined {
+    /// Where it stood.
+    pub path: PathBuf,
+    /// Which data it should have been, if its name still says so.
+    pub data: Option<DatasetVersion>,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// How many manifests are kept in memory.
+const RECENT: usize = 8;
+
+impl LocalStore {
+    /// Opens the store at `root`, creating it where there is none, and says what is in it. Replicas
+    /// must have their manifest and every file at its length; [`LocalStore::verify`] reads the bytes.
+    /// `capacity` limits what copies and replicas take together; what is there already stays.
+    pub fn open(root: &Path, capacity: Bytes) -> Result<(Self, Found), TransferError> {
+        for dir in ["replicas", "incoming", "quarantine"] {
+            let dir = root.join(dir);
+            fs::create_dir_all(&dir).map_err(io_at("create", &dir))?;
+        }
+        let lock_path = root.join("lock");
+        let lock = File::create(&lock_path).map_err(io_at("create", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(TransferError::InUse { store: root.to_owned() });
+            }
+            Err(TryLockError::Error(e)) => return Err(io_at("lock", &lock_path)(e)),
+        }
+        let scratch = root.join("scratch");
+        remove_tree(&scratch)?;
+        fs::create_dir_all(&scratch).map_err(io_at("create", &scratch))?;
+        disk::set_mode(&scratch, 0o700)?;
+        let store = Self(Arc::new(Inner {
+            root: root.to_owned(),
+            capacity,
+            index: Mutex::default(),
+            changing: Mutex::default(),
+            scratch: AtomicU64::new(0),
+            _lock: lock,
+        }));
+        let found = store.scan()?;
+        Ok((store, found))
+    }
+
+    /// Where the store is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// Whether a verified copy is here.
+    #[must_use]
+    pub fn has(&self, data: &DatasetVersion) -> bool {
+        self.index().replicas.contains_key(data)
+    }
+
+    /// The verified copies here.
+    #[must_use]
+    pub fn replicas(&self) -> BTreeMap<DatasetVersion, Replica> {
+        self.index().replicas.clone()
+    }
+
+    /// How much more may come in, by the store's capacity and its disk.
+    #[must_use]
+    pub fn free(&self) -> Bytes {
+        let index = self.index();
+        self.0.capacity.saturating_sub(index.used()).min(Bytes(disk::free(&self.0.root)))
+    }
+
+    /// The manifest of a verified copy, with its chunks numbered.
+    pub fn layout(&self, data: &DatasetVersion) -> Result<Arc<Layout>, TransferError> {
+        {
+            let mut index = self.index();
+            if !index.replicas.contains_key(data) {
+                return Err(TransferError::NotHere { data: data.clone() });
+            }
+            let recent = &mut index.recent;
+            if let Some(at) = recent.iter().position(|layout| layout.data() == data) {
+                let layout = recent.remove(at).expect("its position was just found");
+                recent.push_front(Arc::clone(&layout));
+                return Ok(layout);
+            }
+        }
+        let path = self.manifest_path(data);
+        let text = fs::read(&path).map_err(io_at("read", &path))?;
+        let layout = Arc::new(Layout::parse(data, &text)?);
+        let mut index = self.index();
+        index.recent.push_front(Arc::clone(&layout));
+        index.recent.truncate(RECENT);
+        Ok(layout)
+    }
+
+    /// The directory of a verified copy, for jobs to read. Nobody may write to it.
+    pub fn path(&self, data: &DatasetVersion) -> Result<PathBuf, TransferError> {
+        if !self.has(data) {
+            return Err(TransferError::NotHere { data: data.clone() });
+        }
+        Ok(self.replica_path(data))
+    }
+
+    /// The bytes of one chunk of a verified copy, as the disk has them now.
+    pub fn read_chunk(&self, layout: &Layout, chunk: u64) -> Result<Vec<u8>, TransferError> {
+        let place = layout.place(chunk)?;
+        let path = self.path(layout.data())?.join(&place.file.path);
+        disk::read_at(&path, place.offset, place.bytes)
+    }
+
+    /// Reads every byte of a copy; the chunks that are not what the manifest says.
+    pub fn verify(&self, data: &DatasetVersion) -> Result<Vec<u64>, TransferError> {
+        let layout = self.layout(data)?;
+        let mut damaged = Vec::new();
+        for chunk in 0..layout.chunks() {
+            let wanted = layout.place(chunk)?.digest;
+            let bytes = self.read_chunk(&layout, chunk);
+            if bytes.map_or(true, |bytes| Digest::of(&bytes) != wanted) {
+                damaged.push(chunk);
+            }
+        }
+        Ok(damaged)
+    }
+
+    /// Removes a copy, verified or coming in; whoever still has a file of it open may read on.
+    /// Nothing to remove is fine.
+    pub fn remove(&self, data: &DatasetVersion) -> Result<(), TransferError> {
+        self.abandon(data)?;
+        let (path, trash) = (self.replica_path(data), self.scratch_path());
+        let changing = self.changing();
+        {
+            let mut index = self.index();
+            if !index.replicas.contains_key(data) {
+                return Ok(());
+            }
+            fs::rename(&path, &trash).map_err(io_at("remove", &path))?;
+            index.replicas.remove(data);
+            index.recent.retain(|layout| layout.data() != data);
+        }
+        let manifest = self.manifest_path(data);
+        fs::remove_file(&manifest).map_err(io_at("remove", &manifest))?;
+        sync_dir(&self.0.root.join("replicas"))?;
+        drop(changing);
+        remove_tree(&trash)
+    }
+
+    /// Opens a copy to be filled with chunks, or the one begun earlier, here or before a restart,
+    /// with what is verified of it.
+    pub fn incoming(
+        &self,
+        data: &DatasetVersion,
+        manifest: Manifest,
+    ) -> Result<Incoming, TransferError> {
+        let layout = Arc::new(Layout::new(data, manifest)?);
+        let mut index = self.index();
+        if index.replicas.contains_key(data) {
+            return Err(TransferError::AlreadyHere { data: data.clone() });
+        }
+        if let Some(Arriving { open: Some(open), .. }) = index.incoming.get(data) {
+            return Ok(Incoming::new(self.clone(), Arc::clone(open)));
+        }
+        let bytes = layout.bytes();
+        if !index.incoming.contains_key(data) {
+            self.room_for(&index, bytes, true)?;
+        }
+        let coming = Coming::open(self.incoming_path(data), layout);
+        let coming = Arc::new(coming.map_err(|error| match is_full(&error) {
+            true => TransferError::StoreFull {
+                store: self.0.root.clone(),
+                wanted: bytes,
+                free: Bytes::ZERO,
+            },
+            false => error,
+        })?);
+        let open = Some(Arc::clone(&coming));
+        index.incoming.insert(data.clone(), Arriving { bytes, open });
+        Ok(Incoming::new(self.clone(), coming))
+    }
+
+    /// The copy begun earlier, here or before a restart, if there is one.
+    pub fn resume(&self, data: &DatasetVersion) -> Result<Option<Incoming>, TransferError> {
+        match self.index().incoming.get(data) {
+            None => return Ok(None),
+            Some(Arriving { open: Some(open), .. }) => {
+                return Ok(Some(Incoming::new(self.clone(), Arc::clone(open))));
+            }
+            Some(Arriving { open: None, .. }) => {}
+        }
+        let path = self.incoming_path(data).join("manifest.json");
+        let text = fs::read(&path).map_err(io_at("read", &path))?;
+        self.incoming(data, Layout::parse(data, &text)?.manifest().clone()).map(Some)
+    }
+
+    /// Gives up a copy that is coming in and frees its room. Nothing to give up is fine.
+    pub fn abandon(&self, data: &DatasetVersion) -> Result<(), TransferError> {
+        let (path, trash) = (self.incoming_path(data), self.scratch_path());
+        {
+            let mut index = self.index();
+            let Some(arriving) = index.incoming.remove(data) else { return Ok(()) };
+            if let Some(open) = arriving.open {
+                open.close();
+            }
+            fs::rename(&path, &trash).map_err(io_at("remove", &path))?;
+        }
+        remove_tree(&trash)
+    }
+
+    /// Makes the files at `files` the replica of `layout`'s data, durably, and ends a copy of it that
+    /// was coming in. They must be verified, durable and have their modes. Afterwards `files` is gone.
+    pub(crate) fn publish(&self, layout: &Arc<Layout>, files: &Path) -> Result<(), TransferError> {
+        let data = layout.data();
+        let paths = layout.manifest().files.iter().map(|file| file.path.as_str());
+        sync_names(files, paths)?;
+        let changing = self.changing();
+        if !self.has(data) {
+            write_whole(&self.manifest_path(data), &layout.manifest().canonical())?;
+        }
+        {
+            let mut index = self.index();
+            if !index.replicas.contains_key(data) {
+                let path = self.replica_path(data);
+                fs::rename(files, &path).map_err(io_at("move", files))?;
+                let files = layout.manifest().files.len() as u64;
+                index.replicas.insert(data.clone(), Replica { bytes: layout.bytes(), files });
+                index.recent.push_front(Arc::clone(layout));
+                index.recent.truncate(RECENT);
+            }
+        }
+        sync_dir(&self.0.root.join("replicas"))?;
+        drop(changing);
+        remove_tree(files)?;
+        self.abandon(data)
+    }
+
+    /// Sets room aside for an import until the answer is dropped.
+    pub(crate) fn reserve(&self, bytes: Bytes, on_disk: bool) -> Result<Room, TransferError> {
+        let mut index = self.index();
+        self.room_for(&index, bytes, on_disk)?;
+        index.importing += bytes;
+        Ok(Room { store: self.clone(), bytes })
+    }
+
+    /// A name in the scratch directory nobody else has.
+    pub(crate) fn scratch_path(&self) -> PathBuf {
+        let number = self.0.scratch.fetch_add(1, Ordering::Relaxed);
+        self.0.root.join("scratch").join(number.to_string())
+    }
+
+    fn room_for(&self, index: &Index, wanted: Bytes, on_disk: bool) -> Result<(), TransferError> {
+        let disk = if on_disk { disk::free(&self.0.root) } else { u64::MAX };
+        let free = self.0.capacity.saturating_sub(index.used()).min(Bytes(disk));
+        if wanted > free {
+            return Err(TransferError::StoreFull { store: self.0.root.clone(), wanted, free });
+        }
+        Ok(())
+    }
+
+    /// A full disk told as a full store.
+    pub(crate) fn told_full(&self, error: TransferError, wanted: Bytes) -> TransferError {
+        if !is_full(&error) {
+            return error;
+        }
+        TransferError::StoreFull { store: self.0.root.clone(), wanted, free: self.free() }
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.0.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replica_path(&self, data: &DatasetVersion) -> PathBuf {
+        self.0.root.join("replicas").join(name(data))
+    }
+
+    fn manifest_path(&self, data: &DatasetVersion) -> PathBuf {
+        self.0.root.join("replicas").join(format!("{}{MANIFEST}", name(data)))
+    }
+
+    fn incoming_path(&self, data: &DatasetVersion) -> PathBuf {
+        self.0.root.join("incoming").join(name(data))
+    }
+
+    fn scan(&self) -> Result<Found, TransferError> {
+        let mut found = Found::default();
+        for entry in names_in(&self.0.root.join("replicas"))? {
+            self.scan_replica(&entry, &mut found)?;
+        }
+        let mut index = self.index();
+        for entry in names_in(&self.0.root.join("incoming"))? {
+            let path = self.0.root.join("incoming").join(&entry);
+            let manifest = fs::read(path.join("manifest.json")).ok();
+            let layout =
+                data_of(&entry).and_then(|data| Layout::parse(&data, manifest.as_deref()?).ok());
+            // Without its manifest it was never more than begun; whole already, it has been moved.
+            match layout {
+                Some(layout) if !found.replicas.contains_key(layout.data()) => {
+                    let arriving = Arriving { bytes: layout.bytes(), open: None };
+                    index.incoming.insert(layout.data().clone(), arriving);
+                    found.incoming.push(layout.data().clone());
+                }
+                _ => remove_tree(&path)?,
+            }
+        }
+        index.replicas.clone_from(&found.replicas);
+        Ok(found)
+    }
+
+    fn scan_replica(&self, entry: &str, found: &mut Found) -> Result<(), TransferError> {
+        let path = self.0.root.join("replicas").join(entry);
+        if fs::symlink_metadata(&path).is_err() {
+            // A manifest that was put aside with its replica.
+            return Ok(());
+        }
+        let named = entry.strip_suffix(MANIFEST).unwrap_or(entry);
+        let data = data_of(named);
+        if path.is_file() {
+            if data.as_ref().is_none_or(|data| !self.replica_path(data).is_dir()) {
+                // The manifest comes before its replica and goes after it.
+                fs::remove_file(&path).map_err(io_at("remove", &path))?;
+            }
+            return Ok(());
+        }
+        let judged = data.as_ref().ok_or_else(|| "its name is not a dataset's".to_owned());
+        match judged.and_then(|data| self.whole(data, &path)) {
+            Ok(replica) => {
+                let data = data.expect("it was judged by its name");
+                found.replicas.insert(data, replica);
+            }
+            Err(why) => {
+                tracing::error!(path = %path.display(), why, "a broken replica is put aside");
+                self.quarantine(entry)?;
+                found.quarantined.push(Quarantined { path, data, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// What stands at `path`, if it is all of `data` by its manifest and lengths; else why not.
+    fn whole(&self, data: &DatasetVersion, path: &Path) -> Result<Replica, String> {
+        let text = fs::read(self.manifest_path(data)).map_err(|e| format!("its manifest: {e}"))?;
+        let layout = Layout::parse(data, &text).map_err(|e| e.to_string())?;
+        for file in &layout.manifest().files {
+            let meta = fs::symlink_metadata(path.join(&file.path));
+            let meta = meta.map_err(|e| format!("its file `{}`: {e}", file.path))?;
+            if !meta.is_file() || meta.len() != file.bytes.0 {
+                return Err(format!("its file `{}` is not {} bytes long", file.path, file.bytes.0));
+            }
+        }
+        Ok(Replica { bytes: layout.bytes(), files: layout.manifest().files.len() as u64 })
+    }
+
+    fn quarantine(&self, entry: &str) -> Result<(), TransferError> {
+        let (from, to) = (self.0.root.join("replicas"), self.0.root.join("quarantine"));
+        let aside = (0_u32..)
+            .map(|number| to.join(format!("{entry}.{number}")))
+            .find(|aside| fs::symlink_metadata(aside).is_err())
+            .expect("some number is free");
+        let path = from.join(entry);
+        fs::rename(&path, &aside).map_err(io_at("put aside", &path))?;
+        let manifest = from.join(format!("{entry}{MANIFEST}"));
+        if manifest.exists() {
+            let aside = aside.with_added_extension("manifest.json");
+            fs::rename(&manifest, aside).map_err(io_at("put aside", &manifest))?;
+        }
+        Ok(())
+    }
+}
+
+impl Index {
+    fn used(&self) -> Bytes {
+        let replicas: Bytes = self.replicas.values().map(|replica| replica.bytes).sum();
+        let incoming: Bytes = self.incoming.values().map(|arriving| arriving.bytes).sum();
+        replicas + incoming + self.importing
+    }
+}
+
+/// Room set aside; dropping it gives the room back.
+#[derive(Debug)]
+pub(crate) struct Room {
+    store: LocalStore,
+    bytes: Bytes,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        let mut index = self.store.index();
+        index.importing = index.importing.saturating_sub(self.bytes);
+    }
+}
+
+const MANIFEST: &str = ".manifest.json";
+
+/// A data version as a file name: the whole digest, since names on disk must be exact.
+fn name(data: &DatasetVersion) -> String {
+    format!("{}@{}", data.dataset, data.version)
+}
+
+fn data_of(name: &str) -> Option<DatasetVersion> {
+    let (dataset, version) = name.split_once('@')?;
+    Some(DatasetVersion { dataset: dataset.parse().ok()?, version: version.parse().ok()? })
+}
+
+/// The names in a directory, sorted; one that is not text is none of ours.
+fn names_in(dir: &Path) -> Result<Vec<String>, TransferError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io_at("list", dir))? {
+        let entry = entry.map_err(io_at("list", dir))?;
+        names.extend(entry.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,201 @@
+//! Putting a directory into another center's store.
+
+use crate::batch::{Carrier, blocking, carry_all, runs};
+use crate::disk::read_at;
+use crate::fetch::Arrived;
+use crate::layout::Layout;
+use crate::remote::{MANIFEST_MAX, PROBLEM_MAX, SILENCE, Source, corrupted};
+use crate::{Pace, Progress, TransferError};
+use axum::body::Bytes as Piece;
+use futures::SinkExt;
+use futures::channel::mpsc;
+use futures::future::{Either, select};
+use model::{DatasetVersion, Digest, Manifest};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use reqwest::{Body, Client, Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The chunks a door still wants.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Missing {
+    /// How many chunks there are in all.
+    pub(crate) chunks: u64,
+    /// Half-open runs of those missing, in order.
+    pub(crate) missing: Vec<(u64, u64)>,
+}
+
+/// The chunks a door found damaged: a member of its problem body.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Damaged {
+    /// Their numbers, in order.
+    pub(crate) damaged: Vec<u64>,
+}
+
+/// How long a store may take to make ten thousands of files durable.
+const FINISHING: Duration = Duration::from_secs(600);
+
+/// How much goes out between two looks at the pace.
+const PIECE: usize = 64 << 10;
+
+/// Puts the directory, or single file, at `from` into the store behind `to`, no faster than `pace`.
+/// `manifest` is [`crate::survey`]'s of it, and `data` is its version, which the ticket must be for.
+/// What arrived earlier is not sent again. A file that changed since the survey is an error.
+pub async fn upload(
+    http: &Client,
+    from: &Path,
+    manifest: &Manifest,
+    data: &DatasetVersion,
+    to: &Source,
+    pace: &Pace,
+    progress: &Progress,
+) -> Result<Arrived, TransferError> {
+    let layout = Arc::new(Layout::new(data, manifest.clone())?);
+    let missing = open(http, &layout, to).await?;
+    let left: u64 = missing.iter().map(|run| layout.span(run.clone())).sum::<Result<_, _>>()?;
+    progress.begin(layout.bytes().0, layout.bytes().0 - left);
+    let uploading = Uploading { http, from: base(from)?, layout: &layout, to, pace, progress };
+    carry_all(&uploading, 1, 0, &layout, &missing).await?;
+    let request = to.request(http, Method::POST, data, "finish")?;
+    to.ask(request, FINISHING).await?;
+    let seen = progress.seen();
+    Ok(Arrived { moved: seen.moved, resent: seen.resent, corrupted: seen.corrupted })
+}
+
+/// The directory the manifest's paths are in; a single file's is the one around it.
+fn base(from: &Path) -> Result<PathBuf, TransferError> {
+    let meta = std::fs::symlink_metadata(from).map_err(crate::error::io_at("open", from))?;
+    match from.parent().filter(|_| meta.is_file()) {
+        Some(parent) => Ok(parent.to_owned()),
+        None => Ok(from.to_owned()),
+    }
+}
+
+/// Opens the copy at the far end, and what it lacks.
+async fn open(
+    http: &Client,
+    layout: &Layout,
+    to: &Source,
+) -> Result<Vec<Range<u64>>, TransferError> {
+    let request = to.request(http, Method::PUT, layout.data(), "manifest")?;
+    let request =
+        request.header(CONTENT_TYPE, "application/json").body(layout.manifest().canonical());
+    let response = to.ask(request, SILENCE).await?;
+    let text = to.whole(response, MANIFEST_MAX).await?;
+    let fits = |missing: &Missing| {
+        missing.chunks == layout.chunks()
+            && missing.missing.iter().all(|run| run.0 <= run.1 && run.1 <= layout.chunks())
+    };
+    match serde_json::from_slice::<Missing>(&text).ok().filter(fits) {
+        Some(answer) => Ok(answer.missing.into_iter().map(|(from, end)| from..end).collect()),
+        None => Err(unreadable(to, StatusCode::OK)),
+    }
+}
+
+fn unreadable(to: &Source, status: StatusCode) -> TransferError {
+    let detail = "an answer that is not a Portolan store's".to_owned();
+    TransferError::Answered { url: to.url.clone(), status: status.as_u16(), detail }
+}
+
+struct Uploading<'a> {
+    http: &'a Client,
+    from: PathBuf,
+    layout: &'a Arc<Layout>,
+    to: &'a Source,
+    pace: &'a Pace,
+    progress: &'a Progress,
+}
+
+impl Carrier for Uploading<'_> {
+    async fn carry(&self, _door: usize, left: &mut BTreeSet<u64>) -> Result<(), TransferError> {
+        for run in runs(left) {
+            let damaged = self.put(run.clone()).await?;
+            for chunk in run.filter(|chunk| !damaged.contains(chunk)) {
+                left.remove(&chunk);
+                self.progress.done(self.layout.place(chunk)?.bytes);
+            }
+            if let Some(chunk) = damaged.first() {
+                damaged.iter().for_each(|_| self.progress.corrupted());
+                return Err(corrupted(self.layout, *chunk, &self.to.url));
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> &Progress {
+        self.progress
+    }
+}
+
+impl Uploading<'_> {
+    /// Sends a run of chunks; those that arrived damaged.
+    async fn put(&self, run: Range<u64>) -> Result<Vec<u64>, TransferError> {
+        let rest = format!("chunks?from={}&count={}", run.start, run.end - run.start);
+        let (layout, from) = (Arc::clone(self.layout), self.from.clone());
+        let bytes = blocking(move || read_run(&layout, &from, run)).await?;
+        let request = self.to.request(self.http, Method::PUT, self.layout.data(), &rest)?;
+        let (pieces, body) = mpsc::channel(1);
+        let request = request.header(CONTENT_LENGTH, bytes.len()).body(Body::wrap_stream(body));
+        let (feed, answer) = (pin!(self.feed(bytes, pieces)), pin!(request.send()));
+        let response = match select(answer, feed).await {
+            Either::Left((answer, _)) => {
+                self.to.in_time(SILENCE, std::future::ready(answer)).await?
+            }
+            Either::Right((fed, answer)) => {
+                fed?;
+                self.to.in_time(SILENCE, answer).await?
+            }
+        };
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Vec::new());
+        }
+        let body = self.to.whole(response, PROBLEM_MAX).await?;
+        match serde_json::from_slice::<Damaged>(&body) {
+            Ok(damaged) if status == StatusCode::UNPROCESSABLE_ENTITY => Ok(damaged.damaged),
+            _ => Err(self.to.refused(status, &body)),
+        }
+    }
+    /// Hands `bytes` to a request under way as the pace allows, until it takes no more.
+    async fn feed(
+        &self,
+        mut bytes: Piece,
+        mut pieces: mpsc::Sender<Result<Piece, std::io::Error>>,
+    ) -> Result<(), TransferError> {
+        while !bytes.is_empty() {
+            let piece = bytes.split_to(bytes.len().min(PIECE));
+            let size = piece.len();
+            self.pace.take(size).await;
+            match tokio::time::timeout(SILENCE, pieces.send(Ok(piece))).await {
+                Ok(Ok(())) => self.progress.moved(size),
+                // The request is over; its answer says why.
+                Ok(Err(_)) => break,
+                Err(late) => {
+                    let (url, source) = (self.to.url.clone(), late.into());
+                    return Err(TransferError::Unreachable { url, source });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of a run of chunks, if the files are still what was surveyed.
+fn read_run(layout: &Layout, from: &Path, run: Range<u64>) -> Result<Piece, TransferError> {
+    let mut bytes = Vec::new();
+    for chunk in run {
+        let place = layout.place(chunk)?;
+        let path = from.join(&place.file.path);
+        let read = read_at(&path, place.offset, place.bytes)?;
+        if Digest::of(&read) != place.digest {
+            return Err(TransferError::Changed { path });
+        }
+        bytes.extend_from_slice(&read);
+    }
+    Ok(bytes.into())
+}

@@ -1,0 +1,12 @@
+//! Copies between real stores over real sockets.
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod door;
+#[cfg(test)]
+mod fetch;
+#[cfg(test)]
+mod store;
+#[cfg(test)]
+mod upload;

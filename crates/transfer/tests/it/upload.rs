@@ -1,0 +1,116 @@
+use crate::bench::{
+    Bench, MIB, dataset, flipping_requests, http, noise, serve, source, sticking, tree, write_files,
+};
+use axum::Router;
+use model::{Bytes, DatasetVersion, Manifest};
+use std::fs;
+use std::sync::Arc;
+use tokio::sync::Notify;
+use transfer::{Arrived, LocalStore, Pace, Progress, TransferError, Verb, survey, upload};
+
+/// A directory ready to be put.
+struct Load {
+    bench: Bench,
+    manifest: Manifest,
+    data: DatasetVersion,
+}
+
+impl Load {
+    fn new(files: &[(&str, &[u8])]) -> Self {
+        let bench = Bench::new();
+        write_files(&bench.path("in"), files);
+        let manifest = survey(&bench.path("in")).unwrap();
+        let data = DatasetVersion { dataset: dataset(), version: manifest.version() };
+        Self { bench, manifest, data }
+    }
+
+    async fn upload(&self, door: Router, progress: &Progress) -> Result<Arrived, TransferError> {
+        let to = source(&serve(door).await, &self.data, Verb::Write);
+        let (from, pace) = (self.bench.path("in"), Pace::unlimited());
+        upload(&http(), &from, &self.manifest, &self.data, &to, &pace, progress).await
+    }
+
+    fn door(&self) -> Router {
+        self.bench.door(&self.bench.near)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_put_becomes_a_replica_and_is_told_of() {
+    let noise = noise(1, 20 * MIB + 3);
+    let load = Load::new(&[("a/x", &noise), ("b", b""), ("c", b"c")]);
+    let progress = Progress::default();
+
+    let arrived = load.upload(load.door(), &progress).await.unwrap();
+
+    assert_eq!(arrived.moved, load.manifest.bytes());
+    assert_eq!(progress.seen().done, load.manifest.bytes());
+    assert_eq!(*load.bench.arrived.lock().unwrap(), std::slice::from_ref(&load.data));
+    let replica = tree(&load.bench.near.path(&load.data).unwrap());
+    let source = tree(&load.bench.path("in"));
+    assert!(replica.keys().eq(source.keys()));
+    assert!(replica.values().map(|file| &file.0).eq(source.values().map(|file| &file.0)));
+    let again = load.upload(load.door(), &progress).await.unwrap();
+    assert_eq!(again.moved, Bytes::ZERO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_file_can_be_put() {
+    let mut load = Load::new(&[("x", b"hello")]);
+    let from = load.bench.path("in/x");
+    load.manifest = survey(&from).unwrap();
+    let to = source(&serve(load.door()).await, &load.data, Verb::Write);
+    let (pace, progress) = (Pace::unlimited(), Progress::default());
+    upload(&http(), &from, &load.manifest, &load.data, &to, &pace, &progress).await.unwrap();
+    assert!(load.bench.near.has(&load.data));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_broken_off_sends_only_what_is_missing() {
+    let load = Load::new(&[("x", &noise(2, 48 * MIB))]);
+    let stuck = Arc::new(Notify::new());
+    let door = sticking(load.door(), 3, Arc::clone(&stuck));
+    let first = Progress::default();
+    tokio::select! {
+        ended = load.upload(door, &first) => panic!("it should hang: {ended:?}"),
+        // Three batches of 8 MiB pass; a fourth hangs only after the first of them is answered.
+        () = async {
+            stuck.notified().await;
+            while first.seen().done < Bytes(24 * MIB as u64) {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+    let second = load.upload(load.door(), &Progress::default()).await.unwrap();
+    assert_eq!(second.moved, Bytes(24 * MIB as u64));
+    assert_eq!(load.bench.near.verify(&load.data).unwrap(), Vec::<u64>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chunk_damaged_on_its_way_in_is_sent_again() {
+    let load = Load::new(&[("x", &noise(3, 10 * MIB))]);
+    let door = flipping_requests(load.door(), 2);
+    let arrived = load.upload(door, &Progress::default()).await.unwrap();
+    assert_eq!((arrived.corrupted, arrived.resent), (2, 2));
+    assert_eq!(arrived.moved, Bytes(12 * MIB as u64));
+    assert_eq!(load.bench.near.verify(&load.data).unwrap(), Vec::<u64>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_changed_since_its_survey_is_not_sent() {
+    let load = Load::new(&[("x", b"then")]);
+    fs::write(load.bench.path("in/x"), b"than").unwrap();
+    let error = load.upload(load.door(), &Progress::default()).await.unwrap_err();
+    assert!(matches!(error, TransferError::Changed { .. }), "{error:?}");
+    assert!(!load.bench.near.has(&load.data));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_takes_no_upload() {
+    let load = Load::new(&[("x", &noise(4, 2 * MIB))]);
+    let (small, _) = LocalStore::open(&load.bench.path("small"), Bytes(MIB as u64)).unwrap();
+    let door = load.bench.door(&small);
+    let error = load.upload(door, &Progress::default()).await.unwrap_err();
+    assert!(matches!(error, TransferError::Answered { status: 507, .. }), "{error:?}");
+    assert!(error.to_string().contains("full: 2 MiB wanted, 1 MiB free") && !error.is_transient());
+}
