@@ -30,6 +30,9 @@ use std::path::{Path, PathBuf};
 /// whenever it changes.
 pub(crate) const WAKE: &str = "wake";
 
+/// The file beside the attempts of a network to which supervisors write what goes wrong.
+pub(crate) const COMPLAINTS: &str = "supervisors.log";
+
 /// A process that cannot be mistaken for a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessIdentity {
@@ -122,11 +125,6 @@ impl AttemptDir {
 
     pub(crate) fn log(&self, stream: Stream) -> PathBuf {
         self.path.join(stream.name())
-    }
-
-    /// The supervisor's own complaints; empty unless something went wrong.
-    pub(crate) fn complaints(&self) -> PathBuf {
-        self.path.join("supervisor.log")
     }
 
     pub(crate) fn read_order(&self) -> Result<Option<Order>, Error> {

@@ -63,8 +63,8 @@ pub trait Engine: Send + Sync {
     fn forget(&self, attempt: AttemptId) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Waits until something may have changed, and says which attempts; an empty answer means any.
-    /// A hint that may be lost or superfluous: look at all now and then. Nothing is lost when the
-    /// future is dropped. For one caller at a time.
+    /// A hint that may be lost, superfluous, or about an attempt forgotten since: look at all now
+    /// and then. Nothing is lost when the future is dropped. For one caller at a time.
     fn changed(&self) -> impl Future<Output = Vec<AttemptId>> + Send;
 }
 

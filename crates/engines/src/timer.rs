@@ -253,6 +253,7 @@ impl Engine for TimerEngine {
             return Err(Error::Alive(attempt));
         }
         board.timers.remove(&attempt);
+        board.changed.remove(&attempt);
         Ok(())
     }
 

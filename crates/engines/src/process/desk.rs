@@ -2,7 +2,7 @@
 //! supervisors.
 
 use super::{Hints, ProcessConfig, SupervisorCommand, UidRange, lock};
-use crate::attempt_dir::{AttemptDir, Order, ProcessIdentity, boot_id, wall_clock};
+use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
 use crate::remains;
 use crate::supervisor::SECRETS;
 use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, RunAs, State, Stream};
@@ -10,7 +10,7 @@ use model::{AttemptId, BootId, NetworkUid, Span};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -47,6 +47,8 @@ pub(super) struct Desk {
     uids: Option<UidRange>,
     known: Mutex<BTreeMap<AttemptId, Known>>,
     hints: Hints,
+    /// What supervisors complain to.
+    complaints: File,
     /// Held for as long as the engine lives.
     _sole_user: File,
 }
@@ -74,6 +76,10 @@ impl Desk {
             check_searchable(&base)?;
         }
         let sole_user = become_sole_user(&dir, network)?;
+        let log = dir.join(COMPLAINTS);
+        let mut options = fs::OpenOptions::new();
+        let complaints = options.append(true).create(true).mode(0o600).open(&log);
+        let complaints = complaints.map_err(Error::io("write", &log))?;
         let mut known = BTreeMap::new();
         for name in names_in(&dir)? {
             if name.starts_with(FORGOTTEN) {
@@ -92,6 +98,7 @@ impl Desk {
             uids,
             known: Mutex::new(known),
             hints: Hints::default(),
+            complaints,
             _sole_user: sole_user,
         })
     }
@@ -120,6 +127,10 @@ impl Desk {
         }
         if let Some(uids) = self.uids {
             launch.run_as.get_or_insert_with(|| uids.user_for(attempt));
+        }
+        if launch.run_as.is_some() && !rustix::process::geteuid().is_root() {
+            let why = "only an agent that is root can run it as another user".to_owned();
+            return Err(Error::Refused { attempt, why });
         }
         // Whoever sets `supervised` is the only one who launches it now.
         let fresh = {
@@ -195,8 +206,7 @@ impl Desk {
 
     fn start_supervisor(self: &Arc<Self>, launch: &Launch) -> Result<(), Error> {
         let place = self.place(launch.attempt);
-        let complaints = place.complaints();
-        let complaints = File::create(&complaints).map_err(Error::io("write", &complaints))?;
+        let complaints = self.complaints.try_clone().map_err(Error::io("share", &self.dir))?;
         let mut command = tokio::process::Command::new(&self.supervisor.program);
         command
             .args(&self.supervisor.arguments)
@@ -231,9 +241,9 @@ impl Desk {
         let settled = place.read_claim().and_then(|claim| {
             if claim.is_none() && place.holds_attempt() {
                 let status = status.map_or_else(|| "unseen".to_owned(), |s| s.to_string());
-                let said = fs::read_to_string(place.complaints()).unwrap_or_default();
-                let why = format!("its supervisor ended at once ({status}) {}", said.trim());
-                self.give_up(&place, Cause::CouldNotStart(why.trim_end().to_owned()))?;
+                let log = self.dir.join(COMPLAINTS);
+                let why = format!("its supervisor ended at once ({status}); see {}", log.display());
+                self.give_up(&place, Cause::CouldNotStart(why))?;
             }
             Ok(())
         });

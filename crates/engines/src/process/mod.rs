@@ -16,8 +16,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::net::unix::pipe;
 use tokio::sync::Notify;
+
+/// A killed agent's lock lives on, for a moment, in a child that it was just forking.
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// How a [`ProcessEngine`] is set up.
 #[derive(Debug, Clone)]
@@ -106,11 +111,19 @@ impl ProcessEngine {
     /// Opens the directory and finds what runs there. Finishes what an earlier agent began to
     /// forget.
     ///
-    /// Fails with [`Error::InUse`] while another agent has it open, and with [`Error::Setup`] if
+    /// Fails with [`Error::InUse`] if another agent keeps it open for a second, and with [`Error::Setup`] if
     /// attempts could never run so.
     pub async fn open(config: ProcessConfig) -> Result<Self, Error> {
         let base = config.base.join(config.network.to_string());
-        let desk = blocking(move || Desk::open(config).map(Arc::new)).await?;
+        let mut patience = LOCK_TRIES;
+        let desk = loop {
+            let config = config.clone();
+            match blocking(move || Desk::open(config)).await {
+                Err(Error::InUse { .. }) if patience > 0 => patience -= 1,
+                opened => break Arc::new(opened?),
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
+        };
         let groups = Cgroups::of_this_process();
         groups.prepare();
         let wake = base.join(WAKE);

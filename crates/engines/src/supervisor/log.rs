@@ -1,34 +1,27 @@
 //! Copying a command's output to a file, up to a cap.
 
-use crate::Error;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::PathBuf;
 
 const BUFFER: usize = 64 << 10;
 
 /// Goes on reading past the cap, so that the command never blocks or dies for its talk.
 pub(super) struct LogPump {
     source: Option<OwnedFd>,
-    file: File,
+    path: PathBuf,
+    /// Made with the first byte: most commands leave at least one of their logs empty.
+    file: Option<File>,
     room: u64,
     truncated: bool,
 }
 
 impl LogPump {
-    pub(super) fn new(path: &Path, cap: u64) -> Result<Self, Error> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
-        let file = file.map_err(Error::io("write", path))?;
-        Ok(Self { source: None, file, room: cap, truncated: false })
-    }
-
-    /// Begins to copy from this pipe.
-    pub(super) fn attach(&mut self, source: Option<OwnedFd>) {
-        self.source = source;
+    pub(super) fn new(source: Option<OwnedFd>, path: PathBuf, cap: u64) -> Self {
+        Self { source, path, file: None, room: cap, truncated: false }
     }
 
     /// The pipe to wait for, until its end.
@@ -60,9 +53,21 @@ impl LogPump {
     fn keep(&mut self, bytes: &[u8]) {
         let kept = usize::try_from(self.room).unwrap_or(usize::MAX).min(bytes.len());
         // A full disk is one more reason to drop, not to disturb the command.
-        let written = self.file.write_all(&bytes[..kept]).is_ok();
+        let written = self.write(&bytes[..kept]).is_ok();
         self.truncated |= kept < bytes.len() || !written;
         self.room -= u64::try_from(kept).expect("lengths fit in 64 bits");
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let mut options = OpenOptions::new();
+                let options = options.write(true).create(true).truncate(true).mode(0o600);
+                none.insert(options.open(&self.path)?)
+            }
+        };
+        file.write_all(bytes)
     }
 
     pub(super) fn copy_ready(&mut self) {

@@ -24,7 +24,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -44,7 +44,7 @@ pub fn supervise(attempt_dir: &Path) -> ExitCode {
     match run(&AttemptDir::new(attempt_dir.to_owned())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", error.in_full());
+            complain(&AttemptDir::new(attempt_dir.to_owned()), error);
             ExitCode::FAILURE
         }
     }
@@ -66,6 +66,12 @@ fn run(dir: &AttemptDir) -> Result<(), Error> {
     record(dir, &outcome)?;
     dir.wake();
     Ok(())
+}
+
+/// Writes to the common log of all supervisors, if it can be written to.
+fn complain(dir: &AttemptDir, error: Error) {
+    let name = dir.path().file_name().unwrap_or_default().display().to_string();
+    let _ = writeln!(std::io::stderr(), "{name}: {}", error.in_full());
 }
 
 /// Writes the result. A disk that is full now may not be in a minute, and the result is all that
@@ -96,9 +102,6 @@ fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
         .map_err(|error| format!("its orphans cannot be adopted: {error}"))?;
     let control = dir.open_control().map_err(Error::in_full)?;
     let alarm = Alarm::new().map_err(|error| format!("it cannot be timed: {error}"))?;
-    let open_log =
-        |stream| LogPump::new(&dir.log(stream), launch.log_cap.0).map_err(Error::in_full);
-    let mut logs = [open_log(Stream::Stdout)?, open_log(Stream::Stderr)?];
     let lease_at = dir.read_lease().map_err(Error::in_full)?;
     let groups = Cgroups::of_this_process().make(launch);
     let started = wall_clock();
@@ -106,8 +109,12 @@ fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
         groups.iter().for_each(AttemptGroups::remove);
     })?;
     command::outlive_the_hungry();
-    logs[0].attach(child.stdout.take().map(OwnedFd::from));
-    logs[1].attach(child.stderr.take().map(OwnedFd::from));
+    let cap = launch.log_cap.0;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let logs = [
+        LogPump::new(stdout.map(OwnedFd::from), dir.log(Stream::Stdout), cap),
+        LogPump::new(stderr.map(OwnedFd::from), dir.log(Stream::Stderr), cap),
+    ];
     let main = Pid::from_child(&child);
     let mut tree = Tree::new(main);
     let ended = rustix::process::pidfd_open(main, PidfdFlags::empty()).map_err(|error| {
@@ -116,7 +123,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
         format!("its command cannot be watched: {error}")
     })?;
     if let Err(error) = dir.write_running(&Running { started, command_pid: child.id() }) {
-        eprintln!("{}", error.in_full());
+        complain(dir, error);
     }
     dir.wake();
     let limit_at = launch.limit.map(|limit| BootTime::now().after(limit));
@@ -194,7 +201,7 @@ impl Watch<'_> {
         match self.dir.read_stop() {
             Ok(Some(grace)) => self.begin_stop(Cause::Stopped, grace),
             Ok(None) => {}
-            Err(error) => eprintln!("{}", error.in_full()),
+            Err(error) => complain(self.dir, error),
         }
     }
 

@@ -1,4 +1,4 @@
-use crate::{NETWORK, config};
+use crate::{config, fresh_network};
 use engines::conformance::{Finding, Verdict, check};
 use engines::{AnyEngine, Capacity, ProcessEngine, TimerEngine};
 use model::{Bytes, Cores};
@@ -15,14 +15,16 @@ fn assert_conforms(findings: &[Finding]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_process_engine_conforms() {
     let dir = tempfile::tempdir().unwrap();
-    let open = async || ProcessEngine::open(config(dir.path(), None)).await.map(AnyEngine::Process);
-    let findings = check(NETWORK, open).await.unwrap();
+    let network = fresh_network();
+    let open =
+        async || ProcessEngine::open(config(dir.path(), network)).await.map(AnyEngine::Process);
+    let findings = check(network, open).await.unwrap();
     assert_conforms(&findings);
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Met));
-    let left: Vec<_> = std::fs::read_dir(dir.path().join(NETWORK.to_string()))
+    let left: Vec<_> = std::fs::read_dir(dir.path().join(network.to_string()))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
-        .filter(|name| name != "lock" && name != "wake")
+        .filter(|name| name != "lock" && name != "wake" && name != "supervisors.log")
         .collect();
     assert!(left.is_empty(), "{left:?} left behind");
 }
@@ -30,8 +32,9 @@ async fn the_process_engine_conforms() {
 #[tokio::test]
 async fn the_timer_engine_conforms() {
     let capacity = Capacity { cpu: Cores(64_000), memory: Bytes(1 << 40) };
-    let open = async || Ok(AnyEngine::Timer(TimerEngine::new(NETWORK, capacity)));
-    let findings = check(NETWORK, open).await.unwrap();
+    let network = fresh_network();
+    let open = async || Ok(AnyEngine::Timer(TimerEngine::new(network, capacity)));
+    let findings = check(network, open).await.unwrap();
     assert_conforms(&findings);
     assert!(findings.iter().any(|finding| finding.verdict == Verdict::Met));
 }

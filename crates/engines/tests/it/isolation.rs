@@ -1,5 +1,7 @@
-use crate::{Ground, NETWORK, attempt, config, sh};
-use engines::{Cause, Engine, Error, Exit, InputLink, ProcessEngine, Secret, UidRange};
+use crate::{Ground, attempt, config, fresh_network};
+use engines::{
+    Cause, Engine, Error, Exit, InputLink, ProcessConfig, ProcessEngine, Secret, UidRange,
+};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -9,25 +11,27 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// An engine that runs attempts as users of their own.
-async fn ground_of_own_users() -> Ground {
+/// Opens an engine that runs attempts as users of their own in a directory with this mode.
+async fn open_for_own_users(mode: u32) -> Result<ProcessEngine, Error> {
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).unwrap();
-    let engine = ProcessEngine::open(config(dir.path(), Some(UIDS))).await.unwrap();
-    Ground { dir, engine }
+    fs::set_permissions(dir.path(), Permissions::from_mode(mode)).unwrap();
+    let config = config(dir.path(), fresh_network());
+    ProcessEngine::open(ProcessConfig { uids: Some(UIDS), ..config }).await
 }
 
 #[tokio::test]
 async fn an_attempt_reads_neither_other_attempts_nor_its_own_orders() {
     if !is_root() {
-        let dir = tempfile::tempdir().unwrap();
-        let refused = ProcessEngine::open(config(dir.path(), Some(UIDS))).await;
+        let refused = open_for_own_users(0o711).await;
         assert!(matches!(refused, Err(Error::Setup(_))), "{refused:?}");
         return;
     }
-    let ground = ground_of_own_users().await;
+    let ground = Ground::with(|config| config.uids = Some(UIDS)).await;
     ground
-        .launch(&sh(1, "echo mine > file; chmod 644 file; chmod 777 . 2>/dev/null; id -u; id -G"))
+        .launch(
+            &ground
+                .sh(1, "echo mine > file; chmod 644 file; chmod 777 . 2>/dev/null; id -u; id -G"),
+        )
         .await;
     assert!(ground.outcome(attempt(1)).await.is_success());
     assert_eq!(ground.stdout(attempt(1)).await, "200001\n200001\n");
@@ -40,7 +44,7 @@ async fn an_attempt_reads_neither_other_attempts_nor_its_own_orders() {
          do cat $f && exit 1; done; ls {first} && exit 2; echo hi > ../x && exit 3; \
          echo fine > file && echo more > $TMPDIR/file && cat file"
     );
-    ground.launch(&sh(2, &script)).await;
+    ground.launch(&ground.sh(2, &script)).await;
     let outcome = ground.outcome(attempt(2)).await;
     assert_eq!(outcome.exit, Some(Exit::Exited(0)), "{}", ground.stdout(attempt(2)).await);
     assert_eq!(ground.stdout(attempt(2)).await, "fine\n");
@@ -55,9 +59,7 @@ async fn a_base_directory_that_own_users_cannot_reach_is_refused() {
     if !is_root() {
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), Permissions::from_mode(0o700)).unwrap();
-    let refused = ProcessEngine::open(config(dir.path(), Some(UIDS))).await.unwrap_err();
+    let refused = open_for_own_users(0o700).await.unwrap_err();
     assert!(refused.to_string().contains("chmod o+x"), "{refused}");
     assert!(!refused.is_transient());
 }
@@ -66,7 +68,7 @@ async fn a_base_directory_that_own_users_cannot_reach_is_refused() {
 async fn secrets_reach_the_command_and_no_file() {
     let ground = Ground::new().await;
     let secret = "a \"hidden\" one";
-    let mut launch = sh(1, "printf '%s' \"$KEY\" | wc -c; test -z \"$PORTOLAN_SECRETS\"");
+    let mut launch = ground.sh(1, "printf '%s' \"$KEY\" | wc -c; test -z \"$PORTOLAN_SECRETS\"");
     launch.secrets = vec![("KEY".to_owned(), Secret::new(secret.to_owned()))];
     assert!(!format!("{launch:?}").contains("hidden"));
     ground.launch(&launch).await;
@@ -85,7 +87,7 @@ async fn inputs_are_linked_and_outputs_have_their_place() {
     let corpus = ground.dir.path().join("corpus");
     fs::create_dir(&corpus).unwrap();
     fs::write(corpus.join("text"), "words").unwrap();
-    let mut launch = sh(1, "cat in/corpus/text > out/model/weights && ls");
+    let mut launch = ground.sh(1, "cat in/corpus/text > out/model/weights && ls");
     launch.inputs = vec![InputLink { name: "in/corpus".into(), target: corpus.clone() }];
     launch.outputs = vec!["out/model".into(), "out/logs".into()];
     ground.launch(&launch).await;
@@ -100,7 +102,7 @@ async fn inputs_are_linked_and_outputs_have_their_place() {
 async fn what_could_never_run_or_would_leave_its_directory_is_refused() {
     let ground = Ground::new().await;
     let check = async |change: &dyn Fn(&mut engines::Launch), expected: &str| {
-        let mut launch = sh(1, "exit 0");
+        let mut launch = ground.sh(1, "exit 0");
         change(&mut launch);
         match ground.engine.launch(&launch).await {
             Err(Error::Refused { why, .. }) => assert!(why.contains(expected), "{why}"),
@@ -117,17 +119,18 @@ async fn what_could_never_run_or_would_leave_its_directory_is_refused() {
     check(&|l| l.outputs.push("".into()), "not a path inside").await;
     let relative = InputLink { name: "in".into(), target: "etc".into() };
     check(&|l| l.inputs.push(relative.clone()), "no absolute path").await;
-    check(&|l| l.network = model::NetworkUid::from_bytes([1; 8]), &NETWORK.to_string()).await;
+    check(&|l| l.network = model::NetworkUid::from_bytes([1; 8]), &ground.network.to_string())
+        .await;
 }
 
 #[tokio::test]
 async fn an_input_and_an_output_of_the_same_name_end_the_launch_with_an_error() {
     let ground = Ground::new().await;
-    let mut launch = sh(1, "exit 0");
+    let mut launch = ground.sh(1, "exit 0");
     launch.outputs = vec!["data".into()];
     launch.inputs = vec![InputLink { name: "data".into(), target: "/tmp".into() }];
     assert!(matches!(ground.engine.launch(&launch).await, Err(Error::Refused { .. })));
     assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), None);
-    ground.launch(&sh(1, "exit 0")).await;
+    ground.launch(&ground.sh(1, "exit 0")).await;
     assert_eq!(ground.outcome(attempt(1)).await.cause, Cause::Finished);
 }

@@ -6,36 +6,66 @@ mod conformance;
 mod isolation;
 mod supervision;
 
-use engines::{
-    Engine, Launch, Outcome, ProcessConfig, ProcessEngine, State, SupervisorCommand, UidRange,
-};
+use engines::{Engine, Launch, Outcome, ProcessConfig, ProcessEngine, State, SupervisorCommand};
 use model::{AttemptId, JobId, NetworkUid};
-use std::path::Path;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const NETWORK: NetworkUid = NetworkUid::from_bytes([0xab; 8]);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn config(base: &Path, uids: Option<UidRange>) -> ProcessConfig {
-    let supervisor = SupervisorCommand {
-        program: env!("CARGO_BIN_EXE_portolan-supervise").into(),
-        arguments: Vec::new(),
-    };
-    ProcessConfig { base: base.to_owned(), network: NETWORK, supervisor, uids }
+/// A network of which no other test, in this process or another, has attempts: what is left of an
+/// attempt is found, and killed, by its network and id anywhere on the machine.
+fn fresh_network() -> NetworkUid {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let number = u64::from(std::process::id()) << 32 | u64::from(count);
+    NetworkUid::from_bytes(number.to_be_bytes())
+}
+
+fn config(base: &Path, network: NetworkUid) -> ProcessConfig {
+    let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
+    let supervisor = SupervisorCommand { program, arguments: Vec::new() };
+    ProcessConfig { base: base.to_owned(), network, supervisor, uids: None }
 }
 
 /// A directory for attempts, with an engine.
 struct Ground {
     dir: TempDir,
+    network: NetworkUid,
     engine: ProcessEngine,
 }
 
 impl Ground {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With an engine set up differently.
+    async fn with(change: impl FnOnce(&mut ProcessConfig)) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let engine = ProcessEngine::open(config(dir.path(), None)).await.unwrap();
-        Self { dir, engine }
+        fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).unwrap();
+        let network = fresh_network();
+        let mut config = config(dir.path(), network);
+        change(&mut config);
+        Self { engine: ProcessEngine::open(config).await.unwrap(), dir, network }
+    }
+
+    /// The same directory with a new engine, after this has been done without any.
+    async fn reopened(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        let Self { dir, network, engine } = self;
+        drop(engine);
+        meanwhile(&dir.path().join(network.to_string()));
+        let engine = ProcessEngine::open(config(dir.path(), network)).await.unwrap();
+        Self { dir, network, engine }
+    }
+
+    fn sh(&self, job: u64, script: &str) -> Launch {
+        let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+        Launch::new(self.network, attempt(job), command)
     }
 
     async fn launch(&self, launch: &Launch) {
@@ -85,7 +115,7 @@ impl Ground {
         let search = async {
             loop {
                 ticks.tick().await;
-                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                let text = fs::read_to_string(&path).unwrap_or_default();
                 if let Some((line, _)) = text.split_once('\n') {
                     return line.to_owned();
                 }
@@ -94,15 +124,15 @@ impl Ground {
         tokio::time::timeout(PATIENCE, search).await.expect("the line is written in time")
     }
 
-    fn attempt_dir(&self, attempt: AttemptId) -> std::path::PathBuf {
-        self.dir.path().join(NETWORK.to_string()).join(attempt.to_string())
+    fn network_dir(&self) -> PathBuf {
+        self.dir.path().join(self.network.to_string())
+    }
+
+    fn attempt_dir(&self, attempt: AttemptId) -> PathBuf {
+        self.network_dir().join(attempt.to_string())
     }
 }
 
 fn attempt(job: u64) -> AttemptId {
     AttemptId { job: JobId::new(job), epoch: 1 }
-}
-
-fn sh(job: u64, script: &str) -> Launch {
-    Launch::new(NETWORK, attempt(job), ["sh", "-c", script].map(str::to_owned).to_vec())
 }

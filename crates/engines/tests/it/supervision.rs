@@ -1,4 +1,4 @@
-use crate::{Ground, NETWORK, attempt, config, sh};
+use crate::{Ground, attempt, config};
 use engines::{BootTime, Cause, Enforcement, Engine, Error, Exit, ProcessEngine, State};
 use model::{Bytes, Cores, Span};
 use rustix::process::{Pid, Signal, kill_process};
@@ -26,7 +26,7 @@ fn number_in(path: &Path, key: &str) -> String {
 #[tokio::test]
 async fn a_killed_supervisor_loses_the_attempt_and_takes_all_of_it_along() {
     let ground = Ground::new().await;
-    let launch = sh(1, "setsid sh -c 'echo $$ > deep; exec sleep 300' & sleep 300");
+    let launch = ground.sh(1, "setsid sh -c 'echo $$ > deep; exec sleep 300' & sleep 300");
     ground.launch(&launch).await;
     ground.until_running(launch.attempt).await;
     let deep = ground.line(launch.attempt, "deep").await;
@@ -42,12 +42,9 @@ async fn a_killed_supervisor_loses_the_attempt_and_takes_all_of_it_along() {
 async fn attempts_of_an_earlier_boot_are_lost_unless_their_result_is_whole() {
     let ground = Ground::new().await;
     for job in 1..=4 {
-        ground.launch(&sh(job, "exit 0")).await;
+        ground.launch(&ground.sh(job, "exit 0")).await;
         ground.outcome(attempt(job)).await;
     }
-    let Ground { dir, engine } = ground;
-    drop(engine);
-    let place = |job| dir.path().join(NETWORK.to_string()).join(attempt(job).to_string());
     let another_boot = |file: &Path| {
         let text = fs::read_to_string(file).unwrap();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
@@ -55,17 +52,20 @@ async fn attempts_of_an_earlier_boot_are_lost_unless_their_result_is_whole() {
         assert!(text.contains(&boot));
         fs::write(file, text.replace(&boot, &"0".repeat(32))).unwrap();
     };
-    another_boot(&place(1).join("claim"));
-    another_boot(&place(2).join("claim"));
-    fs::write(place(2).join("result.json"), "").unwrap();
-    fs::write(place(3).join("claim"), "").unwrap();
-    fs::remove_file(place(3).join("result.json")).unwrap();
-    another_boot(&place(4).join("launch.json"));
-    fs::remove_file(place(4).join("claim")).unwrap();
-    fs::remove_file(place(4).join("result.json")).unwrap();
-    let engine = ProcessEngine::open(config(dir.path(), None)).await.unwrap();
-    engine.launch(&sh(4, "exit 0")).await.unwrap();
-    let states = engine.observe().await.unwrap();
+    let ground = ground.reopened(|network_dir| {
+        let place = |job| network_dir.join(attempt(job).to_string());
+        another_boot(&place(1).join("claim"));
+        another_boot(&place(2).join("claim"));
+        fs::write(place(2).join("result.json"), "").unwrap();
+        fs::write(place(3).join("claim"), "").unwrap();
+        fs::remove_file(place(3).join("result.json")).unwrap();
+        another_boot(&place(4).join("launch.json"));
+        fs::remove_file(place(4).join("claim")).unwrap();
+        fs::remove_file(place(4).join("result.json")).unwrap();
+    });
+    let ground = ground.await;
+    ground.launch(&ground.sh(4, "exit 0")).await;
+    let states = ground.engine.observe().await.unwrap();
     assert!(matches!(states[0].state, State::Ended(_)), "{states:?}");
     for lost in &states[1..] {
         assert!(matches!(lost.state, State::Lost { .. }), "{states:?}");
@@ -75,7 +75,7 @@ async fn attempts_of_an_earlier_boot_are_lost_unless_their_result_is_whole() {
 #[tokio::test]
 async fn a_second_supervisor_of_the_same_attempt_ends_at_once() {
     let ground = Ground::new().await;
-    let launch = sh(1, "echo once; sleep 300");
+    let launch = ground.sh(1, "echo once; sleep 300");
     ground.launch(&launch).await;
     ground.until_running(launch.attempt).await;
     let again = tokio::process::Command::new(env!("CARGO_BIN_EXE_portolan-supervise"))
@@ -90,47 +90,40 @@ async fn a_second_supervisor_of_the_same_attempt_ends_at_once() {
 #[tokio::test]
 async fn a_result_written_while_no_engine_was_there_is_found() {
     let ground = Ground::new().await;
-    let launch = sh(1, "until [ -e go ]; do sleep 0.02; done; exit 6");
+    let launch = ground.sh(1, "until [ -e go ]; do sleep 0.02; done; exit 6");
     ground.launch(&launch).await;
     ground.until_running(launch.attempt).await;
     let work = ground.engine.workdir(launch.attempt).unwrap();
-    let Ground { dir, engine } = ground;
-    drop(engine);
-    fs::write(work.join("go"), "").unwrap();
-    let engine = ProcessEngine::open(config(dir.path(), None)).await.unwrap();
-    let ground = Ground { dir, engine };
+    let ground = ground.reopened(|_| fs::write(work.join("go"), "").unwrap()).await;
     assert_eq!(ground.outcome(launch.attempt).await.exit, Some(Exit::Exited(6)));
 }
 
 #[tokio::test]
-async fn a_supervisor_that_cannot_run_ends_the_attempt_with_its_words() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut broken = config(dir.path(), None);
-    broken.supervisor.program = "/bin/sh".into();
-    broken.supervisor.arguments = ["-c", "echo no luck >&2; exit 9"].map(Into::into).to_vec();
-    let engine = ProcessEngine::open(broken).await.unwrap();
-    let ground = Ground { dir, engine };
-    ground.launch(&sh(1, "exit 0")).await;
+async fn a_supervisor_that_ends_before_it_claims_its_attempt_ends_it() {
+    let broken = Ground::with(|config| {
+        config.supervisor.program = "/bin/sh".into();
+        config.supervisor.arguments = ["-c", "echo no luck >&2; exit 9"].map(Into::into).to_vec();
+    });
+    let ground = broken.await;
+    ground.launch(&ground.sh(1, "exit 0")).await;
     match ground.outcome(attempt(1)).await.cause {
-        Cause::CouldNotStart(why) => assert!(why.contains("no luck"), "{why}"),
+        Cause::CouldNotStart(why) => assert!(why.contains("exit status: 9"), "{why}"),
         other => panic!("{other:?}"),
     }
+    let log = ground.network_dir().join("supervisors.log");
+    assert_eq!(fs::read_to_string(log).unwrap(), "no luck\n");
 }
 
 #[tokio::test]
 async fn an_attempt_stopped_before_its_supervisor_could_start_never_runs() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut absent = config(dir.path(), None);
-    absent.supervisor.program = "/no/such/supervisor".into();
-    let engine = ProcessEngine::open(absent).await.unwrap();
-    let launch = sh(1, "exit 0");
-    let error = engine.launch(&launch).await.unwrap_err();
+    let absent = Ground::with(|config| config.supervisor.program = "/no/such/supervisor".into());
+    let ground = absent.await;
+    let launch = ground.sh(1, "exit 0");
+    let error = ground.engine.launch(&launch).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
-    assert_eq!(engine.find(launch.attempt).await.unwrap(), Some(State::Starting));
-    engine.stop(launch.attempt, Span::ZERO).await.unwrap();
-    drop(engine);
-    let engine = ProcessEngine::open(config(dir.path(), None)).await.unwrap();
-    let ground = Ground { dir, engine };
+    assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), Some(State::Starting));
+    ground.engine.stop(launch.attempt, Span::ZERO).await.unwrap();
+    let ground = ground.reopened(|_| {}).await;
     ground.launch(&launch).await;
     let outcome = ground.outcome(launch.attempt).await;
     assert_eq!((outcome.cause, outcome.exit), (Cause::Stopped, None));
@@ -139,7 +132,7 @@ async fn an_attempt_stopped_before_its_supervisor_could_start_never_runs() {
 #[tokio::test]
 async fn a_lease_that_passed_before_the_start_starts_nothing() {
     let ground = Ground::new().await;
-    let mut launch = sh(1, "exit 0");
+    let mut launch = ground.sh(1, "exit 0");
     launch.lease = Some(BootTime::now());
     ground.launch(&launch).await;
     let outcome = ground.outcome(launch.attempt).await;
@@ -149,7 +142,7 @@ async fn a_lease_that_passed_before_the_start_starts_nothing() {
 #[tokio::test]
 async fn a_shorter_grace_brings_the_end_nearer() {
     let ground = Ground::new().await;
-    let launch = sh(1, "trap '' TERM; echo up > up; while sleep 0.1; do :; done");
+    let launch = ground.sh(1, "trap '' TERM; echo up > up; while sleep 0.1; do :; done");
     ground.launch(&launch).await;
     ground.line(launch.attempt, "up").await;
     ground.engine.stop(launch.attempt, Span::from_secs(1_000)).await.unwrap();
@@ -161,14 +154,14 @@ async fn a_shorter_grace_brings_the_end_nearer() {
 #[tokio::test]
 async fn one_agent_at_a_time_uses_a_directory() {
     let ground = Ground::new().await;
-    let second = ProcessEngine::open(config(ground.dir.path(), None)).await;
+    let second = ProcessEngine::open(config(ground.dir.path(), ground.network)).await;
     assert!(matches!(second, Err(Error::InUse { .. })), "{second:?}");
 }
 
 #[tokio::test]
 async fn used_time_and_memory_are_reported() {
     let ground = Ground::new().await;
-    let launch = sh(1, "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
+    let launch = ground.sh(1, "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done");
     ground.launch(&launch).await;
     let outcome = ground.outcome(launch.attempt).await;
     assert!(outcome.is_success(), "{outcome:?}");
@@ -179,7 +172,7 @@ async fn used_time_and_memory_are_reported() {
 #[tokio::test]
 async fn limits_are_kept_where_the_machine_can() {
     let ground = Ground::new().await;
-    let mut hungry = sh(1, "exec tail /dev/zero");
+    let mut hungry = ground.sh(1, "exec tail /dev/zero");
     hungry.memory = Some(Bytes(32 << 20));
     hungry.cpu = Some(Cores(500));
     hungry.limit = Some(Span::from_secs(30));
@@ -195,7 +188,10 @@ async fn limits_are_kept_where_the_machine_can() {
     let groups = fs::read_to_string("/proc/self/mountinfo").unwrap();
     let mounts = groups.lines().filter(|line| line.contains(" - cgroup"));
     for mount in mounts.filter_map(|line| line.split(' ').nth(4)) {
-        assert!(!holds_group(Path::new(mount), &format!("portolan-{NETWORK}-1-1")), "{mount}");
+        assert!(
+            !holds_group(Path::new(mount), &format!("portolan-{}-1-1", ground.network)),
+            "{mount}"
+        );
     }
 }
 
@@ -210,7 +206,7 @@ fn holds_group(dir: &Path, name: &str) -> bool {
 async fn hundreds_of_attempts_at_once_all_end() {
     let ground = Ground::new().await;
     for job in 1..=200 {
-        ground.launch(&sh(job, "exit $((PORTOLAN_N % 256))")).await;
+        ground.launch(&ground.sh(job, "exit $((PORTOLAN_N % 256))")).await;
     }
     for job in 1..=200 {
         assert!(ground.outcome(attempt(job)).await.is_success());
