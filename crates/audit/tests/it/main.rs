@@ -58,8 +58,10 @@ fn capacity_counts_every_chip_core_and_byte_at_every_moment() {
         offer 2.1 sh/a 0:1 cores=3 gib=3
         ",
         "
-        step+world capacity: sh/a node 0: 5 GiB of 4 GiB memory promised at 1970-01-01T00:00:00.000Z to job-1.1, job-2.1
-        step+world capacity: sh/a node 0: 6 of 4 cores promised at 1970-01-01T00:00:00.000Z to job-1.1, job-2.1
+        step+world capacity: sh/a node 0: 5 GiB of 4 GiB memory promised at \
+         1970-01-01T00:00:00.000Z to job-1.1, job-2.1
+        step+world capacity: sh/a node 0: 6 of 4 cores promised at \
+         1970-01-01T00:00:00.000Z to job-1.1, job-2.1
         ",
     );
 }
