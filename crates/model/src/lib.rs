@@ -1,8 +1,8 @@
 //! The words: ids, units, chips, centers, links, datasets, tenants, jobs and facts.
 //!
 //! Every other crate speaks in these. A word lives here when three crates speak of it; otherwise it
-//! lives with its owner. The one door to people's files is [`file`]: text in, words or diagnostics
-//! out.
+//! lives with its owner. The one door to people's files is [`mod@file`]: text in, words or
+//! diagnostics out.
 //!
 //! Deliberately absent: decisions, clocks, files, sockets. Nothing here knows what the present time
 //! is or where a document was read from.

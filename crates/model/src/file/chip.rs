@@ -117,8 +117,10 @@ fn fields(file: &mut Section<'_>) -> Option<Chip> {
 
 /// The peak speeds, once every figure is known to be given or said to be missing.
 fn figures(file: &mut Section<'_>) -> BTreeMap<String, u64> {
-    let mut peaks = BTreeMap::new();
+    let (mut peaks, mut given) = (BTreeMap::new(), Vec::new());
+    given.extend(FIGURES.into_iter().filter(|figure| file.has(figure)));
     if let Some(mut table) = file.table("peak_tflops") {
+        given.extend(PRECISIONS.into_iter().filter(|precision| table.has(precision)));
         for precision in PRECISIONS {
             let speed = "a speed in TFLOPS (TOPS for integers) above 0, at most three decimals";
             if let Some(milli) = table.maybe(precision, parts(1_000, 1, FASTEST, speed)) {
@@ -133,13 +135,12 @@ fn figures(file: &mut Section<'_>) -> BTreeMap<String, u64> {
         lists.extend(file.list(key, choice(&names)).into_iter().map(|name| (name, key)));
     }
     for figure in FIGURES {
-        let half = figure == "bf16" && peaks.contains_key("fp16");
-        let given = file.has(figure) || peaks.contains_key(figure) || half;
+        let half = figure == "bf16" && given.contains(&"fp16");
         match lists.iter().find(|(name, _)| *name == figure) {
-            Some((_, key)) if file.has(figure) || peaks.contains_key(figure) => {
+            Some((_, key)) if given.contains(&figure) => {
                 file.report(key, format!("`{figure}` is listed here and given too"), "one of both");
             }
-            None if !given => {
+            None if !given.contains(&figure) && !half => {
                 let expected = "the figure, or its name under `undisclosed` or `unsupported`";
                 file.report("", format!("says nothing about `{figure}`"), expected);
             }

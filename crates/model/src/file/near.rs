@@ -8,6 +8,23 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
     (edits <= best.chars().count().div_ceil(3).min(3) && edits < best.len()).then_some(best)
 }
 
+/// That `key` is unknown: with what was meant where a known one is near, else with all of them.
+pub(super) fn unknown_key(key: &str, known: &[&str]) -> (String, String) {
+    match nearest(key, known.iter().copied()) {
+        Some(meant) => (format!("unknown key `{key}`; did you mean `{meant}`?"), String::new()),
+        None => (format!("unknown key `{key}`"), one_of(known.iter().copied())),
+    }
+}
+
+/// `one of a, b, c`.
+pub(super) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        1 => names.concat(),
+        _ => format!("one of {}", names.join(", ")),
+    }
+}
+
 /// ` (did you mean …?)` where a known name is near, else nothing.
 pub(super) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map(|k| format!(" (did you mean `{k}`?)")).unwrap_or_default()

@@ -1,8 +1,7 @@
 //! Reading tables key by key, so that one wrong value hides no other. A wrong value is reported and
 //! reads as absent; since any report fails the document, nobody builds on the difference.
 
-use super::near::hint;
-use super::shape::one_of;
+use super::near::{hint, one_of, unknown_key};
 use super::tree::{Node, Value};
 use super::{Diagnostic, Problem};
 use crate::unit::parse_with;
@@ -227,9 +226,8 @@ impl<'a> Section<'a> {
     pub(super) fn unknown(&self) {
         let Value::Table(entries) = &self.node.value else { return };
         for entry in entries.iter().filter(|e| !self.known.contains(&e.key.as_str())) {
-            let hint = hint(&entry.key, self.known.iter().copied());
-            let said = format!("unknown key `{}`{hint}", entry.key);
-            let problem = Problem::new(&self.path, said, one_of(self.known.iter().copied()));
+            let (said, expected) = unknown_key(&entry.key, &self.known);
+            let problem = Problem::new(&self.path, said, expected);
             self.source.found.borrow_mut().push((entry.key_span.clone(), problem));
         }
     }

@@ -1,7 +1,7 @@
 //! A tree as serde sees it, for documents whose shape is a struct. What serde finds wrong keeps its
 //! place and says what was expected in the document's words, not in Rust's.
 
-use super::near::hint;
+use super::near::{hint, one_of, unknown_key};
 use super::tree::{Entry, Node, Value};
 use super::{Diagnostic, Problem};
 use serde::de::value::StrDeserializer;
@@ -73,7 +73,6 @@ fn phrase(expected: &dyn Expected) -> String {
         "a string" => "text in quotes".to_owned(),
         "a boolean" => "`true` or `false`".to_owned(),
         "a sequence" => "a list".to_owned(),
-        _ if said.starts_with("struct ") => "a table".to_owned(),
         "a map" => "a table".to_owned(),
         _ => said,
     }
@@ -93,15 +92,6 @@ fn unexpected(found: Unexpected<'_>) -> String {
     }
 }
 
-/// `one of a, b, c`.
-pub(super) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
-    match names.len() {
-        1 => names.concat(),
-        _ => format!("one of {}", names.join(", ")),
-    }
-}
-
 impl Error for Misshapen {
     fn custom<T: fmt::Display>(said: T) -> Self {
         Self::new(said.to_string(), "")
@@ -116,8 +106,8 @@ impl Error for Misshapen {
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
-        let hint = hint(field, known.iter().copied());
-        Self::new(format!("unknown key `{field}`{hint}"), one_of(known.iter().copied()))
+        let (said, expected) = unknown_key(field, known);
+        Self::new(said, expected)
     }
 
     fn unknown_variant(found: &str, known: &'static [&'static str]) -> Self {
@@ -155,6 +145,18 @@ impl<'de> Deserializer<'de> for &'de Node {
         }
     }
 
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Misshapen> {
+        match self.value {
+            Value::Table(_) => self.deserialize_any(visitor),
+            _ => Err(Misshapen::new(self.value.found(), "a table").at(&self.span)),
+        }
+    }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _name: &'static str,
@@ -173,7 +175,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct newtype_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{Diagnostic, Problem};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_saphyr::{MessageFormatter, UserMessageFormatter};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -120,9 +121,8 @@ pub(super) fn yaml(name: &str, text: &Arc<str>) -> Result<Node, Vec<Diagnostic>>
     serde_saphyr::from_str_with_options::<serde_saphyr::Spanned<Value>>(text, options)
         .map(node)
         .map_err(|error| {
-            let span = error.location().map_or(0..0, span);
-            let said = error.without_snippet().to_string();
-            let said = said.split(" at line ").next().unwrap_or_default().to_owned();
+            let span = error.location().map_or(0..0, |place| spot(place, text));
+            let said = UserMessageFormatter.format_message(&error).into_owned();
             vec![Diagnostic::new(name, text, span, Problem::new("", said, ""))]
         })
 }
@@ -138,6 +138,19 @@ fn span(place: serde_saphyr::Location) -> Range<usize> {
         (Some(start), Some(length)) => offset(start)..offset(start).saturating_add(offset(length)),
         _ => 0..0,
     }
+}
+
+/// The byte a parser's complaint is about; the scanner's know line and column only.
+fn spot(place: serde_saphyr::Location, text: &str) -> Range<usize> {
+    if place.span().byte_offset().is_some() {
+        return span(place);
+    }
+    let before = |n: u64| usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
+    let mut lines = text.split_inclusive('\n');
+    let start: usize = lines.by_ref().take(before(place.line())).map(str::len).sum();
+    let line = lines.next().unwrap_or_default();
+    let column = line.chars().take(before(place.column())).map(char::len_utf8).sum::<usize>();
+    start + column..start + column
 }
 
 impl<'de> Deserialize<'de> for Value {

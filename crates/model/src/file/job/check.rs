@@ -85,7 +85,7 @@ impl Check {
 /// `text`, as a message calls it.
 pub(super) fn found(text: &str) -> String {
     match text {
-        "" => "missing".to_owned(),
+        "" => "found nothing".to_owned(),
         _ => Value::Text(text.to_owned()).found(),
     }
 }

@@ -53,13 +53,15 @@ impl Names {
         let (mut sites, mut seen) = (BTreeMap::new(), BTreeMap::new());
         for entry in &entries.centers {
             once(&mut seen, &entry.section, "center", entry.id.as_ref().map(CenterId::as_str));
-            let id = entry.id.iter().cloned();
-            sites.extend(id.map(|id| (id.to_string(), SiteId::Center(id))));
+            if let Some(id) = entry.id.clone() {
+                sites.entry(id.to_string()).or_insert(SiteId::Center(id));
+            }
         }
         for entry in &entries.exchanges {
             once(&mut seen, &entry.section, "exchange", entry.id.as_ref().map(ExchangeId::as_str));
-            let id = entry.id.iter().cloned();
-            sites.extend(id.map(|id| (id.to_string(), SiteId::Exchange(id))));
+            if let Some(id) = entry.id.clone() {
+                sites.entry(id.to_string()).or_insert(SiteId::Exchange(id));
+            }
         }
         let mut seen = BTreeMap::new();
         for entry in &entries.links {
@@ -164,17 +166,17 @@ fn chip(pool: &Pool, section: &Section<'_>, catalog: &Catalog) {
     }
 }
 
-/// Reports tenants that are, over others, part of themselves.
+/// Reports tenants that are, over others, part of themselves. Of two of one name the first counts.
 fn circles(tenants: &[Entry<'_, TenantId, Tenant>]) {
-    let parents: BTreeMap<&TenantId, &TenantId> = tenants
-        .iter()
-        .filter_map(|e| e.value.as_ref())
-        .filter_map(|t| Some((&t.tenant, t.parent.as_ref()?)))
-        .collect();
+    let mut parents: BTreeMap<&TenantId, Option<&TenantId>> = BTreeMap::new();
+    for tenant in tenants.iter().filter_map(|entry| entry.value.as_ref()) {
+        parents.entry(&tenant.tenant).or_insert(tenant.parent.as_ref());
+    }
+    let parent = |tenant: &TenantId| parents.get(tenant).copied().flatten();
     for entry in tenants {
         let Some(tenant) = &entry.id else { continue };
-        let above = std::iter::successors(parents.get(tenant), |t| parents.get(*t));
-        if above.take(parents.len()).any(|t| *t == tenant) {
+        let mut above = std::iter::successors(parent(tenant), |t| parent(t)).take(parents.len());
+        if above.any(|t| t == tenant) {
             let said = format!("`{tenant}` is part of itself");
             entry.section.report("parent", said, "a tenant that is not below this one");
         }

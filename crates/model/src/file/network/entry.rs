@@ -136,13 +136,14 @@ fn pool(section: &mut Section<'_>) -> Option<Pool> {
     let nodes_per_block = section.maybe("nodes_per_block", whole(0, 1_000_000));
     let declared = "a speed in TFLOPS of one chip at bf16, such as 312";
     let declared = section.maybe("declared_tflops", parts(1_000, 1, 1_000_000_000, declared));
-    let chip = section.maybe("chip", text::<ChipId>);
-    let (chips_per_node, price_per_hour) = if section.has("chip") {
-        let price = section.need("price_per_chip_hour", text::<Money>);
-        (section.need("chips_per_node", whole(1, 1_024)), price)
+    let has_chips =
+        ["chip", "chips_per_node", "price_per_chip_hour"].iter().any(|key| section.has(key));
+    let (chip, chips_per_node, price_per_hour) = if has_chips {
+        let chip = section.need("chip", text::<ChipId>);
+        let chips_per_node = section.need("chips_per_node", whole(1, 1_024));
+        (chip, chips_per_node, section.need("price_per_chip_hour", text::<Money>))
     } else {
-        let price = section.need("price_per_node_hour", text::<Money>);
-        (section.maybe("chips_per_node", whole(0, 0)).or(Some(0)), price)
+        (None, Some(0), section.need("price_per_node_hour", text::<Money>))
     };
     section.unknown();
     Some(Pool {
