@@ -523,7 +523,8 @@ fn a_world_is_what_its_log_says_or_the_first_difference_is_named() {
             told.world.reindex();
         },
         &[
-            "replay: job-2 phase is {\"waiting\":{\"not_before\":0}} by the log and \"held\" in the live world",
+            "replay: job-2 phase is {\"waiting\":{\"not_before\":0}} by the log and \"held\" in the \
+             live world",
         ],
     );
     check(
