@@ -1,0 +1,147 @@
+//! Centers.
+
+use crate::Api;
+use crate::access::{Action, Resource, Who};
+use crate::extract::Id;
+use crate::problem::Problem;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use controller::{Answer, Command, Controller};
+use model::{CenterId, Chips, Cores, Moment, PoolId};
+use std::collections::BTreeMap;
+use wire::view;
+
+/// What attempts that are not over hold of a center's pools.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    attempts: u64,
+    pools: BTreeMap<PoolId, (Chips, Cores)>,
+}
+
+impl Held {
+    /// What is held in `center` now.
+    pub(crate) fn of(controller: &Controller, center: &CenterId) -> Self {
+        let world = controller.world();
+        let mut held = Self::default();
+        for attempt in world.live(center).filter_map(|id| world.live_attempt(id)) {
+            held.attempts += 1;
+            for part in attempt.placement.parts.iter().filter(|p| p.center == *center) {
+                let (chips, cores) = held.pools.entry(part.pool.clone()).or_default();
+                for slots in &part.nodes {
+                    let taken = slots.share.times(slots.chips.len() as u64);
+                    *chips = chips.saturating_add(taken);
+                    *cores = cores.saturating_add(slots.cores);
+                }
+            }
+        }
+        held
+    }
+
+    /// Chips of all pools.
+    pub(crate) fn chips(&self) -> Chips {
+        self.pools.values().fold(Chips::ZERO, |sum, (chips, _)| sum.saturating_add(*chips))
+    }
+}
+
+fn show(state: &world::CenterState, held: &Held, silent_since: Option<Moment>) -> view::Center {
+    let center = &state.center;
+    let site = center.site();
+    let pool = |pool: &model::Pool| {
+        let (chips, cores) = held.pools.get(&pool.pool).copied().unwrap_or_default();
+        view::Pool {
+            pool: pool.pool.clone(),
+            chip: pool.chip.clone(),
+            nodes: pool.nodes,
+            chips_per_node: pool.chips_per_node,
+            cores_milli: pool.cores,
+            memory_bytes: pool.memory,
+            chips_milli: pool.chips(),
+            chips_held_milli: chips,
+            cores_held_milli: cores,
+            price_per_hour: pool.price_per_hour,
+        }
+    };
+    let agent = state.agent.as_ref().map(|agent| view::Agent {
+        version: agent.version.clone(),
+        engine: agent.engine,
+        engine_version: agent.engine_version.clone(),
+        enforcement: agent.enforcement.clone(),
+        data_url: agent.data_url.clone(),
+    });
+    view::Center {
+        center: center.center.clone(),
+        owner: center.owner.clone(),
+        region: site.map(|s| s.region.clone()),
+        latitude_micro: site.map_or(0, |s| s.latitude_micro),
+        longitude_micro: site.map_or(0, |s| s.longitude_micro),
+        time_zone: site.map(|s| s.time_zone.clone()).unwrap_or_default(),
+        engine: center.engine,
+        silent_since_ms: silent_since.filter(|_| agent.is_some()),
+        agent,
+        pools: center.pools.iter().map(pool).collect(),
+        attempts: held.attempts,
+        store_bytes: center.store,
+        pue_thousandths: center.pue_thousandths,
+        lend_percent: center.lend_percent,
+        only_tenants: center.only_tenants.clone(),
+    }
+}
+
+/// All centers with their pools' use
+#[utoipa::path(get, path = "/v1/centers", tag = "network", responses((status = OK, body = view::Centers)))]
+pub(crate) async fn list_centers(
+    State(api): State<Api>,
+    who: Who,
+) -> Result<Json<view::Centers>, Problem> {
+    who.must(&api, Action::ListCenters, Resource::Network)?;
+    let centers = api.gate.look(|c| {
+        let silent = c.situation().silent;
+        let one = |(id, state)| show(state, &Held::of(c, id), silent.get(id).copied());
+        c.world().centers.iter().map(one).collect()
+    });
+    Ok(Json(view::Centers { centers: centers.await? }))
+}
+
+/// A center
+#[utoipa::path(get, path = "/v1/centers/{center}", tag = "network", params(("center" = String, Path)),
+    responses((status = OK, body = view::Center)))]
+pub(crate) async fn get_center(
+    State(api): State<Api>,
+    who: Who,
+    Id(center): Id<CenterId>,
+) -> Result<Json<view::Center>, Problem> {
+    who.must(&api, Action::GetCenter, Resource::Network)?;
+    let name = center.clone();
+    let shown = api.gate.look(move |c| {
+        let state = c.world().centers.get(&center)?;
+        let silent = c.situation().silent.get(&center).copied();
+        Some(show(state, &Held::of(c, &center), silent))
+    });
+    shown.await?.map(Json).ok_or_else(|| Problem::not_found(format!("center {name}")))
+}
+
+/// Say that nothing runs in a center any more
+///
+/// Its attempts are taken to be over, and jobs that hold are placed again. Only for a center whose
+/// machines are known to be off or wiped: it may start a job a second time.
+#[utoipa::path(post, path = "/v1/centers/{center}/lost", tag = "network", params(("center" = String, Path)),
+    responses((status = NO_CONTENT)))]
+pub(crate) async fn declare_center_lost(
+    State(api): State<Api>,
+    who: Who,
+    Id(center): Id<CenterId>,
+) -> Result<StatusCode, Problem> {
+    who.must(&api, Action::DeclareCenterLost, Resource::Network)?;
+    command(&api, who, Command::DeclareLost(center)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Has the loop do something for `who`; a rejection is a problem.
+pub(crate) async fn command(api: &Api, who: Who, command: Command) -> Result<Answer, Problem> {
+    let answer = api.gate.call(|reply| crate::gate::Call::Command(who.0, command, reply)).await?;
+    match answer {
+        Answer::Rejected(rejected) => Err(rejected.into()),
+        done => Ok(done),
+    }
+}

@@ -1,0 +1,251 @@
+//! Looking jobs up.
+
+use super::{Found, archived, find, newest_placement, show};
+use crate::Api;
+use crate::access::{Action, Resource, Who};
+use crate::extract::{Id, Query, read_text};
+use crate::gate::ArchiveQuery;
+use crate::problem::{Problem, Slug};
+use axum::Json;
+use axum::extract::State;
+use controller::Controller;
+use model::job::Job;
+use model::{CenterId, JobId, Phase, Role, TenantId};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+use wire::view;
+
+/// How many jobs a page has where nothing is said.
+const USUAL_PAGE: usize = 100;
+/// How many jobs are looked at between two steps of the loop.
+const LOOKED_AT: usize = 10_000;
+/// How many pages of the archive are gone through for one page of an answer.
+const ARCHIVE_PAGES: usize = 20;
+/// Every word a job's state can be.
+const STATES: [&str; 11] = [
+    "held",
+    "waiting",
+    "offered",
+    "staging",
+    "running",
+    "stopping",
+    "ending",
+    "completed",
+    "failed",
+    "timed-out",
+    "canceled",
+];
+/// Those of them that are ends.
+const ENDS: [&str; 4] = ["completed", "failed", "timed-out", "canceled"];
+
+/// Which jobs.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wanted {
+    /// Of this tenant.
+    #[param(value_type = Option<String>)]
+    tenant: Option<TenantId>,
+    /// In this state, or `live` or `ended`.
+    state: Option<String>,
+    /// Whose name contains this, whatever the case of ASCII letters.
+    name: Option<String>,
+    /// Whose newest attempt is or was in this center.
+    #[param(value_type = Option<String>)]
+    center: Option<CenterId>,
+    /// At most so many; 100 where nothing is said.
+    limit: Option<usize>,
+    /// Submitted before this one.
+    before: Option<String>,
+}
+
+/// What a job must be to be listed.
+#[derive(Debug, Clone)]
+struct Filter {
+    tenant: Option<TenantId>,
+    state: Stage,
+    name: Option<String>,
+    center: Option<CenterId>,
+}
+
+#[derive(Debug, Clone)]
+enum Stage {
+    Any,
+    Live,
+    Ended,
+    Word(String),
+}
+
+impl Stage {
+    fn read(word: Option<String>) -> Result<Self, Problem> {
+        match word {
+            None => Ok(Self::Any),
+            Some(word) if word == "live" => Ok(Self::Live),
+            Some(word) if word == "ended" => Ok(Self::Ended),
+            Some(word) if STATES.contains(&&*word) => Ok(Self::Word(word)),
+            Some(word) => {
+                let states = STATES.join(", ");
+                Err(Problem::malformed(format!(
+                    "`{word}` is not `live`, `ended` or one of {states}"
+                )))
+            }
+        }
+    }
+
+    fn fits(&self, phase: &Phase) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Live => !matches!(phase, Phase::Ended { .. }),
+            Self::Ended => matches!(phase, Phase::Ended { .. }),
+            Self::Word(word) => phase.word() == word,
+        }
+    }
+
+    /// Whether a job in the archive can fit.
+    fn may_be_over(&self) -> bool {
+        match self {
+            Self::Any | Self::Ended => true,
+            Self::Live => false,
+            Self::Word(word) => ENDS.contains(&&**word),
+        }
+    }
+}
+
+impl Filter {
+    fn fits(&self, job: &Job) -> bool {
+        let name = |part: &String| contains(&job.spec.name, part);
+        let center = |wanted: &CenterId| {
+            newest_placement(job).is_some_and(|p| p.parts.iter().any(|p| p.center == *wanted))
+        };
+        self.tenant.as_ref().is_none_or(|tenant| job.spec.tenant == *tenant)
+            && self.state.fits(&job.phase)
+            && self.name.as_ref().is_none_or(name)
+            && self.center.as_ref().is_none_or(center)
+    }
+}
+
+/// Whether `text` contains `part`, whatever the case of ASCII letters.
+fn contains(text: &str, part: &str) -> bool {
+    text.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+}
+
+/// Jobs, newest first
+#[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(Wanted),
+    responses((status = OK, body = view::Jobs)))]
+pub(crate) async fn list_jobs(
+    State(api): State<Api>,
+    who: Who,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<view::Jobs>, Problem> {
+    let tenant = match (wanted.tenant, &who.0.role) {
+        (None, Role::Tenant(own)) => Some(own.clone()),
+        (named, _) => named,
+    };
+    match tenant.clone() {
+        Some(tenant) => who.must(&api, Action::ListJobs, Resource::Tenant(tenant))?,
+        None => who.must(&api, Action::ListAllJobs, Resource::Network)?,
+    }
+    let limit = api.page(wanted.limit, USUAL_PAGE)?;
+    let before = wanted.before.as_deref().map(read_text::<JobId>).transpose()?;
+    let state = Stage::read(wanted.state)?;
+    let filter = Filter { tenant, state, name: wanted.name, center: wanted.center };
+
+    // First the world, then the archive: a job that moves meanwhile is found twice, never missed.
+    let mut jobs = in_world(&api, &filter, before, limit).await?;
+    let mut more = jobs.len() == limit;
+    if filter.state.may_be_over() {
+        let (over, rest) = in_archive(&api, &filter, before, limit).await?;
+        more |= rest;
+        jobs.extend(over);
+        jobs.sort_by_key(|found| std::cmp::Reverse(found.job.job));
+        jobs.dedup_by_key(|found| found.job.job);
+        more |= jobs.len() > limit;
+        jobs.truncate(limit);
+    }
+    let next = jobs.last().filter(|_| more).map(|found| found.job.job.to_string());
+    Ok(Json(view::Jobs { jobs: jobs.iter().map(show::job).collect(), next }))
+}
+
+/// At most `limit` jobs of the world, newest first.
+async fn in_world(
+    api: &Api,
+    filter: &Filter,
+    before: Option<JobId>,
+    limit: usize,
+) -> Result<Vec<Found>, Problem> {
+    let mut found = Vec::new();
+    let mut below = before.map_or(u64::MAX, JobId::number);
+    loop {
+        let (filter, missing) = (filter.clone(), limit - found.len());
+        let look = move |c: &Controller| {
+            let (mut seen, mut fit) = (0, Vec::new());
+            for job in c.world().jobs.before(below).take(LOOKED_AT) {
+                (seen, below) = (seen + 1, job.job.number());
+                if filter.fits(job) {
+                    fit.push(Found::new(c.world(), Arc::clone(job)));
+                    if fit.len() == missing {
+                        break;
+                    }
+                }
+            }
+            (fit, (seen == LOOKED_AT).then_some(below))
+        };
+        let (fit, go_on) = api.gate.look(look).await?;
+        found.extend(fit);
+        match go_on {
+            Some(number) if found.len() < limit => below = number,
+            _ => return Ok(found),
+        }
+    }
+}
+
+/// At most `limit` jobs of the archive, newest first, and whether there may be more.
+async fn in_archive(
+    api: &Api,
+    filter: &Filter,
+    before: Option<JobId>,
+    limit: usize,
+) -> Result<(Vec<Found>, bool), Problem> {
+    let (mut found, mut before) = (Vec::new(), before);
+    for _ in 0..ARCHIVE_PAGES {
+        let page = archived(
+            api,
+            ArchiveQuery::List {
+                tenant: filter.tenant.clone(),
+                state: match &filter.state {
+                    Stage::Word(word) => Some(word.clone()),
+                    Stage::Any | Stage::Live | Stage::Ended => None,
+                },
+                name: filter.name.clone(),
+                before,
+                limit,
+            },
+        );
+        let page = page.await?;
+        let is_last = page.len() < limit;
+        before = page.last().map(|found| found.job.job).or(before);
+        found.extend(page.into_iter().filter(|found| filter.fits(&found.job)));
+        if is_last {
+            return Ok((found, false));
+        }
+        if found.len() >= limit {
+            return Ok((found, true));
+        }
+    }
+    // Rather no answer than one that looks complete.
+    let detail = "too few of the archived jobs fit; narrow the search by tenant, state or name";
+    if found.is_empty() { Err(Problem::new(Slug::TimedOut, detail)) } else { Ok((found, true)) }
+}
+
+/// A job with all that is known of it
+#[utoipa::path(get, path = "/v1/jobs/{job}", tag = "jobs", params(("job" = String, Path)),
+    responses((status = OK, body = view::JobDetail)))]
+pub(crate) async fn get_job(
+    State(api): State<Api>,
+    who: Who,
+    Id(job): Id<JobId>,
+) -> Result<Json<view::JobDetail>, Problem> {
+    let found = find(&api, &who, Action::GetJob, job).await?;
+    Ok(Json(show::detail(&found)))
+}

@@ -1,0 +1,190 @@
+//! Jobs as the API shows them.
+
+use super::{Found, newest_placement};
+use model::attempt::{Attempt, AttemptState, Outcome, Placement};
+use model::job::{Input, InputMode, Job, JobEnd, JobKind, JobSpec, PastAttempt, Variant};
+use model::{AttemptId, DatasetVersion, Moment, Phase};
+use wire::view;
+
+/// A job in short.
+pub(crate) fn job(found: &Found) -> view::Job {
+    let job = &found.job;
+    let spec = &job.spec;
+    let placement = newest_placement(job);
+    let part = placement.and_then(|place| place.parts.first());
+    let chosen = part.map_or(0, |part| usize::from(part.variant));
+    let variant = spec.parts.first().and_then(|p| p.variants.get(chosen).or(p.variants.first()));
+    view::Job {
+        job: job.job,
+        name: spec.name.clone(),
+        tenant: spec.tenant.clone(),
+        state: job.phase.word().to_owned(),
+        priority: spec.priority,
+        submitted_ms: job.submitted,
+        promised_ms: job.promise,
+        started_ms: started(job),
+        ended_ms: match job.phase {
+            Phase::Ended { at, .. } => Some(at),
+            Phase::Held | Phase::Waiting { .. } | Phase::Placed(_) => None,
+        },
+        deadline_ms: spec.deadline,
+        center: part.map(|p| p.center.clone()),
+        pool: part.map(|p| p.pool.clone()),
+        chip: found.chip.clone(),
+        nodes: variant.map_or(0, |v| v.nodes),
+        chips_milli: variant.map(|v| v.chips_per_node.times(v.nodes.into())).unwrap_or_default(),
+        attempts: job.epoch,
+        price: placement.map(|place| place.price),
+        outcome: outcome(job),
+    }
+}
+
+fn started(job: &Job) -> Option<Moment> {
+    match job.phase.attempt() {
+        Some(live) => live.state.started(),
+        None => job.past.last().and_then(|past| past.started),
+    }
+}
+
+/// How it ended, or else how its newest attempt did.
+pub(crate) fn outcome(job: &Job) -> Option<String> {
+    let newest = || job.past.last().map(|past| past.outcome.to_string());
+    match &job.phase {
+        Phase::Ended { end: JobEnd::Failed(outcome), .. } => Some(outcome.to_string()),
+        Phase::Ended { end: JobEnd::TimedOut, .. } => Some(Outcome::TimedOut.to_string()),
+        Phase::Ended { end: JobEnd::Canceled, .. } => Some(newest().unwrap_or("canceled".into())),
+        Phase::Ended { end: JobEnd::Completed, .. } | Phase::Held | Phase::Waiting { .. } => {
+            newest()
+        }
+        Phase::Placed(attempt) => match &attempt.state {
+            AttemptState::Over { outcome, .. } => Some(outcome.to_string()),
+            _ => None,
+        },
+    }
+}
+
+/// A job with all that is known of it.
+pub(crate) fn detail(found: &Found) -> view::JobDetail {
+    view::JobDetail { job: job(found), asked: asked(&found.job.spec), tries: tries(&found.job) }
+}
+
+/// A job's attempts, oldest first.
+pub(crate) fn tries(job: &Job) -> Vec<view::Attempt> {
+    let past = job.past.iter().map(|past| over(job, past));
+    past.chain(job.phase.attempt().map(attempt)).collect()
+}
+
+fn placed(attempt: AttemptId, place: &Placement) -> view::Attempt {
+    let part = place.parts.first().expect("a placement has at least one part");
+    let node = |slots: &model::Slots| view::Node {
+        node: slots.node,
+        chips: slots.chips.clone(),
+        share_milli: slots.share,
+    };
+    view::Attempt {
+        attempt,
+        state: "over".to_owned(),
+        center: part.center.clone(),
+        pool: part.pool.clone(),
+        variant: part.variant,
+        nodes: part.nodes.iter().map(node).collect(),
+        plan: place.plan,
+        offered_ms: Moment::ZERO,
+        planned_start_ms: place.start,
+        planned_finish_ms: place.finish,
+        until_ms: place.until,
+        started_ms: None,
+        ended_ms: None,
+        outcome: None,
+        price: place.price,
+        inputs: place.inputs.iter().map(data).collect(),
+        awaits: place.awaits.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// Data with its whole version, as requests take it.
+fn data(data: &DatasetVersion) -> String {
+    format!("{}@{}", data.dataset, data.version)
+}
+
+fn over(job: &Job, past: &PastAttempt) -> view::Attempt {
+    let attempt = AttemptId { job: job.job, epoch: past.epoch };
+    view::Attempt {
+        offered_ms: past.offered,
+        started_ms: past.started,
+        ended_ms: Some(past.ended),
+        outcome: Some(past.outcome.to_string()),
+        ..placed(attempt, &past.placement)
+    }
+}
+
+fn attempt(live: &Attempt) -> view::Attempt {
+    let outcome = match &live.state {
+        AttemptState::Over { outcome, .. } => Some(outcome.to_string()),
+        _ => None,
+    };
+    view::Attempt {
+        state: if outcome.is_some() { "over" } else { live.state.word() }.to_owned(),
+        offered_ms: live.offered,
+        started_ms: live.state.started(),
+        outcome,
+        ..placed(live.attempt, &live.placement)
+    }
+}
+
+fn asked(spec: &JobSpec) -> view::Asked {
+    let kind = match &spec.kind {
+        JobKind::Batch => "batch",
+        JobKind::Service { .. } => "service",
+        JobKind::Reservation { .. } => "reservation",
+    };
+    let part = |part: &model::Part| view::Part {
+        name: part.name.clone(),
+        variants: part.variants.iter().map(variant).collect(),
+    };
+    let output = |output: &model::job::Output| view::Output {
+        name: output.name.clone(),
+        dataset: output.dataset.clone(),
+        residency: output.residency.clone(),
+    };
+    view::Asked {
+        kind: kind.to_owned(),
+        parts: spec.parts.iter().map(part).collect(),
+        within: spec.together.within,
+        limit_ms: spec.duration.limit(),
+        expected_ms: spec.duration.expected(),
+        inputs: spec.inputs.iter().map(input).collect(),
+        outputs: spec.outputs.iter().map(output).collect(),
+        objective: spec.objective,
+        budget: spec.budget,
+        preemptible: spec.preemptible,
+        lease_ms: spec.when_cut_off.lease(),
+        retries: spec.retries,
+        centers: spec.centers.clone(),
+        regions: spec.regions.clone(),
+    }
+}
+
+fn input(input: &Input) -> view::Input {
+    view::Input {
+        name: input.name.clone(),
+        dataset: input.dataset.clone(),
+        stream_bps: match input.mode {
+            InputMode::Staged => None,
+            InputMode::Streamed { rate } => Some(rate),
+        },
+    }
+}
+
+fn variant(variant: &Variant) -> view::Variant {
+    view::Variant {
+        on: variant.on.clone(),
+        nodes: variant.nodes,
+        chips_per_node_milli: variant.chips_per_node,
+        cores_milli: variant.cores,
+        memory_bytes: variant.memory,
+        command: variant.command.clone(),
+        image: variant.image.clone(),
+        env: variant.env.clone(),
+    }
+}

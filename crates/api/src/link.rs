@@ -1,0 +1,84 @@
+//! Links and exchanges.
+
+use crate::Api;
+use crate::access::{Action, Resource, Who};
+use crate::problem::Problem;
+use axum::Json;
+use axum::extract::State;
+use controller::Controller;
+use model::link::{Hop, SiteId};
+use model::{Exchange, Link, Rate};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::view;
+
+/// The rates booked on links' directions now.
+fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
+    let now = controller.now();
+    let mut booked = BTreeMap::<Hop, Rate>::new();
+    for transfer in controller.world().transfers.values() {
+        let step = transfer.steps.iter().find(|step| step.from <= now && now < step.until);
+        for hop in step.into_iter().flat_map(|_| &transfer.hops) {
+            let rate = step.map_or(Rate::ZERO, |step| step.rate);
+            let sum = booked.entry(hop.clone()).or_default();
+            *sum = sum.saturating_add(rate);
+        }
+    }
+    booked
+}
+
+fn show(link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
+    let end = |site: &SiteId| view::End {
+        kind: match site {
+            SiteId::Center(_) => "center".to_owned(),
+            SiteId::Exchange(_) => "exchange".to_owned(),
+        },
+        name: site.to_string(),
+    };
+    let rate = |forward| {
+        booked.get(&Hop { link: link.link.clone(), forward }).copied().unwrap_or_default()
+    };
+    view::Link {
+        link: link.link.clone(),
+        a: end(&link.a),
+        b: end(&link.b),
+        capacity_bps: link.capacity,
+        booked_forward_bps: rate(true),
+        booked_backward_bps: rate(false),
+        latency_us: link.latency_us,
+        carrier: link.carrier.clone(),
+        price_per_gbps_hour: link.price_per_gbps_hour,
+        risk_group: link.risk_group.clone(),
+    }
+}
+
+/// All links with what is booked on them now
+#[utoipa::path(get, path = "/v1/links", tag = "network", responses((status = OK, body = view::Links)))]
+pub(crate) async fn list_links(
+    State(api): State<Api>,
+    who: Who,
+) -> Result<Json<view::Links>, Problem> {
+    who.must(&api, Action::ListLinks, Resource::Network)?;
+    let links = api.gate.look(|c| {
+        let booked = booked(c);
+        c.world().links.values().map(|link| show(link, &booked)).collect()
+    });
+    Ok(Json(view::Links { links: links.await? }))
+}
+
+/// All exchanges
+#[utoipa::path(get, path = "/v1/exchanges", tag = "network", responses((status = OK, body = view::Exchanges)))]
+pub(crate) async fn list_exchanges(
+    State(api): State<Api>,
+    who: Who,
+) -> Result<Json<view::Exchanges>, Problem> {
+    who.must(&api, Action::ListExchanges, Resource::Network)?;
+    let exchanges = api.gate.look(|c| c.world().exchanges.values().cloned().collect::<Vec<_>>());
+    let show = |exchange: &Arc<Exchange>| view::Exchange {
+        exchange: exchange.exchange.clone(),
+        region: exchange.region.clone(),
+        latitude_micro: exchange.latitude_micro,
+        longitude_micro: exchange.longitude_micro,
+    };
+    Ok(Json(view::Exchanges { exchanges: exchanges.await?.iter().map(show).collect() }))
+}
