@@ -103,44 +103,58 @@ fn by_first(base: Head, batches: Vec<Batch>) -> BTreeMap<u64, Batch> {
     tail.map(|batch| (batch.first(), batch)).collect()
 }
 
+/// The batch if it is there and verifies as the one after `head`; else what is wrong with it, none if
+/// it is missing.
+fn judge(batch: Option<Batch>, head: Head) -> Result<Batch, Option<String>> {
+    let batch = batch.ok_or(None)?;
+    if batch.before != head {
+        return Err(Some("not what follows the fact before".into()));
+    }
+    match batch.verify() {
+        Ok(()) => Ok(batch),
+        Err(flaw) => Err(Some(format!("damaged at fact {}: {}", flaw.number, flaw.what))),
+    }
+}
+
 impl Merged {
     /// Takes the next batch from whichever copy has it whole; else says what is wrong with each.
     fn step(&mut self, row: Option<Batch>, frame: Option<Batch>) -> Vec<String> {
-        let missing = || "missing".to_owned();
-        let row = row.ok_or_else(missing).and_then(|row| match row.verify() {
-            Ok(()) => Ok(row),
-            Err(flaw) => Err(format!("damaged at fact {}: {}", flaw.number, flaw.what)),
-        });
-        let frame = frame.ok_or_else(missing).and_then(|frame| match frame.verify() {
-            Ok(()) if frame.before == self.head => Ok(frame),
-            Ok(()) => Err("does not follow the fact before".to_owned()),
-            Err(flaw) => Err(format!("damaged at fact {}: {}", flaw.number, flaw.what)),
-        });
         let first = self.head.number + 1;
+        // The usual case needs only one of two equal copies verified.
+        let equal = row.is_some() && row == frame;
+        let row = judge(row, self.head);
+        let frame = if equal { row.clone() } else { judge(frame, self.head) };
+        if row.is_ok() && matches!(self.database, State::Short(_)) {
+            self.database.break_with(format!("batches before fact {first} are missing"));
+        }
+        self.beyond_journal = if frame.is_ok() { 0 } else { self.beyond_journal + 1 };
         let batch = match (row, frame) {
             (Ok(row), Ok(frame)) => match self.reconcile(row, &frame) {
                 Ok(batch) => batch,
                 Err(what) => return vec![what],
             },
-            (Ok(row), Err(what)) => {
+            (Ok(row), Err(flaw)) => {
+                let what = flaw.as_deref().unwrap_or("missing");
                 self.journal.break_with(format!("the batch from fact {first} is {what}"));
-                self.beyond_journal += 1;
                 row
             }
-            (Err(what), Ok(frame)) => {
-                if what == missing() && self.database == State::Sound {
+            (Err(None), Ok(frame)) => {
+                if self.database == State::Sound {
                     self.database = State::Short(self.tail.len());
-                } else if what != missing() {
-                    self.database.break_with(format!("the batch from fact {first} is {what}"));
                 }
-                self.beyond_journal = 0;
+                frame
+            }
+            (Err(Some(what)), Ok(frame)) => {
+                self.database.break_with(format!("the batch from fact {first} is {what}"));
                 frame
             }
             (Err(row), Err(frame)) => {
-                return vec![
-                    format!("in the database it is {row}"),
-                    format!("in the journal {frame}"),
-                ];
+                let said = [("the database", row), ("the journal", frame)];
+                return said
+                    .map(|(copy, what)| {
+                        format!("in {copy} it is {}", what.as_deref().unwrap_or("missing"))
+                    })
+                    .to_vec();
             }
         };
         self.head = batch.after;
@@ -153,10 +167,6 @@ impl Merged {
         if row.headers != frame.headers {
             return Err("the database and the journal tell different stories".into());
         }
-        if matches!(self.database, State::Short(_)) {
-            self.database.break_with(format!("batches before fact {} are missing", row.first()));
-        }
-        self.beyond_journal = 0;
         if row.payloads == frame.payloads {
             return Ok(row);
         }

@@ -203,29 +203,41 @@ impl Shared {
             return Err(Error::NoSuchFact { number });
         }
         let _sealing = self.sealing.lock().await;
-        if let Some(segment) = self.reader.segment(number) {
-            let erased = spawn_blocking(move || segment.erase(number));
-            return erased.await.expect("erasing does not panic");
-        }
         let mut slot = self.tip.lock().await;
         if slot.is_none() {
             return Err(self.poisoned());
         }
-        let before = self.reader.rows.head_before(number).await?;
-        let before = before.unwrap_or(self.reader.sealed());
-        let batch = self.reader.rows.batches(before, 1).await?.pop();
-        let batch = batch.ok_or(Error::NoSuchFact { number })?.without_payload(number);
+        let batch = match self.reader.segment(number) {
+            Some(segment) => {
+                let erased = spawn_blocking(move || segment.erase(number));
+                erased.await.expect("erasing does not panic")?;
+                None
+            }
+            None => Some(self.batch_of(number).await?.without_payload(number)),
+        };
         let mut tip = slot.take().expect("it was there a moment ago");
-        let dir = self.dir.clone();
         let erase = async {
-            let journal = spawn_blocking(move || erase_in_journal(&dir, number, tip.journal));
-            tip.journal = journal.await.expect("erasing does not panic")?;
-            tip.rows.replace(&batch).await?;
+            if let Some(batch) = batch {
+                let dir = self.dir.clone();
+                let journal = spawn_blocking(move || erase_in_journal(&dir, number, tip.journal));
+                tip.journal = journal.await.expect("erasing does not panic")?;
+                tip.rows.replace(&batch).await?;
+            }
+            // What was sealed may still be in pages the database has free.
+            tip.rows.scrub().await?;
             Ok(tip)
         };
         let tip = self.poison(erase.await)?;
         *slot = Some(tip);
         Ok(())
+    }
+
+    /// The unsealed batch that holds fact `number`.
+    async fn batch_of(&self, number: u64) -> Result<Batch> {
+        let before = self.reader.rows.head_before(number).await?;
+        let before = before.unwrap_or(self.reader.sealed());
+        let batch = self.reader.rows.batches(before, 1).await?.pop();
+        batch.filter(|batch| batch.after.number >= number).ok_or(Error::NoSuchFact { number })
     }
 
     /// Finishes what is under way and lets go of everything.

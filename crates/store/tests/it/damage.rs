@@ -6,7 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::fs;
 use std::path::Path;
-use store::{Error, Finding, Log, open, repair, verify};
+use store::{Error, Finding, Log, Settings, open, repair, verify};
 
 const LAST: u64 = 113;
 
@@ -263,4 +263,29 @@ async fn a_failed_write_poisons_and_opening_anew_recovers() {
     // The journal has what failed in the database: never acknowledged, it may be there or not.
     assert_eq!(opened.report.findings, [Finding::CaughtUp { first: 1, last: 11 }]);
     assert_eq!(read(&*opened.log, 0).await.unwrap(), records(1..=11));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sealing_cut_short_after_the_segment_was_written_is_finished_by_opening() {
+    let bed = SqliteBed::fresh();
+    let log = bed.open(Settings::default()).await.log;
+    grow(&*log, 45).await;
+    let sealed = bed.copy();
+    let other = sealed.open(small()).await.log;
+    other.append(records(46..=46)).await.unwrap();
+    other.close().await.unwrap();
+    log.append(records(46..=46)).await.unwrap();
+    log.append(records(47..=50)).await.unwrap();
+
+    let bed = bed.copy();
+    let segment = sealed.files_in("segments").remove(0);
+    let name = segment.file_name().unwrap();
+    fs::copy(&segment, bed.path().join("segments").join(name)).unwrap();
+    let opened = bed.open(small()).await;
+    assert_eq!((opened.report.segments, opened.report.findings), (1, vec![]));
+    assert_eq!(read(&*opened.log, 0).await.unwrap(), records(1..=50));
+    grow(&*opened.log, 99).await;
+    assert!(verify_closed(&bed, &*opened.log).await);
+    let log = bed.open(small()).await.log;
+    assert_eq!(read(&*log, 0).await.unwrap(), records(1..=99));
 }
