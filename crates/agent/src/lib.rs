@@ -1,1 +1,171 @@
-//! Being built.
+//! An agent: runs beside a center's engine, fetches its orders, reports what is.
+//!
+//! The one door is [`run`]. What to do is decided by the crate `reconciler`; here is only doing:
+//! calling the server, the engine and the store, and telling the reconciler what came of it. An
+//! agent may be killed at any instruction and started again: attempts go on under their
+//! supervisors, and it finds them.
+//!
+//! Deliberately absent: decisions, and any way in but the store's door.
+
+mod home;
+mod keeping;
+mod mind;
+mod session;
+mod staging;
+mod witness;
+
+pub use home::HomeError;
+
+use client::Client;
+use engines::{
+    AnyEngine, Capacity, Enforcement, Engine, ProcessConfig, ProcessEngine, TimerEngine,
+};
+use home::Home;
+use model::{Bytes, Cores, EngineKind, NetworkUid, Span};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use transfer::{LocalStore, TransferError};
+
+/// What an agent needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where its store, its attempts and its own notes are. One agent at a time.
+    pub dir: PathBuf,
+    /// What runs the jobs.
+    pub engine: EngineKind,
+    /// Where the store's door listens; none when the center gives nothing away.
+    pub data_listen: Option<SocketAddr>,
+    /// How others reach that door, if not at the address it listens on.
+    pub data_url: Option<String>,
+    /// How much the store holds.
+    pub store: Bytes,
+    /// The users to run attempts as; needs root.
+    pub uids: Option<engines::UidRange>,
+    /// How long logs of attempts that are over are kept.
+    pub keep_logs: Duration,
+    /// How many attempts that are over keep their logs, at the most.
+    pub keep_logs_most: usize,
+    /// How often it checks that the server's log extends what it saw before.
+    pub witness_every: Duration,
+    /// How a supervisor is started.
+    pub supervisor: engines::SupervisorCommand,
+}
+
+impl Settings {
+    /// Ordinary settings for an agent that keeps its things in `dir`.
+    #[must_use]
+    pub fn new(dir: PathBuf, engine: EngineKind) -> Self {
+        Self {
+            dir,
+            engine,
+            data_listen: None,
+            data_url: None,
+            store: Bytes(1 << 40),
+            uids: None,
+            keep_logs: Duration::from_secs(7 * 86_400),
+            keep_logs_most: 1_000,
+            witness_every: Duration::from_secs(5),
+            supervisor: engines::SupervisorCommand::default(),
+        }
+    }
+}
+
+/// Why an agent cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its directory cannot be used.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// Its store cannot be used.
+    #[error("the store cannot be opened")]
+    Store(#[from] TransferError),
+    /// Its engine cannot be used.
+    #[error("the engine cannot be used")]
+    Engine(#[from] engines::Error),
+    /// The server will not have it.
+    #[error("the server refuses this agent: {0}")]
+    Refused(String),
+    /// The store's door cannot be opened.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    /// This kind of engine is not built yet.
+    #[error("an agent for this engine is not supported yet: {0:?}")]
+    NotSupported(EngineKind),
+}
+
+/// Runs the agent until `stop`; attempts go on without it.
+pub async fn run(settings: Settings, client: Client, stop: CancellationToken) -> Result<(), Error> {
+    let home = Arc::new(Home::open(&settings.dir)?);
+    let (store, found) = LocalStore::open(&settings.dir.join("store"), settings.store)?;
+    for broken in &found.quarantined {
+        tracing::warn!(path = %broken.path.display(), why = broken.why, "damaged data put aside");
+    }
+    let listener = match settings.data_listen {
+        Some(at) => Some(TcpListener::bind(at).await.map_err(|e| Error::Listen(at, e))?),
+        None => None,
+    };
+    let bound = listener.as_ref().and_then(|l| l.local_addr().ok());
+    let data_url = settings.data_url.clone().or_else(|| Some(format!("http://{}", bound?)));
+    let shared = Arc::new(Shared { settings, client, home, store, data_url });
+    mind::run(shared, listener, stop).await
+}
+
+/// What all parts of an agent hold.
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    client: Client,
+    home: Arc<Home>,
+    store: LocalStore,
+    data_url: Option<String>,
+}
+
+impl Shared {
+    /// What the agent says of its engine before it knows the network it will run it for.
+    fn engine_words(&self) -> (String, String) {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        let enforcement = match self.settings.engine {
+            EngineKind::Timer => "attempts are timers".to_owned(),
+            _ => engines::enforcement_here().to_string(),
+        };
+        (version, enforcement)
+    }
+
+    /// Opens the engine for a network.
+    async fn open_engine(&self, network: NetworkUid) -> Result<AnyEngine, Error> {
+        match self.settings.engine {
+            EngineKind::Process => {
+                let config = ProcessConfig {
+                    base: self.settings.dir.join("attempts"),
+                    network,
+                    supervisor: self.settings.supervisor.clone(),
+                    uids: self.settings.uids,
+                };
+                Ok(AnyEngine::Process(ProcessEngine::open(config).await?))
+            }
+            EngineKind::Timer => {
+                let capacity = Capacity { cpu: Cores::MAX, memory: Bytes::MAX };
+                Ok(AnyEngine::Timer(TimerEngine::new(network, capacity)))
+            }
+            other => Err(Error::NotSupported(other)),
+        }
+    }
+}
+
+/// The clock that leases are counted on: milliseconds since boot, suspended time included.
+fn boot_now() -> u64 {
+    engines::BootTime::now().0
+}
+
+/// Whether the engine enforces limits, for people.
+#[must_use]
+pub fn enforcement(engine: &AnyEngine) -> Enforcement {
+    engine.capabilities().enforcement
+}
+
+/// The longest an agent waits before it tries the server again.
+const LONGEST_PAUSE: Span = Span::from_secs(2);

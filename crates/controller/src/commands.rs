@@ -211,6 +211,15 @@ impl Controller {
             }
         }
         let known = self.world.exact(&registered.data);
+        let outside = known.into_iter().flat_map(|v| &v.replicas).find(|holder| {
+            let state = self.world.centers.get(*holder);
+            let region = state.and_then(|s| s.center.site()).map(|s| &s.region);
+            !allowed.is_empty() && !region.is_some_and(|r| allowed.iter().any(|a| a.contains(r)))
+        });
+        if let Some(holder) = outside {
+            let why = format!("center {holder}, outside those regions, has a copy of it already");
+            return Err(Rejected::Conflict { why });
+        }
         if known.is_none_or(|v| v.registered.residency != registered.residency) {
             self.emit(Fact::DatasetRegistered(Arc::new(registered)));
         }
@@ -290,30 +299,50 @@ impl Controller {
         Ok(Answer::Applied { changed })
     }
 
-    /// Nodes that attempts run on cannot be declared away.
+    /// What attempts and transfers rest on cannot be declared away under them.
     fn check_shrinking(&self, new: &Declarations) -> Result<(), Rejected> {
         for center in &new.centers {
             for attempt in self.world.live(&center.center) {
                 let live = self.world.live_attempt(attempt);
                 let parts = live.into_iter().flat_map(|a| &a.placement.parts);
-                for part in parts.filter(|p| p.center == center.center) {
-                    let pool = center.pool(&part.pool);
-                    let fits = |s: &model::Slots| {
-                        pool.is_some_and(|p| {
-                            s.node < p.nodes && s.chips.iter().all(|c| *c < p.chips_per_node)
-                        })
-                    };
-                    if !part.nodes.iter().all(fits) {
-                        let why = format!(
-                            "{attempt} holds nodes of pool {} that center {} would lose; wait for it or cancel it",
-                            part.pool, center.center
-                        );
-                        return Err(Rejected::Conflict { why });
-                    }
+                let mut parts = parts.filter(|part| part.center == center.center);
+                if parts.any(|part| !self.still_carries(center, part)) {
+                    let why = format!(
+                        "{attempt} holds nodes that center {} would lose or change; wait for it \
+                         or cancel it",
+                        center.center
+                    );
+                    return Err(Rejected::Conflict { why });
                 }
             }
         }
+        for link in &new.links {
+            let known = self.world.links.get(&link.link);
+            let smaller = known.is_some_and(|known| {
+                link.capacity < known.capacity || link.a != known.a || link.b != known.b
+            });
+            let crosses = |t: &&Arc<model::Staging>| t.hops.iter().any(|h| h.link == link.link);
+            if smaller && let Some(transfer) = self.world.transfers.values().find(crosses) {
+                let why = format!(
+                    "{} crosses link {}, which would be smaller or elsewhere; wait for it",
+                    transfer.transfer, link.link
+                );
+                return Err(Rejected::Conflict { why });
+            }
+        }
         Ok(())
+    }
+
+    /// Whether a center as newly declared still has what a live part holds of it.
+    fn still_carries(&self, center: &model::Center, part: &model::PartPlacement) -> bool {
+        let known = self.world.centers.get(&center.center);
+        let known = known.and_then(|c| c.center.pool(&part.pool));
+        let (Some(old), Some(new)) = (known, center.pool(&part.pool)) else { return false };
+        old.chip == new.chip
+            && old.chips_per_node == new.chips_per_node
+            && new.cores >= old.cores
+            && new.memory >= old.memory
+            && part.nodes.iter().all(|slots| slots.node < new.nodes)
     }
 }
 

@@ -54,6 +54,9 @@ pub enum Effect {
     Archive(Vec<Arc<Job>>),
     /// Send [`Input::Tick`] at this moment at the latest.
     WakeAt(Moment),
+    /// Centers reported what should not be, such as two attempts on one chip. It is recorded as it
+    /// was reported; somebody has to look.
+    Alarm(Vec<Violation>),
     /// Stop at once, without writing anything more: the step broke a promise. Nothing of it has
     /// left the process.
     Halt(Vec<Violation>),
@@ -220,9 +223,14 @@ impl Controller {
     fn effects(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         let facts = std::mem::take(&mut self.facts);
-        let violations = audit::delta(&self.world, &facts);
-        if !violations.is_empty() {
-            return vec![Effect::Halt(violations)];
+        let (planned, told): (Vec<Fact>, Vec<Fact>) = facts.iter().cloned().partition(is_planned);
+        let broken = audit::delta(&self.world, &planned);
+        if !broken.is_empty() {
+            return vec![Effect::Halt(broken)];
+        }
+        let odd = audit::delta(&self.world, &told);
+        if !odd.is_empty() {
+            effects.push(Effect::Alarm(odd));
         }
         if !facts.is_empty() {
             effects.push(Effect::Append { at: self.now, facts });
@@ -274,4 +282,9 @@ impl Controller {
         (known.number == session && session != 0)
             .then(|| self.books.after(&self.world, self.now, center, after))
     }
+}
+
+/// Whether a fact is the planner's doing, and so must keep every promise.
+const fn is_planned(fact: &Fact) -> bool {
+    matches!(fact, Fact::JobOffered(_) | Fact::TransferPlanned(_) | Fact::JobPromised(_))
 }

@@ -10,7 +10,7 @@ use crate::{Policy, Situation};
 use calendar::Work;
 use model::attempt::Slots;
 use model::center::{Center, Pool};
-use model::job::{JobSpec, On, Variant};
+use model::job::{JobSpec, On, Variant, Within};
 use model::{CenterId, Chips, DatasetVersion, Moment, Money, Objective, PoolId, Region, Span};
 use serde::Serialize;
 use world::{Version, World};
@@ -187,6 +187,12 @@ impl Question<'_> {
             if !asked || !inside {
                 return Err(Refusal::NotAsked { region: region.clone() });
             }
+            for output in spec.outputs.iter().filter(|o| !o.residency.is_empty()) {
+                if !output.residency.iter().any(|r| r.contains(region)) {
+                    let (dataset, allowed) = (output.dataset.clone(), output.residency.clone());
+                    return Err(Refusal::Residency { dataset, allowed });
+                }
+            }
         }
         if !center.only_tenants.is_empty() && !center.only_tenants.contains(&spec.tenant) {
             return Err(Refusal::NotAdmitted);
@@ -212,6 +218,7 @@ impl Question<'_> {
             chips: variant.chips_per_node,
             cores: variant.cores,
             memory: variant.memory,
+            one_block: self.spec.together.within == Within::Block,
         };
         if ask.chips > pool.node_chips() {
             return Err(Refusal::NodeTooSmall { has: pool.node_chips(), wants: ask.chips });
@@ -222,8 +229,12 @@ impl Question<'_> {
         if ask.memory > pool.memory {
             return Err(Refusal::TooLittleMemory { has: pool.memory, wants: ask.memory });
         }
-        if ask.nodes > pool.nodes {
-            return Err(Refusal::TooFewNodes { has: pool.nodes, wants: ask.nodes });
+        let has = match pool.nodes_per_block {
+            block @ 1.. if ask.one_block => block.min(pool.nodes),
+            _ => pool.nodes,
+        };
+        if ask.nodes > has {
+            return Err(Refusal::TooFewNodes { has, wants: ask.nodes });
         }
         Ok(ask)
     }

@@ -24,7 +24,8 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
     let mut shape = spec.clone();
     shape.name.clear();
     shape.secrets.clear();
-    shape.outputs.clear();
+    shape.outputs.retain(|output| !output.residency.is_empty());
+    shape.outputs.iter_mut().for_each(|output| output.name.clear());
     shape.hold = false;
     for variant in shape.parts.iter_mut().flat_map(|part| &mut part.variants) {
         variant.command.clear();

@@ -19,6 +19,8 @@ pub struct Ask {
     pub cores: Cores,
     /// Memory on each.
     pub memory: Bytes,
+    /// All nodes in one block.
+    pub one_block: bool,
 }
 
 impl Ask {
@@ -252,9 +254,8 @@ impl PoolBoard {
         let mut fits: Vec<(usize, Slots)> = Vec::new();
         for (node, holds) in self.nodes.iter().enumerate() {
             if let Some(slots) = self.bind_node(node, holds, from, until, ask) {
-                let chips = usize::from(self.chips_per_node);
-                let left =
-                    free_chips(holds, chips, from, until).count() - slots.chips.len().min(chips);
+                let free = free_chips(holds, usize::from(self.chips_per_node), from, until);
+                let left = free.filter(|chip| !slots.chips.contains(chip)).count();
                 fits.push((left, slots));
             }
         }
@@ -272,6 +273,9 @@ impl PoolBoard {
             let room = room[&block(slots)];
             if room >= wanted { (0, room) } else { (1, usize::MAX - room) }
         };
+        if ask.one_block && !room.values().any(|room| *room >= wanted) {
+            return None;
+        }
         fits.sort_by_cached_key(|(left, slots)| (rank(slots), block(slots), *left, slots.node));
         let mut slots: Vec<Slots> = fits.into_iter().take(wanted).map(|(_, s)| s).collect();
         slots.sort_unstable_by_key(|s| s.node);
@@ -377,7 +381,7 @@ mod tests {
     }
 
     fn ask(nodes: u32, milli: u64) -> Ask {
-        Ask { nodes, chips: Chips(milli), cores: Cores(0), memory: Bytes(0) }
+        Ask { nodes, chips: Chips(milli), cores: Cores(0), memory: Bytes(0), one_block: false }
     }
 
     fn attempt(job: u64) -> AttemptId {

@@ -217,7 +217,7 @@ impl fmt::Display for Refusal {
                 write!(f, "a node has {has} of memory, the job wants {wants} on each")
             }
             Self::TooFewNodes { has, wants } => {
-                write!(f, "the pool has {has} nodes, the gang wants {wants}")
+                write!(f, "it has {has} nodes together, the gang wants {wants}")
             }
             Self::NoDataset { dataset } => write!(f, "there is no dataset {dataset}"),
             Self::Residency { dataset, allowed } => {

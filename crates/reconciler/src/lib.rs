@@ -219,6 +219,12 @@ impl Reconciler {
         self.attempts.iter().filter(|(_, a)| a.is_alive()).map(|(id, _)| *id)
     }
 
+    /// The shortest lease of any attempt ordered: polls must be answered well within it.
+    #[must_use]
+    pub fn shortest_lease(&self) -> Option<Span> {
+        self.attempts.values().filter_map(|a| a.run.as_ref()?.lease).min()
+    }
+
     /// Takes what arrived, in order, at `now`, and says what is to be done about all of it.
     #[must_use]
     pub fn step(&mut self, now: u64, events: Vec<Event>) -> Vec<Action> {
@@ -430,36 +436,47 @@ impl Reconciler {
 
     /// Launches what has its data and its slots, in the order of planned starts.
     fn launch(&mut self, now: u64, actions: &mut Vec<Action>) {
-        let mut taken = slots::Taken::default();
-        for attempt in self.attempts.values().filter(|a| a.is_alive()) {
-            attempt.run.iter().for_each(|run| taken.take(run));
-        }
-        let waits = |a: &Attempt| a.is_untouched() && a.stop.is_none() && !a.told;
-        let mut waiting: Vec<_> = self
-            .attempts
-            .iter()
-            .filter(|(_, a)| waits(a))
-            .filter_map(|(id, a)| Some((a.run.as_ref()?.start, *id)))
-            .collect();
-        waiting.sort_unstable();
-        for (_, id) in waiting {
+        for (id, can_start) in self.startable(now) {
             let Some(attempt) = self.attempts.get_mut(&id) else { continue };
-            let Some(run) = attempt.run.clone() else { continue };
-            let free = taken.is_free(&run);
-            // Whoever comes later in the plan does not overtake on the same slots.
-            taken.take(&run);
-            let here = run.inputs.iter().all(|input| self.data.contains(&input.data));
-            let lease = run.lease.map(|lease| self.renewed.unwrap_or(0) + lease.0);
-            let fenced = lease.is_some_and(|until| until <= now);
-            if free && here && !fenced {
+            let Some(run) = &attempt.run else { continue };
+            if can_start {
+                let lease = run.lease.map(|lease| self.renewed.unwrap_or(0) + lease.0);
+                actions.push(Action::Launch { run: run.clone(), lease });
                 attempt.launching = true;
                 attempt.lease_until = lease;
-                actions.push(Action::Launch { run, lease });
             } else if !attempt.accepted {
                 attempt.accepted = true;
                 self.outbox.push_back(Report::Accepted { attempt: id });
             }
         }
+    }
+
+    /// Attempts that nothing has been done for yet, and whether each can start now.
+    fn startable(&self, now: u64) -> Vec<(AttemptId, bool)> {
+        let waits = |a: &Attempt| a.is_untouched() && a.stop.is_none() && !a.told;
+        let waiting = self.attempts.iter().filter(|(_, a)| waits(a));
+        let mut waiting: Vec<(AttemptId, &Run)> =
+            waiting.filter_map(|(id, a)| Some((*id, a.run.as_deref()?))).collect();
+        if waiting.is_empty() {
+            return Vec::new();
+        }
+        waiting.sort_unstable_by_key(|(id, run)| (run.start, *id));
+        let mut taken = slots::Taken::default();
+        // What has ended holds its slots until its end is in the outbox: the server is to hear of
+        // the end before it hears of the next start.
+        for attempt in self.attempts.values().filter(|a| !a.is_untouched() && !a.told) {
+            attempt.run.iter().for_each(|run| taken.take(run));
+        }
+        let mut judged = Vec::new();
+        for (id, run) in waiting {
+            let free = taken.is_free(run);
+            // Whoever comes later in the plan does not overtake on the same slots.
+            taken.take(run);
+            let here = run.inputs.iter().all(|input| self.data.contains(&input.data));
+            let fenced = run.lease.is_some_and(|lease| self.renewed.unwrap_or(0) + lease.0 <= now);
+            judged.push((id, free && here && !fenced));
+        }
+        judged
     }
 
     /// Passes on what the last answered poll allows, once a good part of a lease has gone by.

@@ -20,6 +20,9 @@ fn run(job: u64, chip: u16, start: u64) -> Run {
         pool: "p".into(),
         chip: None,
         visible_devices: None,
+        chips_per_node: 8,
+        node_cores: Cores(8_000),
+        node_memory: Bytes(8 << 30),
         nodes: vec![Slots {
             node: 0,
             chips: vec![chip],

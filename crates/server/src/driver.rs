@@ -216,6 +216,11 @@ impl Driver {
                 Effect::Archive(jobs) => self.archive(jobs),
                 // The driver looks at the time more often than anything is due.
                 Effect::WakeAt(_) => {}
+                Effect::Alarm(violations) => {
+                    for violation in &violations {
+                        tracing::error!(%violation, "a center reported what should not be");
+                    }
+                }
                 Effect::Halt(violations) => {
                     for violation in &violations {
                         tracing::error!(%violation, "a step broke a promise; nothing of it was written");

@@ -128,6 +128,12 @@ pub struct Run {
     pub chip: Option<ChipId>,
     /// The variable that tells a process its chips.
     pub visible_devices: Option<String>,
+    /// Chips of each node of the pool.
+    pub chips_per_node: u16,
+    /// Cores of each node of the pool.
+    pub node_cores: Cores,
+    /// Memory of each node of the pool.
+    pub node_memory: Bytes,
     /// What it holds of which nodes.
     pub nodes: Vec<Slots>,
     /// The planned start: attempts that want the same slots go in this order.

@@ -1,0 +1,403 @@
+//! The agent's loop: what comes in goes to the reconciler, what it says is done.
+
+use crate::session::{Line, News, answer, listen, report};
+use crate::staging::Fetches;
+use crate::{Error, Shared, boot_now, keeping, witness};
+use engines::{AnyEngine, BootTime, Cause, Engine, InputLink, Launch, State, Stream};
+use model::attempt::{Ended, Outcome, Stop};
+use model::{AttemptId, Bytes, NetworkUid, Span};
+use reconciler::{Abilities, Action, Event, Reconciler, Seen};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use transfer::door::{self, Door};
+use wire::{Answer, Ask, Joined, LogPiece, Question, Report, Run};
+
+/// How often everything the engine knows is looked at, whatever its hints.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// How many reports go in one message.
+const REPORTS_AT_ONCE: usize = 2_000;
+/// How much of each of an attempt's outputs to the terminal is kept.
+const LOG_CAP: Bytes = Bytes(64 << 20);
+
+/// Runs until `stop`, or until the server turns out to be another network's: then everything is
+/// opened anew by the caller's next start.
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    listener: Option<TcpListener>,
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let line = Arc::new(Line::new());
+    let (news, mut inbox) = mpsc::channel(1_024);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(listen(Arc::clone(&shared), Arc::clone(&line), news));
+    let joined = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        joined = line.joined() => joined,
+        Some(ended) = tasks.join_next() => return ended.unwrap_or(Ok(())),
+    };
+    let engine = Arc::new(shared.open_engine(joined.network).await?);
+    let (events, mut happened) = mpsc::channel(1_024);
+    if let Some(listener) = listener {
+        tasks.spawn(open_door(Arc::clone(&shared), listener, joined.clone(), events.clone()));
+    }
+    let watching = witness::watch(Arc::clone(&shared), Arc::clone(&line));
+    tasks.spawn(async move {
+        watching.await;
+        Ok(())
+    });
+    let mut mind = Mind::new(shared, Arc::clone(&engine), line, joined.network, events);
+    let mut look_around = tokio::time::interval(LOOK_AROUND);
+    loop {
+        let mut batch = Vec::new();
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            Some(ended) = tasks.join_next() => return ended.unwrap_or(Ok(())),
+            Some(item) = inbox.recv() => mind.news(item, &mut batch),
+            Some(event) = happened.recv() => batch.push(event),
+            changed = engine.changed() => mind.observe(changed, &mut batch).await,
+            _ = look_around.tick() => mind.observe(Vec::new(), &mut batch).await,
+        }
+        while let Ok(item) = inbox.try_recv() {
+            mind.news(item, &mut batch);
+        }
+        while let Ok(event) = happened.try_recv() {
+            batch.push(event);
+        }
+        mind.think(batch).await;
+    }
+}
+
+/// Serves the store until the agent stops.
+async fn open_door(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    joined: Joined,
+    events: mpsc::Sender<Event>,
+) -> Result<(), Error> {
+    let arrived = move |data: &model::DatasetVersion, replica: transfer::Replica| {
+        let (bytes, files) = (replica.bytes, replica.files);
+        let stored = Event::Stored { data: data.clone(), bytes, files };
+        // Told again when asked again, should the agent be stopping.
+        let _ = events.blocking_send(stored);
+    };
+    let door = Door {
+        store: shared.store.clone(),
+        center: joined.center,
+        key: *joined.door_key.as_bytes(),
+        now: Arc::new(wall_now),
+        arrived: Arc::new(arrived),
+    };
+    let at = listener.local_addr().map_err(|e| Error::Listen(([0, 0, 0, 0], 0).into(), e))?;
+    axum::serve(listener, door::router(door)).await.map_err(|e| Error::Listen(at, e))
+}
+
+/// The wall clock, for tickets that expire.
+fn wall_now() -> model::Moment {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let ms = since.map_or(0, |since| since.as_millis());
+    model::Moment(u64::try_from(ms).unwrap_or(u64::MAX))
+}
+
+/// The reconciler and its hands.
+struct Mind {
+    shared: Arc<Shared>,
+    engine: Arc<AnyEngine>,
+    line: Arc<Line>,
+    network: NetworkUid,
+    reconciler: Reconciler,
+    events: mpsc::Sender<Event>,
+    http: reqwest::Client,
+    fetches: Fetches,
+    /// Whether reports are on their way.
+    reporting: bool,
+    /// Attempts that are over and whose logs are still kept, oldest first.
+    settled: VecDeque<(Instant, AttemptId)>,
+}
+
+impl Mind {
+    fn new(
+        shared: Arc<Shared>,
+        engine: Arc<AnyEngine>,
+        line: Arc<Line>,
+        network: NetworkUid,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
+        let abilities = Abilities { images: false, draining: shared.home.is_alarmed() };
+        Self {
+            shared,
+            engine,
+            line,
+            network,
+            reconciler: Reconciler::new(abilities),
+            events,
+            http: reqwest::Client::new(),
+            fetches: Fetches::default(),
+            reporting: false,
+            settled: VecDeque::new(),
+        }
+    }
+
+    fn news(&mut self, news: News, batch: &mut Vec<Event>) {
+        match news {
+            News::Event(event) => batch.push(event),
+            News::Asks(asks) => self.asked(asks),
+        }
+    }
+
+    /// Looks at some attempts, or at all when none is named.
+    async fn observe(&mut self, changed: Vec<AttemptId>, batch: &mut Vec<Event>) {
+        let mut seen = BTreeMap::new();
+        if changed.is_empty() {
+            match self.engine.observe().await {
+                Ok(all) => seen.extend(all.into_iter().map(|o| (o.attempt, sight(o.state)))),
+                Err(error) => tracing::warn!(%error, "the engine does not answer"),
+            }
+            if seen.is_empty() {
+                batch.push(Event::Observed(seen));
+                return;
+            }
+        }
+        for attempt in changed {
+            match self.engine.find(attempt).await {
+                Ok(Some(state)) => {
+                    seen.insert(attempt, sight(state));
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%attempt, %error, "the engine does not answer"),
+            }
+        }
+        if !seen.is_empty() {
+            batch.push(Event::Observed(seen));
+        }
+    }
+
+    async fn think(&mut self, mut batch: Vec<Event>) {
+        while !batch.is_empty() {
+            if batch.iter().any(|event| matches!(event, Event::Acknowledged(_))) {
+                self.reporting = false;
+            }
+            let actions = self.reconciler.step(boot_now(), std::mem::take(&mut batch));
+            for action in actions {
+                self.act(action, &mut batch).await;
+            }
+        }
+        let lease = self.reconciler.shortest_lease().map_or(u64::MAX, |lease| lease.0 / 3);
+        self.line.longest_poll.store(lease, Ordering::Relaxed);
+        self.send_reports();
+        self.forget_old().await;
+    }
+
+    fn send_reports(&mut self) {
+        if self.reporting {
+            return;
+        }
+        let reports: Vec<Report> =
+            self.reconciler.reports().take(REPORTS_AT_ONCE).cloned().collect();
+        if reports.is_empty() {
+            return;
+        }
+        self.reporting = true;
+        let (shared, line) = (Arc::clone(&self.shared), Arc::clone(&self.line));
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            let count = report(shared, line, reports).await;
+            events.send(Event::Acknowledged(count)).await.ok()
+        });
+    }
+
+    async fn act(&mut self, action: Action, batch: &mut Vec<Event>) {
+        match action {
+            Action::Launch { run, lease } => {
+                let attempt = run.attempt;
+                if let Err(why) = self.launch(&run, lease).await {
+                    tracing::warn!(%attempt, why, "could not be started");
+                    batch.push(Event::NotStarted { attempt, why });
+                } else {
+                    self.observe(vec![attempt], batch).await;
+                }
+            }
+            Action::Stop { attempt, grace } => {
+                if let Err(error) = self.engine.stop(attempt, grace).await {
+                    tracing::warn!(%attempt, %error, "could not be told to stop");
+                }
+            }
+            Action::ExtendLease { attempt, until } => {
+                if let Err(error) = self.engine.extend_lease(attempt, BootTime(until)).await {
+                    tracing::warn!(%attempt, %error, "its lease could not be extended");
+                }
+            }
+            Action::KeepOutputs { attempt, outputs } => {
+                let (shared, engine) = (Arc::clone(&self.shared), Arc::clone(&self.engine));
+                let events = self.events.clone();
+                tokio::task::spawn_blocking(move || {
+                    let outputs = keeping::keep(&shared, &engine, attempt, &outputs);
+                    events.blocking_send(Event::OutputsKept { attempt, outputs }).ok()
+                });
+            }
+            Action::Settle { attempt } => self.settled.push_back((Instant::now(), attempt)),
+            Action::Fetch(stage) => {
+                let events = self.events.clone();
+                self.fetches.begin(&self.shared, &self.http, *stage, events);
+            }
+            Action::Abandon { transfer } => self.fetches.abandon(&self.shared, transfer),
+            Action::Remove { data } => {
+                let store = self.shared.store.clone();
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = store.remove(&data) {
+                        tracing::warn!(%data, %error, "the copy could not be removed");
+                    }
+                });
+            }
+        }
+    }
+
+    async fn launch(&self, run: &Run, lease: Option<u64>) -> Result<(), String> {
+        let mut launch = Launch::new(self.network, run.attempt, run.command.clone());
+        launch.env = self.environment(run)?;
+        for input in &run.inputs {
+            let target = self.shared.store.path(&input.data).map_err(|e| e.to_string())?;
+            let target = std::path::absolute(target).map_err(|e| e.to_string())?;
+            launch.inputs.push(InputLink { name: input_dir(&input.name), target });
+        }
+        launch.outputs = run.outputs.iter().map(|o| keeping::output_dir(&o.name)).collect();
+        launch.limit = run.limit;
+        launch.grace = run.grace;
+        launch.lease = lease.map(BootTime);
+        launch.cpu = (run.cores.0 > 0).then_some(run.cores);
+        launch.memory = (run.memory.0 > 0).then_some(run.memory);
+        launch.log_cap = LOG_CAP;
+        launch.chips = run.visible_devices.clone().map(|variable| {
+            let slot = |node: u32, chip: u16| {
+                u16::try_from(node).unwrap_or(u16::MAX).saturating_mul(run.chips_per_node) + chip
+            };
+            let slots = run.nodes.iter();
+            let slots = slots.flat_map(|n| n.chips.iter().map(move |chip| slot(n.node, *chip)));
+            engines::ChipSlots { variable, slots: slots.collect() }
+        });
+        self.engine.launch(&launch).await.map_err(|e| e.to_string())
+    }
+
+    /// What an attempt is told about itself, beside its own environment.
+    fn environment(&self, run: &Run) -> Result<Vec<(String, String)>, String> {
+        let work = self.engine.workdir(run.attempt).unwrap_or_default();
+        let work = if work.as_os_str().is_empty() {
+            work
+        } else {
+            std::path::absolute(work).map_err(|e| e.to_string())?
+        };
+        let nodes: Vec<String> =
+            run.nodes.iter().map(|n| format!("{}-{}", run.pool, n.node)).collect();
+        let chips = run.nodes.first().map_or(0, |n| n.chips.len());
+        let mut env: Vec<(String, String)> =
+            run.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut add = |name: &str, value: String| env.push((name.to_owned(), value));
+        add("PORTOLAN_JOB", run.attempt.job.to_string());
+        add("PORTOLAN_ATTEMPT", run.attempt.to_string());
+        add("PORTOLAN_EPOCH", run.attempt.epoch.to_string());
+        add("PORTOLAN_NODES", nodes.len().to_string());
+        add("PORTOLAN_NODELIST", nodes.join(","));
+        add("PORTOLAN_CHIPS_PER_NODE", chips.to_string());
+        if let Some(chip) = &run.chip {
+            add("PORTOLAN_CHIP", chip.to_string());
+        }
+        for input in &run.inputs {
+            let path = work.join(input_dir(&input.name));
+            add(&variable("INPUT", &input.name), path.display().to_string());
+        }
+        for output in &run.outputs {
+            let path = work.join(keeping::output_dir(&output.name));
+            add(&variable("OUTPUT", &output.name), path.display().to_string());
+        }
+        Ok(env)
+    }
+
+    fn asked(&self, asks: Vec<Ask>) {
+        let (shared, engine) = (Arc::clone(&self.shared), Arc::clone(&self.engine));
+        tokio::spawn(async move {
+            let mut answers = Vec::new();
+            for Ask { ask, question } in asks {
+                let Question::Log { attempt, stderr, offset, max } = question;
+                let stream = if stderr { Stream::Stderr } else { Stream::Stdout };
+                let max = usize::try_from(max.min(1 << 20)).unwrap_or(1 << 20);
+                let log = engine.logs(attempt, stream, offset, max).await;
+                let log = log.map(|chunk| LogPiece {
+                    offset,
+                    next: offset + chunk.data.len() as u64,
+                    text: String::from_utf8_lossy(&chunk.data).into_owned(),
+                    complete: chunk.complete,
+                });
+                answers.push(Answer { ask, log: log.map_err(|e| e.to_string()) });
+            }
+            answer(shared, answers).await;
+        });
+    }
+
+    /// Lets go of attempts whose logs have been kept long enough.
+    async fn forget_old(&mut self) {
+        let settings = &self.shared.settings;
+        let keeps = matches!(*self.engine, AnyEngine::Process(_));
+        while let Some((since, attempt)) = self.settled.front().copied() {
+            let room = self.settled.len() <= settings.keep_logs_most;
+            if keeps && room && since.elapsed() < settings.keep_logs {
+                break;
+            }
+            self.settled.pop_front();
+            if let Err(error) = self.engine.forget(attempt).await {
+                tracing::warn!(%attempt, %error, "could not be forgotten");
+            }
+            let note = self.shared.home.kept(attempt);
+            if note.exists() && std::fs::remove_file(&note).is_err() {
+                tracing::warn!(%attempt, "the note of its outputs could not be removed");
+            }
+        }
+    }
+}
+
+fn input_dir(name: &str) -> std::path::PathBuf {
+    std::path::Path::new("inputs").join(name)
+}
+
+/// The variable that names an input's or output's directory: `PORTOLAN_INPUT_TRAIN_SET`.
+fn variable(kind: &str, name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("PORTOLAN_{kind}_{}", name.chars().map(plain).collect::<String>())
+}
+
+/// What the engine says, in the reconciler's words.
+fn sight(state: State) -> Seen {
+    let outcome = match state {
+        State::Starting => return Seen::Starting,
+        State::Running { .. } => return Seen::Running,
+        State::Lost { why } => {
+            let outcome = Outcome::Lost { why };
+            let none = Span::ZERO;
+            return Seen::Ended(Ended { outcome, ran: none, cpu: none, memory: Bytes::ZERO });
+        }
+        State::Ended(outcome) => outcome,
+    };
+    let ran = outcome.ended.since(outcome.started);
+    let usage = outcome.usage;
+    let how = match (outcome.cause, outcome.exit) {
+        (Cause::TimeLimit, _) => Outcome::TimedOut,
+        (Cause::Stopped, _) => Outcome::Stopped(Stop::Withdrawn),
+        (Cause::LeaseExpired, _) => Outcome::LeaseExpired,
+        (Cause::OutOfMemory, _) => Outcome::OutOfMemory,
+        (Cause::CouldNotStart(why), _) => Outcome::NotStarted { why },
+        (Cause::Finished, Some(engines::Exit::Exited(code))) => Outcome::Exited { code },
+        (Cause::Finished, Some(engines::Exit::Signaled(signal))) => Outcome::Signaled { signal },
+        (Cause::Finished, None) => Outcome::Lost { why: "it left no exit code".to_owned() },
+    };
+    Seen::Ended(Ended {
+        outcome: how,
+        // A run too short to measure was a run nevertheless.
+        ran: if outcome.exit.is_some() { ran.max(Span(1)) } else { ran },
+        cpu: usage.user + usage.system,
+        memory: Bytes(usage.max_rss),
+    })
+}

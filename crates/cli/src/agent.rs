@@ -1,0 +1,121 @@
+//! `portolan agent`.
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use client::Client;
+use model::{Bytes, EngineKind};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Run a center's agent, beside its engine.
+#[derive(Debug, Args)]
+pub struct Agent {
+    /// The server, such as https://portolan.example:7070.
+    #[arg(long, value_name = "URL", env = "PORTOLAN_SERVER", default_value = crate::SERVER)]
+    server: String,
+    /// The file that holds the center's token.
+    #[arg(long, value_name = "FILE", env = "PORTOLAN_TOKEN_FILE")]
+    token_file: PathBuf,
+    /// Where its store, its attempts and its own notes are kept.
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_AGENT_DIR")]
+    dir: PathBuf,
+    /// What runs the center's jobs.
+    #[arg(long, value_enum, default_value = "process")]
+    engine: Engine,
+    /// Where the store's door listens, for other centers and for people who put data there.
+    #[arg(long, value_name = "ADDRESS")]
+    data_listen: Option<SocketAddr>,
+    /// How others reach that door, if not at the address it listens on.
+    #[arg(long, value_name = "URL")]
+    data_url: Option<String>,
+    /// How much the store holds.
+    #[arg(long, value_name = "SIZE", default_value = "1 TiB")]
+    store: Bytes,
+    /// Users to run attempts as, a different one for each job: FIRST:COUNT. Needs root, and is the
+    /// rule there; `none` runs them as the agent's own user.
+    #[arg(long, value_name = "RANGE", value_parser = parse_uids)]
+    uids: Option<Uids>,
+    /// How often to check that the server's log extends what was seen before.
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    witness_every: model::Span,
+}
+
+/// What runs the center's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    /// Plain processes of this machine.
+    Process,
+    /// Timers; for load and soak runs.
+    Timer,
+}
+
+/// Which users attempts run as.
+#[derive(Debug, Clone, Copy)]
+enum Uids {
+    /// The agent's own.
+    None,
+    /// Each job's its own.
+    Range(engines::UidRange),
+}
+
+fn parse_uids(text: &str) -> Result<Uids, String> {
+    if text == "none" {
+        return Ok(Uids::None);
+    }
+    let parse = || {
+        let (first, count) = text.split_once(':')?;
+        let (first, count) = (first.parse().ok()?, count.parse().ok()?);
+        (first > 0 && count > 0).then_some(Uids::Range(engines::UidRange { first, count }))
+    };
+    parse().ok_or_else(|| format!("`{text}` is not FIRST:COUNT, such as 200000:10000, or `none`"))
+}
+
+/// The users set aside for attempts when the agent is root and nothing else is said.
+const UIDS: engines::UidRange = engines::UidRange { first: 200_000, count: 50_000 };
+
+impl Agent {
+    /// Runs until a signal comes; attempts go on without it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let token = std::fs::read_to_string(&self.token_file)
+            .with_context(|| format!("cannot read the token in {}", self.token_file.display()))?;
+        let client = Client::new(&self.server, token.trim())?;
+        let settings = self.settings()?;
+        let stop = CancellationToken::new();
+        let running = agent::run(settings, client, stop.clone());
+        tokio::pin!(running);
+        tokio::select! {
+            result = &mut running => return Ok(result?),
+            signal = crate::serve::asked_to_stop() => signal?,
+        }
+        stop.cancel();
+        Ok(running.await?)
+    }
+
+    fn settings(&self) -> anyhow::Result<agent::Settings> {
+        let engine = match self.engine {
+            Engine::Process => EngineKind::Process,
+            Engine::Timer => EngineKind::Timer,
+        };
+        let root = engines::is_root();
+        let uids = match self.uids {
+            Some(Uids::None) => None,
+            Some(Uids::Range(range)) => Some(range),
+            None => root.then_some(UIDS),
+        };
+        if uids.is_none() && self.engine == Engine::Process && !client::is_loopback(&self.server) {
+            bail!(
+                "tenants' programs would run as this agent's own user, and could read its token: \
+                 run the agent as root, or set users aside with --uids FIRST:COUNT"
+            );
+        }
+        let mut settings = agent::Settings::new(self.dir.clone(), engine);
+        settings.data_listen = self.data_listen;
+        settings.data_url = self.data_url.clone();
+        settings.store = self.store;
+        settings.uids = uids;
+        settings.witness_every = Duration::from_millis(self.witness_every.0);
+        Ok(settings)
+    }
+}

@@ -1,0 +1,421 @@
+//! The loop as stories: what reaches it, and what follows. Centers answer by hand, time is told.
+
+use controller::{
+    Answer, Command, Controller, Declarations, Effect, Input, Key, Rejected, Settings,
+};
+use model::attempt::{Ended, Outcome};
+use model::dataset::DatasetVersion;
+use model::fact::Fact;
+use model::file::chip::Catalog;
+use model::file::job::Format;
+use model::{
+    AttemptId, Bytes, CenterId, DatasetId, Digest, EngineKind, JobId, JobSpec, Moment, NetworkUid,
+    Principal, Role, Span, TenantId, TokenId,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use wire::{Join, Order, Report};
+
+const CHIPS: [(&str, &str); 3] = [
+    ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
+    ("ascend", include_str!("../../../catalog/chips/ascend-910b3.toml")),
+    ("hygon", include_str!("../../../catalog/chips/hygon-k100-ai.toml")),
+];
+const NETWORK: &str = include_str!("../../../catalog/networks/laptop.toml");
+
+/// A loop with a network, and all that has left it.
+struct Stage {
+    controller: Controller,
+    now: Moment,
+    facts: Vec<(Moment, Fact)>,
+    answers: BTreeMap<u64, Answer>,
+    sessions: BTreeMap<CenterId, u64>,
+    requests: u64,
+}
+
+fn center(name: &str) -> CenterId {
+    CenterId::new(name).unwrap()
+}
+
+fn operator() -> Principal {
+    Principal { role: Role::Operator, token: TokenId::new(1) }
+}
+
+/// A job of the tenant `lab`, as people write it.
+fn job(text: &str) -> Arc<JobSpec> {
+    let text = format!("name = \"j\"\ncommand = [\"true\"]\nlimit = \"10m\"\n{text}");
+    let file = model::file::job::read("job.toml", &text, Format::Toml).unwrap();
+    Arc::new(file.spec(TenantId::new("lab").unwrap(), Moment(1_000)).unwrap())
+}
+
+fn attempt(text: &str) -> AttemptId {
+    text.parse().unwrap()
+}
+
+fn ended(outcome: Outcome) -> Ended {
+    Ended { outcome, ran: Span(5), cpu: Span(1), memory: Bytes(1) }
+}
+
+impl Stage {
+    /// The laptop network, nobody there yet.
+    fn new() -> Self {
+        let settings = Settings { solve_every: Span(10), ..Settings::default() };
+        let mut controller = Controller::new(world::World::default(), Moment(1_000), settings);
+        let effects = controller.create(Moment(1_000), NetworkUid::from_bytes([7; 8]));
+        let mut stage = Self {
+            controller,
+            now: Moment(1_000),
+            facts: Vec::new(),
+            answers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            requests: 0,
+        };
+        stage.carry_out(effects);
+        let catalog = Catalog::read(&CHIPS).unwrap();
+        let file = model::file::network::read(&[("laptop.toml", NETWORK)], &catalog).unwrap();
+        let declarations = Declarations {
+            chips: catalog.chips().cloned().collect(),
+            centers: file.centers,
+            exchanges: file.exchanges,
+            links: file.links,
+            tenants: file.tenants,
+        };
+        stage.command(Command::Apply(Box::new(declarations)));
+        stage
+    }
+
+    /// The laptop network with all three agents there.
+    fn laptop() -> Self {
+        let mut stage = Self::new();
+        for name in ["lingang", "zhangjiang", "kunshan"] {
+            stage.join(name);
+        }
+        stage
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Append { at, facts } => {
+                    self.facts.extend(facts.into_iter().map(|fact| (at, fact)));
+                }
+                Effect::Reply { request, answer } => {
+                    self.answers.insert(request, *answer);
+                }
+                Effect::Solve(snapshot) => {
+                    let plan = snapshot.plan();
+                    self.step(vec![Input::Solved(Box::new(plan))]);
+                }
+                Effect::Archive(jobs) => {
+                    let jobs = jobs.iter().map(|job| job.job).collect();
+                    self.step(vec![Input::Archived(jobs)]);
+                }
+                Effect::Orders(_) | Effect::WakeAt(_) => {}
+                Effect::Alarm(violations) => panic!("{violations:?}"),
+                Effect::Halt(violations) => panic!("{violations:?}"),
+            }
+        }
+    }
+
+    fn step(&mut self, inputs: Vec<Input>) {
+        let effects = self.controller.step(self.now, inputs);
+        self.carry_out(effects);
+    }
+
+    fn command(&mut self, command: Command) -> Answer {
+        self.requests += 1;
+        let request = self.requests;
+        self.step(vec![Input::Command { request, by: operator(), command }]);
+        self.answers.remove(&request).expect("every command is answered")
+    }
+
+    fn submit(&mut self, spec: Arc<JobSpec>) -> JobId {
+        match self.command(Command::Submit { jobs: vec![spec], key: None }) {
+            Answer::Submitted { first, .. } => first,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn join(&mut self, name: &str) {
+        self.requests += 1;
+        let join = Join {
+            protocol: wire::PROTOCOL,
+            version: "test".into(),
+            agent: NetworkUid::from_bytes([1; 8]),
+            engine: EngineKind::Process,
+            engine_version: "test".into(),
+            enforcement: "none".into(),
+            data_url: Some(format!("http://{name}")),
+            seen: None,
+        };
+        let request = self.requests;
+        self.step(vec![Input::Join { request, center: center(name), join: Box::new(join) }]);
+        match self.answers.remove(&request) {
+            Some(Answer::Joined { session }) => self.sessions.insert(center(name), session),
+            other => panic!("{other:?}"),
+        };
+    }
+
+    fn report(&mut self, name: &str, report: Report) {
+        let session = self.sessions[&center(name)];
+        let (request, reports) = (0, vec![report]);
+        self.step(vec![Input::Reports { request, center: center(name), session, reports }]);
+    }
+
+    /// Lets time pass; centers named are heard of meanwhile.
+    fn pass(&mut self, span: Span, heard: &[&str]) {
+        self.now = self.now + span;
+        let heard = heard.iter().map(|name| {
+            let session = self.sessions[&center(name)];
+            Input::Heard { center: center(name), session }
+        });
+        let inputs = heard.chain([Input::Tick]).collect();
+        self.step(inputs);
+    }
+
+    fn state(&self, job: JobId) -> String {
+        let job = self.controller.world().job(job).expect("the job is in the world");
+        match job.phase.attempt() {
+            Some(live) => {
+                let part = &live.placement.parts[0];
+                format!("{} at {}/{}", job.phase.word(), part.center, part.pool)
+            }
+            None => job.phase.word().to_owned(),
+        }
+    }
+
+    fn orders(&self, name: &str) -> Vec<Order> {
+        let session = self.sessions[&center(name)];
+        self.controller.orders(&center(name), session, 0).expect("the session is its latest").1
+    }
+
+    /// Folding everything that was written gives the world there is, and no promise is broken.
+    fn audit(&self) {
+        let mut world = world::World::default();
+        for (at, fact) in &self.facts {
+            world.fold(*at, fact).unwrap();
+        }
+        assert_eq!(&world, self.controller.world());
+        assert_eq!(audit::world(&world), []);
+    }
+}
+
+#[test]
+fn a_job_goes_to_a_center_that_has_its_chip_and_completes() {
+    let mut stage = Stage::laptop();
+    let job = stage.submit(job("on = \"cann\"\nchips = 2"));
+    assert_eq!(stage.state(job), "offered at zhangjiang/ascend");
+    assert_eq!(stage.orders("zhangjiang").len(), 1);
+    let attempt = attempt("job-1.1");
+    stage.report("zhangjiang", Report::Started { attempt });
+    assert_eq!(stage.state(job), "running at zhangjiang/ascend");
+    let ended = ended(Outcome::Exited { code: 0 });
+    stage.report("zhangjiang", Report::Ended { attempt, ended, outputs: vec![] });
+    assert_eq!(stage.state(job), "completed");
+    assert!(stage.orders("zhangjiang").is_empty());
+    stage.audit();
+}
+
+#[test]
+fn a_job_with_two_variants_goes_where_it_ends_first() {
+    let mut stage = Stage::laptop();
+    let two = "chips = 1\nexpected = \"4m\"\n[[variant]]\non = \"cann\"\nspeed = 0.5\n\
+               [[variant]]\non = \"cuda\"";
+    let job = stage.submit(job(two));
+    assert_eq!(stage.state(job), "offered at lingang/a100");
+    stage.audit();
+}
+
+#[test]
+fn a_job_that_fits_nowhere_waits_and_every_center_says_why() {
+    let mut stage = Stage::laptop();
+    let job = stage.submit(job("on = \"cuda\"\nchips = 8\nnodes = 3"));
+    assert_eq!(stage.state(job), "waiting");
+    let controller = &stage.controller;
+    let told = planner::explain(
+        controller.world(),
+        controller.board(),
+        &controller.situation(),
+        controller.policy(),
+        job,
+    );
+    let standings = told.expect("it waits").standings;
+    let said: Vec<String> =
+        standings.iter().map(|s| format!("{}: {}", s.center, s.refusal)).collect();
+    assert_eq!(
+        said,
+        [
+            "kunshan: has hygon-k100-ai, the job runs on any cuda chip",
+            "lingang: it has 2 nodes together, the gang wants 3",
+            "zhangjiang: has ascend-910b3, the job runs on any cuda chip",
+        ]
+    );
+}
+
+#[test]
+fn a_gang_that_waits_is_not_overtaken_for_ever_by_small_jobs() {
+    let mut stage = Stage::laptop();
+    let small = "on = \"cuda\"\nchips = 4\nlimit = \"10m\"".replace("limit = \"10m\"", "");
+    let first = stage.submit(job(&small));
+    let gang = stage.submit(job("on = \"cuda\"\nchips = 8\nnodes = 2"));
+    let behind = stage.submit(job(&format!("{small}priority = -1")));
+    stage.report("lingang", Report::Started { attempt: attempt("job-1.1") });
+    // The gang starts when the first one ends at the latest; the third fits in before that.
+    assert_eq!(stage.state(gang), "waiting");
+    assert_eq!(stage.state(behind), "offered at lingang/a100");
+    stage.pass(Span::from_secs(60), &["lingang"]);
+    let long = stage.submit(job(&format!("{small}priority = -1")));
+    assert_eq!(stage.state(long), "waiting");
+    let done = |id: &str| Report::Ended {
+        attempt: attempt(id),
+        ended: ended(Outcome::Exited { code: 0 }),
+        outputs: vec![],
+    };
+    stage.report("lingang", done("job-1.1"));
+    stage.report("lingang", done("job-3.1"));
+    assert_eq!(stage.state(first), "completed");
+    assert_eq!(stage.state(gang), "offered at lingang/a100");
+    stage.audit();
+}
+
+#[test]
+fn a_repeated_submission_changes_nothing_and_a_key_is_not_for_two_things() {
+    let mut stage = Stage::laptop();
+    let submit = |stage: &mut Stage, content: &[u8]| {
+        let key = Key { key: Digest::of(b"k"), content: Digest::of(content) };
+        let jobs = vec![job("on = \"cann\"\nchips = 1"), job("on = \"cann\"\nchips = 1")];
+        stage.command(Command::Submit { jobs, key: Some(key) })
+    };
+    let first = submit(&mut stage, b"a");
+    assert!(matches!(first, Answer::Submitted { count: 2, repeated: false, .. }));
+    let again = submit(&mut stage, b"a");
+    assert!(matches!(again, Answer::Submitted { count: 2, repeated: true, .. }));
+    let other = submit(&mut stage, b"b");
+    assert!(matches!(other, Answer::Rejected(Rejected::Conflict { .. })));
+    assert_eq!(stage.controller.world().jobs.len(), 2);
+    stage.pass(Span::from_secs(8 * 86_400), &[]);
+    assert!(stage.controller.world().keys.is_empty());
+}
+
+#[test]
+fn reports_of_an_older_attempt_change_nothing() {
+    let mut stage = Stage::laptop();
+    let job = stage.submit(job("on = \"cann\"\nchips = 1"));
+    let lost = ended(Outcome::Lost { why: "gone".into() });
+    let report = Report::Ended { attempt: attempt("job-1.1"), ended: lost, outputs: vec![] };
+    stage.report("zhangjiang", report);
+    assert_eq!(stage.state(job), "waiting");
+    stage.pass(Span::from_secs(2), &["zhangjiang"]);
+    assert_eq!(stage.state(job), "offered at zhangjiang/ascend");
+    let facts = stage.facts.len();
+    for old in [
+        Report::Started { attempt: attempt("job-1.1") },
+        Report::Ended {
+            attempt: attempt("job-1.1"),
+            ended: ended(Outcome::Exited { code: 0 }),
+            outputs: vec![],
+        },
+    ] {
+        stage.report("zhangjiang", old);
+    }
+    // Nor does a report from a center where the attempt is not.
+    stage.report("kunshan", Report::Started { attempt: attempt("job-1.2") });
+    assert_eq!(stage.facts.len(), facts);
+    stage.audit();
+}
+
+#[test]
+fn a_job_that_holds_waits_for_its_center_and_one_that_moves_does_not() {
+    let mut stage = Stage::laptop();
+    let holds = stage.submit(job("on = \"cann\"\nchips = 1"));
+    let two = "when_cut_off = \"move\"\nlease = \"60s\"\non = \"cann\"\nchips = 1";
+    let moves = stage.submit(job(two));
+    for id in ["job-1.1", "job-2.1"] {
+        stage.report("zhangjiang", Report::Started { attempt: attempt(id) });
+    }
+    stage.pass(Span::from_secs(60), &["lingang"]);
+    assert_eq!(stage.state(moves), "running at zhangjiang/ascend");
+    stage.pass(Span::from_secs(20), &["lingang"]);
+    assert_eq!(stage.state(holds), "running at zhangjiang/ascend");
+    assert_eq!(stage.state(moves), "waiting");
+    // Back again, the center is told that nothing of the second may be alive there.
+    stage.join("zhangjiang");
+    let named: Vec<_> = stage.orders("zhangjiang").iter().map(|o| format!("{o:?}")).collect();
+    assert!(named.iter().any(|o| o.starts_with("Run") && o.contains("job: JobId(1)")), "{named:?}");
+    stage.command(Command::DeclareLost(center("zhangjiang")));
+    assert_eq!(stage.state(holds), "waiting");
+    stage.audit();
+}
+
+#[test]
+fn an_input_is_brought_over_the_links_before_the_job_starts() {
+    let mut stage = Stage::laptop();
+    let data = DatasetVersion {
+        dataset: DatasetId::new("corpus").unwrap(),
+        version: Digest::of(b"corpus"),
+    };
+    stage.command(Command::PutDataset {
+        data: data.clone(),
+        bytes: Bytes(1 << 30),
+        files: 3,
+        center: center("lingang"),
+        tenant: TenantId::new("lab").unwrap(),
+        residency: vec![],
+    });
+    let reads = "on = \"cann\"\nchips = 1\n[[input]]\nname = \"corpus\"\ndataset = \"corpus\"";
+    let job = stage.submit(job(reads));
+    assert_eq!(stage.state(job), "waiting");
+    stage.report("lingang", Report::Put { data: data.clone(), bytes: Bytes(1 << 30), files: 3 });
+    assert_eq!(stage.state(job), "offered at zhangjiang/ascend");
+    let orders = stage.orders("zhangjiang");
+    assert!(matches!(&orders[0], Order::Stage(s) if s.from == center("lingang")), "{orders:?}");
+    assert!(matches!(&orders[1], Order::Run(_)));
+    let transfer = *stage.controller.world().transfers.keys().next().unwrap();
+    stage.report("zhangjiang", Report::Arrived { transfer, moved: Bytes(1 << 30), corrupted: 0 });
+    assert!(stage.controller.world().transfers.is_empty());
+    assert_eq!(stage.controller.world().exact(&data).unwrap().replicas.len(), 2);
+    stage.audit();
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_by_name() {
+    let mut stage = Stage::laptop();
+    for (text, what) in [
+        ("image = \"x\"\n", "container images"),
+        ("[array]\nfirst = 1\nlast = 3\n", "arrays"),
+        ("[[after]]\njob = \"job-1\"\nwhen = \"afterok\"\n", "dependencies"),
+    ] {
+        let answer = stage.command(Command::Submit { jobs: vec![job(text)], key: None });
+        let Answer::Rejected(Rejected::NotSupported { what: said }) = answer else {
+            panic!("{text}: {answer:?}");
+        };
+        assert!(said.contains(what), "{said}");
+    }
+}
+
+#[test]
+fn a_canceled_job_ends_once_nothing_of_it_is_alive() {
+    let mut stage = Stage::laptop();
+    let job = stage.submit(job("on = \"cann\"\nchips = 1"));
+    stage.report("zhangjiang", Report::Started { attempt: attempt("job-1.1") });
+    stage.command(Command::Cancel(job));
+    assert_eq!(stage.state(job), "stopping at zhangjiang/ascend");
+    assert!(matches!(stage.orders("zhangjiang")[0], Order::Stop { .. }));
+    let stopped = ended(Outcome::Stopped(model::Stop::Canceled));
+    let report = Report::Ended { attempt: attempt("job-1.1"), ended: stopped, outputs: vec![] };
+    stage.report("zhangjiang", report);
+    assert_eq!(stage.state(job), "canceled");
+    stage.audit();
+}
+
+#[test]
+fn ended_jobs_leave_the_world_once_they_are_archived() {
+    let mut stage = Stage::laptop();
+    let job = stage.submit(job("hold = true"));
+    stage.command(Command::Cancel(job));
+    assert_eq!(stage.state(job), "canceled");
+    stage.pass(Span::from_secs(7_200), &[]);
+    assert!(stage.controller.world().job(job).is_none());
+    assert_eq!(stage.controller.world().ended.get("canceled"), Some(&1));
+    stage.audit();
+}
