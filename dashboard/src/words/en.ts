@@ -1,0 +1,183 @@
+// Every text of the page in English. Another language is another file of the same shape.
+
+const plural = (n: number, one: string, many: string) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+
+export const en = {
+  title: "Portolan",
+  subtitle: "one chart, one queue",
+  skip: "Skip to the jobs",
+
+  signIn: {
+    title: "Sign in",
+    hint: "Paste an access token. It stays in this tab only.",
+    label: "Token",
+    button: "Open the chart",
+    refused: "The server does not accept this token: it is wrong, revoked or expired.",
+    signOut: "Sign out",
+  },
+
+  connection: {
+    loading: "Loading…",
+    live: "live",
+    liveHint: (fact: number | undefined) =>
+      fact === undefined ? "Connected; nothing has happened since" : `Connected; last fact ${fact}`,
+    lost: "connection lost",
+    lostSince: (at: string) => `Connection lost at ${at}. What you see may be old.`,
+    retryIn: (seconds: number) => (seconds > 0 ? `Trying again in ${seconds} s.` : "Trying again…"),
+    retry: "Try now",
+  },
+
+  summary: {
+    centers: (n: number) => plural(n, "center", "centers"),
+    silent: (n: number) => `${n} not heard of`,
+    chips: (used: string, all: string) => `${used} of ${all} chips in use`,
+    transfers: (n: number) => plural(n, "transfer", "transfers"),
+  },
+
+  map: {
+    title: "Centers and links",
+    label: (centers: number, links: number) =>
+      `Chart of ${plural(centers, "center", "centers")} and ${plural(links, "link", "links")}. Arrow keys go from one to the next.`,
+    empty: "No centers yet",
+    emptyHint: "They appear here once a network is declared: portolan apply FILE",
+    scale: (km: number) => `${km} km`,
+    circle: "Beyond this circle distances are shortened",
+    noChips: "no chips",
+    legendRunning: "running",
+    legendPlaced: "placed, not running",
+    legendBooked: "booked now",
+    showJobs: "Enter or click: its jobs",
+  },
+
+  center: {
+    owner: "owner",
+    region: "region",
+    engine: "engine",
+    chips: "chips in use",
+    attempts: "attempts",
+    data: "data",
+    lends: "lends",
+    noAgent: "Its agent has never joined",
+    silent: (since: string) => `Not heard of since ${since}`,
+    pool: (nodes: number, perNode: number) => `${nodes} × ${perNode}`,
+    perHour: (price: string) => `${price}/h`,
+    aria: (name: string, used: string, all: string) => `Center ${name}: ${used} of ${all} chips in use`,
+    more: (n: number) => `and ${n} more`,
+  },
+
+  exchange: { title: "exchange", aria: (name: string) => `Exchange ${name}` },
+
+  link: {
+    capacity: "capacity",
+    latency: "one way",
+    carrier: "carrier",
+    booked: "booked now",
+    price: "price",
+    perGbpsHour: (price: string) => `${price} per Gbit/s and hour`,
+    carries: "carries",
+    aria: (a: string, b: string, share: string) => `Link between ${a} and ${b}: ${share} booked`,
+  },
+
+  charts: {
+    used: "Chips in use",
+    queue: "Queue",
+    waiting: "waiting for a place",
+    queuedAt: (center: string) => `placed at ${center}`,
+    others: (n: number) => `${n} others`,
+    since: "since this page was opened",
+  },
+
+  jobs: {
+    title: "Jobs",
+    filter: "Filter by name, tenant, center…",
+    filterLabel: "Filter jobs by id, name, tenant, center or chip",
+    all: "all",
+    column: {
+      job: "job",
+      name: "name",
+      tenant: "tenant",
+      center: "center",
+      chip: "chip",
+      state: "state",
+      waited: "waited",
+      ran: "ran",
+    },
+    none: "No jobs yet",
+    noneHint: "portolan submit job.toml",
+    noMatch: "No job matches",
+    showMore: (n: number) => `Show ${n} more`,
+    older: (n: number) => `The newest ${n.toLocaleString("en")} jobs and what has changed since; older ones: portolan jobs`,
+    shown: (n: number, all: number) => (n === all ? plural(all, "job", "jobs") : `${n} of ${plural(all, "job", "jobs")}`),
+    nowhere: "–",
+    chips: (n: string, chip: string) => `${n} × ${chip}`,
+  },
+
+  job: {
+    close: "Close",
+    details: (job: string) => `Details of ${job}`,
+    loading: "Loading…",
+    failed: (why: string) => `Could not be loaded: ${why}`,
+    submitted: "submitted",
+    promised: "promised start",
+    kept: "held",
+    broken: (by: string) => `missed by ${by}`,
+    deadline: "deadline",
+    waited: "waited",
+    ran: "ran",
+    price: "price",
+    gang: "gang",
+    chips: (n: string, nodes: number) => `${n} chips on ${plural(nodes, "node", "nodes")}`,
+    noChips: (nodes: number) => plural(nodes, "node", "nodes"),
+    objective: "objective",
+    limit: "limit",
+    openEnded: "open-ended",
+    expected: (span: string) => `expected ${span}`,
+    inputs: "reads",
+    outputs: "writes",
+    outcome: "outcome",
+
+    why: "Why it waits",
+    ahead: (n: number) => `${plural(n, "job comes", "jobs come")} before it`,
+    candidates: "Places that would do, best first",
+    candidate: { center: "center", ready: "data ready", start: "start", finish: "finish", price: "price", bring: "to bring" },
+    standings: "Why not",
+    mayPass: "may pass by waiting",
+    willNotPass: "waiting does not help",
+    now: "now",
+    inSpan: (span: string) => `in ${span}`,
+
+    attempts: "Attempts",
+    planned: (start: string, finish: string) => `planned ${start} to ${finish}`,
+    started: (at: string) => `started ${at}`,
+    ended: (at: string) => `ended ${at}`,
+    nodes: (nodes: string) => `nodes ${nodes}`,
+
+    transfers: "Data on its way",
+    arrives: (when: string) => `planned to be there ${when}`,
+    arrivesLate: "should be there",
+    progress: (done: string) => `${done} of the booked time`,
+
+    output: "Output",
+    stdout: "stdout",
+    stderr: "stderr",
+    noOutput: "Nothing written yet",
+    noAttempt: "No attempt has run",
+    outputFailed: (why: string) => `Not to be had: ${why}`,
+  },
+
+  /** States as the API names them. */
+  state: {
+    held: "held",
+    waiting: "waiting",
+    offered: "offered",
+    staging: "staging",
+    running: "running",
+    stopping: "stopping",
+    ending: "ending",
+    over: "over",
+    completed: "completed",
+    failed: "failed",
+    "timed-out": "timed out",
+    canceled: "canceled",
+  } as Record<string, string>,
+};
