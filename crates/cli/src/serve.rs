@@ -93,7 +93,7 @@ impl Serve {
         settings.tls = self
             .tls_certificates
             .zip(self.tls_key)
-            .map(|(certificates, key)| api::Tls { certificates, key });
+            .map(|(certificates, key)| api::serve::Tls { certificates, key });
         settings.controller = controller::Settings {
             silent_after: self.silent_after,
             lease_margin: self.lease_margin,

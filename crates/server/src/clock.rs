@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// the clock that includes suspended time: setting the wall clock neither ends a lease early nor
 /// lets time go back.
 #[derive(Debug, Clone, Copy)]
-pub struct Clock {
+pub(crate) struct Clock {
     start: Moment,
     boot_ms: u64,
 }
@@ -23,7 +23,7 @@ impl Clock {
     /// A clock that starts at the wall clock's time, or at `not_before` if that is later: the log
     /// may have been written on a host whose clock was ahead.
     #[must_use]
-    pub fn start(not_before: Moment) -> Self {
+    pub(crate) fn start(not_before: Moment) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let wall = Moment(u64::try_from(wall.as_millis()).unwrap_or(u64::MAX));
         Self { start: wall.max(not_before), boot_ms: boot_ms() }
@@ -31,7 +31,7 @@ impl Clock {
 
     /// The present time.
     #[must_use]
-    pub fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Moment {
         self.start + model::Span(boot_ms().saturating_sub(self.boot_ms))
     }
 }

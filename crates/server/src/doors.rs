@@ -11,7 +11,7 @@ const VALID: Span = Span::from_secs(12 * 3_600);
 
 /// Makes the key of each center's store from one secret that never enters the log.
 #[derive(Clone)]
-pub struct Doors {
+pub(crate) struct Doors {
     secret: [u8; 32],
 }
 
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Doors {
 
 impl Doors {
     /// The doors whose secret is in `dir/doors.secret`; it is made if it is not there.
-    pub fn open(dir: &Path) -> io::Result<Self> {
+    pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let path = dir.join("doors.secret");
         let mut secret = [0; 32];
         match std::fs::File::open(&path) {
@@ -42,7 +42,7 @@ impl Doors {
 
     /// The key of a center's store, for its agent and nobody else.
     #[must_use]
-    pub fn key(&self, center: &CenterId) -> Digest {
+    pub(crate) fn key(&self, center: &CenterId) -> Digest {
         let mut text = self.secret.to_vec();
         text.extend_from_slice(b"door of ");
         text.extend_from_slice(center.as_str().as_bytes());
@@ -51,7 +51,7 @@ impl Doors {
 
     /// A ticket that opens a center's store for one dataset version.
     #[must_use]
-    pub fn ticket(
+    pub(crate) fn ticket(
         &self,
         center: &CenterId,
         data: &DatasetVersion,

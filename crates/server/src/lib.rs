@@ -43,7 +43,7 @@ pub struct Settings {
     /// Where it listens. Off loopback it needs [`Settings::tls`].
     pub listen: SocketAddr,
     /// What it proves itself with.
-    pub tls: Option<api::Tls>,
+    pub tls: Option<api::serve::Tls>,
     /// What the loop may be told.
     pub controller: controller::Settings,
     /// What the doors for people and programs may be told.
@@ -105,7 +105,7 @@ pub enum Error {
     BrokenPromise(Vec<audit::Violation>),
     /// The doors cannot be opened.
     #[error(transparent)]
-    Serve(#[from] api::ServeError),
+    Serve(#[from] api::serve::ServeError),
     /// The address cannot be listened on.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -144,10 +144,11 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<Runnin
     let mut controller = Controller::new(recovered.world, clock.now(), loop_settings);
     let first = first_run::prepare(&mut controller, &dir, clock.now())?;
     let doors = Doors::open(&dir).map_err(|e| Error::File(dir.join("doors.secret"), e))?;
-    let archive = store::Archive::open(&dir.join("archive.db")).await.map_err(Error::Store)?;
+    let archive =
+        store::archive::Archive::open(&dir.join("archive.db")).await.map_err(Error::Store)?;
 
     let listener = listen(&settings)?;
-    let address = listener.local_addr().map_err(api::ServeError::Socket)?;
+    let address = listener.local_addr().map_err(api::serve::ServeError::Socket)?;
     let (calls, inbox) = mpsc::channel(CALLS);
     let (records, _) = broadcast::channel(BATCHES);
     let gate = api::gate::Gate::new(calls, records.clone());
@@ -168,7 +169,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<Runnin
     };
     let (done, ended) = oneshot::channel();
     let serving = tokio::spawn(async move {
-        api::serve(listener, router, settings.tls.as_ref(), stop.clone(), DRAIN).await
+        api::serve::serve(listener, router, settings.tls.as_ref(), stop.clone(), DRAIN).await
     });
     tokio::spawn(async move {
         let stop = parts.stop.clone();
@@ -183,7 +184,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<Runnin
 }
 
 fn listen(settings: &Settings) -> Result<std::net::TcpListener, Error> {
-    api::check_exposure(settings.listen, settings.tls.is_some())?;
+    api::serve::check_exposure(settings.listen, settings.tls.is_some())?;
     let listener = std::net::TcpListener::bind(settings.listen);
     listener.map_err(|e| Error::Listen(settings.listen, e))
 }
