@@ -16,6 +16,7 @@ pub mod file;
 pub mod id;
 pub mod job;
 pub mod link;
+pub mod money;
 pub mod region;
 pub mod tenant;
 pub mod token;
@@ -34,7 +35,8 @@ pub use id::{
 };
 pub use job::{JobEnd, JobSpec, Objective, Part, Phase, Variant, WhenCutOff};
 pub use link::{Exchange, Link, SiteId};
+pub use money::{Currency, Money};
 pub use region::Region;
 pub use tenant::Tenant;
 pub use token::{Principal, Role, Token};
-pub use unit::{Bytes, ChipTime, Chips, Cores, Currency, Moment, Money, NotAnAmount, Rate, Span};
+pub use unit::{Bytes, ChipTime, Chips, Cores, Moment, NotAnAmount, Rate, Span};

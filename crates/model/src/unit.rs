@@ -147,13 +147,13 @@ impl fmt::Display for Span {
 }
 
 /// A decimal number without sign or exponent, as a numerator over a power of ten.
-struct Decimal {
+pub(crate) struct Decimal {
     digits: u128,
     scale: u32,
 }
 
 impl Decimal {
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let plain = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty() || !plain(whole) || !plain(fraction) || text.ends_with('.') {
@@ -164,7 +164,7 @@ impl Decimal {
     }
 
     /// The number times `unit`, only if that is a whole number that fits.
-    fn times(&self, unit: u128) -> Option<u64> {
+    pub(crate) fn times(&self, unit: u128) -> Option<u64> {
         let scaled = self.digits.checked_mul(unit)?;
         let divisor = 10_u128.checked_pow(self.scale)?;
         if scaled % divisor != 0 {
@@ -175,7 +175,7 @@ impl Decimal {
 }
 
 /// The number before the unit and the unit, white space between them allowed.
-fn split_unit(text: &str) -> (&str, &str) {
+pub(crate) fn split_unit(text: &str) -> (&str, &str) {
     let text = text.trim();
     let at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
@@ -409,90 +409,6 @@ impl FromStr for Cores {
     }
 }
 
-/// An ISO 4217 currency code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Currency([u8; 3]);
-
-impl Currency {
-    /// The renminbi.
-    pub const CNY: Self = Self(*b"CNY");
-}
-
-impl TryFrom<String> for Currency {
-    type Error = NotAnAmount;
-
-    fn try_from(text: String) -> Result<Self, NotAnAmount> {
-        match *text.as_bytes() {
-            [a, b, c] if text.bytes().all(|b| b.is_ascii_uppercase()) => Ok(Self([a, b, c])),
-            _ => Err(NotAnAmount { expected: "an ISO 4217 code such as `CNY`", found: text }),
-        }
-    }
-}
-
-impl From<Currency> for String {
-    fn from(currency: Currency) -> Self {
-        currency.to_string()
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|&byte| write!(f, "{}", char::from(byte)))
-    }
-}
-
-/// An amount of money: micro-units of a currency. Amounts of two currencies are never added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Money {
-    /// Millionths of the currency's unit.
-    pub micros: i64,
-    /// Which currency.
-    pub currency: Currency,
-}
-
-impl Money {
-    /// No money.
-    #[must_use]
-    pub const fn zero(currency: Currency) -> Self {
-        Self { micros: 0, currency }
-    }
-
-    /// The sum; `None` for two currencies or where it does not fit.
-    #[must_use]
-    pub fn checked_add(self, other: Self) -> Option<Self> {
-        let same = self.currency == other.currency;
-        let micros = same.then(|| self.micros.checked_add(other.micros))??;
-        Some(Self { micros, currency: self.currency })
-    }
-}
-
-impl fmt::Display for Money {
-    /// Two decimals, rounded half away from zero: `12.50 CNY`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = (i128::from(self.micros).abs() + 5_000) / 10_000;
-        let sign = if self.micros < 0 && hundredths > 0 { "-" } else { "" };
-        f.pad(&format!("{sign}{}.{:02} {}", hundredths / 100, hundredths % 100, self.currency))
-    }
-}
-
-impl FromStr for Money {
-    type Err = NotAnAmount;
-
-    fn from_str(text: &str) -> Result<Self, NotAnAmount> {
-        let parse = || {
-            let (number, unit) = split_unit(text);
-            let currency = Currency::try_from(unit.to_owned()).ok()?;
-            let micros = Decimal::parse(number)?.times(1_000_000)?;
-            Some(Self { micros: i64::try_from(micros).ok()?, currency })
-        };
-        parse().ok_or_else(|| NotAnAmount {
-            expected: "an amount of money with its currency, such as `12.50 CNY`",
-            found: text.to_owned(),
-        })
-    }
-}
-
 /// How people write an amount in files and requests: as a string with its unit. Used with
 /// `#[serde(with = "model::unit::text")]`; a bare number is refused with what was expected.
 pub mod text {
@@ -519,6 +435,7 @@ pub mod text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Currency, Money};
 
     #[test]
     fn amounts_are_read_with_their_unit_and_never_without() {

@@ -8,7 +8,10 @@
 //! Deliberately absent: sockets, processes, files, clocks. `now` is the host's clock that counts
 //! suspended time, in milliseconds since its boot; wall clock never enters.
 
+mod event;
 mod slots;
+
+pub use event::{Action, Event, Fetched, Seen};
 
 use model::attempt::{Ended, Outcome, Stop};
 use model::{AttemptId, Bytes, DatasetVersion, Refused, Span, TransferId};
@@ -18,134 +21,6 @@ use wire::{MadeOutput, Order, Report, Run, RunOutput, Stage};
 /// How many attempts that are over are remembered, so that an order that was on its way while
 /// they ended does not start them again.
 const REMEMBERED: usize = 65_536;
-
-/// What can reach an agent's decisions.
-#[derive(Debug, Clone)]
-pub enum Event {
-    /// The server let the agent in; orders of an older session no longer count.
-    Joined {
-        /// All data in the store.
-        data: Vec<DatasetVersion>,
-    },
-    /// The server's orders.
-    Orders {
-        /// Whether these are all there are.
-        full: bool,
-        /// The orders, oldest first.
-        orders: Vec<Order>,
-    },
-    /// The server answered a poll: leases of attempts go on, counted from when it was sent.
-    Renewed {
-        /// When the poll was sent.
-        sent: u64,
-    },
-    /// Everything the engine knows of this network's attempts.
-    Observed(BTreeMap<AttemptId, Seen>),
-    /// The engine could not start an attempt, and never will.
-    NotStarted {
-        /// Which.
-        attempt: AttemptId,
-        /// Why, for people.
-        why: String,
-    },
-    /// A copy has come, or could not be had.
-    Fetched {
-        /// By which transfer.
-        transfer: TransferId,
-        /// What came of it.
-        end: Result<Fetched, String>,
-    },
-    /// Somebody put data into the store.
-    Stored {
-        /// Name and version.
-        data: DatasetVersion,
-        /// All its bytes.
-        bytes: Bytes,
-        /// How many files.
-        files: u64,
-    },
-    /// A completed attempt's outputs are in the store, or could not be kept.
-    OutputsKept {
-        /// Whose.
-        attempt: AttemptId,
-        /// What came of it.
-        outputs: Result<Vec<MadeOutput>, String>,
-    },
-    /// The first so many reports are durable at the server.
-    Acknowledged(usize),
-    /// Time passed.
-    Tick,
-}
-
-/// What the engine sees of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Seen {
-    /// It is about to run.
-    Starting,
-    /// Its process runs.
-    Running,
-    /// Nothing of it is alive.
-    Ended(Ended),
-}
-
-/// A copy that came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fetched {
-    /// Bytes that crossed the links.
-    pub moved: Bytes,
-    /// Chunks that came damaged and were fetched again.
-    pub corrupted: u64,
-}
-
-/// What the agent must do. Each may be carried out twice without harm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Start an attempt.
-    Launch {
-        /// What.
-        run: Box<Run>,
-        /// When its lease runs out unless extended, on the clock of `now`; none to hold.
-        lease: Option<u64>,
-    },
-    /// Stop an attempt: politely, then hard.
-    Stop {
-        /// Which.
-        attempt: AttemptId,
-        /// Between the two signals.
-        grace: Span,
-    },
-    /// Let an attempt's lease run until then.
-    ExtendLease {
-        /// Which.
-        attempt: AttemptId,
-        /// On the clock of `now`.
-        until: u64,
-    },
-    /// Take a completed attempt's outputs into the store.
-    KeepOutputs {
-        /// Whose.
-        attempt: AttemptId,
-        /// What it makes.
-        outputs: Vec<RunOutput>,
-    },
-    /// The server knows how an attempt ended: what is kept of it is for its log's readers only.
-    Settle {
-        /// Which.
-        attempt: AttemptId,
-    },
-    /// Fetch a copy.
-    Fetch(Box<Stage>),
-    /// Stop fetching a copy.
-    Abandon {
-        /// By which transfer.
-        transfer: TransferId,
-    },
-    /// Remove a copy.
-    Remove {
-        /// Of which data.
-        data: DatasetVersion,
-    },
-}
 
 /// What an agent is willing and able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

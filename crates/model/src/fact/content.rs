@@ -1,0 +1,251 @@
+//! What facts say, kind by kind. Fields are never renamed.
+
+use crate::attempt::{Ended, Placement, Stop};
+use crate::job::JobSpec;
+use crate::{
+    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobEnd, JobId,
+    Moment, NetworkUid, PlanId, Region, TenantId, TokenId, TransferId,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// Content of `network-created` and `network-restored`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkCreated {
+    /// The network's random name.
+    pub network: NetworkUid,
+}
+
+/// Content of `agent-joined`: what an agent says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgentJoined {
+    /// Its center.
+    pub center: CenterId,
+    /// The agent's own random name: tells a restarted agent from a second one.
+    pub agent: NetworkUid,
+    /// What runs the center's jobs.
+    pub engine: EngineKind,
+    /// The engine's version, for people.
+    pub engine_version: String,
+    /// How limits are enforced there, for people.
+    pub enforcement: String,
+    /// The URL under which other centers fetch from its store.
+    pub data_url: Option<String>,
+    /// The program's version.
+    pub version: String,
+}
+
+/// Content of `center-lost`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CenterLost {
+    /// Which center.
+    pub center: CenterId,
+    /// Who said so.
+    pub by: TokenId,
+}
+
+/// Content of `token-revoked`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenRevoked {
+    /// Which token.
+    pub token: TokenId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `job-submitted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSubmitted {
+    /// Its number.
+    pub job: JobId,
+    /// What was asked for.
+    pub spec: Arc<JobSpec>,
+    /// By which token.
+    pub by: TokenId,
+    /// The submission's idempotency key, digested with its tenant; on a batch's first job only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<SubmissionKey>,
+}
+
+/// What a repeated submission is known by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubmissionKey {
+    /// The digest of tenant and key.
+    pub key: Digest,
+    /// The digest of what was submitted: a key is not for two things.
+    pub content: Digest,
+    /// How many jobs it stands for, numbered on from this one.
+    pub jobs: u32,
+}
+
+/// Content of facts that touch a job and say who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobTouched {
+    /// Which job.
+    pub job: JobId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `job-promised`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobPromised {
+    /// Which job.
+    pub job: JobId,
+    /// The start it was told.
+    pub start: Moment,
+    /// The plan that said so.
+    pub plan: PlanId,
+}
+
+/// Content of `job-offered`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobOffered {
+    /// The new attempt.
+    pub attempt: AttemptId,
+    /// Where and when.
+    pub placement: Arc<Placement>,
+}
+
+/// Content of facts that touch an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptTouched {
+    /// Which attempt.
+    pub attempt: AttemptId,
+}
+
+/// Content of `attempt-stopping`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptStopping {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// Why.
+    pub why: Stop,
+}
+
+/// Content of `attempt-ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptEnded {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// How, and what it used.
+    pub ended: Ended,
+}
+
+/// Content of `job-requeued`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequeued {
+    /// Which job.
+    pub job: JobId,
+    /// Not to be tried again before.
+    pub not_before: Moment,
+    /// Whether it waits for a release instead.
+    pub held: bool,
+}
+
+/// Content of `job-ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobEnded {
+    /// Which job.
+    pub job: JobId,
+    /// How.
+    pub end: JobEnd,
+}
+
+/// Content of `jobs-archived`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobsArchived {
+    /// Which jobs, sorted.
+    pub jobs: Vec<JobId>,
+}
+
+/// Content of `dataset-registered`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetRegistered {
+    /// Name and version.
+    pub data: DatasetVersion,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// All its bytes.
+    pub bytes: Bytes,
+    /// How many files.
+    pub files: u64,
+    /// Regions it may not leave; empty for none.
+    pub residency: Vec<Region>,
+    /// The attempt that wrote it, unless somebody put it there.
+    pub made_by: Option<AttemptId>,
+}
+
+/// Content of `dataset-removed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetRemoved {
+    /// Which dataset, with all versions.
+    pub dataset: DatasetId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `replica-added` and `replica-removed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaTouched {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// In whose store.
+    pub center: CenterId,
+}
+
+/// Content of `transfer-ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferEnded {
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// How.
+    pub end: TransferEnd,
+}
+
+/// How a transfer ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferEnd {
+    /// A verified copy is there.
+    Arrived {
+        /// Bytes that crossed the links.
+        moved: Bytes,
+        /// Chunks that came damaged and were fetched again.
+        corrupted: u64,
+    },
+    /// It could not be done.
+    Failed {
+        /// Why, for people.
+        why: String,
+    },
+    /// Nobody needs it any more.
+    Dropped,
+}
+
+/// Content of `keys-forgotten`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysForgotten {
+    /// Keys used before this moment.
+    pub before: Moment,
+}
