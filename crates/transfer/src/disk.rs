@@ -2,48 +2,40 @@
 
 use crate::TransferError;
 use crate::error::io_at;
+use model::BootId;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{FileExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::thread::ScopedJoinHandle;
+use std::path::Path;
 
-/// How many files are made durable at once.
-const SYNCING: usize = 16;
+/// Up to this many files are synced one by one.
+const SINGLY: usize = 64;
 
-/// Makes the names in `dir` durable.
-pub(crate) fn sync_dir(dir: &Path) -> Result<(), TransferError> {
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(io_at("sync", dir))
+/// Makes a file's contents, or the names in a directory, durable.
+pub(crate) fn sync(path: &Path) -> Result<(), TransferError> {
+    File::open(path).and_then(|file| file.sync_all()).map_err(io_at("sync", path))
 }
 
-/// Makes the contents of all `paths` durable, whoever wrote them. Several at once, since a journal
-/// commits for all who wait; never the whole file system, for jobs write to it too.
-pub(crate) fn sync_files(paths: &[PathBuf]) -> Result<(), TransferError> {
-    let sync = |path: &PathBuf| {
-        File::open(path).and_then(|file| file.sync_data()).map_err(io_at("sync", path))
-    };
-    let share = paths.len().div_ceil(SYNCING).max(1);
-    if share == 1 {
-        return paths.iter().try_for_each(sync);
+/// Makes `files` below `root`, and the directories they are in, durable, whoever wrote them. Few are
+/// synced one by one; for many, one sync of the file system takes less than a commit for each.
+pub(crate) fn sync_below(root: &Path, files: &[&str]) -> Result<(), TransferError> {
+    if files.len() > SINGLY {
+        let dir = File::open(root).map_err(io_at("open", root))?;
+        return rustix::fs::syncfs(&dir).map_err(|e| io_at("sync", root)(e.into()));
     }
-    std::thread::scope(|scope| {
-        let part = |part| scope.spawn(move || <[PathBuf]>::iter(part).try_for_each(sync));
-        let running: Vec<_> = paths.chunks(share).map(part).collect();
-        let join = |thread: ScopedJoinHandle<'_, _>| thread.join().expect("syncing never panics");
-        running.into_iter().try_for_each(join)
-    })
+    let dirs: BTreeSet<&str> = files.iter().flat_map(|file| parents(file)).collect();
+    for name in files.iter().copied().chain(dirs) {
+        sync(&root.join(name))?;
+    }
+    sync(root)
 }
 
-/// Makes the names in `root` durable and those in every directory above one of `files`.
-pub(crate) fn sync_names<'a>(
-    root: &Path,
-    files: impl Iterator<Item = &'a str>,
-) -> Result<(), TransferError> {
-    let dirs: BTreeSet<&str> = files.flat_map(parents).collect();
-    let dirs: Vec<_> = dirs.into_iter().map(|dir| root.join(dir)).collect();
-    sync_files(&dirs)?;
-    sync_dir(root)
+/// This start of the machine's kernel, if it says; what a process wrote outlives the process, but
+/// not without a sync the machine.
+pub(crate) fn boot() -> Option<BootId> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    text.trim().replace('-', "").parse().ok()
 }
 
 /// Puts `bytes` at `path`, durable, whole or not at all.

@@ -1,6 +1,6 @@
 //! Directories that become datasets: surveyed, copied in, or moved in whole.
 
-use crate::disk::{remove_tree, replica_mode, set_mode, sync_files};
+use crate::disk::{remove_tree, replica_mode, set_mode};
 use crate::error::{TransferError, io_at};
 use crate::layout::Layout;
 use crate::store::LocalStore;
@@ -33,8 +33,6 @@ impl LocalStore {
         let copy = self.scratch_path();
         let full = |error| self.told_full(error, tree.bytes());
         let made = self.copy_in(&tree, &copy).and_then(|files| {
-            let copies: Vec<_> = files.iter().map(|file| copy.join(&file.path)).collect();
-            sync_files(&copies)?;
             let layout = layout_of(dataset, manifest_of(path, files)?)?;
             self.publish(&layout, &copy)?;
             Ok((layout.data().clone(), layout.manifest().clone()))
@@ -66,7 +64,6 @@ impl LocalStore {
         let hash = |file: &Plain| hash_file(file, &file.at);
         let files = tree.files.iter().map(hash).collect::<Result<_, _>>()?;
         let layout = layout_of(dataset, manifest_of(dir, files)?)?;
-        sync_files(&tree.files.iter().map(|file| file.at.clone()).collect::<Vec<_>>())?;
         match self.publish(&layout, dir) {
             Err(TransferError::Io { source, .. }) if source.kind() == ErrorKind::CrossesDevices => {
                 drop(room);

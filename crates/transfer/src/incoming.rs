@@ -1,6 +1,10 @@
-//! A copy coming in: files written in place, and a durable map of the chunks verified.
+//! A copy coming in: files written in place, and a map of the chunks verified.
+//!
+//! What a process wrote outlives it, so the map is trusted as long as the machine has not started
+//! anew; after that the chunks it names are read and compared again, which costs less than making
+//! every one of them durable while it comes in. A replica is durable before it appears.
 
-use crate::disk::{self, sync_files, write_at, write_whole};
+use crate::disk::{self, read_at, write_at, write_whole};
 use crate::error::{TransferError, io_at};
 use crate::layout::Layout;
 use crate::store::LocalStore;
@@ -8,7 +12,7 @@ use model::{Bytes, DatasetVersion, Digest};
 use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,21 +39,19 @@ pub(crate) struct Coming {
     dir: PathBuf,
     layout: Arc<Layout>,
     state: Mutex<State>,
-    /// Held while chunks are made durable.
+    /// Held while the map is written.
     flushing: Mutex<()>,
 }
 
 #[derive(Debug)]
 struct State {
     verified: Chunks,
-    /// Files written to since the last flush, by their place in the manifest.
-    dirty: BTreeSet<usize>,
     unflushed: u32,
     flushed: Instant,
     closed: bool,
 }
 
-/// Progress is made durable after this many chunks or, if sooner, this long after the last time.
+/// The map is written after this many chunks or, if sooner, this long after the last time.
 const FLUSH_CHUNKS: u32 = 64;
 const FLUSH_AFTER: Duration = Duration::from_millis(200);
 
@@ -93,7 +95,6 @@ impl Incoming {
         let due = {
             let mut state = coming.open_state()?;
             state.verified.add(chunk);
-            state.dirty.insert(place.index);
             state.unflushed += 1;
             state.unflushed >= FLUSH_CHUNKS || state.flushed.elapsed() >= FLUSH_AFTER
         };
@@ -150,15 +151,15 @@ impl Coming {
             write_whole(&manifest, &layout.manifest().canonical())?;
         }
         let known = fs::read(dir.join("progress")).unwrap_or_default();
-        let mut verified = Chunks::from_bytes(known, layout.chunks());
-        forget_lost(&layout, &files, &mut verified);
-        let state = State {
-            verified,
-            dirty: BTreeSet::new(),
-            unflushed: 0,
-            flushed: Instant::now(),
-            closed: false,
-        };
+        let (boot, bits) = known.split_at(known.len().min(BOOT));
+        let mut verified = Chunks::from_bytes(bits.to_vec(), layout.chunks());
+        let this = boot_mark();
+        if boot != this || this == NO_BOOT {
+            reread(&layout, &files, &mut verified);
+            let known = [&this, verified.bits.as_slice()].concat();
+            write_whole(&dir.join("progress"), &known)?;
+        }
+        let state = State { verified, unflushed: 0, flushed: Instant::now(), closed: false };
         Ok(Self { dir, layout, state: Mutex::new(state), flushing: Mutex::default() })
     }
 
@@ -183,44 +184,36 @@ impl Coming {
         Ok(state)
     }
 
-    /// Makes what is verified durable: first the bytes, then the map that vouches for them.
+    /// Writes down what is verified. Over the old map: bits only ever appear.
     fn flush(&self) -> Result<(), TransferError> {
-        let (dirty, verified) = {
+        let bits = {
             let mut state = self.state();
             state.unflushed = 0;
             state.flushed = Instant::now();
-            (std::mem::take(&mut state.dirty), state.verified.to_bytes())
+            state.verified.bits.clone()
         };
-        let (files, root) = (&self.layout.manifest().files, self.files());
-        let paths: Vec<_> = dirty.iter().map(|file| root.join(&files[*file].path)).collect();
-        if let Err(error) = sync_files(&paths) {
-            self.state().dirty.extend(dirty);
-            return Err(error);
-        }
-        // Written over the old map: bits only ever appear, so a torn write is an older map.
-        let path = self.dir.join("progress");
-        write_at(&path, 0, &verified)?;
-        sync_files(&[path])
+        write_at(&self.dir.join("progress"), BOOT as u64, &bits)
     }
 }
 
-/// Unmarks chunks of files that a crash of the machine left missing or short.
-fn forget_lost(layout: &Layout, files: &std::path::Path, verified: &mut Chunks) {
-    let mut lost = Vec::new();
-    let mut first = 0;
-    for file in &layout.manifest().files {
-        let chunks = first..first + file.chunks.len() as u64;
-        first = chunks.end;
-        if !chunks.clone().any(|chunk| verified.has(chunk)) {
-            continue;
+/// The map begins with the boot it was written in.
+const BOOT: usize = 16;
+const NO_BOOT: [u8; BOOT] = [0; BOOT];
+
+fn boot_mark() -> [u8; BOOT] {
+    disk::boot().map_or(NO_BOOT, |boot| *boot.as_bytes())
+}
+
+/// Unmarks chunks that are not on disk as they should be.
+fn reread(layout: &Layout, files: &Path, verified: &mut Chunks) {
+    for chunk in (0..layout.chunks()).filter(|chunk| verified.has(*chunk)).collect::<Vec<_>>() {
+        let there = layout.place(chunk).and_then(|place| {
+            let bytes = read_at(&files.join(&place.file.path), place.offset, place.bytes)?;
+            Ok(Digest::of(&bytes) == place.digest)
+        });
+        if !matches!(there, Ok(true)) {
+            verified.remove(chunk);
         }
-        let length = fs::symlink_metadata(files.join(&file.path)).map_or(0, |meta| meta.len());
-        lost.extend(chunks.filter(|chunk| {
-            layout.place(*chunk).is_ok_and(|place| place.offset + place.bytes as u64 > length)
-        }));
-    }
-    for chunk in lost {
-        verified.remove(chunk);
     }
 }
 
@@ -237,10 +230,6 @@ impl Chunks {
             usize::try_from(count.div_ceil(8)).expect("as many chunks as digests in memory");
         bits.resize(bytes, 0);
         Self { bits, count }
-    }
-
-    fn to_bytes(&self) -> Vec<u8> {
-        self.bits.clone()
     }
 
     fn bit(chunk: u64) -> (usize, u8) {
@@ -289,7 +278,7 @@ mod tests {
         fn missing_ranges_are_what_was_not_added(added in prop::collection::btree_set(0_u64..40, 0..40)) {
             let mut chunks = Chunks::from_bytes(Vec::new(), 40);
             added.iter().for_each(|chunk| chunks.add(*chunk));
-            let read = Chunks::from_bytes(chunks.to_bytes(), 40);
+            let read = Chunks::from_bytes(chunks.bits.clone(), 40);
             let missing: Vec<u64> = read.missing().into_iter().flatten().collect();
             let wanted: Vec<u64> = (0..40).filter(|chunk| !added.contains(chunk)).collect();
             prop_assert_eq!(read.left(), wanted.len() as u64);

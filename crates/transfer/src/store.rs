@@ -11,7 +11,9 @@
 //! A replica appears by the rename of its directory, after its manifest and every byte are durable;
 //! it goes by the rename of its directory, before its manifest.
 
-use crate::disk::{self, remove_tree, sync_dir, sync_names, write_whole};
+mod scan;
+
+use crate::disk::{self, remove_tree, sync, sync_below, write_whole};
 use crate::error::{TransferError, io_at, is_full};
 use crate::incoming::{Coming, Incoming};
 use crate::layout::Layout;
@@ -32,6 +34,8 @@ struct Inner {
     root: PathBuf,
     capacity: Bytes,
     index: Mutex<Index>,
+    /// Held while a copy coming in is opened.
+    opening: Mutex<()>,
     /// Held while a replica comes or goes.
     changing: Mutex<()>,
     scratch: AtomicU64,
@@ -116,6 +120,7 @@ impl LocalStore {
             root: root.to_owned(),
             capacity,
             index: Mutex::default(),
+            opening: Mutex::default(),
             changing: Mutex::default(),
             scratch: AtomicU64::new(0),
             _lock: lock,
@@ -218,7 +223,7 @@ impl LocalStore {
         }
         let manifest = self.manifest_path(data);
         fs::remove_file(&manifest).map_err(io_at("remove", &manifest))?;
-        sync_dir(&self.0.root.join("replicas"))?;
+        sync(&self.0.root.join("replicas"))?;
         drop(changing);
         remove_tree(&trash)
     }
@@ -231,29 +236,44 @@ impl LocalStore {
         manifest: Manifest,
     ) -> Result<Incoming, TransferError> {
         let layout = Arc::new(Layout::new(data, manifest)?);
-        let mut index = self.index();
-        if index.replicas.contains_key(data) {
-            return Err(TransferError::AlreadyHere { data: data.clone() });
-        }
-        if let Some(Arriving { open: Some(open), .. }) = index.incoming.get(data) {
-            return Ok(Incoming::new(self.clone(), Arc::clone(open)));
-        }
         let bytes = layout.bytes();
-        if !index.incoming.contains_key(data) {
-            self.room_for(&index, bytes, true)?;
+        let _opening = self.0.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = {
+            let mut index = self.index();
+            if index.replicas.contains_key(data) {
+                return Err(TransferError::AlreadyHere { data: data.clone() });
+            }
+            match index.incoming.get(data) {
+                Some(Arriving { open: Some(open), .. }) => {
+                    return Ok(Incoming::new(self.clone(), Arc::clone(open)));
+                }
+                Some(Arriving { open: None, .. }) => true,
+                None => {
+                    self.room_for(&index, bytes, true)?;
+                    index.incoming.insert(data.clone(), Arriving { bytes, open: None });
+                    false
+                }
+            }
+        };
+        // Not under the index: after a crash of the machine this reads what there is.
+        let opened = Coming::open(self.incoming_path(data), layout);
+        let mut index = self.index();
+        match opened {
+            Ok(coming) => {
+                let coming = Arc::new(coming);
+                let arriving = index.incoming.get_mut(data);
+                let arriving = arriving.ok_or(TransferError::Abandoned { data: data.clone() })?;
+                arriving.open = Some(Arc::clone(&coming));
+                Ok(Incoming::new(self.clone(), coming))
+            }
+            Err(error) => {
+                if !known {
+                    index.incoming.remove(data);
+                }
+                drop(index);
+                Err(self.told_full(error, bytes))
+            }
         }
-        let coming = Coming::open(self.incoming_path(data), layout);
-        let coming = Arc::new(coming.map_err(|error| match is_full(&error) {
-            true => TransferError::StoreFull {
-                store: self.0.root.clone(),
-                wanted: bytes,
-                free: Bytes::ZERO,
-            },
-            false => error,
-        })?);
-        let open = Some(Arc::clone(&coming));
-        index.incoming.insert(data.clone(), Arriving { bytes, open });
-        Ok(Incoming::new(self.clone(), coming))
     }
 
     /// The copy begun earlier, here or before a restart, if there is one.
@@ -285,11 +305,11 @@ impl LocalStore {
     }
 
     /// Makes the files at `files` the replica of `layout`'s data, durably, and ends a copy of it that
-    /// was coming in. They must be verified, durable and have their modes. Afterwards `files` is gone.
+    /// was coming in. They must be verified and have their modes. Afterwards `files` is gone.
     pub(crate) fn publish(&self, layout: &Arc<Layout>, files: &Path) -> Result<(), TransferError> {
         let data = layout.data();
-        let paths = layout.manifest().files.iter().map(|file| file.path.as_str());
-        sync_names(files, paths)?;
+        let paths: Vec<_> = layout.manifest().files.iter().map(|file| file.path.as_str()).collect();
+        sync_below(files, &paths)?;
         let changing = self.changing();
         if !self.has(data) {
             write_whole(&self.manifest_path(data), &layout.manifest().canonical())?;
@@ -305,7 +325,7 @@ impl LocalStore {
                 index.recent.truncate(RECENT);
             }
         }
-        sync_dir(&self.0.root.join("replicas"))?;
+        sync(&self.0.root.join("replicas"))?;
         drop(changing);
         remove_tree(files)?;
         self.abandon(data)
@@ -361,91 +381,6 @@ impl LocalStore {
     fn incoming_path(&self, data: &DatasetVersion) -> PathBuf {
         self.0.root.join("incoming").join(name(data))
     }
-
-    fn scan(&self) -> Result<Found, TransferError> {
-        let mut found = Found::default();
-        for entry in names_in(&self.0.root.join("replicas"))? {
-            self.scan_replica(&entry, &mut found)?;
-        }
-        let mut index = self.index();
-        for entry in names_in(&self.0.root.join("incoming"))? {
-            let path = self.0.root.join("incoming").join(&entry);
-            let manifest = fs::read(path.join("manifest.json")).ok();
-            let layout =
-                data_of(&entry).and_then(|data| Layout::parse(&data, manifest.as_deref()?).ok());
-            // Without its manifest it was never more than begun; whole already, it has been moved.
-            match layout {
-                Some(layout) if !found.replicas.contains_key(layout.data()) => {
-                    let arriving = Arriving { bytes: layout.bytes(), open: None };
-                    index.incoming.insert(layout.data().clone(), arriving);
-                    found.incoming.push(layout.data().clone());
-                }
-                _ => remove_tree(&path)?,
-            }
-        }
-        index.replicas.clone_from(&found.replicas);
-        Ok(found)
-    }
-
-    fn scan_replica(&self, entry: &str, found: &mut Found) -> Result<(), TransferError> {
-        let path = self.0.root.join("replicas").join(entry);
-        if fs::symlink_metadata(&path).is_err() {
-            // A manifest that was put aside with its replica.
-            return Ok(());
-        }
-        let named = entry.strip_suffix(MANIFEST).unwrap_or(entry);
-        let data = data_of(named);
-        if path.is_file() {
-            if data.as_ref().is_none_or(|data| !self.replica_path(data).is_dir()) {
-                // The manifest comes before its replica and goes after it.
-                fs::remove_file(&path).map_err(io_at("remove", &path))?;
-            }
-            return Ok(());
-        }
-        let judged = data.as_ref().ok_or_else(|| "its name is not a dataset's".to_owned());
-        match judged.and_then(|data| self.whole(data, &path)) {
-            Ok(replica) => {
-                let data = data.expect("it was judged by its name");
-                found.replicas.insert(data, replica);
-            }
-            Err(why) => {
-                tracing::error!(path = %path.display(), why, "a broken replica is put aside");
-                self.quarantine(entry)?;
-                found.quarantined.push(Quarantined { path, data, why });
-            }
-        }
-        Ok(())
-    }
-
-    /// What stands at `path`, if it is all of `data` by its manifest and lengths; else why not.
-    fn whole(&self, data: &DatasetVersion, path: &Path) -> Result<Replica, String> {
-        let text = fs::read(self.manifest_path(data)).map_err(|e| format!("its manifest: {e}"))?;
-        let layout = Layout::parse(data, &text).map_err(|e| e.to_string())?;
-        for file in &layout.manifest().files {
-            let meta = fs::symlink_metadata(path.join(&file.path));
-            let meta = meta.map_err(|e| format!("its file `{}`: {e}", file.path))?;
-            if !meta.is_file() || meta.len() != file.bytes.0 {
-                return Err(format!("its file `{}` is not {} bytes long", file.path, file.bytes.0));
-            }
-        }
-        Ok(Replica { bytes: layout.bytes(), files: layout.manifest().files.len() as u64 })
-    }
-
-    fn quarantine(&self, entry: &str) -> Result<(), TransferError> {
-        let (from, to) = (self.0.root.join("replicas"), self.0.root.join("quarantine"));
-        let aside = (0_u32..)
-            .map(|number| to.join(format!("{entry}.{number}")))
-            .find(|aside| fs::symlink_metadata(aside).is_err())
-            .expect("some number is free");
-        let path = from.join(entry);
-        fs::rename(&path, &aside).map_err(io_at("put aside", &path))?;
-        let manifest = from.join(format!("{entry}{MANIFEST}"));
-        if manifest.exists() {
-            let aside = aside.with_added_extension("manifest.json");
-            fs::rename(&manifest, aside).map_err(io_at("put aside", &manifest))?;
-        }
-        Ok(())
-    }
 }
 
 impl Index {
@@ -480,15 +415,4 @@ fn name(data: &DatasetVersion) -> String {
 fn data_of(name: &str) -> Option<DatasetVersion> {
     let (dataset, version) = name.split_once('@')?;
     Some(DatasetVersion { dataset: dataset.parse().ok()?, version: version.parse().ok()? })
-}
-
-/// The names in a directory, sorted; one that is not text is none of ours.
-fn names_in(dir: &Path) -> Result<Vec<String>, TransferError> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io_at("list", dir))? {
-        let entry = entry.map_err(io_at("list", dir))?;
-        names.extend(entry.file_name().into_string());
-    }
-    names.sort();
-    Ok(names)
 }

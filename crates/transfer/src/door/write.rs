@@ -25,6 +25,7 @@ pub(super) async fn manifest(
     body: Body,
 ) -> Result<Json<Missing>, Problem> {
     let data = gate.admit(&headers, &dataset, &version, Verb::Write)?;
+    let _turn = gate.turn()?;
     let large = || {
         let detail = format_args!("a manifest may have {MANIFEST_MAX} bytes").to_string();
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)

@@ -52,7 +52,7 @@ async fn ten_thousand_small_files_travel_in_few_requests() {
         }
         fs::write(dir.join(n.to_string()), n.to_le_bytes().repeat(1 + n as usize % 40)).unwrap();
     }
-    let data = bench.put("in", &[]);
+    let data = bench.far.adopt(&crate::bench::dataset(), &bench.path("in")).unwrap().0;
     let asked = Arc::new(std::sync::atomic::AtomicU32::new(0));
     let counter = Arc::clone(&asked);
     let door = bench.door(&bench.far).layer(axum::middleware::map_request(

@@ -2,8 +2,9 @@ use crate::bench::{Bench, MIB, dataset, noise, tree, write_files};
 use model::dataset::ManifestFile;
 use model::{Bytes, DatasetVersion, Digest, Manifest};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
+use tempfile::TempDir;
 use transfer::{LocalStore, TransferError, Written, survey};
 
 fn reopen(store: LocalStore) -> (LocalStore, transfer::Found) {
@@ -124,6 +125,19 @@ fn an_adopted_directory_moves_in_whole_and_read_only() {
 }
 
 #[test]
+fn a_directory_on_another_file_system_is_adopted_by_copy() {
+    let bench = Bench::new();
+    // Where there is no such directory, this is one more adoption by rename.
+    let elsewhere = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
+    let out = elsewhere.path().join("out");
+    write_files(&out, &[("a/b", b"b"), ("c", b"c")]);
+    let data = bench.far.adopt(&dataset(), &out).unwrap().0;
+    assert!(!out.exists());
+    assert_eq!(bench.far.verify(&data).unwrap(), Vec::<u64>::new());
+    assert_eq!(reopen(bench.far).1.replicas.into_keys().collect::<Vec<_>>(), [data]);
+}
+
+#[test]
 fn a_single_file_is_a_dataset_too() {
     let bench = Bench::new();
     write_files(bench.dir.path(), &[("list.csv", b"a,b\n")]);
@@ -187,7 +201,7 @@ fn chunks_in_any_order_make_a_replica_only_when_all_are_right() {
 }
 
 #[test]
-fn durable_chunks_are_trusted_after_a_crash_unless_their_file_is_short() {
+fn after_a_crash_of_the_process_chunks_are_trusted_of_the_machine_read_again() {
     let bench = Bench::new();
     let (data, manifest, bytes) = noisy(70);
     let incoming = bench.near.incoming(&data, manifest).unwrap();
@@ -198,15 +212,19 @@ fn durable_chunks_are_trusted_after_a_crash_unless_their_file_is_short() {
     let (store, found) = reopen(bench.near);
     assert_eq!(found.incoming, std::slice::from_ref(&data));
     let incoming = store.resume(&data).unwrap().unwrap();
-    let durable = incoming.missing()[0].start;
-    assert!((64..=66).contains(&durable), "{durable}");
+    let known = incoming.missing()[0].start;
+    assert!((64..=66).contains(&known), "{known}");
     drop(incoming);
-    let file = store.root().join(format!("incoming/corpus@{}/files/d/x", data.version));
-    let file = fs::OpenOptions::new().write(true).open(file).unwrap();
+
+    let dir = store.root().join(format!("incoming/corpus@{}", data.version));
+    let file = fs::OpenOptions::new().write(true).open(dir.join("files/d/x")).unwrap();
+    file.write_all_at(b"lost", 5 * MIB as u64).unwrap();
     file.set_len(10 * MIB as u64 + 5).unwrap();
+    let progress = fs::OpenOptions::new().write(true).open(dir.join("progress")).unwrap();
+    progress.write_all_at(b"another machine!", 0).unwrap();
     let (store, _) = reopen(store);
     let incoming = store.resume(&data).unwrap().unwrap();
-    assert_eq!(incoming.missing(), vec![10..70]);
+    assert_eq!(incoming.missing(), [5..6, 10..70]);
 }
 
 #[test]
