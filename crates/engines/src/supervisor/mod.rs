@@ -183,6 +183,7 @@ impl Watch<'_> {
         match rustix::event::poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
             // Out of kernel memory: look again soon rather than leave the command alone.
+            // tidy: nothing to wait for, the system is short of memory
             Err(_) => std::thread::sleep(Span(100).to_std()),
         }
         self.alarm.acknowledge();

@@ -14,7 +14,8 @@
 //! | | `nodes_per_block` | 0: all nodes share one fast interconnect |
 //! | | `declared_tflops` (of one chip, bf16) | none |
 //! | `[[exchange]]` | `exchange`, `region`, `latitude`, `longitude` | |
-//! | `[[link]]` | `link`, `a`, `b`, `capacity` (each way), `latency` (one way), `carrier`, `price_per_gbps_hour` | |
+//! | `[[link]]` | `link`, `a`, `b`, `capacity` (each way), `latency` (one way) | |
+//! | | `carrier`, `price_per_gbps_hour` | |
 //! | | `risk_group` | none |
 //! | `[[tenant]]` | `tenant` | |
 //! | | `weight` | 1 |
