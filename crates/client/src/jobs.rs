@@ -1,0 +1,166 @@
+//! Jobs: submitting, watching, changing.
+
+use crate::{Client, Error};
+use model::file::job::JobFile;
+use model::{AttemptId, JobId, TenantId};
+use reqwest::Method;
+use serde::Serialize;
+use std::fmt::Write;
+use wire::view::{Job, JobDetail, Jobs, Plan, Submitted, Why};
+
+/// What is submitted together, all of it or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Submission {
+    /// The jobs, at least one.
+    pub jobs: Vec<JobFile>,
+    /// For whom; operators name a tenant, tenants are themselves.
+    pub tenant: Option<TenantId>,
+    /// Under which key it may be repeated; one is made up where none is given.
+    pub key: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Batch<'a> {
+    jobs: &'a [JobFile],
+}
+
+/// Which jobs are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct JobFilter {
+    /// In this state, or `live` or `ended`.
+    pub state: Option<String>,
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Whose name contains this.
+    pub name: Option<String>,
+    /// Whose newest attempt is or was in this center.
+    pub center: Option<String>,
+    /// At most so many.
+    pub limit: Option<usize>,
+    /// Submitted before this one: the `next` of the page before.
+    pub before: Option<String>,
+}
+
+/// Which piece of a log is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogWish {
+    /// Of this attempt; the newest where none is named.
+    pub attempt: Option<AttemptId>,
+    /// Standard error instead of standard output.
+    pub stderr: bool,
+    /// From which byte.
+    pub offset: u64,
+}
+
+/// A piece of a log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogPart {
+    /// The text.
+    pub text: String,
+    /// Where to go on.
+    pub next: u64,
+    /// Whether nothing will follow.
+    pub complete: bool,
+}
+
+/// A key nobody else makes up.
+fn fresh_key() -> Result<String, Error> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(|e| Error::Unreachable { why: e.to_string() })?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    }))
+}
+
+impl Client {
+    /// Submits jobs. Repeated by itself while the server cannot be reached: the key sees to it that
+    /// nothing is submitted twice.
+    pub async fn submit(&self, submission: &Submission) -> Result<Submitted, Error> {
+        let key = match &submission.key {
+            Some(key) => key.clone(),
+            None => fresh_key()?,
+        };
+        let tenant = submission.tenant.as_ref().map(|t| ("tenant", t.to_string()));
+        let query: Vec<_> = tenant.into_iter().collect();
+        let body = Batch { jobs: &submission.jobs };
+        let make = || {
+            let request = self.request(Method::POST, "/v1/jobs").query(&query);
+            request.header("idempotency-key", &key).json(&body)
+        };
+        let response = self.send_again(make).await?;
+        response.json().await.map_err(Error::unreadable)
+    }
+
+    /// Jobs, newest first, a page of them.
+    pub async fn jobs(&self, filter: &JobFilter) -> Result<Jobs, Error> {
+        let JobFilter { state, tenant, name, center, limit, before } = filter;
+        let query = [
+            ("state", state.clone()),
+            ("tenant", tenant.clone()),
+            ("name", name.clone()),
+            ("center", center.clone()),
+            ("limit", limit.map(|l| l.to_string())),
+            ("before", before.clone()),
+        ];
+        let query: Vec<_> = query.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+        self.get("/v1/jobs", &query).await
+    }
+
+    /// One job with all its attempts.
+    pub async fn job(&self, job: JobId) -> Result<JobDetail, Error> {
+        self.get(&format!("/v1/jobs/{job}"), &[]).await
+    }
+
+    /// Why a job waits, or was placed where it is.
+    pub async fn why(&self, job: JobId) -> Result<Why, Error> {
+        self.get(&format!("/v1/jobs/{job}/why"), &[]).await
+    }
+
+    /// Asks for a job's end.
+    pub async fn cancel(&self, job: JobId) -> Result<Job, Error> {
+        self.change(job, "cancel").await
+    }
+
+    /// Keeps a waiting job from being placed.
+    pub async fn hold(&self, job: JobId) -> Result<Job, Error> {
+        self.change(job, "hold").await
+    }
+
+    /// Lets a held job be placed.
+    pub async fn release(&self, job: JobId) -> Result<Job, Error> {
+        self.change(job, "release").await
+    }
+
+    async fn change(&self, job: JobId, verb: &str) -> Result<Job, Error> {
+        let path = format!("/v1/jobs/{job}/{verb}");
+        let response = self.send_again(|| self.request(Method::POST, &path)).await?;
+        response.json().await.map_err(Error::unreadable)
+    }
+
+    /// What would become of a job if it were submitted now.
+    pub async fn plan(&self, job: &JobFile, tenant: Option<&TenantId>) -> Result<Plan, Error> {
+        let query: Vec<_> = tenant.iter().map(|t| ("tenant", t.to_string())).collect();
+        let make = || self.request(Method::POST, "/v1/plan").query(&query).json(job);
+        let response = self.send_again(make).await?;
+        response.json().await.map_err(Error::unreadable)
+    }
+
+    /// A piece of an attempt's log.
+    pub async fn log(&self, job: JobId, wish: LogWish) -> Result<LogPart, Error> {
+        let path = format!("/v1/jobs/{job}/logs");
+        let stream = if wish.stderr { "stderr" } else { "stdout" };
+        let mut query = vec![("stream", stream.to_owned()), ("offset", wish.offset.to_string())];
+        query.extend(wish.attempt.map(|attempt| ("attempt", attempt.to_string())));
+        let response = self.send_again(|| self.request(Method::GET, &path).query(&query)).await?;
+        let header = |name: &str| {
+            let text = response.headers().get(name).and_then(|value| value.to_str().ok());
+            text.map(str::to_owned)
+        };
+        let next = header("portolan-next-offset").and_then(|text| text.parse().ok());
+        let complete = header("portolan-log-complete").as_deref() == Some("true");
+        let text = response.text().await.map_err(Error::unreadable)?;
+        let next = next.unwrap_or(wish.offset + text.len() as u64);
+        Ok(LogPart { text, next, complete })
+    }
+}

@@ -1,0 +1,75 @@
+//! The network: centers, links, tenants, chips, tokens, the log.
+
+use crate::{Client, Error};
+use model::{CenterId, TokenId};
+use reqwest::Method;
+use wire::view::{
+    Applied, Center, Centers, Chips, Exchanges, Links, LogPage, NetworkFiles, NewToken, Tenants,
+    TokenSecret, Tokens,
+};
+
+impl Client {
+    /// Declares what network and chip files say. Repeating it changes nothing.
+    pub async fn apply(&self, files: &NetworkFiles) -> Result<Applied, Error> {
+        let make = || self.request(Method::PUT, "/v1/network").json(files);
+        let response = self.send_again(make).await?;
+        response.json().await.map_err(Error::unreadable)
+    }
+
+    /// All centers.
+    pub async fn centers(&self) -> Result<Centers, Error> {
+        self.get("/v1/centers", &[]).await
+    }
+
+    /// One center.
+    pub async fn center(&self, center: &CenterId) -> Result<Center, Error> {
+        self.get(&format!("/v1/centers/{center}"), &[]).await
+    }
+
+    /// Says that nothing runs in a center any more, so that its jobs may go elsewhere.
+    pub async fn declare_lost(&self, center: &CenterId) -> Result<(), Error> {
+        self.tell(Method::POST, &format!("/v1/centers/{center}/lost")).await
+    }
+
+    /// All links.
+    pub async fn links(&self) -> Result<Links, Error> {
+        self.get("/v1/links", &[]).await
+    }
+
+    /// All exchanges.
+    pub async fn exchanges(&self) -> Result<Exchanges, Error> {
+        self.get("/v1/exchanges", &[]).await
+    }
+
+    /// All tenants.
+    pub async fn tenants(&self) -> Result<Tenants, Error> {
+        self.get("/v1/tenants", &[]).await
+    }
+
+    /// The chip catalog.
+    pub async fn chips(&self) -> Result<Chips, Error> {
+        self.get("/v1/chips", &[]).await
+    }
+
+    /// All valid tokens, without their secrets.
+    pub async fn tokens(&self) -> Result<Tokens, Error> {
+        self.get("/v1/tokens", &[]).await
+    }
+
+    /// Makes a token; its secret is in this answer and nowhere else. Not repeated by itself: that
+    /// would make another.
+    pub async fn create_token(&self, token: &NewToken) -> Result<TokenSecret, Error> {
+        self.post("/v1/tokens", token).await
+    }
+
+    /// Lets a token's holder in no longer.
+    pub async fn revoke_token(&self, token: TokenId) -> Result<(), Error> {
+        self.tell(Method::DELETE, &format!("/v1/tokens/{token}")).await
+    }
+
+    /// Records of the log after a number, a page of them.
+    pub async fn log_page(&self, after: u64, limit: usize) -> Result<LogPage, Error> {
+        let query = [("after", after.to_string()), ("limit", limit.to_string())];
+        self.get("/v1/log", &query).await
+    }
+}
