@@ -16,7 +16,7 @@ pub use event::{Action, Event, Fetched, Seen};
 use model::attempt::{Ended, Outcome, Stop};
 use model::{AttemptId, Bytes, DatasetVersion, Refused, Span, TransferId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use wire::{MadeOutput, Order, Report, Run, RunOutput, Stage};
+use wire::{MadeOutput, Order, Report, Run, Stage};
 
 /// How many attempts that are over are remembered, so that an order that was on its way while
 /// they ended does not start them again.

@@ -3,6 +3,7 @@
 use super::*;
 use model::attempt::Slots;
 use model::{Chips, Cores, DatasetId, Digest, JobId, Moment};
+use wire::RunOutput;
 
 fn id(job: u64) -> AttemptId {
     AttemptId { job: JobId::new(job), epoch: 1 }
