@@ -1,2 +1,63 @@
-//! Being built.
-fn main() {}
+//! `portolan-bench GROUP` measures a group of figures on the real programs and prints each as one
+//! line of JSON on standard output; what it does meanwhile is on standard error.
+//!
+//! A measurement that fails is a row that says why. What a group owes is listed in `xtask`.
+//!
+//! Deliberately absent: tables, machines, commits and verdicts, which are the task runner's.
+
+mod disk;
+mod http;
+mod job;
+mod load;
+mod network;
+mod restart;
+mod row;
+mod start;
+mod walk;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, ValueEnum};
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+/// Measure Portolan.
+#[derive(Debug, Parser)]
+struct Bench {
+    /// What to measure.
+    group: Group,
+    /// Where logs and attempts are kept meanwhile: on the disk to be measured. Beside the directory
+    /// of this program where nothing is said.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Group {
+    /// Submission, start and restart.
+    Loop,
+}
+
+fn main() -> Result<()> {
+    let bench = Bench::parse();
+    let program = std::env::current_exe().context("cannot find this program")?;
+    let portolan = program.with_file_name("portolan");
+    if !portolan.exists() {
+        bail!("{} is missing: `cargo xtask bench` builds it", portolan.display());
+    }
+    let beside = program.ancestors().nth(2).map(PathBuf::from);
+    let base = bench.dir.or(beside).context("say --dir")?;
+    let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&base);
+    let dir = dir.with_context(|| format!("cannot use {}", base.display()))?;
+    // Attempts that run as users of their own pass through.
+    std::fs::set_permissions(dir.path(), Permissions::from_mode(0o711))?;
+    // One thread: two cores are little for a server, three agents and what submits to them.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let Group::Loop = bench.group;
+        tokio::select! {
+            () = walk::run(&portolan, dir.path()) => Ok(()),
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        }
+    })
+}
