@@ -6,14 +6,14 @@ const MIN = 60 * S;
 const H = 60 * MIN;
 const D = 24 * H;
 
-/** A span in its two largest units: `840ms`, `12.4s`, `3m05s`, `2h04m`, `3d04h`. */
+/** A span in its two largest units: `40ms`, `0.8s`, `12s`, `3m05s`, `2h04m`, `3d04h`. */
 export function span(ms: number): string {
   const two = (large: number, small: number, unit: string, sub: string) => {
     const whole = Math.floor(ms / large);
     return `${whole}${unit}${String(Math.floor((ms % large) / small)).padStart(2, "0")}${sub}`;
   };
   if (ms < 0) return `-${span(-ms)}`;
-  if (ms < S) return `${Math.round(ms)}ms`;
+  if (ms < 100) return `${Math.round(ms)}ms`;
   if (ms < 10 * S) return `${(Math.floor(ms / 100) / 10).toFixed(1)}s`;
   if (ms < MIN) return `${Math.floor(ms / S)}s`;
   if (ms < H) return two(MIN, S, "m", "s");

@@ -22,7 +22,7 @@ export function radius(chipsMilli: number, mostMilli: number, most: number): num
 
 /** The width of a link's line. */
 export function thickness(bps: number): number {
-  return Math.min(Math.max(0.9 + 1.1 * Math.log10(bps / 1e9), 0.8), 5);
+  return Math.min(Math.max(0.9 + 0.8 * Math.log10(bps / 1e9), 0.7), 4);
 }
 
 /** The larger share of a link's two directions that is booked now, from 0 to 1. */
@@ -43,20 +43,32 @@ export function sectors(center: Center, chips: ReadonlyMap<string, Chip>): Arc[]
   return stretches([...byClass].sort((a, b) => b[1] - a[1]), all);
 }
 
+const RING: Record<string, string> = {
+  offered: "placed",
+  staging: "placed",
+  running: "running",
+  stopping: "stopping",
+  ending: "stopping",
+};
+
 /** A center's ring: chips held, by how far the jobs that hold them are. */
 export function ring(center: Center, jobs: Iterable<Job>): Arc[] {
   const { all, held } = chipsOf(center);
   if (all === 0 || held === 0) return [];
-  let [placed, stopping] = [0, 0];
+  const known: Record<string, number> = { running: 0, stopping: 0, placed: 0 };
   for (const job of jobs) {
-    if (job.center !== center.center) continue;
-    if (job.state === "offered" || job.state === "staging") placed += job.chips_milli;
-    if (job.state === "stopping" || job.state === "ending") stopping += job.chips_milli;
+    const kind = job.center === center.center ? RING[job.state] : undefined;
+    if (kind !== undefined) known[kind] = (known[kind] ?? 0) + job.chips_milli;
   }
-  // Jobs this page does not know hold chips too: what is not placed or stopping runs.
-  placed = Math.min(placed, held);
-  stopping = Math.min(stopping, held - placed);
-  const kinds: [string, number][] = [["running", held - placed - stopping], ["stopping", stopping], ["placed", placed]];
+  // Several jobs may be placed one after the other on the same chips: those that run count first.
+  let left = held;
+  const kinds = Object.entries(known).map(([kind, chips]): [string, number] => {
+    const shown = Math.min(chips, left);
+    left -= shown;
+    return [kind, shown];
+  });
+  // Jobs that this page may not see hold chips too.
+  kinds.push(["other", left]);
   return stretches(kinds.filter(([, n]) => n > 0), Math.max(all, held));
 }
 

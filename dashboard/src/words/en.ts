@@ -80,11 +80,11 @@ export const en = {
 
   charts: {
     used: "Chips in use",
+    usedHint: "Chips held by attempts that are not over, by center",
     queue: "Queue",
-    waiting: "waiting for a place",
-    queuedAt: (center: string) => `placed at ${center}`,
+    queueHint: "Jobs without a place, and by center jobs placed there that do not run yet",
+    waiting: "no place",
     others: (n: number) => `${n} others`,
-    since: "since this page was opened",
   },
 
   jobs: {
