@@ -27,7 +27,11 @@ function money(text) {
   return { micros: Number(value) * 1e6, currency };
 }
 
-/** The network of this name: `laptop` or `delta`. */
+/**
+ * The network of this name: `laptop` or `delta`.
+ * @param {string} name
+ * @returns {{centers: any[], exchanges: any[], links: any[], tenants: any[], chips: any[]}}
+ */
 export function readNetwork(name) {
   const network = { centers: [], exchanges: [], links: [], tenants: [], chips: readChips() };
   for (const t of tables(readFileSync(new URL(`networks/${name}.toml`, CATALOG), "utf8"))) {

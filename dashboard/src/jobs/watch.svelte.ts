@@ -10,10 +10,10 @@ export class Watch {
   detail = $state.raw<JobDetail>();
   why = $state.raw<Why>();
   /** The end of its newest attempt's output; nothing before one has started. */
-  output = $state<{ text: string; cut: boolean }>();
-  outputFailure = $state<string>();
-  failure = $state<string>();
-  stream = $state<Stream>("stdout");
+  output = $state.raw<{ text: string; cut: boolean }>();
+  outputFailure = $state.raw<string>();
+  failure = $state.raw<string>();
+  stream = $state.raw<Stream>("stdout");
 
   #log: Output | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;

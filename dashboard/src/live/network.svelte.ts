@@ -26,7 +26,7 @@ const LONGEST_RETRY_MS = 10_000;
 
 export class Network {
   standing = $state.raw<Standing>({ is: "loading" });
-  loaded = $state(false);
+  loaded = $state.raw(false);
   centers = $state.raw<Center[]>([]);
   exchanges = $state.raw<Exchange[]>([]);
   links = $state.raw<Link[]>([]);
@@ -37,12 +37,12 @@ export class Network {
   /** Jobs by id, newest first. */
   jobs = $state.raw(new Map<string, Job>());
   /** Whether there are older jobs than those in `jobs`. */
-  more = $state(false);
+  more = $state.raw(false);
   samples = $state.raw<Sample[]>([]);
   /** The server's time, as near as the page can tell; moves once a second. */
-  now = $state(Date.now());
+  now = $state.raw(Date.now());
   /** The last fact seen. */
-  fact = $state<number | undefined>();
+  fact = $state.raw<number | undefined>();
 
   readonly api: Api;
   #skew = 0;

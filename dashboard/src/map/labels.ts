@@ -38,18 +38,19 @@ const LEADER_FROM = 20;
 /** Covering more than this share of a name's own area is too much. */
 const TOO_MUCH = 0.12;
 
-/** Places what can be placed on a chart of this size. */
+/** Places what can be placed on a chart of this size, no farther than `reach` from its site. */
 export function place(
   names: readonly Named[],
   lines: readonly Line[],
   width: number,
   height: number,
+  reach: number,
 ): Label[] {
   const taken: Box[] = names.map(({ spot, radius }) => around(spot, 2 * radius, 2 * radius));
   const labels: Label[] = [];
   for (const name of names) {
     let best: { cost: number; label: Label; box: Box } | undefined;
-    for (const step of STEPS) {
+    for (const step of STEPS.filter((s) => s <= reach)) {
       for (const [order, angle] of DIRECTIONS.entries()) {
         const at = beside(name, angle, step);
         const box = around(at, name.width, name.height);

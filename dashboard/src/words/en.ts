@@ -126,7 +126,7 @@ export const en = {
     ran: "ran",
     price: "price",
     gang: "gang",
-    chips: (n: string, nodes: number) => `${n} chips on ${plural(nodes, "node", "nodes")}`,
+    chips: (n: string, nodes: number) => `${n} ${n === "1" ? "chip" : "chips"} on ${plural(nodes, "node", "nodes")}`,
     noChips: (nodes: number) => plural(nodes, "node", "nodes"),
     objective: "objective",
     limit: "limit",
