@@ -47,7 +47,8 @@ export async function bodyOr<T>(reply: Promise<Reply<T>>, fallback: T): Promise<
   }
 }
 
-function detail(error: unknown): string | undefined {
+/** The server's own words in a problem it answered with. */
+export function detail(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("detail" in error)) return undefined;
   return typeof error.detail === "string" ? error.detail : undefined;
 }

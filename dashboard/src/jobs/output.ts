@@ -1,5 +1,5 @@
 // The end of what an attempt printed, read piece by piece as it grows.
-import { type Api, Failed } from "../api/client";
+import { type Api, Failed, detail } from "../api/client";
 
 export type Stream = "stdout" | "stderr";
 
@@ -34,7 +34,9 @@ export class Output {
       });
       // Nothing has run yet.
       if (reply.response.status === 409) return;
-      if (reply.data === undefined) throw new Failed(reply.response.status, reply.error?.detail ?? reply.response.statusText);
+      if (reply.data === undefined) {
+        throw new Failed(reply.response.status, detail(reply.error) ?? reply.response.statusText);
+      }
       const next = Number(reply.response.headers.get("portolan-next-offset"));
       this.complete = reply.response.headers.get("portolan-log-complete") === "true";
       this.#take(reply.data);
