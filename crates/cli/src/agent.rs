@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Run a center's agent, beside its engine.
 #[derive(Debug, Args)]
-pub struct Agent {
+pub(crate) struct Agent {
     /// The server, such as https://portolan.example:7070.
     #[arg(long, value_name = "URL", env = "PORTOLAN_SERVER", default_value = crate::SERVER)]
     server: String,
@@ -37,6 +37,9 @@ pub struct Agent {
     /// rule there; `none` runs them as the agent's own user.
     #[arg(long, value_name = "RANGE", value_parser = parse_uids)]
     uids: Option<Uids>,
+    /// End when whoever started it ends.
+    #[arg(long, hide = true)]
+    with_parent: bool,
     /// How often to check that the server's log extends what was seen before.
     #[arg(long, value_name = "TIME", default_value = "5s")]
     witness_every: model::Span,
@@ -77,7 +80,10 @@ const UIDS: engines::UidRange = engines::UidRange { first: 200_000, count: 50_00
 
 impl Agent {
     /// Runs until a signal comes; attempts go on without it.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        if self.with_parent {
+            crate::serve::end_with_parent()?;
+        }
         let token = std::fs::read_to_string(&self.token_file)
             .with_context(|| format!("cannot read the token in {}", self.token_file.display()))?;
         let client = Client::new(&self.server, token.trim())?;

@@ -1,12 +1,34 @@
 //! `portolan`: one binary for servers, agents and people.
 //!
 //! Everything it does for people goes through the REST API by the crate `client`; what it knows by
-//! itself is how to read files, print tables and wait.
+//! itself is how to read files, print tables and wait. Only `portolan log` looks at a log's own
+//! files, for those who keep one.
+//!
+//! Deliberately absent: decisions of any kind.
 
 mod agent;
+mod catalog;
+mod center;
+mod completion;
+mod dataset;
+mod demo;
+mod failure;
+mod job;
+mod link;
+mod log;
+mod look;
+mod network;
+mod progress;
 mod serve;
+mod session;
+mod table;
+mod token;
+mod transfer;
 
 use clap::{Parser, Subcommand};
+use failure::Code;
+use job::change::Change;
+use session::{Globals, Session};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -15,18 +37,52 @@ const SERVER: &str = "http://127.0.0.1:7070";
 
 /// Many computing centers as one network: submit once, it runs in the best of them.
 #[derive(Debug, Parser)]
-#[command(name = "portolan", version, max_term_width = 100)]
+#[command(name = "portolan", version, max_term_width = 100, after_help = failure::CODES)]
 struct Portolan {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    globals: Globals,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Demo),
     /// Run a network's server.
     Serve(serve::Serve),
     /// Run a center's agent, beside its engine.
     Agent(agent::Agent),
+    Apply(network::Apply),
+    Submit(job::submit::Submit),
+    Jobs(job::list::List),
+    Job(job::show::Show),
+    Why(job::plan::Explain),
+    Logs(job::log::Logs),
+    /// End jobs. They have ended once nothing of them is alive.
+    Cancel(job::change::Which),
+    /// Keep waiting jobs from being planned.
+    Hold(job::change::Which),
+    /// Let held jobs be planned.
+    Release(job::change::Which),
+    Plan(job::plan::Trial),
+    #[command(subcommand)]
+    Data(dataset::Data),
+    Centers(center::List),
+    #[command(subcommand)]
+    Center(center::Change),
+    /// List links and what is booked on them.
+    Links,
+    /// List data on its way.
+    Transfers,
+    /// List tenants.
+    Tenants,
+    /// List the chips the network knows.
+    Chips,
+    #[command(subcommand)]
+    Token(token::Token),
+    #[command(subcommand)]
+    Log(log::Log),
+    Completions(completion::Completions),
     /// Hold one attempt: started by an agent, never by people.
     #[command(hide = true)]
     Supervise {
@@ -49,27 +105,46 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: no runtime: {error}");
+            session::note(format!("error: no runtime: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(portolan.command)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let session = Session::new(portolan.globals);
+    let code = match runtime.block_on(run(portolan.command, &session)) {
+        Ok(()) => Code::Ok,
+        Err(error) => failure::report(&error, &session.look),
+    };
+    // A thread that still reads standard input would hold the program up.
+    runtime.shutdown_background();
+    code.into()
 }
 
-async fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
     match command {
+        Command::Demo(demo) => demo.run(session).await,
         Command::Serve(serve) => serve.run().await,
         Command::Agent(agent) => agent.run().await,
-        Command::Openapi => {
-            println!("{}", api::openapi().to_pretty_json()?);
-            Ok(())
-        }
+        Command::Apply(apply) => apply.run(session).await,
+        Command::Submit(submit) => submit.run(session).await,
+        Command::Jobs(list) => list.run(session).await,
+        Command::Job(show) => show.run(session).await,
+        Command::Why(explain) => explain.run(session).await,
+        Command::Logs(logs) => logs.run(session).await,
+        Command::Cancel(which) => which.run(Change::Cancel, session).await,
+        Command::Hold(which) => which.run(Change::Hold, session).await,
+        Command::Release(which) => which.run(Change::Release, session).await,
+        Command::Plan(trial) => trial.run(session).await,
+        Command::Data(data) => data.run(session).await,
+        Command::Centers(list) => list.run(session).await,
+        Command::Center(change) => change.run(session).await,
+        Command::Links => session.show(&session.client()?.links().await?, link::table),
+        Command::Transfers => session.show(&session.client()?.transfers().await?, transfer::table),
+        Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),
+        Command::Chips => session.show(&session.client()?.chips().await?, network::chips),
+        Command::Token(token) => token.run(session).await,
+        Command::Log(log) => log.run(session).await,
+        Command::Completions(completions) => completions.run(),
+        Command::Openapi => session::print(&format!("{}\n", api::openapi().to_pretty_json()?)),
         Command::Supervise { .. } => Ok(()),
     }
 }
@@ -86,3 +161,6 @@ fn install_tls() {
     // It fails only if one is installed already, and then there is nothing to do.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 /// Run a network's server.
 #[derive(Debug, Args)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Where its log, its archive and its secrets are kept.
     #[arg(long, value_name = "DIR", env = "PORTOLAN_SERVER_DIR")]
     dir: PathBuf,
@@ -50,6 +50,9 @@ pub struct Serve {
     /// Make every commit take this much longer, to measure a slow disk.
     #[arg(long, value_name = "TIME", hide = true)]
     commit_delay: Option<Span>,
+    /// End when whoever started it ends.
+    #[arg(long, hide = true)]
+    with_parent: bool,
     /// Break a promise on purpose, to prove that tests notice.
     #[arg(long, value_enum, hide = true)]
     sabotage: Option<Sabotage>,
@@ -66,7 +69,10 @@ enum Sabotage {
 
 impl Serve {
     /// Serves until a signal comes.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        if self.with_parent {
+            end_with_parent()?;
+        }
         let stop = CancellationToken::new();
         let address_file = self.address_file.clone();
         let running = server::serve(self.settings(), stop.clone()).await?;
@@ -114,11 +120,17 @@ impl Serve {
 }
 
 /// Waits for Ctrl-C or a polite kill.
-pub async fn asked_to_stop() -> anyhow::Result<()> {
+pub(crate) async fn asked_to_stop() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         result = tokio::signal::ctrl_c() => Ok(result?),
         _ = terminate.recv() => Ok(()),
     }
+}
+
+/// Asks the kernel for a polite kill when the process that started this one ends.
+pub(crate) fn end_with_parent() -> anyhow::Result<()> {
+    use rustix::process::{Signal, set_parent_process_death_signal};
+    Ok(set_parent_process_death_signal(Some(Signal::TERM))?)
 }

@@ -2,7 +2,7 @@
 
 use crate::{Controller, Solve};
 use model::fact::{Fact, JobOffered, JobPromised};
-use model::{AttemptId, JobId, Phase, Placement, PlanId, Staging};
+use model::{AttemptId, JobId, Phase, Placement, PlanId, Staging, TransferId};
 use planner::{Offer, Plan, Scope, Situation, Snapshot, Transfer};
 use std::sync::Arc;
 
@@ -94,19 +94,23 @@ impl Controller {
             self.dirty = true;
             return;
         }
-        let mut awaits = Vec::new();
-        for transfer in &offer.transfers {
-            match transfer {
-                Transfer::Under(id) => awaits.push(*id),
-                Transfer::New(staging) => {
-                    let transfer = self.world.next.transfer;
-                    let staging = Staging { transfer, ..staging.clone() };
-                    self.emit(Fact::TransferPlanned(Arc::new(staging)));
-                    awaits.push(transfer);
-                }
-            }
-        }
+        let awaits = offer.transfers.iter().map(|transfer| self.transfer(transfer)).collect();
         let placement = Placement { plan, awaits, ..offer.placement.clone() };
         self.emit(Fact::JobOffered(JobOffered { attempt, placement: Arc::new(placement) }));
+    }
+
+    /// The transfer an offer waits for; planned now unless an offer before it had it planned.
+    fn transfer(&mut self, wanted: &Transfer) -> TransferId {
+        let staging = match wanted {
+            Transfer::Under(id) => return *id,
+            Transfer::New(staging) => staging,
+        };
+        if let Some(under) = self.world.transfer_to(&staging.data, &staging.to) {
+            return under.transfer;
+        }
+        let transfer = self.world.next.transfer;
+        let staging = Staging { transfer, ..staging.clone() };
+        self.emit(Fact::TransferPlanned(Arc::new(staging)));
+        transfer
     }
 }

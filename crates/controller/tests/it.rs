@@ -419,3 +419,25 @@ fn ended_jobs_leave_the_world_once_they_are_archived() {
     assert_eq!(stage.controller.world().ended.get("canceled"), Some(&1));
     stage.audit();
 }
+
+#[test]
+fn jobs_that_want_the_same_data_in_the_same_place_wait_for_one_transfer() {
+    let mut stage = Stage::laptop();
+    let dataset = DatasetId::new("corpus").unwrap();
+    let data = DatasetVersion { dataset, version: Digest::of(b"corpus") };
+    stage.command(Command::PutDataset {
+        data: data.clone(),
+        bytes: Bytes(1 << 30),
+        files: 3,
+        center: center("kunshan"),
+        tenant: TenantId::new("lab").unwrap(),
+        residency: vec![],
+    });
+    stage.report("kunshan", Report::Put { data, bytes: Bytes(1 << 30), files: 3 });
+    let reads = "on = \"cuda\"\nchips = 1\n[[input]]\nname = \"corpus\"\ndataset = \"corpus\"";
+    let jobs = vec![job(reads), job(reads), job(reads)];
+    stage.command(Command::Submit { jobs, key: None });
+    assert_eq!(stage.controller.world().transfers.len(), 1);
+    assert_eq!(stage.orders("lingang").len(), 4);
+    stage.audit();
+}
