@@ -1,0 +1,166 @@
+//! `portolan centers` and `portolan center lost`.
+
+use crate::look::Look;
+use crate::session::{Session, note};
+use crate::table::{Cell, Column, Table, Tone, list, or_dash};
+use clap::{Args, Subcommand};
+use model::{CenterId, Chips};
+use wire::view::{Center, Centers, Pool};
+
+/// List centers and their pools, or show one center.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only this one, with all that is known of it.
+    center: Option<CenterId>,
+}
+
+/// Change a center.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Change {
+    /// Declare a center lost: its attempts are over, and their jobs are placed elsewhere.
+    Lost {
+        /// Which. Make sure that nothing runs there any more: it cannot be told to stop.
+        #[arg(value_name = "CENTER")]
+        center: CenterId,
+    },
+}
+
+impl List {
+    /// Prints the centers.
+    pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
+        let client = session.client()?;
+        match self.center {
+            Some(center) => session.show(&client.center(&center).await?, detail),
+            None => session
+                .show(&client.centers().await?, |Centers { centers }, look| table(centers, look)),
+        }
+    }
+}
+
+impl Change {
+    /// Changes the center.
+    pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
+        let Self::Lost { center } = self;
+        session.client()?.declare_lost(&center).await?;
+        note(format!("{center} is declared lost"));
+        Ok(())
+    }
+}
+
+/// Whether its agent is there.
+fn agent(center: &Center, look: &Look) -> Cell {
+    match (&center.agent, center.silent_since_ms) {
+        (None, _) => Cell::new("never joined", Tone::Quiet),
+        (Some(_), None) => Cell::new("there", Tone::Good),
+        (Some(_), Some(since)) => {
+            Cell::new(format!("silent {}", look.span(since, None)), Tone::Bad)
+        }
+    }
+}
+
+/// Centers as a table, a row for each pool.
+pub(crate) fn table(centers: &[Center], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::new("CENTER").least(10),
+        Column::new("AGENT").rank(1),
+        Column::new("ENGINE").rank(5),
+        Column::new("JOBS").right().rank(2),
+        Column::new("POOL").least(6).rank(4),
+        Column::new("CHIP").least(10),
+        Column::new("CHIPS HELD").right(),
+        Column::new("PER HOUR").right().rank(3),
+    ]);
+    for center in centers {
+        for (i, pool) in center.pools.iter().enumerate() {
+            let first = |cell: Cell| if i == 0 { cell } else { "".into() };
+            table.row([
+                first(center.center.as_str().into()),
+                first(agent(center, look)),
+                first(engine(center).into()),
+                first(center.attempts.into()),
+                pool.pool.as_str().into(),
+                or_dash(pool.chip.as_ref()).into(),
+                held(pool).into(),
+                pool.price_per_hour.into(),
+            ]);
+        }
+    }
+    table.render(look, "no centers")
+}
+
+/// Chips held of those it has.
+fn held(pool: &Pool) -> String {
+    if pool.chips_milli == Chips::ZERO {
+        "-".to_owned()
+    } else {
+        format!("{} of {}", pool.chips_held_milli, pool.chips_milli)
+    }
+}
+
+fn engine(center: &Center) -> String {
+    let kind = center.agent.as_ref().map_or(center.engine, |agent| agent.engine);
+    format!("{kind:?}").to_lowercase()
+}
+
+/// A center with all that is known of it.
+pub(crate) fn detail(center: &Center, look: &Look) -> String {
+    let mut pairs = vec![("Owner", center.owner.to_string())];
+    let mut add = |name, what: Option<String>| pairs.extend(what.map(|what| (name, what)));
+    add("Region", center.region.as_ref().map(ToString::to_string));
+    let degrees = |micro: i64| {
+        let sign = if micro < 0 { "-" } else { "" };
+        let micro = micro.unsigned_abs();
+        format!("{sign}{}.{:04}", micro / 1_000_000, micro % 1_000_000 / 100)
+    };
+    let (north, east) = (degrees(center.latitude_micro), degrees(center.longitude_micro));
+    add("Place", Some(format!("{north}, {east}; {}", center.time_zone)));
+    match &center.agent {
+        None => add("Agent", Some("never joined".to_owned())),
+        Some(agent) => {
+            let here = match center.silent_since_ms {
+                None => "there".to_owned(),
+                Some(since) => format!("silent since {}", look.moment(since)),
+            };
+            add("Agent", Some(format!("{here}; version {}", agent.version)));
+            add("Engine", Some(format!("{} {}", engine(center), agent.engine_version)));
+            add("Limits", Some(agent.enforcement.clone()));
+            add("Door", agent.data_url.clone());
+        }
+    }
+    add("Store", Some(center.store_bytes.map_or("none".to_owned(), |bytes| bytes.to_string())));
+    let pue = center.pue_thousandths;
+    add("PUE", Some(format!("{}.{:02}", pue / 1_000, pue % 1_000 / 10)));
+    add("Lends", Some(format!("{} % of each pool", center.lend_percent)));
+    if !center.only_tenants.is_empty() {
+        let tenants: Vec<&str> = center.only_tenants.iter().map(|t| t.as_str()).collect();
+        add("Tenants", Some(format!("only {}", tenants.join(", "))));
+    }
+    add("Jobs", Some(center.attempts.to_string()));
+    let title = look.bold(center.center.as_str());
+    format!("{title}\n{}\n{}", list(&pairs, look), pools(center, look))
+}
+
+fn pools(center: &Center, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::new("POOL").least(8),
+        Column::new("NODES").right(),
+        Column::new("CHIP").least(10),
+        Column::new("CHIPS HELD").right(),
+        Column::new("CORES HELD").right().rank(1),
+        Column::new("MEMORY").right().rank(3),
+        Column::new("PER HOUR").right().rank(2),
+    ]);
+    for pool in &center.pools {
+        let cores = pool.cores_milli.0.saturating_mul(pool.nodes.into());
+        table.row([
+            pool.pool.as_str().into(),
+            pool.nodes.into(),
+            or_dash(pool.chip.as_ref()).into(),
+            held(pool).into(),
+            format!("{} of {}", pool.cores_held_milli, model::Cores(cores)).into(),
+            pool.memory_bytes.into(),
+            pool.price_per_hour.into(),
+        ]);
+    }
+    table.render(look, "no pools")
+}

@@ -1,0 +1,44 @@
+//! `portolan links`.
+
+use crate::look::Look;
+use crate::table::{Column, Table, or_dash};
+use wire::view::{Link, Links};
+
+/// Links as a table. Booked is what is reserved now, from `a` to `b` and back.
+pub(crate) fn table(links: &Links, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::new("LINK").least(12),
+        Column::new("A").least(8).rank(4),
+        Column::new("B").least(8).rank(4),
+        Column::new("CAPACITY").right(),
+        Column::new("BOOKED →").right(),
+        Column::new("BOOKED ←").right(),
+        Column::new("LATENCY").right().rank(1),
+        Column::new("CARRIER").least(6).rank(3),
+        Column::new("GBIT/S·HOUR").right().rank(2),
+        Column::new("RISK GROUP").least(8).rank(5),
+    ]);
+    for link in &links.links {
+        table.row([
+            link.link.as_str().into(),
+            link.a.name.as_str().into(),
+            link.b.name.as_str().into(),
+            link.capacity_bps.into(),
+            link.booked_forward_bps.into(),
+            link.booked_backward_bps.into(),
+            latency(link).into(),
+            link.carrier.as_str().into(),
+            link.price_per_gbps_hour.into(),
+            or_dash(link.risk_group.as_ref()).into(),
+        ]);
+    }
+    table.render(look, "no links")
+}
+
+/// One-way latency.
+fn latency(link: &Link) -> String {
+    match link.latency_us {
+        us @ 0..1_000 => format!("{us} µs"),
+        us => format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10),
+    }
+}

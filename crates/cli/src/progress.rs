@@ -1,0 +1,41 @@
+//! Progress on standard error, where that is a terminal; nothing elsewhere.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
+
+/// How often a bar moves by itself.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Something that takes a while nobody knows.
+pub(crate) fn spinner(message: String) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_style(style("{spinner} {wide_msg}"));
+    bar.set_message(message);
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+/// Jobs that end one after the other.
+pub(crate) fn jobs(count: u64) -> ProgressBar {
+    if count == 1 {
+        return spinner(String::new());
+    }
+    let look = "{spinner} {pos}/{len} [{bar:24}] {elapsed} {wide_msg}";
+    let bar = ProgressBar::new(count).with_style(style(look));
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+/// Data on its way.
+pub(crate) fn bytes(message: String) -> ProgressBar {
+    let look = "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes} \
+                {binary_bytes_per_sec} {eta} left";
+    let bar = ProgressBar::new(0).with_style(style(look));
+    bar.set_message(message);
+    bar.enable_steady_tick(TICK);
+    bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template).expect("the template is well formed");
+    style.progress_chars("=> ")
+}

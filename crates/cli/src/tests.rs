@@ -1,0 +1,372 @@
+//! What people see: each answer of the API as text in 80 columns, as of one moment.
+
+use super::*;
+use crate::look::Look;
+use clap::CommandFactory;
+use clap::error::ErrorKind;
+use model::Moment;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+const NOW: u64 = 1_764_000_000_000;
+
+/// What `render` makes of an answer of the API.
+fn shown<T: DeserializeOwned>(answer: Value, render: fn(&T, &Look) -> String) -> String {
+    let answer: T = serde_json::from_value(answer).expect("it is an answer of the API");
+    let look = Look { now: Moment(NOW), width: Some(80), color: false };
+    let text = render(&answer, &look);
+    let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    assert!(widest <= 80, "{widest} columns:\n{text}");
+    text
+}
+
+fn job(number: u64, name: &str, state: &str, more: Value) -> Value {
+    let mut job = json!({
+        "job": format!("job-{number}"), "name": name, "tenant": "university", "state": state,
+        "priority": 0, "submitted_ms": NOW - 185_000, "nodes": 1, "chips_milli": 8_000,
+        "attempts": 0
+    });
+    let fields = more.as_object().expect("an object").clone();
+    job.as_object_mut().expect("an object").extend(fields);
+    job
+}
+
+fn placed() -> Value {
+    json!({
+        "center": "lingang", "pool": "a100", "chip": "nvidia-a100-sxm4-80", "attempts": 1,
+        "started_ms": NOW - 120_000, "promised_ms": NOW - 121_000,
+        "price": {"micros": 12_500_000, "currency": "CNY"}
+    })
+}
+
+fn attempt(id: &str, state: &str, more: Value) -> Value {
+    let mut attempt = json!({
+        "attempt": id, "state": state, "center": "lingang", "pool": "a100", "variant": 0,
+        "nodes": [{"node": 0, "chips": [0, 1], "share_milli": 1_000}], "plan": "plan-7",
+        "offered_ms": NOW - 122_000, "planned_start_ms": NOW - 121_000,
+        "planned_finish_ms": NOW + 60_000, "until_ms": NOW + 480_000,
+        "price": {"micros": 12_500_000, "currency": "CNY"}, "inputs": [], "awaits": []
+    });
+    let fields = more.as_object().expect("an object").clone();
+    attempt.as_object_mut().expect("an object").extend(fields);
+    attempt
+}
+
+#[test]
+fn arguments_are_well_formed_and_say_what_they_do() {
+    let mut command = Portolan::command();
+    command.build();
+    command.clone().debug_assert();
+    let mut open = vec![&command];
+    while let Some(command) = open.pop() {
+        let said = command.get_about().is_some() || command.get_long_about().is_some();
+        assert!(said || command.get_name() == "help", "{} says nothing", command.get_name());
+        open.extend(command.get_subcommands());
+    }
+}
+
+#[test]
+fn the_help_names_the_commands_and_the_exit_codes() {
+    insta::assert_snapshot!(Portolan::command().term_width(80).render_help());
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    for (line, kind) in [
+        ("portolan", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
+        ("portolan submit", ErrorKind::MissingRequiredArgument),
+        ("portolan submit --count 0 job.toml", ErrorKind::ValueValidation),
+        ("portolan job 42x", ErrorKind::ValueValidation),
+        ("portolan cancel", ErrorKind::MissingRequiredArgument),
+        ("portolan data put x --name ../y --at lingang", ErrorKind::ValueValidation),
+        ("portolan token create --role center", ErrorKind::MissingRequiredArgument),
+        ("portolan token create --role king", ErrorKind::InvalidValue),
+        ("portolan token create --role operator --expires soon", ErrorKind::ValueValidation),
+        ("portolan jobs --output xml", ErrorKind::InvalidValue),
+        ("portolan jobs --all --limit 3", ErrorKind::ArgumentConflict),
+    ] {
+        let parsed = Portolan::try_parse_from(line.split(' '));
+        assert_eq!(parsed.map(|_| ()).map_err(|e| e.kind()), Err(kind), "{line}");
+    }
+}
+
+#[test]
+fn global_options_go_before_or_behind_a_command() {
+    for line in [
+        "portolan --server http://localhost:1 --output json jobs",
+        "portolan jobs --server http://localhost:1 --output json",
+        "portolan data --server http://localhost:1 ls --output json",
+    ] {
+        let parsed = Portolan::try_parse_from(line.split(' ')).expect(line);
+        assert_eq!(parsed.globals.server, "http://localhost:1", "{line}");
+        assert_eq!(parsed.globals.output, session::Output::Json, "{line}");
+    }
+    let agent = "portolan agent --server https://p.example --token-file t --dir d";
+    assert!(Portolan::try_parse_from(agent.split(' ')).is_ok());
+}
+
+#[test]
+fn jobs_fit_the_screen() {
+    let long = "对话模型的长名字 fine-tuning of a rather large model";
+    insta::assert_snapshot!(shown(
+        json!({"jobs": [
+        job(1042, long, "running", placed()),
+        job(1041, "count-words", "waiting", json!({"chips_milli": 250})),
+        job(1040, "sum", "failed", json!({"chips_milli": 0, "center": "zhangjiang",
+            "pool": "ascend", "started_ms": NOW - 180_000, "ended_ms": NOW - 60_000,
+            "outcome": "exit code 3"})),
+    ], "next": null}),
+        job::list::table
+    ));
+    assert_eq!(shown(json!({"jobs": [], "next": null}), job::list::table), "no jobs\n");
+}
+
+#[test]
+fn a_job_is_shown_with_what_it_asked_for_and_its_attempts() {
+    let mut job = job(42, "train", "running", placed());
+    let object = job.as_object_mut().unwrap();
+    object.insert(
+        "asked".into(),
+        json!({
+            "kind": "batch", "within": "center", "limit_ms": 600_000, "expected_ms": 120_000,
+            "parts": [{"name": "main", "variants": [{
+                "on": {"class": "cuda"}, "nodes": 2, "chips_per_node_milli": 8_000,
+                "cores_milli": 4_000, "memory_bytes": 1 << 30,
+                "command": ["sh", "-c", "python train.py --epochs 3 --input $PORTOLAN_INPUT_NODES \
+                    --output $PORTOLAN_OUTPUT_MODEL --verbose"], "env": {}
+            }]}],
+            "inputs": [{"name": "nodes", "dataset": "openb-nodes"}],
+            "outputs": [{"name": "model", "dataset": "model", "residency": []}],
+            "objective": "fastest", "preemptible": false, "retries": 2,
+            "centers": [], "regions": ["cn/yrd"]
+        }),
+    );
+    object.insert(
+        "tries".into(),
+        json!([
+            attempt(
+                "job-42.1",
+                "over",
+                json!({"ended_ms": NOW - 150_000,
+            "outcome": "the center refused it: its owner takes nothing at present"})
+            ),
+            attempt("job-42.2", "running", json!({"started_ms": NOW - 120_000})),
+        ]),
+    );
+    insta::assert_snapshot!(shown(job, job::show::detail));
+}
+
+fn plan() -> Value {
+    json!({
+        "candidates": [
+            {"center": "lingang", "pool": "a100", "variant": 0, "data_ready_ms": NOW,
+             "start_ms": NOW, "finish_ms": NOW + 120_000, "until_ms": NOW + 600_000,
+             "price": {"micros": 600_000, "currency": "CNY"}, "energy_mwh": 26_700,
+             "staged_bytes": 0},
+            {"center": "kunshan", "pool": "dcu", "variant": 1, "data_ready_ms": NOW + 3_000,
+             "start_ms": NOW + 3_000, "finish_ms": NOW + 243_000, "until_ms": NOW + 603_000,
+             "price": {"micros": 320_000, "currency": "CNY"}, "energy_mwh": 41_000,
+             "staged_bytes": 256 << 20},
+        ],
+        "standings": [
+            {"center": "kunshan", "reason": "slower", "may_pass": true,
+             "text": "would finish 2m 3s later than the best, for 0.32 CNY"},
+            {"center": "zhangjiang", "reason": "wrong-chip", "may_pass": false,
+             "text": "has ascend-910b3, the job runs on any cuda chip or any hip chip, and there \
+                      is no variant for it"},
+        ],
+        "ahead": 1
+    })
+}
+
+#[test]
+fn a_plan_ticks_the_best_and_says_why_not_elsewhere() {
+    insta::assert_snapshot!(shown(plan(), job::plan::planned));
+}
+
+#[test]
+fn a_job_that_can_run_nowhere_is_told_so() {
+    let mut plan = plan();
+    plan["candidates"] = json!([]);
+    insta::assert_snapshot!(shown(plan, job::plan::planned));
+}
+
+#[test]
+fn why_tells_a_waiting_job_its_prospects_and_its_past() {
+    let why = json!({
+        "job": "job-42", "state": "waiting",
+        "summary": "job-42 waits for lingang, where it can start soon; 1 jobs come before it",
+        "plan": plan(),
+        "tries": [attempt("job-42.1", "over", json!({"ended_ms": NOW - 150_000,
+            "outcome": "preempted"}))]
+    });
+    insta::assert_snapshot!(shown(why, job::plan::explained));
+}
+
+fn center(name: &str, more: Value) -> Value {
+    let pool = |name: &str, chip: Value, chips: u64| {
+        json!({
+            "pool": name, "chip": chip, "nodes": 2, "chips_per_node": chips / 2_000,
+            "cores_milli": 16_000, "memory_bytes": 32_u64 << 30, "chips_milli": chips,
+            "chips_held_milli": chips / 4, "cores_held_milli": 3_500,
+            "price_per_hour": {"micros": 9_000_000, "currency": "CNY"}
+        })
+    };
+    let mut center = json!({
+        "center": name, "owner": "lingang-compute", "region": "cn/yrd/shanghai/lingang",
+        "latitude_micro": 30_900_000, "longitude_micro": -121_920_000,
+        "time_zone": "Asia/Shanghai", "engine": "process", "attempts": 3,
+        "pools": [pool("a100", json!("nvidia-a100-sxm4-80"), 16_000), pool("cpu", json!(null), 0)],
+        "store_bytes": 64_u64 << 30, "pue_thousandths": 1_220, "lend_percent": 100,
+        "only_tenants": ["lab"],
+        "agent": {"version": "0.1.0", "engine": "process", "engine_version": "1",
+            "enforcement": "cgroup: cpu and memory", "data_url": "http://127.0.0.1:7443"}
+    });
+    let fields = more.as_object().expect("an object").clone();
+    center.as_object_mut().expect("an object").extend(fields);
+    center
+}
+
+#[test]
+fn centers_show_their_pools_and_whether_their_agent_is_there() {
+    let table = |centers: &wire::view::Centers, look: &Look| center::table(&centers.centers, look);
+    insta::assert_snapshot!(shown(
+        json!({"centers": [
+            center("lingang", json!({})),
+            center("kunshan", json!({"silent_since_ms": NOW - 65_000})),
+            center("a-center-with-quite-a-long-name-in-the-west", json!({"agent": null})),
+        ]}),
+        table
+    ));
+    insta::assert_snapshot!("one_center", shown(center("lingang", json!({})), center::detail));
+}
+
+#[test]
+fn links_and_transfers_fit_the_screen() {
+    let end = |name: &str| json!({"kind": "center", "name": name});
+    insta::assert_snapshot!(
+        "links",
+        shown(
+            json!({"links": [{
+                "link": "lingang--sh-ixp", "a": end("lingang"), "b": end("sh-ixp"),
+                "capacity_bps": 10_000_000_000_u64, "booked_forward_bps": 2_500_000_000_u64,
+                "booked_backward_bps": 0, "latency_us": 30, "carrier": "telecom",
+                "price_per_gbps_hour": {"micros": 12_000_000, "currency": "CNY"},
+                "risk_group": "lingang-duct"
+            }, {
+                "link": "kunshan--sh-ixp", "a": end("kunshan"), "b": end("sh-ixp"),
+                "capacity_bps": 1_000_000_000, "booked_forward_bps": 0, "booked_backward_bps": 0,
+                "latency_us": 1_024, "carrier": "unicom",
+                "price_per_gbps_hour": {"micros": 15_000_000, "currency": "CNY"}
+            }]}),
+            link::table
+        )
+    );
+    insta::assert_snapshot!(
+        "transfers",
+        shown(
+            json!({"transfers": [{
+                "transfer": "transfer-3", "dataset": "generated", "version": "ab".repeat(32),
+                "bytes": 256 << 20, "from": "zhangjiang", "to": "kunshan",
+                "hops": ["zhangjiang--sh-ixp>", "kunshan--sh-ixp<"],
+                "steps": [{"from_ms": NOW - 1_000, "until_ms": NOW + 2_000, "rate_bps": 1_000_000_000}],
+                "arrives_ms": NOW + 2_000, "price": {"micros": 16_000, "currency": "CNY"}
+            }]}),
+            transfer::table
+        )
+    );
+}
+
+#[test]
+fn datasets_show_their_newest_version_and_its_copies() {
+    let version = |digit: &str, replicas: Value| {
+        json!({
+            "version": digit.repeat(32), "bytes": 256 << 20, "files": 3,
+            "registered_ms": NOW - 65_000, "residency": ["cn/yrd"], "replicas": replicas,
+            "made_by": null
+        })
+    };
+    let dataset = json!({"dataset": "generated", "tenant": "lab", "versions": [
+        version("ab", json!(["lingang", "zhangjiang"])), version("cd", json!([]))
+    ]});
+    let all = json!({"datasets": [dataset]});
+    insta::assert_snapshot!("datasets", shown(all, dataset::table));
+    insta::assert_snapshot!("versions", shown(dataset, dataset::versions));
+}
+
+#[test]
+fn tenants_tokens_and_chips_fit_the_screen() {
+    insta::assert_snapshot!(
+        "tenants",
+        shown(
+            json!({"tenants": [{
+                "tenant": "lab", "parent": null, "weight": 2, "home": "zhangjiang",
+                "industry": "biomedicine", "classes": ["cuda", "cann"]
+            }]}),
+            network::tenants
+        )
+    );
+    insta::assert_snapshot!(
+        "tokens",
+        shown(
+            json!({"tokens": [
+                {"token": "token-1", "role": "operator", "of": null, "label": "first operator",
+                 "expires_ms": null},
+                {"token": "token-2", "role": "center", "of": "lingang", "label": "",
+                 "expires_ms": NOW + 2_592_000_000_u64}
+            ]}),
+            token::table
+        )
+    );
+    insta::assert_snapshot!(
+        "chips",
+        shown(
+            json!({"chips": [
+                {"chip": "nvidia-a100-sxm4-80", "vendor": "NVIDIA", "model": "A100 SXM4 80GB",
+                 "class": "cuda", "stack": "CUDA", "memory_bytes": 80_u64 << 30,
+                 "memory_bytes_per_second": 2_039_000_000_000_u64,
+                 "peak_milli_tflops": {"bf16": 312_000}, "power_watts": 400, "allocation_unit": 1,
+                 "source": "maker", "confidence": "A", "notes": null},
+                {"chip": "ascend-310p3", "vendor": "Huawei", "model": "310P3", "class": "cann",
+                 "stack": "CANN", "memory_bytes": null, "memory_bytes_per_second": null,
+                 "peak_milli_tflops": {}, "power_watts": null, "allocation_unit": 1,
+                 "source": "maker", "confidence": "B", "notes": null}
+            ]}),
+            network::chips
+        )
+    );
+}
+
+#[test]
+fn what_the_server_says_of_a_network_file_is_shown_at_its_place() {
+    let files = wire::view::NetworkFiles {
+        network: vec![wire::view::Document {
+            name: "net.toml".into(),
+            text: "[[link]]\nlink = \"x\"\na = \"nowhere\"\n".into(),
+        }],
+        chips: Vec::new(),
+    };
+    let error = wire::view::SpecError {
+        at: "net.toml:3:5".into(),
+        said: "there is no `nowhere`".into(),
+        expected: "a center or an exchange".into(),
+    };
+    let places = network::located(&[error], &files).expect("it has a place");
+    let look = Look { now: Moment(NOW), width: Some(80), color: false };
+    insta::assert_snapshot!(failure::documents(&places, &look));
+}
+
+#[test]
+fn the_shipped_networks_are_well_said() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../catalog/networks/");
+    let text = std::fs::read_to_string(format!("{folder}laptop.toml")).unwrap();
+    let files = wire::view::NetworkFiles {
+        network: vec![wire::view::Document { name: "laptop.toml".into(), text }],
+        chips: Vec::new(),
+    };
+    let declared = network::check(&files).unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(
+        declared.to_string(),
+        "well said: 3 centers, 1 exchanges, 3 links, 3 tenants, 0 chips"
+    );
+}
