@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 /// Introduce a center's agent
-#[utoipa::path(post, path = "/v1/agent/join", tag = "agents", request_body = serde_json::Value,
-    responses((status = OK, body = serde_json::Value)))]
+#[utoipa::path(post, path = "/v1/agent/join", tag = "agents", request_body = Value,
+    responses((status = OK, body = Value)))]
 pub(crate) async fn join_agent(
     State(api): State<Api>,
     who: Who,
@@ -25,8 +25,8 @@ pub(crate) async fn join_agent(
 /// Ask for orders
 ///
 /// Answered when there are some, or when the wait asked for is over.
-#[utoipa::path(post, path = "/v1/agent/poll", tag = "agents", request_body = serde_json::Value,
-    responses((status = OK, body = serde_json::Value)))]
+#[utoipa::path(post, path = "/v1/agent/poll", tag = "agents", request_body = Value,
+    responses((status = OK, body = Value)))]
 pub(crate) async fn poll_agent(
     State(api): State<Api>,
     who: Who,
@@ -42,8 +42,8 @@ pub(crate) async fn poll_agent(
 }
 
 /// Report what is at a center
-#[utoipa::path(post, path = "/v1/agent/reports", tag = "agents", request_body = serde_json::Value,
-    responses((status = OK, body = serde_json::Value)))]
+#[utoipa::path(post, path = "/v1/agent/reports", tag = "agents", request_body = Value,
+    responses((status = OK, body = Value)))]
 pub(crate) async fn report_agent(
     State(api): State<Api>,
     who: Who,
@@ -55,7 +55,7 @@ pub(crate) async fn report_agent(
 }
 
 /// Answer what a center's agent was asked
-#[utoipa::path(post, path = "/v1/agent/answers", tag = "agents", request_body = serde_json::Value,
+#[utoipa::path(post, path = "/v1/agent/answers", tag = "agents", request_body = Value,
     responses((status = NO_CONTENT)))]
 pub(crate) async fn answer_agent(
     State(api): State<Api>,

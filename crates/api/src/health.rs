@@ -37,7 +37,7 @@ pub(crate) async fn readyz(State(api): State<Api>) -> Result<&'static str, Probl
 
 /// The OpenAPI document
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "service", security(()),
-    responses((status = OK, body = serde_json::Value)))]
+    responses((status = OK, body = Value)))]
 pub(crate) async fn openapi_json() -> Response {
     static TEXT: LazyLock<String> =
         LazyLock::new(|| crate::openapi().to_json().expect("the document has only text keys"));

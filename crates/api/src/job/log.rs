@@ -3,7 +3,7 @@
 use super::find;
 use crate::Api;
 use crate::access::{Action, Who};
-use crate::extract::{Id, Query};
+use crate::extract::{Id, Query, read_text};
 use crate::gate::{Call, LogError, LogQuery};
 use crate::problem::{Problem, Slug};
 use axum::body::{Body, Bytes};
@@ -37,14 +37,15 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// `stdout`, or else `stderr`.
+    #[param(inline)]
     stream: Option<Stream>,
     /// From which byte.
     #[serde(default)]
     offset: u64,
     /// At most so many bytes; at most 1 MiB.
     max: Option<u64>,
-    /// Of which attempt; the newest where none is named.
-    attempt: Option<u32>,
+    /// Of which attempt, by its id or its epoch; the newest where none is named.
+    attempt: Option<String>,
     /// Goes on until the log is complete.
     #[serde(default)]
     follow: bool,
@@ -79,14 +80,15 @@ pub(crate) async fn read_job_log(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Problem> {
     let found = find(&api, &who, Action::ReadJobLog, job).await?;
-    let source = source(&found.job, wanted.attempt)?;
+    let epoch = wanted.attempt.as_deref().map(|text| epoch(job, text)).transpose()?;
+    let source = source(&found.job, epoch)?;
     let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     if wanted.follow {
         let place = api.stream_place()?;
         let (pieces, stream) = mpsc::channel::<Result<Bytes, Infallible>>(4);
         tokio::spawn(async move {
             let shutdown = api.settings.shutdown.clone();
-            let follow = follow(&api, &who, job, wanted, &pieces);
+            let follow = follow(&api, &who, (job, epoch), wanted, &pieces);
             tokio::select! {
                 () = follow => {}
                 () = shutdown.cancelled() => {}
@@ -103,6 +105,19 @@ pub(crate) async fn read_job_log(
     let piece = read(&api, (attempt, center), &wanted, wanted.offset).await?;
     let headers = [(NEXT_OFFSET, piece.next.to_string()), (COMPLETE, piece.complete.to_string())];
     Ok((text, headers, piece.text).into_response())
+}
+
+/// The epoch that `text` means: itself, or that of an attempt of this job.
+fn epoch(job: JobId, text: &str) -> Result<u32, Problem> {
+    if let Ok(epoch) = text.parse() {
+        return Ok(epoch);
+    }
+    let attempt: AttemptId = read_text(text)?;
+    if attempt.job == job {
+        Ok(attempt.epoch)
+    } else {
+        Err(Problem::malformed(format!("{attempt} is no attempt of {job}")))
+    }
 }
 
 fn source(job: &Job, attempt: Option<u32>) -> Result<Source, Problem> {
@@ -147,7 +162,7 @@ async fn read(
 async fn follow(
     api: &Api,
     who: &Who,
-    job: JobId,
+    (job, epoch): (JobId, Option<u32>),
     wanted: Wanted,
     pieces: &mpsc::Sender<Result<Bytes, Infallible>>,
 ) {
@@ -156,7 +171,7 @@ async fn follow(
     while !pieces.is_closed() {
         let Ok(found) = find(api, who, Action::ReadJobLog, job).await else { return };
         // An attempt once begun is read to its end, even when there is a newer one by then.
-        let attempt = reading.map(|attempt| attempt.epoch).or(wanted.attempt);
+        let attempt = reading.map(|attempt| attempt.epoch).or(epoch);
         let Ok(source) = source(&found.job, attempt) else { return };
         if let Source::At(attempt, center) = source {
             match read(api, (attempt, center), &wanted, offset).await {

@@ -38,7 +38,7 @@ struct Batch {
 /// nothing and gives the same answer.
 #[utoipa::path(post, path = "/v1/jobs", tag = "jobs",
     params(For, ("idempotency-key" = Option<String>, Header)),
-    request_body(content = serde_json::Value, content_type = "application/json",
+    request_body(content = Value, content_type = "application/json",
         description = "A job file as JSON, or `{\"jobs\": […]}`"),
     responses(
         (status = CREATED, description = "Accepted", body = Submitted),
@@ -96,7 +96,7 @@ fn read(
     most: usize,
 ) -> Result<Vec<Arc<JobSpec>>, Problem> {
     if !is_batch(body) {
-        return Ok(vec![Arc::new(spec(read_json(body)?, tenant, now)?)]);
+        return Ok(vec![Arc::new(spec(read_job(body)?, tenant, now)?)]);
     }
     let Batch { jobs } = read_json(body)?;
     if jobs.is_empty() {
@@ -117,6 +117,17 @@ fn read(
         }
     }
     if wrong.is_empty() { Ok(specs) } else { Err(Problem::invalid("the batch", wrong)) }
+}
+
+/// The job file that `body` is.
+pub(crate) fn read_job(body: &[u8]) -> Result<JobFile, Problem> {
+    // A list would be read as a job file without its keys.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::malformed(
+            "the body is a list; several jobs go into `{\"jobs\": […]}`",
+        ));
+    }
+    read_json(body)
 }
 
 /// Whether the body is a batch. A job file has no key `jobs`, a batch no other.

@@ -4,11 +4,11 @@ use super::{find, show, submit};
 use crate::Api;
 use crate::access::{Action, Resource, Who};
 use crate::dataset::For;
-use crate::extract::{Id, Json as Body, Query};
+use crate::extract::{Id, Query, Raw, must_be_json};
 use crate::problem::{Problem, Slug};
 use axum::Json;
 use axum::extract::State;
-use model::file::job::JobFile;
+use axum::http::HeaderMap;
 use model::job::Job;
 use model::{Bytes, JobId, Moment, Phase};
 use planner::{Candidate, Explanation, Snapshot, Standing, Transfer};
@@ -159,18 +159,20 @@ fn in_line(start: Moment) -> String {
 ///
 /// Nothing is submitted. The body is a job file as JSON.
 #[utoipa::path(post, path = "/v1/plan", tag = "jobs", params(For),
-    request_body(content = serde_json::Value, description = "A job file as JSON"),
+    request_body(content = Value, description = "A job file as JSON"),
     responses((status = OK, body = view::Plan)))]
 pub(crate) async fn plan_job(
     State(api): State<Api>,
     who: Who,
     Query(named): Query<For>,
-    Body(file): Body<JobFile>,
+    headers: HeaderMap,
+    Raw(body): Raw,
 ) -> Result<Json<view::Plan>, Problem> {
     let tenant = who.tenant(named.tenant)?;
     who.must(&api, Action::PlanJob, Resource::Tenant(tenant.clone()))?;
+    must_be_json(&headers)?;
     let now = api.tokens.now(&api.gate).await?;
-    let spec = submit::spec(file, &tenant, now)?;
+    let spec = submit::spec(submit::read_job(&body)?, &tenant, now)?;
     let trial =
         move |s: &Snapshot| planner::trial(&s.world, &s.board, &s.situation, &s.policy, &spec);
     Ok(Json(plan(&on_snapshot(&api, trial).await?)))

@@ -224,7 +224,7 @@ pub struct Part {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Variant {
     /// Which chips it runs on: `{"class": "cuda"}`, `{"chip": "nvidia-a100"}` or `"cpu"`.
-    #[schema(value_type = serde_json::Value)]
+    #[schema(value_type = Value)]
     pub on: On,
     /// Nodes of the gang.
     pub nodes: u32,

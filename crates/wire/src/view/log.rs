@@ -18,6 +18,7 @@ pub struct Event<C = serde_json::Value> {
     pub subjects: Vec<String>,
     /// What it says; absent when it was withheld or erased. Its form is the log's, which differs
     /// from this API's: see the kind's documentation.
+    #[schema(value_type = Object, nullable)]
     pub content: Option<C>,
 }
 
