@@ -1,0 +1,41 @@
+//! Processes that outlive their parents on purpose: supervisors, and what they run.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Processes that work in `dir` or are told of it by argument or environment. Names of directories
+/// are random, so no stranger is among them. Zombies are not listed: nothing of them runs.
+pub(crate) fn of(dir: &Path) -> Vec<i32> {
+    let needle = dir.as_os_str().as_bytes();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    pids.filter(|pid| *pid != own && knows(*pid, needle)).collect()
+}
+
+fn knows(pid: i32, needle: &[u8]) -> bool {
+    let file = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+    let has = |bytes: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
+    let works_in = fs::read_link(format!("/proc/{pid}/cwd"));
+    works_in.is_ok_and(|cwd| has(cwd.as_os_str().as_bytes()))
+        || has(&file("cmdline"))
+        || has(&file("environ"))
+}
+
+/// Kills them all, and those they start meanwhile.
+pub(crate) fn end(dir: &Path) {
+    for _ in 0..1_000 {
+        let strays = of(dir);
+        if strays.is_empty() {
+            return;
+        }
+        for pid in strays.into_iter().filter_map(Pid::from_raw) {
+            // It may have ended since.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        std::thread::yield_now();
+    }
+    eprintln!("processes of {} will not die: {:?}", dir.display(), of(dir));
+}
