@@ -1,7 +1,7 @@
 //! The network's API: REST under `/v1`, its OpenAPI document, events, metrics and the dashboard.
 //!
-//! The one door is [`router`]: a [`Gate`](gate::Gate) to the loop in, an axum router out;
-//! [`serve`](serve::serve) listens with it. Handlers read a request, ask whether its sender may, pass
+//! The one door is [`router`]: a [`Gate`] to the loop in, an axum router out;
+//! [`serve::serve`] listens with it. Handlers read a request, ask whether its sender may, pass
 //! it through the gate and show the answer as [`wire::view`] has it. What comes back through the
 //! gate is durable, so nothing leaves here that a crash could take back.
 //!

@@ -37,11 +37,11 @@ pub enum Error {
 
 /// A problem in one line, its parts behind it.
 fn said(problem: &Problem) -> String {
-    let mut text = problem.detail.clone();
-    for error in &problem.errors {
-        text.push_str(&format!("\n  {}: {}; expected {}", error.at, error.said, error.expected));
+    // The detail says all there is to say of a single one.
+    match &*problem.errors {
+        [] | [_] => problem.detail.clone(),
+        _ => problem.to_string(),
     }
-    text
 }
 
 /// An error with all that caused it, in one line.

@@ -5,7 +5,7 @@ use crate::Api;
 use crate::access::{Action, Resource, Who};
 use crate::extract::{Id, Query, read_text};
 use crate::gate::ArchiveQuery;
-use crate::problem::{Problem, Slug};
+use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
 use controller::Controller;
@@ -153,17 +153,25 @@ pub(crate) async fn list_jobs(
 
     // First the world, then the archive: a job that moves meanwhile is found twice, never missed.
     let mut jobs = in_world(&api, &filter, before, limit).await?;
-    let mut more = jobs.len() == limit;
+    let mut is_full = jobs.len() == limit;
+    let mut searched_to = None;
     if filter.state.may_be_over() {
-        let (over, rest) = in_archive(&api, &filter, before, limit).await?;
-        more |= rest;
+        let (over, to) = in_archive(&api, &filter, before, limit).await?;
         jobs.extend(over);
+        jobs.retain(|found| to.is_none_or(|to| found.job.job >= to));
         jobs.sort_by_key(|found| std::cmp::Reverse(found.job.job));
         jobs.dedup_by_key(|found| found.job.job);
-        more |= jobs.len() > limit;
+        is_full |= jobs.len() > limit;
         jobs.truncate(limit);
+        searched_to = to;
     }
-    let next = jobs.last().filter(|_| more).map(|found| found.job.job.to_string());
+    let last = jobs.last().map(|found| found.job.job);
+    let next = match searched_to {
+        Some(to) if jobs.len() < limit => Some(to),
+        Some(_) => last,
+        None => last.filter(|_| is_full),
+    };
+    let next = next.map(|job| job.to_string());
     Ok(Json(view::Jobs { jobs: jobs.iter().map(show::job).collect(), next }))
 }
 
@@ -200,42 +208,38 @@ async fn in_world(
     }
 }
 
-/// At most `limit` jobs of the archive, newest first, and whether there may be more.
+/// At least `limit` jobs of the archive, newest first, or as many as there are; and down to which
+/// job it was searched, where that is not all of it.
 async fn in_archive(
     api: &Api,
     filter: &Filter,
     before: Option<JobId>,
     limit: usize,
-) -> Result<(Vec<Found>, bool), Problem> {
+) -> Result<(Vec<Found>, Option<JobId>), Problem> {
     let (mut found, mut before) = (Vec::new(), before);
     for _ in 0..ARCHIVE_PAGES {
-        let page = archived(
-            api,
-            ArchiveQuery::List {
-                tenant: filter.tenant.clone(),
-                state: match &filter.state {
-                    Stage::Word(word) => Some(word.clone()),
-                    Stage::Any | Stage::Live | Stage::Ended => None,
-                },
-                name: filter.name.clone(),
-                before,
-                limit,
+        let query = ArchiveQuery::List {
+            tenant: filter.tenant.clone(),
+            state: match &filter.state {
+                Stage::Word(word) => Some(word.clone()),
+                Stage::Any | Stage::Live | Stage::Ended => None,
             },
-        );
-        let page = page.await?;
+            name: filter.name.clone(),
+            before,
+            limit,
+        };
+        let page = archived(api, query).await?;
         let is_last = page.len() < limit;
         before = page.last().map(|found| found.job.job).or(before);
         found.extend(page.into_iter().filter(|found| filter.fits(&found.job)));
         if is_last {
-            return Ok((found, false));
+            return Ok((found, None));
         }
         if found.len() >= limit {
-            return Ok((found, true));
+            break;
         }
     }
-    // Rather no answer than one that looks complete.
-    let detail = "too few of the archived jobs fit; narrow the search by tenant, state or name";
-    if found.is_empty() { Err(Problem::new(Slug::TimedOut, detail)) } else { Ok((found, true)) }
+    Ok((found, before))
 }
 
 /// A job with all that is known of it

@@ -96,6 +96,9 @@ async fn a_list_is_filtered_and_paged_newest_first_and_goes_on_into_the_archive(
     assert_eq!(listed(&Role::Operator, "limit=2").await, ["theirs", "Live one"]);
     assert_eq!(listed(&Role::Operator, "tenant=startup").await, ["theirs"]);
     assert!(listed(&lab, "center=lingang").await.is_empty());
+    // A search that finds nothing in 20 pages of the archive says how far it came.
+    let page = bench.get(&lab, "/v1/jobs?center=lingang&limit=1").await.json();
+    assert_eq!((names(&page).len(), &page["next"]), (0, &json!("job-181")), "{page}");
 
     let early = bench.get(&lab, "/v1/jobs/job-1").await;
     assert_eq!((early.status, &early.json()["state"]), (StatusCode::OK, &json!("canceled")));

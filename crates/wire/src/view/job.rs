@@ -68,7 +68,7 @@ pub struct Job {
 /// Jobs, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Jobs {
-    /// This page of them.
+    /// This page of them; may be short, or empty, though there are more.
     pub jobs: Vec<Job>,
     /// What to ask for as `before` to get the next page; absent on the last.
     pub next: Option<String>,
