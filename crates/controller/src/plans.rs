@@ -10,7 +10,7 @@ impl Controller {
     /// What a background plan is drawn up from. Shares everything that is large.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
-            world: self.world.to_snapshot(),
+            world: self.world.to_plan(),
             board: self.board.clone(),
             situation: self.situation(),
             policy: self.settings.policy.clone(),

@@ -3,6 +3,7 @@
 use crate::id::NotAnId;
 use crate::{Bytes, DatasetId, Digest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -136,13 +137,14 @@ impl Manifest {
             return Err(BadManifest::Empty);
         }
         let mut last: Option<&str> = None;
+        let paths: BTreeSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
         for file in &self.files {
             if !is_inside_path(&file.path) {
                 return Err(BadManifest::Path { path: file.path.clone() });
             }
-            let below =
-                |dir: &str| file.path.strip_prefix(dir).is_some_and(|rest| rest.starts_with('/'));
-            if last.is_some_and(|l| l >= file.path.as_str() || below(l)) {
+            let mut above = file.path.match_indices('/').map(|(at, _)| &file.path[..at]);
+            let below_a_file = above.any(|dir| paths.contains(dir));
+            if below_a_file || last.is_some_and(|l| l >= file.path.as_str()) {
                 return Err(BadManifest::Order { path: file.path.clone() });
             }
             last = Some(&file.path);
@@ -200,6 +202,7 @@ mod tests {
         assert!(manifest(&["a", "a"]).check().is_err());
         assert!(manifest(&["b", "a"]).check().is_err());
         assert!(manifest(&["a", "a/b"]).check().is_err());
+        assert!(manifest(&["a", "a-b", "a/b"]).check().is_err());
         assert_eq!(manifest(&[]).check(), Err(BadManifest::Empty));
     }
 }

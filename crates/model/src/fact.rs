@@ -301,6 +301,7 @@ impl Fact {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TokenId;
 
     #[test]
     fn a_fact_reads_back_from_its_record_and_an_unknown_one_stops_the_reader() {

@@ -106,6 +106,8 @@ impl Field {
             }
             let (start, price) = (candidate.start, candidate.price);
             let refusal = match best {
+                // Nothing stands against what can start at once.
+                Some(best) if best.center == candidate.center && start <= now => continue,
                 Some(best) if best.center == candidate.center => Refusal::Busy { start, price },
                 Some(best) => {
                     let later = candidate.finish.since(best.finish);

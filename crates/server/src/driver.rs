@@ -39,6 +39,7 @@ enum Asker {
 pub(crate) struct Parts {
     pub(crate) controller: Controller,
     pub(crate) log: Arc<dyn Log>,
+    pub(crate) snapshot_at: u64,
     pub(crate) archive: Archive,
     pub(crate) clock: Clock,
     pub(crate) doors: Doors,
@@ -91,7 +92,7 @@ impl Driver {
             unpublished: VecDeque::new(),
             durable,
             number: durable.number,
-            snapshot_at: durable.number,
+            snapshot_at: parts.snapshot_at,
             parts,
         };
         driver.carry_out(first)?;

@@ -157,6 +157,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<Runnin
     let parts = Parts {
         controller,
         log: recovered.log,
+        snapshot_at: recovered.snapshot,
         archive,
         clock,
         doors,

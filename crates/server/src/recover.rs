@@ -14,6 +14,8 @@ pub struct Recovered {
     pub log: Arc<dyn Log>,
     /// The world after its last fact.
     pub world: World,
+    /// The number of the fact its newest snapshot was taken at; zero when there is none.
+    pub snapshot: u64,
 }
 
 /// Opens the log in `dir` and replays what the newest snapshot does not hold.
@@ -23,11 +25,12 @@ pub async fn recover(dir: &Path, settings: store::Settings) -> Result<Recovered,
         tracing::warn!("{finding}");
     }
     let (log, snapshot) = (opened.log, opened.snapshot);
+    let snapshot_at = snapshot.as_ref().map_or(0, |(head, _)| head.number);
     let reader = Arc::clone(&log);
     let replayed = tokio::task::spawn_blocking(move || replay(reader.as_ref(), snapshot));
     let world = replayed.await.map_err(|_| Error::BrokenOff)??;
     tracing::info!(facts = world.number, "the log is whole");
-    Ok(Recovered { log, world })
+    Ok(Recovered { log, world, snapshot: snapshot_at })
 }
 
 fn replay(log: &dyn Log, snapshot: Option<(Head, Vec<u8>)>) -> Result<World, Error> {

@@ -225,9 +225,17 @@ impl World {
         self.transfers.values().find(|t| t.data == *data && t.to == *to)
     }
 
-    /// The world as a snapshot holds it. Shares everything that is large.
+    /// The world as a snapshot holds it. Shares everything that is large but the keys of
+    /// submissions.
     #[must_use]
     pub fn to_snapshot(&self) -> Self {
+        Self { tokens: self.tokens.clone(), keys: self.keys.clone(), ..self.to_plan() }
+    }
+
+    /// The world as planning needs it: without what only submitting and signing in look at. Making
+    /// one copies no job.
+    #[must_use]
+    pub fn to_plan(&self) -> Self {
         Self {
             index: Index::default(),
             network: self.network,
@@ -238,11 +246,11 @@ impl World {
             exchanges: self.exchanges.clone(),
             links: self.links.clone(),
             tenants: self.tenants.clone(),
-            tokens: self.tokens.clone(),
+            tokens: BTreeMap::new(),
             jobs: self.jobs.clone(),
             datasets: self.datasets.clone(),
             transfers: self.transfers.clone(),
-            keys: self.keys.clone(),
+            keys: BTreeMap::new(),
             next: self.next,
             ended: self.ended.clone(),
         }

@@ -21,7 +21,7 @@ async fn on_snapshot<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let _turn = api.planning_turn().await;
     let snapshot = api.gate.look(|c| Snapshot {
-        world: c.world().to_snapshot(),
+        world: c.world().to_plan(),
         board: c.board().clone(),
         situation: c.situation(),
         policy: c.policy().clone(),

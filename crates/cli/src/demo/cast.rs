@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use client::Client;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -24,8 +25,8 @@ impl Cast {
 
     fn start(&mut self, name: &str, arguments: &[String]) -> anyhow::Result<()> {
         let log = std::fs::File::create(self.dir.join(format!("{name}.log")))?;
-        let program = std::env::current_exe().context("where is this program?")?;
-        let child = Command::new(program)
+        let child = Command::new(super::THIS_PROGRAM)
+            .arg0("portolan")
             .args(arguments)
             .arg("--with-parent")
             .env_remove("PORTOLAN_SERVER")

@@ -27,6 +27,8 @@ const NODES: &str = include_str!("../../../../catalog/data/openb_node_list_gpu_n
 const CORPUS: u64 = 256 << 20;
 /// How long all of it may take.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// The program that runs, even if its file has been replaced meanwhile.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 /// How often to look.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -148,8 +150,7 @@ impl Ours<'_> {
     /// Runs a command of this very program, and shows it.
     async fn portolan(&self, arguments: &[&str]) -> anyhow::Result<()> {
         say(format!("  $ portolan {}", arguments.join(" ")));
-        let program = std::env::current_exe()?;
-        let mut command = tokio::process::Command::new(program);
+        let mut command = tokio::process::Command::new(THIS_PROGRAM);
         command.args(arguments).current_dir(self.dir).kill_on_drop(true);
         command.env("PORTOLAN_SERVER", self.url).env("PORTOLAN_TOKEN", self.token);
         command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::null());
