@@ -202,7 +202,7 @@ impl Controller {
                 };
                 self.replies.push((request, answer));
             }
-            Input::Solved(plan) => self.solved(*plan),
+            Input::Solved(plan) => self.solved(&plan),
             Input::Archived(jobs) => self.archived(jobs),
             Input::Tick => self.tick(),
         }

@@ -55,8 +55,8 @@ impl Controller {
     }
 
     /// A background plan came back. The world has moved on: each placement is checked by itself.
-    pub(crate) fn solved(&mut self, plan: Plan) {
-        self.put_in_force(&plan);
+    pub(crate) fn solved(&mut self, plan: &Plan) {
+        self.put_in_force(plan);
         let again = matches!(self.solve, Solve::Running { again: true });
         self.solve = if again && !self.board.queue().is_empty() {
             Solve::Due(self.now + self.settings.solve_every)

@@ -131,7 +131,7 @@ impl Question<'_> {
             match self.center(center, state.agent.is_some(), work) {
                 Ok(candidates) => field.candidates.extend(candidates),
                 Err(refusal) => {
-                    field.refused.push(Standing { center: center.center.clone(), refusal })
+                    field.refused.push(Standing { center: center.center.clone(), refusal });
                 }
             }
         }
@@ -256,7 +256,7 @@ impl Question<'_> {
             return Err(Refusal::WrongChip { has, wants: wants.join(" or ") });
         }
         let unit = chip.map_or(1, |c| c.allocation_unit.max(1));
-        if variant.chips_per_node.0 % Chips::whole(u64::from(unit)).0 != 0 && unit > 1 {
+        if !variant.chips_per_node.0.is_multiple_of(Chips::whole(u64::from(unit)).0) && unit > 1 {
             return Err(Refusal::AllocationUnit { unit });
         }
         Ok(())
