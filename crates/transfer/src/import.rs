@@ -44,7 +44,8 @@ impl LocalStore {
     }
 
     /// Moves the directory, or single file, `dir` in as a version of `dataset`: a directory by rename
-    /// where it lies on the store's file system, else by copy. Nothing may write to it any more: the caller has seen its job end.
+    /// where it lies on the store's file system, else by copy. Nothing may write to it any more: the
+    /// caller has seen its job end.
     /// Files are made the agent's own and read-only first. After an error `dir` is still there. If
     /// the process dies inside, either `dir` is still there or the store has what
     /// [`survey`] says of it; a caller who must know which keeps the surveyed version beforehand.

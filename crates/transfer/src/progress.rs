@@ -3,7 +3,8 @@
 use model::Bytes;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Counters of a copy under way, one copy at a time. Share it by reference or `Arc`, and read it with [`Progress::seen`].
+/// Counters of a copy under way, one copy at a time. Share it by reference or `Arc`, and read it
+/// with [`Progress::seen`].
 #[derive(Debug, Default)]
 pub struct Progress {
     total: AtomicU64,

@@ -82,6 +82,7 @@ fn record(dir: &AttemptDir, outcome: &Outcome) -> Result<(), Error> {
         match dir.write_result(outcome) {
             Ok(()) => return Ok(()),
             Err(error) if tries >= RESULT_TRIES || !dir.holds_attempt() => return Err(error),
+            // tidy: the disk is full; nothing tells when it no longer is
             Err(_) => std::thread::sleep(RESULT_PAUSE.to_std()),
         }
         tries += 1;
