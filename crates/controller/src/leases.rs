@@ -12,6 +12,9 @@ const ARCHIVE_AT_ONCE: usize = 1_000;
 /// How many surplus ones are worth a transaction.
 const ARCHIVE_AT_LEAST: usize = 200;
 
+/// How often the calendars' past is dropped.
+const FORGET_EVERY: Span = Span::from_secs(60);
+
 impl Controller {
     /// Notes that a center's agent lives; false when the session is not its latest.
     pub(crate) fn heard(&mut self, center: &CenterId, session: u64) -> bool {
@@ -39,6 +42,10 @@ impl Controller {
             self.dirty = true;
         }
         self.dirty |= self.board.take_woken();
+        if self.now.since(self.forgotten) > FORGET_EVERY {
+            self.forgotten = self.now;
+            self.board.forget_before(self.now);
+        }
         self.expire_leases();
         let oldest = Moment(self.now.0.saturating_sub(self.settings.keep_keys.0));
         if self.world.keys.values().any(|submission| submission.at < oldest) {

@@ -122,8 +122,10 @@ pub struct Controller {
     /// Something changed that may let a waiting job start.
     dirty: bool,
     solve: Solve,
-    /// Ended jobs that have been handed to the archive.
+    /// Ended jobs have been handed to the archive, and it has not answered.
     archiving: bool,
+    /// Until when the calendars' past has been dropped.
+    forgotten: Moment,
 }
 
 /// How far the background plan is.
@@ -159,6 +161,7 @@ impl Controller {
             dirty: true,
             solve: Solve::Due(now),
             archiving: false,
+            forgotten: now,
         }
     }
 

@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 
 /// The variable that says how many milliseconds an attempt takes. Without it a command that ends
 /// in `sleep SECONDS` takes that long, and any other none.
-pub const RUN_TIME: &str = "PORTOLAN_TIMER_MS";
+pub const RUN_TIME: &str = "TIMER_MS";
 /// The variable that says with which code an attempt ends; without it, with 0.
-pub const EXIT_CODE: &str = "PORTOLAN_TIMER_EXIT";
+pub const EXIT_CODE: &str = "TIMER_EXIT";
 
 /// The signal that would have stopped a real command.
 const TERM: i32 = 15;
