@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use reqwest::Method;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use wire::view;
@@ -29,6 +29,8 @@ pub struct Matrix {
     pub jobs: usize,
     /// How many processes are killed.
     pub kills: usize,
+    /// How many of ten kills hit the server; the others hit agents.
+    pub of_server: u32,
     /// Between two kills, on average.
     pub every: Duration,
     /// The shortest and the longest a job takes, in milliseconds.
@@ -97,11 +99,11 @@ impl Matrix {
     }
 
     /// Submits every job until it is acknowledged, repeating under its key what was not answered.
-    async fn submit(self, tenant: Caller, witnesses: Witnesses) -> BTreeMap<JobId, String> {
+    async fn submit(self, tenant: Caller, witnesses: Witnesses) -> Vec<(JobId, String)> {
         let mut dice = ChaCha8Rng::seed_from_u64(self.seed ^ 1);
         let pause = self.every * u32::try_from(self.kills).unwrap_or(u32::MAX)
             / u32::try_from(self.jobs).unwrap_or(u32::MAX);
-        let mut acknowledged = BTreeMap::new();
+        let mut acknowledged = Vec::new();
         for number in 0..self.jobs {
             let name = format!("crash-{number}");
             let takes = dice.random_range(self.takes_ms.0..=self.takes_ms.1);
@@ -112,7 +114,7 @@ impl Matrix {
                 job["lease"] = "30s".into();
             }
             let id = submit(&tenant, &job, &name).await;
-            acknowledged.insert(id, name);
+            acknowledged.push((id, name));
             tokio::time::sleep(pause.mul_f64(dice.random_range(0.0..2.0))).await;
         }
         acknowledged
@@ -126,7 +128,7 @@ impl Matrix {
         for _ in 0..self.kills {
             tokio::time::sleep(self.every.mul_f64(dice.random_range(0.0..1.6))).await;
             let down = self.every.mul_f64(dice.random_range(0.0..0.8));
-            if dice.random_ratio(2, 5) {
+            if dice.random_ratio(self.of_server, 10) {
                 net.kill_server();
                 of_server += 1;
                 tokio::time::sleep(down).await;
@@ -186,13 +188,14 @@ impl Verdict {
     async fn judge(
         &mut self,
         net: &mut Net,
-        acknowledged: &BTreeMap<JobId, String>,
+        acknowledged: &[(JobId, String)],
         witnesses: &Witnesses,
     ) {
         let shown = net.jobs().await;
         self.compare(acknowledged, &shown);
-        self.violations.extend(witnesses.check(acknowledged.keys().copied()));
-        (self.attempts, self.done) = witnesses.count(acknowledged.keys().copied());
+        let jobs = || acknowledged.iter().map(|(job, _)| *job);
+        self.violations.extend(witnesses.check(jobs()));
+        (self.attempts, self.done) = witnesses.count(jobs());
         for center in net.centers() {
             net.stop_agent(&center).await;
         }
@@ -215,7 +218,7 @@ impl Verdict {
         }
     }
 
-    fn compare(&mut self, acknowledged: &BTreeMap<JobId, String>, shown: &[view::Job]) {
+    fn compare(&mut self, acknowledged: &[(JobId, String)], shown: &[view::Job]) {
         let by_id: BTreeMap<JobId, &view::Job> = shown.iter().map(|job| (job.job, job)).collect();
         for (id, name) in acknowledged {
             match by_id.get(id) {
@@ -227,7 +230,8 @@ impl Verdict {
                 Some(job) => *self.ends.entry(job.state.clone()).or_default() += 1,
             }
         }
-        for job in shown.iter().filter(|job| !acknowledged.contains_key(&job.job)) {
+        let known: BTreeSet<JobId> = acknowledged.iter().map(|(job, _)| *job).collect();
+        for job in shown.iter().filter(|job| !known.contains(&job.job)) {
             self.violations.push(format!("{} ({}) is there twice", job.job, job.name));
         }
     }

@@ -117,6 +117,8 @@ struct Agent {
     program: Option<Program>,
     line: Proxy,
     token: PathBuf,
+    /// Where its store's door is to listen and how others are to reach it, if not just anywhere.
+    door: Option<(SocketAddr, String)>,
 }
 
 impl Net {
@@ -169,7 +171,7 @@ impl Net {
                 .expect("one's own file can be closed");
             let line = Proxy::new().await;
             line.lead_to(Some(self.server_address()));
-            self.agents.insert(center, Agent { program: None, line, token });
+            self.agents.insert(center, Agent { program: None, line, token, door: None });
         }
     }
 
@@ -332,9 +334,15 @@ impl Net {
         let engine = self.engine(center);
         let agent = self.agents.get_mut(center).expect("the center has an agent");
         assert!(agent.program.is_none(), "the agent of {center} runs already");
-        let (url, token) = (agent.line.url(), agent.token.display().to_string());
-        let mut args = vec!["agent", "--server", &url, "--token-file", &token, "--dir", &dir];
-        args.extend(["--engine", engine, "--data-listen", "127.0.0.1:0"]);
+        let (server, token) = (agent.line.url(), agent.token.display().to_string());
+        let mut args = vec!["agent", "--server", &server, "--token-file", &token, "--dir", &dir];
+        let anywhere = (SocketAddr::from(([127, 0, 0, 1], 0)), String::new());
+        let (listen, url) = agent.door.clone().unwrap_or(anywhere);
+        let listen = listen.to_string();
+        args.extend(["--engine", engine, "--data-listen", &listen]);
+        if !url.is_empty() {
+            args.extend(["--data-url", &url]);
+        }
         if !self.plan.agent.iter().any(|arg| arg == "--uids") {
             // Witness files are shared by all attempts.
             args.extend(["--uids", "none"]);
@@ -356,6 +364,12 @@ impl Net {
         if let Some(mut program) = agent.program.take() {
             program.kill();
         }
+    }
+
+    /// Ends everything in a center at once: its agent, the supervisors and what they run.
+    pub fn burn(&mut self, center: &str) {
+        self.kill_agent(center);
+        strays::end(&self.agent_dir(center));
     }
 
     /// Asks an agent to stop, and waits until it has.
@@ -387,6 +401,27 @@ impl Net {
     /// Mends an agent's line.
     pub fn mend(&self, center: &str) {
         self.agents[center].line.mend();
+    }
+
+    /// Puts a line of the caller's between a center's store and whoever reads from it. The agent is
+    /// restarted for it.
+    pub async fn line_to_store(&mut self, center: &str) -> Proxy {
+        let known: view::Center = self.operator.get(&format!("/v1/centers/{center}")).await.ok();
+        let url = known.agent.and_then(|agent| agent.data_url).expect("its store has a door");
+        let address = url.trim_start_matches("http://").parse().expect("a door on loopback");
+        let line = Proxy::new().await;
+        line.lead_to(Some(address));
+        self.stop_agent(center).await;
+        let agent = self.agents.get_mut(center).expect("the center has an agent");
+        agent.door = Some((address, line.url()));
+        self.spawn_agent(center);
+        let path = format!("/v1/centers/{center}");
+        let moved = async || {
+            let known: view::Center = self.operator.get(&path).await.ok();
+            (known.agent?.data_url? == line.url()).then_some(())
+        };
+        self.until("the store has moved behind the line", moved).await;
+        line
     }
 
     /// Processes of this network beside servers, agents: supervisors and what they run.

@@ -15,6 +15,7 @@ async fn killing_servers_and_agents_at_random_breaks_no_promise() {
         seed: seed(),
         jobs: 120,
         kills: 40,
+        of_server: 4,
         every: Duration::from_millis(1_000),
         takes_ms: (300, 800),
         settle: Duration::from_secs(60),
@@ -26,6 +27,27 @@ async fn killing_servers_and_agents_at_random_breaks_no_promise() {
     assert_eq!(verdict.ends.get("completed"), Some(&120), "{verdict}");
 }
 
+/// What is acknowledged must be durable. A server that answers first loses some of it, and this test
+/// is about the harness: it must see that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_before_it_writes_is_found_out() {
+    let matrix = Matrix {
+        seed: seed(),
+        jobs: 60,
+        kills: 6,
+        of_server: 10,
+        every: Duration::from_millis(1_000),
+        takes_ms: (50, 100),
+        // Agents do not run again what they remember to be over, so not all of it ends.
+        settle: Duration::from_secs(5),
+    };
+    let sabotage = ["--sabotage", "reply-before-append", "--commit-delay", "300ms"];
+    let verdict = matrix.run(plan().serve(&sabotage)).await;
+    println!("{verdict}");
+    let lost = |violation: &String| violation.contains("was acknowledged");
+    assert!(verdict.violations.iter().any(lost), "nothing was missed\n{verdict}");
+}
+
 #[cfg(feature = "long")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_kills_while_five_hundred_jobs_of_seconds_run_break_no_promise() {
@@ -33,6 +55,7 @@ async fn two_hundred_kills_while_five_hundred_jobs_of_seconds_run_break_no_promi
         seed: seed(),
         jobs: 500,
         kills: 200,
+        of_server: 4,
         every: Duration::from_millis(1_500),
         takes_ms: (2_000, 5_000),
         settle: Duration::from_secs(300),

@@ -2,12 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop where they cannot go on")]
 
+mod access;
 mod crash;
+mod cut_off;
+mod data;
+mod documents;
 mod jobs;
-
-use std::time::Duration;
-
-/// A span for arguments, such as `1500ms`.
-fn ms(span: Duration) -> String {
-    format!("{}ms", span.as_millis())
-}
+mod log;
