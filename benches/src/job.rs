@@ -4,14 +4,9 @@
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
-/// How long the attempt of the `n`th short job takes, in milliseconds: 50 to 200.
-const fn run_ms(n: usize) -> usize {
-    50 + n * 37 % 151
-}
-
-/// The `n`th short job, for a network of timers: one chip, now and then two, of sixteen limits.
+/// The `n`th short job, for a network of timers: it takes 50 to 200 ms of at most a minute.
 pub(crate) fn short(n: usize) -> Value {
-    timer(n, run_ms(n), 60)
+    timer(n, 50 + n * 37 % 151, 60)
 }
 
 /// The `n`th long job, which nobody sees the end of.
@@ -19,15 +14,18 @@ pub(crate) fn long(n: usize) -> Value {
     timer(n, 12 * 3_600_000, 24 * 3_600)
 }
 
+/// A job on one chip, now and then two, of one of sixteen limits.
 fn timer(n: usize, run_ms: usize, limit_s: usize) -> Value {
+    let (epoch, seconds) = (n % 1_000, format!("{}.{:03}", run_ms / 1_000, run_ms % 1_000));
     json!({
-        "name": format!("epoch-{}", n % 1_000),
+        "name": format!("epoch-{epoch}"),
         "limit": format!("{}s", limit_s + n % 16),
         "on": "cuda",
         "chips": if n % 4 == 3 { 2 } else { 1 },
         "memory": "8 GiB",
-        "command": ["train", "--data", "/data/corpus", "--epoch", (n % 1_000).to_string()],
-        "env": {"PORTOLAN_TIMER_MS": run_ms.to_string()},
+        // The timer engine takes the time of a final sleep.
+        "command": ["sh", "-c", format!("train --data /data/corpus --epoch {epoch}; sleep {seconds}")],
+        "env": {"OMP_NUM_THREADS": "8"},
     })
 }
 

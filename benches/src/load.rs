@@ -38,7 +38,7 @@ impl Load {
     pub(crate) async fn run(self, network: &Network) -> Result<Vec<Samples>> {
         let jobs_each = f64::from(self.jobs_each);
         let bodies = Arc::new(self.bodies);
-        let mut operator = network.connect().await?;
+        let operator = network.connect().await?;
         let begin = Instant::now() + WARM_UP;
         let mut connections = JoinSet::new();
         for i in 0..CONNECTIONS {
@@ -46,15 +46,9 @@ impl Load {
             let end = begin + SAMPLE * SAMPLES;
             connections.spawn(submit(connection, Arc::clone(&bodies), i, end));
         }
-        let mut ended = Vec::new();
-        for n in 0..=SAMPLES {
-            sleep_until(begin + SAMPLE * n).await;
-            ended.push((Counts::read(&mut operator).await?.ended, Instant::now()));
-        }
-        let mut answered = Vec::new();
-        while let Some(submitted) = connections.join_next().await {
-            answered.extend(submitted.context("a connection broke off")??);
-        }
+        // An error of either ends both.
+        let (ended, answered) =
+            tokio::try_join!(count_ended(operator, begin), collect(connections))?;
         let (mut rates, mut slowest, mut all) = (Vec::new(), Vec::new(), Vec::new());
         for n in 0..SAMPLES {
             let sample = begin + SAMPLE * n..begin + SAMPLE * (n + 1);
@@ -64,6 +58,7 @@ impl Load {
             slowest.push(percentile(&took, 99.0));
             all.extend(took);
         }
+        eprintln!("  {rates:.0?} jobs/s, 99th percentiles {slowest:.0?} ms");
         let ended: Vec<f64> = ended.windows(2).map(|pair| rate(pair[0], pair[1])).collect();
         Ok(vec![
             Samples::median(&rates),
@@ -71,6 +66,24 @@ impl Load {
             Samples::median(&ended),
         ])
     }
+}
+
+/// How many jobs had ended at the bounds of the samples.
+async fn count_ended(mut operator: Connection, begin: Instant) -> Result<Vec<(u64, Instant)>> {
+    let mut ended = Vec::new();
+    for n in 0..=SAMPLES {
+        sleep_until(begin + SAMPLE * n).await;
+        ended.push((Counts::read(&mut operator).await?.ended, Instant::now()));
+    }
+    Ok(ended)
+}
+
+async fn collect(mut connections: JoinSet<Result<Vec<Answered>>>) -> Result<Vec<Answered>> {
+    let mut answered = Vec::new();
+    while let Some(submitted) = connections.join_next().await {
+        answered.extend(submitted.context("a connection broke off")??);
+    }
+    Ok(answered)
 }
 
 fn count(things: usize) -> f64 {

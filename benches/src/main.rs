@@ -30,6 +30,9 @@ struct Bench {
     /// of this program where nothing is said.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Measure only the rows whose names begin so.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    only: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -55,8 +58,9 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let Group::Loop = bench.group;
+        let walk = walk::Walk { portolan, dir: dir.path().to_owned(), only: bench.only };
         tokio::select! {
-            () = walk::run(&portolan, dir.path()) => Ok(()),
+            () = walk.run() => Ok(()),
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         }
     })

@@ -52,7 +52,8 @@ struct Process(Child);
 impl Process {
     fn spawn(command: &mut Command, log: &Path) -> Result<Self> {
         let log = File::options().create(true).append(true).open(log)?;
-        let command = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let command =
+            command.env("NO_COLOR", "1").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = command.spawn();
         Ok(Self(
             child.with_context(|| format!("cannot start {}", command.get_program().display()))?,

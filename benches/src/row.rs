@@ -66,6 +66,9 @@ pub(crate) struct Bound {
     pub(crate) value: f64,
 }
 
+/// More of a reason than this helps nobody who reads a table.
+const LONGEST_WHY: usize = 400;
+
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     name: String,
@@ -92,7 +95,7 @@ pub(crate) fn print(
         let samples = measured.as_ref().ok().and_then(|all| all.get(i));
         let why = match (samples, measured) {
             (Some(_), _) => None,
-            (None, Err(error)) => Some(format!("{error:#}")),
+            (None, Err(error)) => Some(format!("{error:#}").chars().take(LONGEST_WHY).collect()),
             (None, Ok(_)) => Some("not measured".to_owned()),
         };
         let row = Row {

@@ -8,9 +8,9 @@ use crate::network::{Network, Shape};
 use crate::restart::Laden;
 use crate::row::{self, Better, Bound, Figure, Samples};
 use crate::start;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// No measurement takes longer than this, whatever goes wrong.
@@ -43,34 +43,76 @@ const START: [Figure; 2] = [
 const RESTART: [Figure; 1] = [lower("restart_100k_s", "s", Some(3.0))];
 const RESTART_FULL: [Figure; 1] = [lower("restart_100k_full_s", "s", Some(10.0))];
 
-/// Measures the group and prints its rows as they come.
-pub(crate) async fn run(portolan: &Path, dir: &Path) {
-    for disk in Disk::BOTH {
-        let name = |what: &str| dir.join(format!("{what}{}", disk.suffix()));
-        let commits = row_of(&FSYNC, disk, None, async { commits_per_s(dir, disk) }).await;
-        let bound = commits.map(|value| Bound { name: "fsync_per_s", value });
-        let singles = load(portolan, name("single"), disk, single());
-        row_of(&SINGLE, disk, bound, singles).await;
-        let batches = load(portolan, name("batch"), disk, batch());
-        row_of(&BATCHES, disk, bound, batches).await;
-        let starts = start::measure(portolan, name("start"), disk);
-        row_of(&START, disk, None, starts).await;
-    }
-    restarts(portolan, dir.join("restart")).await;
+/// A run of the group.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    /// The program to measure.
+    pub(crate) portolan: PathBuf,
+    /// Where everything is kept meanwhile.
+    pub(crate) dir: PathBuf,
+    /// How the names of the rows to measure begin; all begin with nothing.
+    pub(crate) only: String,
 }
 
-/// One log serves all restarts: filling it takes longer than they do.
-async fn restarts(portolan: &Path, dir: PathBuf) {
-    let mut filled = in_time("filling the log", Laden::fill(portolan, dir)).await;
-    for disk in Disk::BOTH {
-        for (figures, snapshots) in [(&RESTART, true), (&RESTART_FULL, false)] {
-            match &mut filled {
-                Ok(laden) => {
-                    row_of(figures, disk, None, laden.restart(disk, snapshots)).await;
-                }
-                Err(error) => row::print(figures, disk, None, &Err(anyhow::anyhow!("{error:#}"))),
+impl Walk {
+    /// Measures the group and prints its rows as they come.
+    pub(crate) async fn run(&self) {
+        for disk in Disk::BOTH {
+            let name = |what: &str| self.dir.join(format!("{what}{}", disk.suffix()));
+            let commits = async { commits_per_s(&self.dir, disk) };
+            let commits = self.rows(&FSYNC, disk, None, commits).await;
+            let bound = commits.map(|value| Bound { name: "fsync_per_s", value });
+            let singles = self.load(name("single"), disk, single());
+            self.rows(&SINGLE, disk, bound, singles).await;
+            let batches = self.load(name("batch"), disk, batch());
+            self.rows(&BATCHES, disk, bound, batches).await;
+            let starts = start::measure(&self.portolan, name("start"), disk);
+            self.rows(&START, disk, None, starts).await;
+        }
+        if self.wants(&RESTART) || self.wants(&RESTART_FULL) {
+            self.restarts().await;
+        }
+    }
+
+    /// One log serves all restarts: filling it takes longer than they do.
+    async fn restarts(&self) {
+        let laden = Laden::fill(&self.portolan, self.dir.join("restart"));
+        let mut filled = in_time("filling the log", laden).await;
+        for disk in Disk::BOTH {
+            for (figures, snapshots) in [(&RESTART, true), (&RESTART_FULL, false)] {
+                let restarts = async {
+                    let laden = filled.as_mut().map_err(|error| anyhow!("{error:#}"))?;
+                    laden.restart(disk, snapshots).await
+                };
+                self.rows(figures, disk, None, restarts).await;
             }
         }
+    }
+
+    async fn load(&self, dir: PathBuf, disk: Disk, load: Load) -> Result<Vec<Samples>> {
+        let network = Network::start(&self.portolan, dir, Shape::Timers, disk).await?;
+        load.run(&network).await.map_err(|error| network.blame(&error))
+    }
+
+    fn wants(&self, figures: &[Figure]) -> bool {
+        figures.iter().any(|figure| figure.name.starts_with(&self.only))
+    }
+
+    /// Measures figures, prints their rows and returns the first one's value.
+    async fn rows(
+        &self,
+        figures: &[Figure],
+        disk: Disk,
+        bound: Option<Bound>,
+        measure: impl Future<Output = Result<Vec<Samples>>>,
+    ) -> Option<f64> {
+        if !self.wants(figures) {
+            return None;
+        }
+        let what = format!("{}{}", figures[0].name, disk.suffix());
+        let measured = in_time(&what, measure).await;
+        row::print(figures, disk, bound, &measured);
+        measured.ok()?.first().map(|samples| samples.value)
     }
 }
 
@@ -83,24 +125,6 @@ fn batch() -> Load {
     let jobs = |b: usize| (b * BATCH..(b + 1) * BATCH).map(job::short);
     let bodies = (0..48).map(|b| job::batch(jobs(b))).collect();
     Load { bodies, jobs_each: u32::try_from(BATCH).expect("a small number") }
-}
-
-async fn load(portolan: &Path, dir: PathBuf, disk: Disk, load: Load) -> Result<Vec<Samples>> {
-    let network = Network::start(portolan, dir, Shape::Timers, disk).await?;
-    load.run(&network).await.map_err(|error| network.blame(&error))
-}
-
-/// Measures figures, prints their rows and returns the first one's value.
-async fn row_of(
-    figures: &[Figure],
-    disk: Disk,
-    bound: Option<Bound>,
-    measure: impl Future<Output = Result<Vec<Samples>>>,
-) -> Option<f64> {
-    let what = format!("{}{}", figures[0].name, disk.suffix());
-    let measured = in_time(&what, measure).await;
-    row::print(figures, disk, bound, &measured);
-    measured.ok()?.first().map(|samples| samples.value)
 }
 
 async fn in_time<T>(what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
