@@ -4,7 +4,7 @@ use crate::look::Look;
 use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone, list, or_dash};
 use clap::{Args, Subcommand};
-use model::{CenterId, Chips};
+use model::{CenterId, Chips, TenantId};
 use wire::view::{Center, Centers, Pool};
 
 /// List centers and their pools, or show one center.
@@ -132,7 +132,7 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
     add("PUE", Some(format!("{}.{:02}", pue / 1_000, pue % 1_000 / 10)));
     add("Lends", Some(format!("{} % of each pool", center.lend_percent)));
     if !center.only_tenants.is_empty() {
-        let tenants: Vec<&str> = center.only_tenants.iter().map(|t| t.as_str()).collect();
+        let tenants: Vec<&str> = center.only_tenants.iter().map(TenantId::as_str).collect();
         add("Tenants", Some(format!("only {}", tenants.join(", "))));
     }
     add("Jobs", Some(center.attempts.to_string()));

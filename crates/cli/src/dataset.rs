@@ -284,7 +284,7 @@ pub(crate) fn versions(dataset: &Dataset, look: &Look) -> String {
 
 fn row(table: &mut Table, dataset: &Dataset, version: usize, look: &Look) {
     let version = &dataset.versions[version];
-    let copies: Vec<&str> = version.replicas.iter().map(|center| center.as_str()).collect();
+    let copies: Vec<&str> = version.replicas.iter().map(CenterId::as_str).collect();
     let regions: Vec<String> = version.residency.iter().map(ToString::to_string).collect();
     table.row([
         dataset.dataset.as_str().into(),

@@ -168,7 +168,10 @@ fn explain(error: &anyhow::Error, look: &Look) -> (Code, String) {
         let (code, help) = answered(failed);
         return (code, plain(&chain(error), help, look));
     }
-    (Code::Failed, plain(&chain(error), None, look))
+    let missing = |e: &store::Error| matches!(e, store::Error::Missing { .. });
+    let found = !error.chain().filter_map(|e| e.downcast_ref()).any(missing);
+    let code = if found { Code::Failed } else { Code::NotFound };
+    (code, plain(&chain(error), None, look))
 }
 
 /// An error with its sources, each said once: many of ours repeat theirs in their own words.
@@ -235,6 +238,9 @@ fn answered(error: &client::Error) -> (Code, Option<&'static str>) {
             (Code::Unreachable, Some("try again in a moment"))
         }
         (_, "internal") => (Code::Failed, None),
+        _ if problem.detail.contains("`?tenant=") => {
+            (Code::Invalid, Some("say for whom with --tenant"))
+        }
         _ => (Code::Invalid, None),
     }
 }

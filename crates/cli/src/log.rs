@@ -153,18 +153,14 @@ impl Show {
     }
 }
 
-/// Opens a log that is there; opening would make one elsewhere.
+/// Opens a log that is there; where there is none, opening would make one.
 async fn open(dir: &Path) -> anyhow::Result<Arc<dyn store::Log>> {
-    let report = store::verify(dir).await?;
-    if let Some(number) = report.damaged {
-        return Err(damaged(number).into());
+    if !["journal", "segments", "log.db"].iter().any(|part| dir.join(part).exists()) {
+        return Err(store::Error::Missing { dir: dir.to_owned() }.into());
     }
-    Ok(store::open(dir, store::Settings::default()).await?.log)
-}
-
-fn damaged(number: u64) -> Failure {
-    Failure::said(Code::Failed, format!("the log is damaged from fact {number} on"))
-        .help("put the damaged file back from a copy, or see `portolan log repair --help`")
+    let opened = store::open(dir, store::Settings::default()).await?;
+    opened.report.findings.iter().for_each(note);
+    Ok(opened.log)
 }
 
 /// A record as the API shows it.
@@ -252,6 +248,9 @@ async fn verify(dir: &Path, session: &Session) -> anyhow::Result<()> {
     let mut checked = Checked::of(&store::verify(dir).await?);
     if checked.damaged_from.is_some() {
         checked.unjudged = Some("it cannot be read to its end".to_owned());
+    } else if !checked.is_sound() {
+        // Reading what it tells would open it, and opening mends.
+        checked.unjudged = Some("mend it first with `portolan log repair`".to_owned());
     } else {
         match judge(dir).await? {
             Judged::Whole(violations) => {

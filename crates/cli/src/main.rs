@@ -100,7 +100,7 @@ fn main() -> ExitCode {
     if let Command::Supervise { dir } = &portolan.command {
         return engines::supervise(dir);
     }
-    log_to_stderr();
+    log_to_stderr(&portolan.command);
     install_tls();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -149,10 +149,14 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
     }
 }
 
-fn log_to_stderr() {
+/// What runs on says what it does; commands say by themselves what there is to say.
+fn log_to_stderr(command: &Command) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("PORTOLAN_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,server=info,agent=info"));
+    let usual = match command {
+        Command::Serve(_) | Command::Agent(_) => "warn,server=info,agent=info",
+        _ => "error",
+    };
+    let filter = EnvFilter::try_from_env("PORTOLAN_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colors);
     subscriber.with_writer(std::io::stderr).init();

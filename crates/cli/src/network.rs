@@ -8,8 +8,8 @@ use crate::table::{Column, Table, or_dash};
 use anyhow::Context;
 use clap::Args;
 use miette::{LabeledSpan, NamedSource, SourceCode};
-use model::Bytes;
 use model::file::network;
+use model::{Bytes, ChipClass};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use wire::view::{Chips, Document, NetworkFiles, SpecError, Tenants};
@@ -197,7 +197,7 @@ pub(crate) fn tenants(tenants: &Tenants, look: &Look) -> String {
         Column::new("CLASSES").least(8).rank(3),
     ]);
     for tenant in &tenants.tenants {
-        let classes: Vec<&str> = tenant.classes.iter().map(|class| class.as_str()).collect();
+        let classes: Vec<&str> = tenant.classes.iter().map(ChipClass::as_str).collect();
         table.row([
             tenant.tenant.as_str().into(),
             or_dash(tenant.parent.as_ref()).into(),

@@ -20,15 +20,22 @@ fn shown<T: DeserializeOwned>(answer: Value, render: fn(&T, &Look) -> String) ->
     text
 }
 
+/// `base` with these fields set.
+fn with(mut base: Value, more: Value) -> Value {
+    let (Value::Object(fields), Value::Object(more)) = (&mut base, more) else {
+        unreachable!("both are objects")
+    };
+    fields.extend(more);
+    base
+}
+
 fn job(number: u64, name: &str, state: &str, more: Value) -> Value {
-    let mut job = json!({
+    let job = json!({
         "job": format!("job-{number}"), "name": name, "tenant": "university", "state": state,
         "priority": 0, "submitted_ms": NOW - 185_000, "nodes": 1, "chips_milli": 8_000,
         "attempts": 0
     });
-    let fields = more.as_object().expect("an object").clone();
-    job.as_object_mut().expect("an object").extend(fields);
-    job
+    with(job, more)
 }
 
 fn placed() -> Value {
@@ -40,16 +47,14 @@ fn placed() -> Value {
 }
 
 fn attempt(id: &str, state: &str, more: Value) -> Value {
-    let mut attempt = json!({
+    let attempt = json!({
         "attempt": id, "state": state, "center": "lingang", "pool": "a100", "variant": 0,
         "nodes": [{"node": 0, "chips": [0, 1], "share_milli": 1_000}], "plan": "plan-7",
         "offered_ms": NOW - 122_000, "planned_start_ms": NOW - 121_000,
         "planned_finish_ms": NOW + 60_000, "until_ms": NOW + 480_000,
         "price": {"micros": 12_500_000, "currency": "CNY"}, "inputs": [], "awaits": []
     });
-    let fields = more.as_object().expect("an object").clone();
-    attempt.as_object_mut().expect("an object").extend(fields);
-    attempt
+    with(attempt, more)
 }
 
 #[test]
@@ -212,7 +217,7 @@ fn center(name: &str, more: Value) -> Value {
             "price_per_hour": {"micros": 9_000_000, "currency": "CNY"}
         })
     };
-    let mut center = json!({
+    let center = json!({
         "center": name, "owner": "lingang-compute", "region": "cn/yrd/shanghai/lingang",
         "latitude_micro": 30_900_000, "longitude_micro": -121_920_000,
         "time_zone": "Asia/Shanghai", "engine": "process", "attempts": 3,
@@ -222,9 +227,7 @@ fn center(name: &str, more: Value) -> Value {
         "agent": {"version": "0.1.0", "engine": "process", "engine_version": "1",
             "enforcement": "cgroup: cpu and memory", "data_url": "http://127.0.0.1:7443"}
     });
-    let fields = more.as_object().expect("an object").clone();
-    center.as_object_mut().expect("an object").extend(fields);
-    center
+    with(center, more)
 }
 
 #[test]

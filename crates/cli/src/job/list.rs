@@ -112,7 +112,7 @@ pub(crate) fn table(jobs: &Jobs, look: &Look) -> String {
             Cell::new(job.state.as_str(), tone(&job.state)),
             or_dash(job.center.as_ref()).into(),
             chips(job.chips_milli).into(),
-            or_dash(job.chip.as_ref()).into(),
+            or_dash(job.chip.as_ref().filter(|_| job.chips_milli > Chips::ZERO)).into(),
             look.span(job.submitted_ms, job.started_ms.or(job.ended_ms)).into(),
             ran(job, look).into(),
         ]);

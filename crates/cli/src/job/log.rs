@@ -1,6 +1,6 @@
 //! `portolan logs`.
 
-use crate::session::{Session, write};
+use crate::session::{Session, note, write};
 use clap::Args;
 use client::{Error, LogPart, LogWish};
 use model::{AttemptId, JobId};
@@ -31,10 +31,15 @@ impl Logs {
         let client = session.client()?;
         let attempt = self.attempt.map(|epoch| AttemptId { job: self.job, epoch });
         let mut wish = LogWish { attempt, stderr: self.stderr, offset: 0 };
+        let mut patient = false;
         loop {
             let LogPart { text, next, complete } = match client.log(self.job, wish).await {
                 Ok(part) => part,
                 Err(error) if self.follow && may_come(&error) => {
+                    if !patient {
+                        note(format!("{error}; waiting"));
+                        patient = true;
+                    }
                     tokio::time::sleep(AGAIN).await;
                     continue;
                 }

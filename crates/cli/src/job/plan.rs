@@ -8,7 +8,7 @@ use crate::table::{Cell, Column, Table, Tone};
 use clap::Args;
 use model::{JobId, TenantId};
 use std::path::PathBuf;
-use wire::view::{Plan, Why};
+use wire::view::{Plan, Standing, Why};
 
 /// Say why a job is where it is, center by center.
 #[derive(Debug, Args)]
@@ -89,7 +89,7 @@ fn places(plan: &Plan, look: &Look) -> String {
     if !plan.candidates.is_empty() {
         text.push_str(&candidates(plan, look));
     }
-    if !plan.standings.is_empty() {
+    if !others(plan).is_empty() {
         if !text.is_empty() {
             text.push('\n');
         }
@@ -130,11 +130,18 @@ fn candidates(plan: &Plan, look: &Look) -> String {
     table.render(look, "")
 }
 
+/// Where the centers stand that are not ticked.
+fn others(plan: &Plan) -> Vec<&Standing> {
+    let best = plan.candidates.first().map(|place| &place.center);
+    plan.standings.iter().filter(|standing| Some(&standing.center) != best).collect()
+}
+
 /// Why each center will not do, or not yet.
 fn standings(plan: &Plan, look: &Look) -> String {
     let columns = [Column::new(""), Column::new("CENTER"), Column::new("WHY NOT").least(24)];
     let mut table = Table::new(columns).wrapping();
-    for standing in &plan.standings {
+    let standings = others(plan);
+    for standing in &standings {
         let mark = if standing.may_pass {
             Cell::new("…", Tone::Busy)
         } else {
@@ -143,7 +150,7 @@ fn standings(plan: &Plan, look: &Look) -> String {
         table.row([mark, standing.center.as_str().into(), standing.text.as_str().into()]);
     }
     let mut text = table.render(look, "");
-    if plan.standings.iter().any(|standing| standing.may_pass) {
+    if standings.iter().any(|standing| standing.may_pass) {
         text.push_str(&look.dim("… may pass by waiting"));
         text.push('\n');
     }

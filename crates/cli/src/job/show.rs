@@ -6,7 +6,7 @@ use crate::look::Look;
 use crate::session::Session;
 use crate::table::{Cell, Column, Table, list, or_dash};
 use clap::Args;
-use model::JobId;
+use model::{CenterId, Chips, Cores, JobId};
 use wire::view::{Asked, Attempt, JobDetail, Variant};
 
 /// Show all that is known of a job.
@@ -30,7 +30,8 @@ pub(crate) fn detail(detail: &JobDetail, look: &Look) -> String {
     let mut pairs = vec![("State", state(detail, look))];
     let mut add = |name, what: Option<String>| pairs.extend(what.map(|what| (name, what)));
     let place = job.center.as_ref().map(|center| {
-        let chip = job.chip.as_ref().map_or(String::new(), |chip| format!(", {chip}"));
+        let chip = job.chip.as_ref().filter(|_| job.chips_milli > Chips::ZERO);
+        let chip = chip.map_or(String::new(), |chip| format!(", {chip}"));
         format!("{center}, pool {}{chip}", or_dash(job.pool.as_ref()))
     });
     add("Place", place);
@@ -86,7 +87,8 @@ pub(crate) fn runs(variant: &Variant) -> String {
     };
     let nodes =
         if variant.nodes == 1 { String::new() } else { format!("{} nodes × ", variant.nodes) };
-    format!("{nodes}{each}{} cores, {}", variant.cores_milli, variant.memory_bytes)
+    let cores = if variant.cores_milli == Cores(1_000) { "core" } else { "cores" };
+    format!("{nodes}{each}{} {cores}, {}", variant.cores_milli, variant.memory_bytes)
 }
 
 fn asks(asked: &Asked) -> String {
@@ -107,7 +109,7 @@ fn asks(asked: &Asked) -> String {
         words.push("preemptible".to_owned());
     }
     if !asked.centers.is_empty() {
-        let centers: Vec<&str> = asked.centers.iter().map(|c| c.as_str()).collect();
+        let centers: Vec<&str> = asked.centers.iter().map(CenterId::as_str).collect();
         words.push(format!("only in {}", centers.join(", ")));
     }
     if !asked.regions.is_empty() {
