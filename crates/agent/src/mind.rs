@@ -246,6 +246,15 @@ impl Mind {
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
             }
             Action::Abandon { transfer } => self.fetches.abandon(&self.shared, transfer),
+            Action::Verify { data } => {
+                let (store, events) = (self.shared.store.clone(), self.events.clone());
+                tokio::task::spawn_blocking(move || {
+                    let whole = store.verify(&data).is_ok_and(|damaged| damaged.is_empty());
+                    let replica = store.replicas().get(&data).copied().filter(|_| whole);
+                    let whole = replica.map(|replica| (replica.bytes, replica.files));
+                    events.blocking_send(Event::Verified { data, whole }).ok()
+                });
+            }
             Action::Remove { data } => {
                 let store = self.shared.store.clone();
                 tokio::task::spawn_blocking(move || {

@@ -2,12 +2,12 @@
 
 use crate::Shared;
 use model::{DatasetVersion, TransferId};
-use reconciler::{Event, Fetched};
+use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use transfer::{Pace, Progress, Source, fetch};
+use transfer::{Pace, Progress, Source, TransferError, fetch};
 use wire::Stage;
 
 /// The fetches that go on.
@@ -53,7 +53,11 @@ impl Fetches {
     }
 }
 
-async fn carry(shared: &Shared, http: &reqwest::Client, stage: &Stage) -> Result<Fetched, String> {
+async fn carry(
+    shared: &Shared,
+    http: &reqwest::Client,
+    stage: &Stage,
+) -> Result<Fetched, NotFetched> {
     let ticket = stage.ticket.clone().unwrap_or_default();
     let sources = [Source { url: stage.url.clone(), ticket }];
     let (pace, progress) = (Pace::steps(&stage.steps), Progress::default());
@@ -62,7 +66,8 @@ async fn carry(shared: &Shared, http: &reqwest::Client, stage: &Stage) -> Result
         Ok(arrived) => Ok(Fetched { moved: arrived.moved, corrupted: arrived.corrupted }),
         Err(error) => {
             tracing::warn!(transfer = %stage.transfer, data = %stage.data, %error, "copy failed");
-            Err(error.to_string())
+            let damaged = matches!(error, TransferError::Corrupted { .. });
+            Err(NotFetched { why: error.to_string(), damaged })
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 /// Run a center's agent, beside its engine.
 #[derive(Debug, Args)]
 pub(crate) struct Agent {
-    /// The server, such as https://portolan.example:7070.
+    /// The server, such as `https://portolan.example:7070`.
     #[arg(long, value_name = "URL", env = "PORTOLAN_SERVER", default_value = crate::SERVER)]
     server: String,
     /// The file that holds the center's token.
@@ -116,7 +116,8 @@ impl Agent {
                  run the agent as root, or set users aside with --uids FIRST:COUNT"
             );
         }
-        let mut settings = agent::Settings::new(self.dir.clone(), engine);
+        let dir = std::path::absolute(&self.dir)?;
+        let mut settings = agent::Settings::new(dir, engine);
         settings.data_listen = self.data_listen;
         settings.data_url = self.data_url.clone();
         settings.store = self.store;

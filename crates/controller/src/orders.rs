@@ -27,6 +27,8 @@ enum Say {
     Current,
     /// An attempt that is over for the server may be alive at its center.
     Stop(Stop),
+    /// A copy is to be read and compared with its manifest.
+    Verify,
 }
 
 /// One center's orders by revision.
@@ -129,6 +131,11 @@ impl OrderBooks {
         self.put(center, About::Attempt(attempt), Say::Stop(why));
     }
 
+    /// Tells a center to read its copy: somebody found it damaged.
+    pub(crate) fn verify_copy(&mut self, center: &CenterId, data: &DatasetVersion) {
+        self.put(center, About::Data(data.clone()), Say::Verify);
+    }
+
     /// Tells a center to remove its copy.
     pub(crate) fn remove_copy(&mut self, center: &CenterId, data: &DatasetVersion) {
         self.put(center, About::Data(data.clone()), Say::Current);
@@ -148,11 +155,14 @@ impl OrderBooks {
             (About::Attempt(attempt), Say::Stop(why)) => {
                 Some(Order::Stop { attempt: *attempt, why: *why })
             }
-            (About::Attempt(attempt), Say::Current) => attempt_order(world, center, *attempt),
+            (About::Attempt(attempt), Say::Current | Say::Verify) => {
+                attempt_order(world, center, *attempt)
+            }
             (About::Transfer(transfer), _) => Some(match world.transfers.get(transfer) {
                 Some(staging) => stage_order(world, now, staging),
                 None => Order::Drop { transfer: *transfer },
             }),
+            (About::Data(data), Say::Verify) => Some(Order::Verify { data: data.clone() }),
             (About::Data(data), _) => Some(Order::Remove { data: data.clone() }),
         });
         (self.revision, orders.collect())

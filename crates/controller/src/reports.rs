@@ -8,7 +8,7 @@ use model::fact::{
 };
 use model::job::Job;
 use model::{
-    AttemptId, CenterId, DatasetVersion, JobEnd, Outcome, Region, Role, Span, Stop, TransferId,
+    AttemptId, CenterId, DatasetVersion, JobEnd, Outcome, Region, Span, Staging, Stop, TransferId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -88,9 +88,13 @@ impl Controller {
             Report::Arrived { transfer, moved, corrupted } => {
                 self.copy_arrived(center, transfer, TransferEnd::Arrived { moved, corrupted });
             }
-            Report::TransferFailed { transfer, why } => {
-                if self.world.transfers.get(&transfer).is_some_and(|t| t.to == *center) {
+            Report::TransferFailed { transfer, why, damaged } => {
+                let staging = self.world.transfers.get(&transfer).filter(|t| t.to == *center);
+                if let Some(staging) = staging.cloned() {
                     self.transfer_failed(transfer, why);
+                    if damaged {
+                        self.doubt(&staging);
+                    }
                 }
             }
             Report::Put { data, .. } => {
@@ -233,6 +237,16 @@ impl Controller {
         }
     }
 
+    /// Plans without a copy that was found damaged, until its center has read it and found it good.
+    fn doubt(&mut self, staging: &Staging) {
+        let (data, center) = (&staging.data, &staging.from);
+        if self.world.exact(data).is_some_and(|version| version.replicas.contains(center)) {
+            let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
+            self.emit(Fact::ReplicaRemoved(touched));
+        }
+        self.books.verify_copy(center, data);
+    }
+
     /// Squares what a center holds with what the world thinks it holds.
     fn inventory(&mut self, center: &CenterId, held: &[DatasetVersion]) {
         let held: BTreeSet<&DatasetVersion> = held.iter().collect();
@@ -264,12 +278,6 @@ impl Controller {
             self.stop(attempt, Stop::Withdrawn);
         }
         self.dirty = true;
-    }
-
-    /// The role a center's agent acts in.
-    #[must_use]
-    pub fn is_agent_of(role: &Role, center: &CenterId) -> bool {
-        matches!(role, Role::Center(own) if own == center)
     }
 }
 

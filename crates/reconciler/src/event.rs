@@ -39,7 +39,14 @@ pub enum Event {
         /// By which transfer.
         transfer: TransferId,
         /// What came of it.
-        end: Result<Fetched, String>,
+        end: Result<Fetched, NotFetched>,
+    },
+    /// A doubted copy was read.
+    Verified {
+        /// Of which data.
+        data: DatasetVersion,
+        /// How large it is, if it is whole.
+        whole: Option<(Bytes, u64)>,
     },
     /// Somebody put data into the store.
     Stored {
@@ -81,6 +88,15 @@ pub struct Fetched {
     pub moved: Bytes,
     /// Chunks that came damaged and were fetched again.
     pub corrupted: u64,
+}
+
+/// Why a copy could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotFetched {
+    /// Why, for people.
+    pub why: String,
+    /// Whether the source's copy is to blame.
+    pub damaged: bool,
 }
 
 /// What the agent must do. Each may be carried out twice without harm.
@@ -125,6 +141,11 @@ pub enum Action {
     Abandon {
         /// By which transfer.
         transfer: TransferId,
+    },
+    /// Read a copy and compare it with its manifest.
+    Verify {
+        /// Of which data.
+        data: DatasetVersion,
     },
     /// Remove a copy.
     Remove {

@@ -11,7 +11,7 @@
 mod event;
 mod slots;
 
-pub use event::{Action, Event, Fetched, Seen};
+pub use event::{Action, Event, Fetched, NotFetched, Seen};
 
 use model::attempt::{Ended, Outcome, Stop};
 use model::{AttemptId, Bytes, DatasetVersion, Refused, Span, TransferId};
@@ -133,6 +133,13 @@ impl Reconciler {
                 self.data.insert(data.clone());
                 self.outbox.push_back(Report::Put { data, bytes, files });
             }
+            Event::Verified { data, whole: Some((bytes, files)) } => {
+                self.outbox.push_back(Report::Put { data, bytes, files });
+            }
+            Event::Verified { data, whole: None } => {
+                self.data.remove(&data);
+                actions.push(Action::Remove { data });
+            }
             Event::OutputsKept { attempt, outputs } => self.outputs_kept(attempt, outputs),
             Event::Acknowledged(count) => self.acknowledged(count, actions),
             Event::Tick => {}
@@ -166,6 +173,7 @@ impl Reconciler {
                         actions.push(Action::Abandon { transfer });
                     }
                 }
+                Order::Verify { data } => actions.push(Action::Verify { data }),
                 Order::Remove { data } => {
                     self.data.remove(&data);
                     actions.push(Action::Remove { data });
@@ -184,15 +192,32 @@ impl Reconciler {
         }
     }
 
-    fn fetched(&mut self, transfer: TransferId, end: Result<Fetched, String>) {
+    fn fetched(&mut self, transfer: TransferId, end: Result<Fetched, NotFetched>) {
         let Some(stage) = self.fetching.remove(&transfer) else { return };
-        self.outbox.push_back(match end {
+        let report = match end {
             Ok(Fetched { moved, corrupted }) => {
                 self.data.insert(stage.data.clone());
                 Report::Arrived { transfer, moved, corrupted }
             }
-            Err(why) => Report::TransferFailed { transfer, why },
-        });
+            Err(NotFetched { why, damaged }) => {
+                self.refuse_without(&stage.data, &why);
+                Report::TransferFailed { transfer, why, damaged }
+            }
+        };
+        self.outbox.push_back(report);
+    }
+
+    /// Refuses attempts that wait for data which cannot be had.
+    fn refuse_without(&mut self, data: &DatasetVersion, why: &str) {
+        for (id, attempt) in &mut self.attempts {
+            let mut inputs = attempt.run.iter().flat_map(|run| &run.inputs);
+            let wants = inputs.any(|input| input.data == *data);
+            if wants && attempt.is_untouched() && !attempt.told {
+                attempt.told = true;
+                let why = Refused::NoData { why: why.to_owned() };
+                self.outbox.push_back(Report::Refused { attempt: *id, why });
+            }
+        }
     }
 
     fn observe(&mut self, seen: BTreeMap<AttemptId, Seen>) {
@@ -373,7 +398,7 @@ fn order_attempt(order: &Order) -> Option<AttemptId> {
     match order {
         Order::Run(run) => Some(run.attempt),
         Order::Stop { attempt, .. } => Some(*attempt),
-        Order::Stage(_) | Order::Drop { .. } | Order::Remove { .. } => None,
+        Order::Stage(_) | Order::Drop { .. } | Order::Verify { .. } | Order::Remove { .. } => None,
     }
 }
 

@@ -75,6 +75,7 @@ fn said(actions: &[Action]) -> Vec<String> {
         Action::Fetch(stage) => format!("fetch {}", stage.data.dataset),
         Action::Abandon { transfer } => format!("abandon {transfer}"),
         Action::Remove { data } => format!("remove {}", data.dataset),
+        Action::Verify { data } => format!("verify {}", data.dataset),
     };
     actions.iter().map(text).collect()
 }
@@ -205,4 +206,41 @@ fn outputs_are_kept_before_the_end_is_told() {
     let kept = Event::OutputsKept { attempt: id(1), outputs: Ok(Vec::new()) };
     let _ = mind.step(0, vec![kept]);
     assert_eq!(told(&mind), ["ended job-1.1: exit code 0"]);
+}
+
+#[test]
+fn a_job_whose_data_cannot_be_had_is_refused_with_the_reason() {
+    let mut mind = idle();
+    let mut job = run(1, 0, 0);
+    job.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
+    let stage = Stage {
+        transfer: TransferId::new(4),
+        data: data("d"),
+        bytes: Bytes(1),
+        from: model::CenterId::new("a").unwrap(),
+        url: String::new(),
+        ticket: None,
+        steps: Vec::new(),
+    };
+    let orders = vec![Order::Stage(Box::new(stage)), Order::Run(Box::new(job))];
+    let _ = mind.step(0, vec![Event::Orders { full: false, orders }]);
+    let end = Err(NotFetched { why: "chunk 3 is damaged".into(), damaged: true });
+    let _ = mind.step(0, vec![Event::Fetched { transfer: TransferId::new(4), end }]);
+    assert_eq!(
+        told(&mind),
+        ["accepted job-1.1", "refused job-1.1: no data: chunk 3 is damaged", "failed transfer-4"]
+    );
+}
+
+#[test]
+fn a_doubted_copy_goes_unless_it_is_whole() {
+    let mut mind = idle();
+    let orders = vec![Order::Verify { data: data("d") }];
+    let actions = mind.step(0, vec![Event::Orders { full: false, orders }]);
+    assert_eq!(said(&actions), ["verify d"]);
+    let actions = mind.step(0, vec![Event::Verified { data: data("d"), whole: None }]);
+    assert_eq!(said(&actions), ["remove d"]);
+    let whole = Some((Bytes(1), 1));
+    assert!(mind.step(0, vec![Event::Verified { data: data("d"), whole }]).is_empty());
+    assert_eq!(told(&mind), ["put d"]);
 }

@@ -108,6 +108,11 @@ pub enum Order {
         /// Which transfer.
         transfer: TransferId,
     },
+    /// The copy of this data is doubted: it is to be read and compared with its manifest.
+    Verify {
+        /// Which data.
+        data: DatasetVersion,
+    },
     /// No copy of this data should be in the store.
     Remove {
         /// Which data.
@@ -255,8 +260,10 @@ pub enum Report {
         transfer: TransferId,
         /// Why, for people.
         why: String,
+        /// Whether the source's copy is to blame.
+        damaged: bool,
     },
-    /// Data somebody put into the store.
+    /// Data is in the store, whole: somebody put it there, or it was doubted and found good.
     Put {
         /// Name and version.
         data: DatasetVersion,
