@@ -86,7 +86,6 @@ impl Caller {
     }
 
     /// A request to be finished.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
     }

@@ -4,6 +4,7 @@ use model::fact::{Fact, Head, Record, extend};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use whole_system::{Net, Plan, Records, sh};
 
 /// A network on which some jobs have run, its server killed.
@@ -119,15 +120,14 @@ async fn a_rewritten_log_raises_the_alarm_at_an_agent_which_then_takes_nothing_m
     };
     net.until("the agent has seen all of the log", has_seen).await;
     net.stop_server().await;
-    rewrite(&net.server_dir(), |fact| match fact {
-        Fact::JobSubmitted(submitted) => {
+    rewrite(&net.server_dir(), |fact| {
+        if let Fact::JobSubmitted(submitted) = fact {
             let mut submitted = (**submitted).clone();
             let mut spec = (*submitted.spec).clone();
             "dear".clone_into(&mut spec.name);
             submitted.spec = Arc::new(spec);
             *fact = Fact::JobSubmitted(Arc::new(submitted));
         }
-        _ => {}
     })
     .await;
     net.start_server().await;
@@ -174,4 +174,35 @@ async fn rewrite(dir: &Path, mut edit: impl FnMut(&mut Fact)) {
     }
     let imported = store::import(dir, &lines[..], store::Settings::default()).await.unwrap();
     assert_eq!(imported, head);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_log_is_another_network_and_its_agents_know() {
+    let mut net = Plan::laptop().only(&["kunshan"]).serve(&["--poll", "500ms"]).start().await;
+    let before = net.submit("lab", &sh("before", "echo $PORTOLAN_NETWORK")).await;
+    net.ended(before).await;
+    let before = net.output(before).await;
+    net.stop_server().await;
+    let restored = net.cli(net.operator(), &["log", "restore", "--dir", "server"]).await;
+    assert_eq!(restored.code, Some(0), "{}{}", restored.stdout, restored.stderr);
+    net.start_server().await;
+    let after = net.submit("lab", &sh("after", "echo $PORTOLAN_NETWORK")).await;
+    // An agent that meets another network ends, for whoever runs it to start it anew, or sees to it
+    // by itself.
+    let settling = async {
+        while net.job(after).await.job.ended_ms.is_none() {
+            if net.agent_ended("kunshan").is_some() {
+                net.kill_agent("kunshan");
+                net.start_agent("kunshan").await;
+            }
+        }
+    };
+    let settled = tokio::time::timeout(Duration::from_secs(45), settling).await;
+    settled.expect("a job of the restored network does not end");
+    let after = net.output(after).await;
+    assert_ne!(after, before, "the attempt bears the name of the network before");
+    net.stop_agent("kunshan").await;
+    net.stop_server().await;
+    let world = Records::read(&net.server_dir()).await.world();
+    assert_eq!(after.trim(), world.network.unwrap().to_string());
 }

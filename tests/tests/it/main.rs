@@ -3,9 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop where they cannot go on")]
 
 mod access;
+mod commands;
 mod crash;
 mod cut_off;
 mod data;
 mod documents;
+mod golden;
 mod jobs;
 mod log;
+#[cfg(feature = "long")]
+mod million;
+#[cfg(feature = "long")]
+mod philly;
