@@ -89,6 +89,14 @@ pub enum Error {
     /// The server will not have it.
     #[error("the server refuses this agent: {0}")]
     Refused(String),
+    /// The server turned out to be another network's: everything is to be opened anew.
+    #[error("the server speaks for network {is}, this agent ran for {was}")]
+    OtherNetwork {
+        /// The network it ran for.
+        was: NetworkUid,
+        /// The server's.
+        is: NetworkUid,
+    },
     /// The store's door cannot be opened.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -104,14 +112,27 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
     for broken in &found.quarantined {
         tracing::warn!(path = %broken.path.display(), why = broken.why, "damaged data put aside");
     }
-    let listener = match settings.data_listen {
-        Some(at) => Some(TcpListener::bind(at).await.map_err(|e| Error::Listen(at, e))?),
-        None => None,
-    };
-    let bound = listener.as_ref().and_then(|l| l.local_addr().ok());
-    let data_url = settings.data_url.clone().or_else(|| Some(format!("http://{}", bound?)));
-    let shared = Arc::new(Shared { settings, client, home, store, data_url });
-    mind::run(shared, listener, stop).await
+    loop {
+        let listener = match settings.data_listen {
+            Some(at) => Some(TcpListener::bind(at).await.map_err(|e| Error::Listen(at, e))?),
+            None => None,
+        };
+        let bound = listener.as_ref().and_then(|l| l.local_addr().ok());
+        let data_url = settings.data_url.clone().or_else(|| Some(format!("http://{}", bound?)));
+        let shared = Arc::new(Shared {
+            settings: settings.clone(),
+            client: client.clone(),
+            home: Arc::clone(&home),
+            store: store.clone(),
+            data_url,
+        });
+        match mind::run(shared, listener, stop.clone()).await {
+            Err(Error::OtherNetwork { was, is }) => {
+                tracing::warn!(%was, %is, "the server's log was restored: its network is another");
+            }
+            ended => return ended,
+        }
+    }
 }
 
 /// What all parts of an agent hold.

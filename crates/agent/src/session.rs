@@ -112,8 +112,13 @@ pub(crate) async fn listen(
     line: Arc<Line>,
     news: mpsc::Sender<News>,
 ) -> Result<(), crate::Error> {
+    let mut known = None;
     loop {
         let joined = join(&shared).await?;
+        let was = *known.get_or_insert(joined.network);
+        if was != joined.network {
+            return Err(crate::Error::OtherNetwork { was, is: joined.network });
+        }
         tracing::info!(center = %joined.center, session = joined.session, "joined");
         line.head.send_replace(Some(joined.head));
         let data = shared.store.replicas().into_keys().collect();

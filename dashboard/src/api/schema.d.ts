@@ -1,276 +1,2726 @@
-/* Written by hand after crates/wire/src/view until `npm run types` can make it from openapi.json. */
-
-export interface components {
-  schemas: {
-    Agent: {
-      version: string;
-      engine: string;
-      engine_version: string;
-      enforcement: string;
-      data_url?: string | null;
-    };
-    Asked: {
-      kind: string;
-      parts: components["schemas"]["Part"][];
-      within: string;
-      limit_ms?: number | null;
-      expected_ms?: number | null;
-      inputs: components["schemas"]["Input"][];
-      outputs: components["schemas"]["Output"][];
-      objective: string;
-      budget?: components["schemas"]["Money"] | null;
-      preemptible: boolean;
-      lease_ms?: number | null;
-      retries: number;
-      centers: string[];
-      regions: string[];
-    };
-    Attempt: {
-      attempt: string;
-      state: string;
-      center: string;
-      pool: string;
-      variant: number;
-      nodes: components["schemas"]["Node"][];
-      plan: string;
-      offered_ms: number;
-      planned_start_ms: number;
-      planned_finish_ms: number;
-      until_ms: number;
-      started_ms?: number | null;
-      ended_ms?: number | null;
-      outcome?: string | null;
-      price: components["schemas"]["Money"];
-      inputs: string[];
-      awaits: string[];
-    };
-    Candidate: {
-      center: string;
-      pool: string;
-      variant: number;
-      data_ready_ms: number;
-      start_ms: number;
-      finish_ms: number;
-      until_ms: number;
-      price: components["schemas"]["Money"];
-      energy_mwh: number;
-      staged_bytes: number;
-    };
-    Center: {
-      center: string;
-      owner: string;
-      region?: string | null;
-      latitude_micro: number;
-      longitude_micro: number;
-      time_zone: string;
-      engine: string;
-      agent?: components["schemas"]["Agent"] | null;
-      silent_since_ms?: number | null;
-      pools: components["schemas"]["Pool"][];
-      attempts: number;
-      store_bytes?: number | null;
-      pue_thousandths: number;
-      lend_percent: number;
-      only_tenants: string[];
-    };
-    Centers: {
-      centers: components["schemas"]["Center"][];
-    };
-    Chip: {
-      chip: string;
-      vendor: string;
-      model: string;
-      class: string;
-      stack: string;
-    };
-    Chips: {
-      chips: components["schemas"]["Chip"][];
-    };
-    Dataset: {
-      dataset: string;
-      tenant: string;
-      versions: components["schemas"]["DatasetVersion"][];
-    };
-    DatasetVersion: {
-      version: string;
-      bytes: number;
-      files: number;
-      registered_ms: number;
-      residency: string[];
-      replicas: string[];
-      made_by?: string | null;
-    };
-    Datasets: {
-      datasets: components["schemas"]["Dataset"][];
-    };
-    End: {
-      kind: string;
-      name: string;
-    };
-    Exchange: {
-      exchange: string;
-      region: string;
-      latitude_micro: number;
-      longitude_micro: number;
-    };
-    Exchanges: {
-      exchanges: components["schemas"]["Exchange"][];
-    };
-    Input: {
-      name: string;
-      dataset: string;
-      stream_bps?: number | null;
-    };
-    Job: {
-      job: string;
-      name: string;
-      tenant: string;
-      state: string;
-      priority: number;
-      submitted_ms: number;
-      promised_ms?: number | null;
-      started_ms?: number | null;
-      ended_ms?: number | null;
-      deadline_ms?: number | null;
-      center?: string | null;
-      pool?: string | null;
-      chip?: string | null;
-      nodes: number;
-      chips_milli: number;
-      attempts: number;
-      price?: components["schemas"]["Money"] | null;
-      outcome?: string | null;
-    };
-    JobDetail: components["schemas"]["Job"] & {
-      asked: components["schemas"]["Asked"];
-      tries: components["schemas"]["Attempt"][];
-    };
-    Jobs: {
-      jobs: components["schemas"]["Job"][];
-      next?: string | null;
-    };
-    Link: {
-      link: string;
-      a: components["schemas"]["End"];
-      b: components["schemas"]["End"];
-      capacity_bps: number;
-      booked_forward_bps: number;
-      booked_backward_bps: number;
-      latency_us: number;
-      carrier: string;
-      price_per_gbps_hour: components["schemas"]["Money"];
-      risk_group?: string | null;
-    };
-    Links: {
-      links: components["schemas"]["Link"][];
-    };
-    Money: {
-      micros: number;
-      currency: string;
-    };
-    Node: {
-      node: number;
-      chips: number[];
-      share_milli: number;
-    };
-    Output: {
-      name: string;
-      dataset: string;
-      residency: string[];
-    };
-    Part: {
-      name: string;
-      variants: components["schemas"]["Variant"][];
-    };
-    Plan: {
-      candidates: components["schemas"]["Candidate"][];
-      standings: components["schemas"]["Standing"][];
-      ahead: number;
-    };
-    Pool: {
-      pool: string;
-      chip?: string | null;
-      nodes: number;
-      chips_per_node: number;
-      cores_milli: number;
-      memory_bytes: number;
-      chips_milli: number;
-      chips_held_milli: number;
-      cores_held_milli: number;
-      price_per_hour: components["schemas"]["Money"];
-    };
-    Problem: {
-      type: string;
-      title: string;
-      status: number;
-      detail: string;
-    };
-    RateStep: {
-      from_ms: number;
-      until_ms: number;
-      rate_bps: number;
-    };
-    Standing: {
-      center: string;
-      reason: string;
-      text: string;
-      may_pass: boolean;
-    };
-    Transfer: {
-      transfer: string;
-      dataset: string;
-      version: string;
-      bytes: number;
-      from: string;
-      to: string;
-      hops: string[];
-      steps: components["schemas"]["RateStep"][];
-      arrives_ms: number;
-      price: components["schemas"]["Money"];
-    };
-    Transfers: {
-      transfers: components["schemas"]["Transfer"][];
-    };
-    Variant: {
-      on: unknown;
-      nodes: number;
-      chips_per_node_milli: number;
-      cores_milli: number;
-      memory_bytes: number;
-      command: string[];
-      image?: string | null;
-    };
-    Why: {
-      job: string;
-      state: string;
-      summary: string;
-      plan?: components["schemas"]["Plan"] | null;
-      tries: components["schemas"]["Attempt"][];
-    };
-  };
-}
-
-interface Get<Body, Query = never, Path = undefined, Media extends string = "application/json"> {
-  get: {
-    parameters: { query?: Query } & ([Path] extends [undefined] ? { path?: never } : { path: Path });
-    responses: {
-      200: { content: { [K in Media]: Body } };
-      default: { content: { "application/problem+json": components["schemas"]["Problem"] } };
-    };
-  };
-}
-
-type Schemas = components["schemas"];
+/**
+ * This file was auto-generated by openapi-typescript.
+ * Do not make direct changes to the file.
+ */
 
 export interface paths {
-  "/v1/centers": Get<Schemas["Centers"], never, undefined>;
-  "/v1/chips": Get<Schemas["Chips"], never, undefined>;
-  "/v1/datasets": Get<Schemas["Datasets"], never, undefined>;
-  "/v1/exchanges": Get<Schemas["Exchanges"], never, undefined>;
-  "/v1/links": Get<Schemas["Links"], never, undefined>;
-  "/v1/transfers": Get<Schemas["Transfers"], never, undefined>;
-  "/v1/jobs": Get<Schemas["Jobs"], { state?: string; limit?: number; before?: string }, undefined>;
-  "/v1/jobs/{job}": Get<Schemas["JobDetail"], never, { job: string }>;
-  "/v1/jobs/{job}/logs": Get<string, { stream?: "stdout" | "stderr"; offset?: number; max?: number; attempt?: number }, { job: string }, "text/plain">;
-  "/v1/jobs/{job}/why": Get<Schemas["Why"], never, { job: string }>;
+    "/healthz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the loop answers */
+        get: operations["healthz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics in OpenMetrics text */
+        get: operations["read_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/readyz": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether it takes work */
+        get: operations["readyz"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agent/answers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer what a center's agent was asked */
+        post: operations["answer_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agent/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Introduce a center's agent */
+        post: operations["join_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agent/poll": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for orders
+         * @description Answered when there are some, or when the wait asked for is over.
+         */
+        post: operations["poll_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/agent/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Report what is at a center */
+        post: operations["report_agent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/centers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All centers with their pools' use */
+        get: operations["list_centers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/centers/{center}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A center */
+        get: operations["get_center"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/centers/{center}/lost": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that nothing runs in a center any more
+         * @description Its attempts are taken to be over, and jobs that hold are placed again. Only for a center whose
+         *     machines are known to be off or wiped: it may start a job a second time.
+         */
+        post: operations["declare_center_lost"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/chips": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The chip catalog */
+        get: operations["list_chips"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All datasets */
+        get: operations["list_datasets"];
+        put?: never;
+        /**
+         * Announce data that is about to be put into a center's store
+         * @description The answer opens that store. The dataset exists for others once its center says it is there.
+         */
+        post: operations["announce_dataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/datasets/{dataset}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A dataset with its versions and copies */
+        get: operations["get_dataset"];
+        put?: never;
+        post?: never;
+        /** Remove a dataset with all its versions and copies */
+        delete: operations["remove_dataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/datasets/{dataset}/ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A ticket that opens the store of a center with a copy */
+        get: operations["get_dataset_ticket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Facts as they become durable, as server-sent events
+         * @description The id of an event is its fact's number; a stream resumes after `Last-Event-ID` without a gap.
+         *     Tenants and centers see the facts that name them.
+         */
+        get: operations["follow_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/exchanges": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All exchanges */
+        get: operations["list_exchanges"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs, newest first */
+        get: operations["list_jobs"];
+        put?: never;
+        /**
+         * Submit a job, or several as one
+         * @description The body is a job file as JSON, or `{"jobs": […]}` with several, which are accepted together or
+         *     not at all. Repeating a submission under the same `Idempotency-Key` within seven days changes
+         *     nothing and gives the same answer.
+         */
+        post: operations["submit_jobs"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A job with all that is known of it */
+        get: operations["get_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a job
+         * @description It has ended once nothing of it is alive. Canceling one that is over changes nothing.
+         */
+        post: operations["cancel_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/hold": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Keep a waiting job from being planned */
+        post: operations["hold_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A job's output
+         * @description A piece of it as text, with headers that say where the next begins and whether any will follow;
+         *     or, with `follow`, all of it as it comes.
+         */
+        get: operations["read_job_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let a held job be planned */
+        post: operations["release_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/jobs/{job}/why": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a job is where it is
+         * @description For a waiting job: the planner's own answer, center by center. For others, what was decided.
+         */
+        get: operations["explain_job"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All links with what is booked on them now */
+        get: operations["list_links"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Facts in order */
+        get: operations["read_log"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/log/heads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The digests of headers, to check that the log extends a head
+         * @description 32 bytes each, for the facts after `after`; the headers name the head they were read under.
+         */
+        get: operations["read_log_heads"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/network": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Declare or change parts of the network
+         * @description The body is a network file (`application/toml`), or several of them together with chip files
+         *     (`application/json`). Files may refer to chips the network knows already. What is not named in
+         *     them stays as it is.
+         */
+        put: operations["apply_network"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The OpenAPI document */
+        get: operations["openapi_json"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What would become of a job if it were submitted now
+         * @description Nothing is submitted. The body is a job file as JSON.
+         */
+        post: operations["plan_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tenants the asker may see */
+        get: operations["list_tenants"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All tokens that open, without their secrets */
+        get: operations["list_tokens"];
+        put?: never;
+        /** Create a token; its secret is shown this once */
+        post: operations["create_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Let nobody in by a token any longer */
+        delete: operations["revoke_token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/transfers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Transfers that are not over */
+        get: operations["list_transfers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
+export type webhooks = Record<string, never>;
+export interface components {
+    schemas: {
+        /** @description A center's agent, as it introduced itself. */
+        Agent: {
+            /** @description Where its store opens. */
+            data_url?: string | null;
+            /** @description How limits are enforced there. */
+            enforcement: string;
+            /**
+             * @description What really runs the jobs.
+             * @example process
+             */
+            engine: string;
+            /** @description The engine's version. */
+            engine_version: string;
+            /** @description The program's version. */
+            version: string;
+        };
+        /** @description Data somebody is about to put into a center's store. */
+        Announcement: {
+            /**
+             * Format: int64
+             * @description All its bytes.
+             */
+            bytes: number;
+            /** @description Into whose store. */
+            center: string;
+            /** @description The dataset's name. */
+            dataset: string;
+            /**
+             * Format: int64
+             * @description How many files.
+             */
+            files: number;
+            /** @description Regions it may not leave; none for anywhere. */
+            residency?: string[];
+            /** @description The digest of its manifest. */
+            version: string;
+        };
+        /** @description What came of applying files. */
+        Applied: {
+            /**
+             * Format: int64
+             * @description How many parts of the network changed.
+             */
+            changed: number;
+        };
+        /** @description What was asked for, in integers and with every default filled in. */
+        Asked: {
+            budget?: components["schemas"]["Money"] | null;
+            /** @description Centers it may run in; any where none is named. */
+            centers: string[];
+            /**
+             * Format: int64
+             * @description How long its tenant expects it to run.
+             */
+            expected_ms?: number | null;
+            /** @description Datasets it reads. */
+            inputs: components["schemas"]["Input"][];
+            /** @description `batch`, `service` or `reservation`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How long it runs without word from the server before it stops itself; absent when it holds.
+             */
+            lease_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The most it may run; absent when it is open-ended.
+             */
+            limit_ms?: number | null;
+            /** @description `fastest`, `cheapest`, `balanced` or `greenest`. */
+            objective: string;
+            /** @description Datasets it writes. */
+            outputs: components["schemas"]["Output"][];
+            /** @description Its parts. */
+            parts: components["schemas"]["Part"][];
+            /** @description Whether it may be stopped and requeued for another's sake. */
+            preemptible: boolean;
+            /** @description Regions it may run in; any where none is named. */
+            regions: string[];
+            /**
+             * Format: int32
+             * @description Tries again after its own failure.
+             */
+            retries: number;
+            /** @description How near each other its parts must be: `block`, `pool`, `center` or `network`. */
+            within: string;
+        };
+        /** @description One try of a job. */
+        Attempt: {
+            /**
+             * @description Its id.
+             * @example job-42.1
+             */
+            attempt: string;
+            /** @description The transfers it waits or waited for. */
+            awaits: string[];
+            /** @description In which center. */
+            center: string;
+            /**
+             * Format: int64
+             * @description When nothing of it was alive any more.
+             */
+            ended_ms?: number | null;
+            /** @description The data it reads, as `dataset@version`. */
+            inputs: string[];
+            /** @description What it holds of which nodes. */
+            nodes: components["schemas"]["Node"][];
+            /**
+             * Format: int64
+             * @description When it was offered to the center.
+             */
+            offered_ms: number;
+            /** @description How it ended, in words. */
+            outcome?: string | null;
+            /**
+             * @description The plan that placed it.
+             * @example plan-7
+             */
+            plan: string;
+            /**
+             * Format: int64
+             * @description When it was expected to end.
+             */
+            planned_finish_ms: number;
+            /**
+             * Format: int64
+             * @description When it was planned to start.
+             */
+            planned_start_ms: number;
+            /** @description In which pool. */
+            pool: string;
+            /** @description What it is expected to cost. */
+            price: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description When its process started.
+             */
+            started_ms?: number | null;
+            /** @description `offered`, `staging`, `running`, `stopping`, or `over`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description When its nodes are free again at the latest.
+             */
+            until_ms: number;
+            /**
+             * Format: int32
+             * @description As which variant, by index.
+             */
+            variant: number;
+        };
+        /** @description A place that would do, with its terms. */
+        Candidate: {
+            /** @description The center. */
+            center: string;
+            /**
+             * Format: int64
+             * @description When the data it needs would be there.
+             */
+            data_ready_ms: number;
+            /**
+             * Format: int64
+             * @description Energy its chips are expected to use, in milliwatt-hours, cooling included.
+             */
+            energy_mwh: number;
+            /**
+             * Format: int64
+             * @description When it is expected to end.
+             */
+            finish_ms: number;
+            /** @description Its pool. */
+            pool: string;
+            /** @description What it is expected to cost, transfers included. */
+            price: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Data that would have to be brought there, not counting what is on its way.
+             */
+            staged_bytes: number;
+            /**
+             * Format: int64
+             * @description When it would start.
+             */
+            start_ms: number;
+            /**
+             * Format: int64
+             * @description When its nodes would be free again at the latest.
+             */
+            until_ms: number;
+            /**
+             * Format: int32
+             * @description The variant, by index.
+             */
+            variant: number;
+        };
+        /** @description A computing center. */
+        Center: {
+            agent?: components["schemas"]["Agent"] | null;
+            /**
+             * Format: int64
+             * @description Attempts that are not over there.
+             */
+            attempts: number;
+            /** @description Its name. */
+            center: string;
+            /**
+             * @description What runs its jobs, as declared.
+             * @example process
+             */
+            engine: string;
+            /**
+             * Format: int64
+             * @description Degrees north in millionths.
+             */
+            latitude_micro: number;
+            /**
+             * Format: int32
+             * @description Share of each pool offered to others.
+             */
+            lend_percent: number;
+            /**
+             * Format: int64
+             * @description Degrees east in millionths.
+             */
+            longitude_micro: number;
+            /** @description Only these tenants, where any is named. */
+            only_tenants: string[];
+            /** @description Who owns it. */
+            owner: string;
+            /** @description Its nodes. */
+            pools: components["schemas"]["Pool"][];
+            /**
+             * Format: int32
+             * @description Power usage effectiveness in thousandths.
+             */
+            pue_thousandths: number;
+            /** @description Where it is among the regions. */
+            region?: string | null;
+            /**
+             * Format: int64
+             * @description Since when its agent has not been heard of; absent while it is there.
+             */
+            silent_since_ms?: number | null;
+            /**
+             * Format: int64
+             * @description How much data its store holds; absent when it keeps none.
+             */
+            store_bytes?: number | null;
+            /** @description IANA time zone. */
+            time_zone: string;
+        };
+        /** @description Centers, by name. */
+        Centers: {
+            /** @description All of them. */
+            centers: components["schemas"]["Center"][];
+        };
+        /** @description A chip of the catalog. Figures the maker does not disclose are absent. */
+        Chip: {
+            /**
+             * Format: int32
+             * @description Chips come in multiples of this many.
+             */
+            allocation_unit: number;
+            /** @description Its name in the catalog. */
+            chip: string;
+            /** @description What programs run on it. */
+            class: string;
+            /** @description How far to trust them: `A` to `C`. */
+            confidence: string;
+            /**
+             * Format: int64
+             * @description Memory on the chip.
+             */
+            memory_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description Memory bandwidth.
+             */
+            memory_bytes_per_second?: number | null;
+            /** @description The maker's name for it. */
+            model: string;
+            /** @description What a reader of the figures should know. */
+            notes?: string | null;
+            /** @description Peak dense speed by precision, in milli-TFLOPS. */
+            peak_milli_tflops: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int32
+             * @description Thermal design power.
+             */
+            power_watts?: number | null;
+            /** @description Where the figures come from. */
+            source: string;
+            /** @description The software stack. */
+            stack: string;
+            /** @description Who makes it. */
+            vendor: string;
+        };
+        /** @description Chips, by name. */
+        Chips: {
+            /** @description All of them. */
+            chips: components["schemas"]["Chip"][];
+        };
+        /** @description A dataset. */
+        Dataset: {
+            /** @description Its name. */
+            dataset: string;
+            /** @description Whose it is. */
+            tenant: string;
+            /** @description Its versions, oldest first. */
+            versions: components["schemas"]["DatasetVersion"][];
+        };
+        /** @description Datasets, by name. */
+        Datasets: {
+            /** @description All of them. */
+            datasets: components["schemas"]["Dataset"][];
+        };
+        /** @description A version of a dataset. */
+        DatasetVersion: {
+            /**
+             * Format: int64
+             * @description All its bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description How many files.
+             */
+            files: number;
+            /** @description The attempt that wrote it, unless somebody put it there. */
+            made_by?: string | null;
+            /**
+             * Format: int64
+             * @description When it came to be.
+             */
+            registered_ms: number;
+            /** @description Centers with a verified copy. */
+            replicas: string[];
+            /** @description Regions it may not leave; none for anywhere. */
+            residency: string[];
+            /** @description The digest of its manifest. */
+            version: string;
+        };
+        /** @description A document as somebody wrote it. */
+        Document: {
+            /** @description Its name, for messages. */
+            name: string;
+            /** @description Its text: TOML. */
+            text: string;
+        };
+        /** @description An end of a link. */
+        End: {
+            /** @description `center` or `exchange`. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+        };
+        /** @description A fact as an event. `C` is its content, whatever the kind says. */
+        Event: {
+            /**
+             * Format: int64
+             * @description When it happened.
+             */
+            at_ms: number;
+            /**
+             * @description What it says; absent when it was withheld or erased. Its form is the log's, which differs
+             *     from this API's: see the kind's documentation.
+             */
+            content: Record<string, never> | null;
+            /** @description What kind of fact, such as `job-ended`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description Its number; events go on after it.
+             */
+            number: number;
+            /** @description What it is about, such as `job-42` or `center:sh-ssc`. */
+            subjects: string[];
+        };
+        /** @description A fact as an event. `C` is its content, whatever the kind says. */
+        Event_Value: {
+            /**
+             * Format: int64
+             * @description When it happened.
+             */
+            at_ms: number;
+            /**
+             * @description What it says; absent when it was withheld or erased. Its form is the log's, which differs
+             *     from this API's: see the kind's documentation.
+             */
+            content: Record<string, never> | null;
+            /** @description What kind of fact, such as `job-ended`. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description Its number; events go on after it.
+             */
+            number: number;
+            /** @description What it is about, such as `job-42` or `center:sh-ssc`. */
+            subjects: string[];
+        };
+        /** @description A site without compute. */
+        Exchange: {
+            /** @description Its name. */
+            exchange: string;
+            /**
+             * Format: int64
+             * @description Degrees north in millionths.
+             */
+            latitude_micro: number;
+            /**
+             * Format: int64
+             * @description Degrees east in millionths.
+             */
+            longitude_micro: number;
+            /** @description Where it is among the regions. */
+            region: string;
+        };
+        /** @description Exchanges, by name. */
+        Exchanges: {
+            /** @description All of them. */
+            exchanges: components["schemas"]["Exchange"][];
+        };
+        /** @description A dataset a job reads. */
+        Input: {
+            /** @description The dataset, with its version where one was asked for. */
+            dataset: string;
+            /** @description The name the job knows it by. */
+            name: string;
+            /**
+             * Format: int64
+             * @description The rate at which it is streamed; absent when it is staged.
+             */
+            stream_bps?: number | null;
+        };
+        /** @description A job in short. */
+        Job: {
+            /**
+             * Format: int32
+             * @description How many attempts were made, the live one included.
+             */
+            attempts: number;
+            /** @description Where its newest attempt is or was. */
+            center?: string | null;
+            /** @description On which chip. */
+            chip?: string | null;
+            /**
+             * Format: int64
+             * @description Chips of its gang, in thousandths: of the variant chosen, or else of the first.
+             */
+            chips_milli: number;
+            /**
+             * Format: int64
+             * @description When it should be done.
+             */
+            deadline_ms?: number | null;
+            /**
+             * Format: int64
+             * @description When it ended.
+             */
+            ended_ms?: number | null;
+            /**
+             * @description Its number.
+             * @example job-42
+             */
+            job: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description Nodes of its gang: of the variant chosen, or else of the first.
+             */
+            nodes: number;
+            /** @description How its newest attempt ended, in words. */
+            outcome?: string | null;
+            /** @description In which pool. */
+            pool?: string | null;
+            price?: components["schemas"]["Money"] | null;
+            /**
+             * Format: int32
+             * @description Higher goes first within the tenant.
+             */
+            priority: number;
+            /**
+             * Format: int64
+             * @description The start it was first told.
+             */
+            promised_ms?: number | null;
+            /**
+             * Format: int64
+             * @description When its newest attempt really started.
+             */
+            started_ms?: number | null;
+            /**
+             * @description `held`, `waiting`, `offered`, `staging`, `running`, `stopping`, `ending`, or how it ended:
+             *     `completed`, `failed`, `timed-out`, `canceled`.
+             */
+            state: string;
+            /**
+             * Format: int64
+             * @description When it was accepted.
+             */
+            submitted_ms: number;
+            /** @description Whose it is. */
+            tenant: string;
+        };
+        /** @description A job with all that is known of it. */
+        JobDetail: components["schemas"]["Job"] & {
+            /** @description What was asked for. */
+            asked: components["schemas"]["Asked"];
+            /** @description Its attempts, oldest first. */
+            tries: components["schemas"]["Attempt"][];
+        };
+        /** @description Jobs, newest first. */
+        Jobs: {
+            /** @description This page of them; may be short, or empty, though there are more. */
+            jobs: components["schemas"]["Job"][];
+            /** @description What to ask for as `before` to get the next page; absent on the last. */
+            next?: string | null;
+        };
+        /** @description A link and what is booked on it at present. */
+        Link: {
+            /** @description One end. */
+            a: components["schemas"]["End"];
+            /** @description The other end. */
+            b: components["schemas"]["End"];
+            /**
+             * Format: int64
+             * @description Booked from `b` to `a`, now.
+             */
+            booked_backward_bps: number;
+            /**
+             * Format: int64
+             * @description Booked from `a` to `b`, now.
+             */
+            booked_forward_bps: number;
+            /**
+             * Format: int64
+             * @description Capacity, each way on its own.
+             */
+            capacity_bps: number;
+            /** @description Who owns it. */
+            carrier: string;
+            /**
+             * Format: int64
+             * @description One-way latency in microseconds.
+             */
+            latency_us: number;
+            /** @description Its name. */
+            link: string;
+            /** @description Price of one Gbit/s reserved for an hour. */
+            price_per_gbps_hour: components["schemas"]["Money"];
+            /** @description Links of one risk group fail together. */
+            risk_group?: string | null;
+        };
+        /** @description Links, by name. */
+        Links: {
+            /** @description All of them. */
+            links: components["schemas"]["Link"][];
+        };
+        /** @description Facts in order. */
+        LogPage: {
+            /**
+             * Format: int64
+             * @description What to ask for as `after` to get the next page; absent on the last.
+             */
+            next?: number | null;
+            /** @description This page of them. */
+            records: components["schemas"]["LogRecord_Value"][];
+        };
+        /** @description A fact with what the chain holds of it. */
+        LogRecord_Value: components["schemas"]["Event_Value"] & {
+            /** @description The digest of its header, which the chain runs over. */
+            header: string;
+            /** @description The digest of its content's bytes. */
+            payload: string;
+            /**
+             * Format: int32
+             * @description The version of its kind.
+             */
+            version: number;
+        };
+        /** @description An amount of money in the schema; in the program it is [`model::Money`]. */
+        Money: {
+            /**
+             * @description ISO 4217 code.
+             * @example CNY
+             */
+            currency: string;
+            /**
+             * Format: int64
+             * @description Millionths of the currency's unit.
+             */
+            micros: number;
+        };
+        /** @description Network and chip files, to be applied together. */
+        NetworkFiles: {
+            /** @description Chip files; chips the network knows already need none. */
+            chips?: components["schemas"]["Document"][];
+            /** @description Network files; they may refer to each other. */
+            network?: components["schemas"]["Document"][];
+        };
+        /** @description A token to be created. */
+        NewToken: {
+            /**
+             * Format: int64
+             * @description Until when it opens; for as long as nobody revokes it where nothing is said.
+             */
+            expires_ms?: number | null;
+            /** @description A name for people, at most 128 characters. */
+            label?: string;
+            /** @description Which center or tenant; absent for operators. */
+            of?: string | null;
+            /** @description What its holder is. */
+            role: components["schemas"]["TokenRole"];
+        };
+        /** @description What an attempt holds of one node. */
+        Node: {
+            /** @description Its chips, by index. */
+            chips: number[];
+            /**
+             * Format: int32
+             * @description The node's index in its pool.
+             */
+            node: number;
+            /**
+             * Format: int64
+             * @description How much of each of those chips, in thousandths.
+             */
+            share_milli: number;
+        };
+        /** @description A dataset a job writes. */
+        Output: {
+            /** @description The dataset it becomes a version of. */
+            dataset: string;
+            /** @description The name the job knows it by. */
+            name: string;
+            /** @description Regions it may not leave. */
+            residency: string[];
+        };
+        /** @description A gang of a job. */
+        Part: {
+            /** @description Its name. */
+            name: string;
+            /** @description The ways to run it. */
+            variants: components["schemas"]["Variant"][];
+        };
+        /** @description Where a job could go, and where not. */
+        Plan: {
+            /**
+             * Format: int64
+             * @description Jobs that come before it.
+             */
+            ahead: number;
+            /** @description Places that would do, best first. */
+            candidates: components["schemas"]["Candidate"][];
+            /** @description Where every center stands, by name. */
+            standings: components["schemas"]["Standing"][];
+        };
+        /** @description Identical nodes of a center, and what is held of them. */
+        Pool: {
+            /** @description The chip in its nodes. */
+            chip?: string | null;
+            /**
+             * Format: int64
+             * @description Chips held by attempts that are not over, in thousandths.
+             */
+            chips_held_milli: number;
+            /**
+             * Format: int64
+             * @description Chips of all nodes, in thousandths.
+             */
+            chips_milli: number;
+            /**
+             * Format: int32
+             * @description Chips in each node.
+             */
+            chips_per_node: number;
+            /**
+             * Format: int64
+             * @description Cores held by attempts that are not over, in thousandths, of all nodes together.
+             */
+            cores_held_milli: number;
+            /**
+             * Format: int64
+             * @description Cores of each node, in thousandths.
+             */
+            cores_milli: number;
+            /**
+             * Format: int64
+             * @description Memory of each node.
+             */
+            memory_bytes: number;
+            /**
+             * Format: int32
+             * @description How many nodes.
+             */
+            nodes: number;
+            /** @description Its name inside the center. */
+            pool: string;
+            /** @description Price of one chip (of one node, where it has no chips) for an hour. */
+            price_per_hour: components["schemas"]["Money"];
+        };
+        /** @description Why a request failed. */
+        Problem: {
+            /** @description What is wrong this time and what to do. */
+            detail: string;
+            /** @description Each thing wrong in a document. */
+            errors?: components["schemas"]["SpecError"][];
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
+            status: number;
+            /** @description The kind in a few words. */
+            title: string;
+            /**
+             * @description Which kind of problem, as a path on this server that says more about it.
+             * @example /problems/not-found
+             */
+            type: string;
+        };
+        /** @description A rate reserved over an interval. */
+        RateStep: {
+            /**
+             * Format: int64
+             * @description From when.
+             */
+            from_ms: number;
+            /**
+             * Format: int64
+             * @description How fast.
+             */
+            rate_bps: number;
+            /**
+             * Format: int64
+             * @description Until when, not included.
+             */
+            until_ms: number;
+        };
+        /** @description Something wrong in a document. */
+        SpecError: {
+            /** @description Where: a path such as `jobs[3].input[1].dataset`, or `file:line:column`. */
+            at: string;
+            /** @description What would have been right. */
+            expected: string;
+            /** @description What is wrong there. */
+            said: string;
+        };
+        /** @description Why a center will not do, or not yet. */
+        Standing: {
+            /** @description The center. */
+            center: string;
+            /** @description Whether waiting alone may cure it. */
+            may_pass: boolean;
+            /**
+             * @description The reason in one token.
+             * @example wrong-chip
+             */
+            reason: string;
+            /** @description The reason in words, with what stands against what. */
+            text: string;
+        };
+        /** @description What a submission is answered with. Jobs of a batch are numbered on from the first. */
+        Submitted: {
+            /**
+             * Format: int32
+             * @description How many.
+             */
+            count: number;
+            /**
+             * @description The first job.
+             * @example job-42
+             */
+            first: string;
+            /** @description Whether the same submission had been accepted before. */
+            repeated: boolean;
+        };
+        /** @description A tenant. */
+        Tenant: {
+            /** @description The portability classes it keeps builds for. */
+            classes: string[];
+            /** @description The center it is at home in. */
+            home?: string | null;
+            /** @description What line of work it is in. */
+            industry?: string | null;
+            /** @description The tenant it is part of. */
+            parent?: string | null;
+            /** @description Its name. */
+            tenant: string;
+            /**
+             * Format: int32
+             * @description Its weight beside its siblings.
+             */
+            weight: number;
+        };
+        /** @description Tenants, by name. */
+        Tenants: {
+            /** @description Those the asker may see. */
+            tenants: components["schemas"]["Tenant"][];
+        };
+        /** @description What opens a center's store for one version of a dataset. */
+        Ticket: {
+            /** @description Whose store. */
+            center: string;
+            /** @description For which dataset. */
+            dataset: string;
+            /** @description What opens it. */
+            ticket: string;
+            /** @description Where the store opens. */
+            url: string;
+            /** @description For which version. */
+            version: string;
+        };
+        /** @description A token as the network remembers it. */
+        Token: {
+            /**
+             * Format: int64
+             * @description Until when it opens; absent for as long as nobody revokes it.
+             */
+            expires_ms?: number | null;
+            /** @description A name for people. */
+            label: string;
+            /** @description Which center or tenant; absent for operators. */
+            of?: string | null;
+            /** @description What its holder is. */
+            role: components["schemas"]["TokenRole"];
+            /**
+             * @description Its number.
+             * @example token-2
+             */
+            token: string;
+        };
+        /**
+         * @description What a token's holder can be.
+         * @enum {string}
+         */
+        TokenRole: "operator" | "center" | "tenant";
+        /** @description Tokens, oldest first. */
+        Tokens: {
+            /** @description All that open. */
+            tokens: components["schemas"]["Token"][];
+        };
+        /** @description A new token with its secret, which is shown this once. */
+        TokenSecret: {
+            /**
+             * @description To be sent as `Authorization: Bearer …`.
+             * @example ptl_…
+             */
+            secret: string;
+            /** @description The token. */
+            token: components["schemas"]["Token"];
+        };
+        /** @description A dataset version on its way to a center, at rates reserved on the links it crosses. */
+        Transfer: {
+            /**
+             * Format: int64
+             * @description When it is planned to be there.
+             */
+            arrives_ms: number;
+            /**
+             * Format: int64
+             * @description How much.
+             */
+            bytes: number;
+            /** @description Which dataset moves. */
+            dataset: string;
+            /** @description From whose store. */
+            from: string;
+            /** @description Over which links, each followed by its direction: `>` from `a` to `b`, `<` back. */
+            hops: string[];
+            /** @description What the reservation costs. */
+            price: components["schemas"]["Money"];
+            /** @description At which rate when. */
+            steps: components["schemas"]["RateStep"][];
+            /** @description Into whose store. */
+            to: string;
+            /**
+             * @description Its number.
+             * @example transfer-3
+             */
+            transfer: string;
+            /** @description Which version of it. */
+            version: string;
+        };
+        /** @description Transfers that are not over, oldest first. */
+        Transfers: {
+            /** @description All of them. */
+            transfers: components["schemas"]["Transfer"][];
+        };
+        /** @description One way to run a part. */
+        Variant: {
+            /**
+             * Format: int64
+             * @description Chips on each node, in thousandths.
+             */
+            chips_per_node_milli: number;
+            /** @description The program and its arguments. */
+            command: string[];
+            /**
+             * Format: int64
+             * @description Cores on each node, in thousandths.
+             */
+            cores_milli: number;
+            /** @description Environment added to the engine's own. */
+            env: {
+                [key: string]: string;
+            };
+            /** @description A container image to run it in. */
+            image?: string | null;
+            /**
+             * Format: int64
+             * @description Memory on each node.
+             */
+            memory_bytes: number;
+            /**
+             * Format: int32
+             * @description Nodes of the gang.
+             */
+            nodes: number;
+            /** @description Which chips it runs on: `{"class": "cuda"}`, `{"chip": "nvidia-a100"}` or `"cpu"`. */
+            on: unknown;
+        };
+        /** @description Why a job is where it is. */
+        Why: {
+            /**
+             * @description Which job.
+             * @example job-42
+             */
+            job: string;
+            plan?: components["schemas"]["Plan"] | null;
+            /** @description Its state. */
+            state: string;
+            /** @description The answer in a sentence. */
+            summary: string;
+            /** @description What was decided before, oldest first. */
+            tries: components["schemas"]["Attempt"][];
+        };
+    };
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
+}
+export type $defs = Record<string, never>;
+export interface operations {
+    healthz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readyz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answer_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    join_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    poll_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_centers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Centers"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_center: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                center: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Center"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    declare_center_lost: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                center: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_chips: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Chips"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_datasets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Datasets"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    announce_dataset: {
+        parameters: {
+            query?: {
+                /** @description The tenant, where the token does not say. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Announcement"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Dataset"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_dataset_ticket: {
+        parameters: {
+            query?: {
+                /** @description From whose store; any that is there where none is named. */
+                center?: string;
+                /** @description The version; the newest where none is named. */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ticket"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    follow_events: {
+        parameters: {
+            query?: {
+                /** @description Events after this number; those from now on where neither this nor `Last-Event-ID` is given. */
+                after?: number;
+                /** @description The token, for browsers, whose event sources send no headers of ours. */
+                token?: string;
+            };
+            header?: {
+                "last-event-id"?: number | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": components["schemas"]["Event"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_exchanges: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Exchanges"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_jobs: {
+        parameters: {
+            query?: {
+                /** @description Submitted before this one. */
+                before?: string;
+                /** @description Whose newest attempt is or was in this center. */
+                center?: string;
+                /** @description At most so many; 100 where nothing is said. */
+                limit?: number;
+                /** @description Whose name contains this, whatever the case of ASCII letters. */
+                name?: string;
+                /** @description In this state, or `live` or `ended`. */
+                state?: string;
+                /** @description Of this tenant. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Jobs"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    submit_jobs: {
+        parameters: {
+            query?: {
+                /** @description The tenant, where the token does not say. */
+                tenant?: string;
+            };
+            header?: {
+                "idempotency-key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A job file as JSON, or `{"jobs": […]}` */
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            /** @description Had been accepted before */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Submitted"];
+                };
+            };
+            /** @description Accepted */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Submitted"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hold_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_job_log: {
+        parameters: {
+            query?: {
+                /** @description Of which attempt, by its id or its epoch; the newest where none is named. */
+                attempt?: string;
+                /** @description Goes on until the log is complete. */
+                follow?: boolean;
+                /** @description At most so many bytes; at most 1 MiB. */
+                max?: number;
+                /** @description From which byte. */
+                offset?: number;
+                /** @description `stdout`, or else `stderr`. */
+                stream?: "stdout" | "stderr";
+            };
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "portolan-log-complete"?: boolean;
+                    "portolan-next-offset"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    release_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    explain_job: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Why"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_links: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Links"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_log: {
+        parameters: {
+            query?: {
+                /** @description Facts after this number. */
+                after?: number;
+                /** @description At most so many. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogPage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_log_heads: {
+        parameters: {
+            query?: {
+                /** @description Facts after this number. */
+                after?: number;
+                /** @description At most so many. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    "portolan-head-digest"?: string;
+                    "portolan-head-number"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    apply_network: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NetworkFiles"];
+                "application/toml": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Applied"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openapi_json: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_job: {
+        parameters: {
+            query?: {
+                /** @description The tenant, where the token does not say. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description A job file as JSON */
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tenants: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenants"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tokens: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tokens"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewToken"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenSecret"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    revoke_token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_transfers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Transfers"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
 }

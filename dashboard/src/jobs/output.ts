@@ -27,7 +27,7 @@ export class Output {
   /** Reads what is new. Throws `Failed` when the center does not answer. */
   async read() {
     for (let piece = 0; piece < PIECES_AT_ONCE && !this.complete; piece += 1) {
-      const query = { stream: this.stream, attempt: this.attempt, offset: this.#offset, max: PIECE };
+      const query = { stream: this.stream, attempt: String(this.attempt), offset: this.#offset, max: PIECE };
       const params = { path: { job: this.job }, query };
       const reply = await this.api.GET("/v1/jobs/{job}/logs", { params, parseAs: "text" }).catch((cause: unknown) => {
         throw new Failed(0, String(cause));
