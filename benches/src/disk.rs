@@ -51,6 +51,7 @@ pub(crate) fn commits_per_s(dir: &Path, disk: Disk) -> Result<Vec<Samples>> {
         let (began, mut commits) = (Instant::now(), 0_u32);
         while began.elapsed() < SAMPLE {
             file.write_all(&PIECE).and_then(|()| file.sync_data()).context("cannot write")?;
+            // tidy: the delay is what the slow disk is made of
             disk.delay().into_iter().for_each(std::thread::sleep);
             commits += 1;
         }
