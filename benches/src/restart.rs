@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 /// Jobs that wait or run when the server is killed.
 const JOBS: usize = 100_000;
 /// Jobs that ended before: six facts each, so that with a snapshot every 50,000 facts the kill
-/// comes half-way between two of them.
+/// comes between two of them, not just after one.
 const ENDED: usize = 4_200;
 const BATCH: usize = 1_000;
 const CONNECTIONS: usize = 8;
