@@ -20,6 +20,21 @@ pub fn seed() -> u64 {
     given.unwrap_or_else(|| u64::try_from(any() % 1_000_000).unwrap_or(0))
 }
 
+/// How many datasets there are for jobs to read, each in one center at first.
+const DATASETS: usize = 9;
+/// A job with an input copies it to its output.
+const COPY: &str =
+    "\n[ -z \"$PORTOLAN_OUTPUT_OUT\" ] || cp $PORTOLAN_INPUT_IN/* $PORTOLAN_OUTPUT_OUT";
+
+fn dataset(number: usize) -> String {
+    format!("numbers-{number}")
+}
+
+/// About two megabytes, different for each dataset.
+fn numbers(number: usize) -> Vec<u8> {
+    (0..300_000_usize).flat_map(|n| format!("{}\n", n * (number + 1)).into_bytes()).collect()
+}
+
 /// What is to happen.
 #[derive(Debug, Clone)]
 pub struct Matrix {
@@ -76,11 +91,17 @@ impl fmt::Display for Verdict {
 }
 
 impl Matrix {
-    /// Runs it on the network of `plan`, and judges.
-    pub async fn run(&self, plan: Plan) -> Verdict {
+    /// Runs it on the network of `plan`, and judges. The network comes back stopped; who drops it
+    /// while failing keeps its directory.
+    pub async fn run(&self, plan: Plan) -> (Verdict, Net) {
         println!("crash matrix with seed {}", self.seed);
         let mut net = plan.start().await;
         let witnesses = Witnesses::below(net.dir());
+        let centers = net.centers();
+        for number in 0..DATASETS {
+            let place = (&*dataset(number), &*centers[number % centers.len()]);
+            net.put("lab", place, ("numbers.txt", &numbers(number)), &[]).await;
+        }
         let tenant = net.tenant("lab").clone();
         let submitting = tokio::spawn(self.clone().submit(tenant, witnesses.clone()));
         let (server_kills, agent_kills) = self.kill(&mut net).await;
@@ -95,7 +116,7 @@ impl Matrix {
         };
         verdict.violations.extend(open);
         verdict.judge(&mut net, &acknowledged, &witnesses).await;
-        verdict
+        (verdict, net)
     }
 
     /// Submits every job until it is acknowledged, repeating under its key what was not answered.
@@ -107,11 +128,16 @@ impl Matrix {
         for number in 0..self.jobs {
             let name = format!("crash-{number}");
             let takes = dice.random_range(self.takes_ms.0..=self.takes_ms.1);
-            let work = format!("sleep {}.{:03}", takes / 1_000, takes % 1_000);
+            let work = format!("sleep {}.{:03}{COPY}", takes / 1_000, takes % 1_000);
             let mut job = witnesses.job(&name, &work);
             if dice.random_ratio(1, 4) {
                 job["when_cut_off"] = "move".into();
                 job["lease"] = "30s".into();
+            }
+            if dice.random_ratio(1, 4) {
+                let name = dataset(dice.random_range(0..DATASETS));
+                job["input"] = json!([{"name": "in", "dataset": name}]);
+                job["output"] = json!([{"name": "out", "dataset": format!("made-{number}")}]);
             }
             let id = submit(&tenant, &job, &name).await;
             acknowledged.push((id, name));
@@ -196,6 +222,7 @@ impl Verdict {
         let jobs = || acknowledged.iter().map(|(job, _)| *job);
         self.violations.extend(witnesses.check(jobs()));
         (self.attempts, self.done) = witnesses.count(jobs());
+        self.judge_made(net, &shown).await;
         for center in net.centers() {
             net.stop_agent(&center).await;
         }
@@ -214,6 +241,33 @@ impl Verdict {
             if !witnesses.of(job.job).last().is_some_and(|(_, done)| *done) {
                 self.violations
                     .push(format!("{} completed, but its last attempt did not", job.job));
+            }
+        }
+    }
+
+    /// What a completed job was to make is there, once and whole.
+    async fn judge_made(&mut self, net: &Net, shown: &[view::Job]) {
+        let known: view::Datasets = net.operator().get("/v1/datasets").await.ok();
+        let known: BTreeMap<String, view::Dataset> =
+            known.datasets.into_iter().map(|set| (set.dataset.to_string(), set)).collect();
+        for job in shown {
+            let detail = net.job(job.job).await;
+            let (Some(input), Some(output)) =
+                (detail.asked.inputs.first(), detail.asked.outputs.first())
+            else {
+                continue;
+            };
+            let read =
+                known.get(input.dataset.dataset.as_str()).and_then(|set| set.versions.last());
+            let made = known.get(output.dataset.as_str()).map(|set| &set.versions[..]);
+            let is_right = match (read, made) {
+                (Some(read), Some([made])) => made.bytes == read.bytes && !made.replicas.is_empty(),
+                (_, None) => job.state != "completed",
+                _ => false,
+            };
+            if !is_right {
+                let (id, state) = (job.job, &job.state);
+                self.violations.push(format!("{id} is {state} and made {made:?} of {read:?}"));
             }
         }
     }

@@ -76,6 +76,8 @@ pub struct Outcome {
     pub makespan_ms: u64,
     /// Chip-time used of all chip-time until then, in percent.
     pub utilization: f64,
+    /// The same, of the time in which some job waited.
+    pub busy_while_waiting: f64,
     /// No schedule could have been shorter, and why.
     pub bound: (u64, &'static str),
 }
@@ -97,7 +99,8 @@ impl fmt::Display for Outcome {
         writeln!(f, "| makespan | {:.1} s |", seconds(self.makespan_ms))?;
         writeln!(f, "| lower bound | {bound:.1} s: {why} |")?;
         writeln!(f, "| gap to the bound | {:.1} % |", self.gap())?;
-        writeln!(f, "| utilization | {:.1} % |", self.utilization)
+        writeln!(f, "| utilization | {:.1} % |", self.utilization)?;
+        writeln!(f, "| utilization while jobs waited | {:.1} % |", self.busy_while_waiting)
     }
 }
 
@@ -164,8 +167,32 @@ fn judge(jobs: &[view::Job], chips: u64, bound: (u64, &'static str)) -> Outcome 
         waits: Distribution::of(jobs.iter().filter_map(times).map(|(s, b, _)| b - s)),
         makespan_ms,
         utilization: seconds(used) / (seconds(makespan_ms) * seconds(chips * 1_000)) * 100.0,
+        busy_while_waiting: busy_while_waiting(jobs, chips),
         bound,
     }
+}
+
+/// Chip-time used of all chip-time in which at least one job waited, in percent.
+fn busy_while_waiting(jobs: &[view::Job], chips: u64) -> f64 {
+    // At each moment: change of jobs waiting, change of chips in use.
+    let mut changes: Vec<(u64, i64, i64)> = Vec::new();
+    for job in jobs {
+        let (Some(started), Some(ended)) = (job.started_ms, job.ended_ms) else { continue };
+        let held = i64::try_from(job.chips_milli.0 / 1_000).unwrap_or(0);
+        changes.push((job.submitted_ms.0, 1, 0));
+        changes.push((started.0, -1, held));
+        changes.push((ended.0, 0, -held));
+    }
+    changes.sort_unstable();
+    let (mut at, mut waiting, mut busy, mut time, mut used) = (0, 0, 0, 0, 0);
+    for (moment, more_waiting, more_busy) in changes {
+        if waiting > 0 {
+            time += moment - at;
+            used += (moment - at) * u64::try_from(busy).unwrap_or(0);
+        }
+        (at, waiting, busy) = (moment, waiting + more_waiting, busy + more_busy);
+    }
+    if time == 0 { 0.0 } else { seconds(used) / seconds(time * chips) * 100.0 }
 }
 
 /// A gang for the sample network: up to four chips anywhere, up to eight on one node, sixteen on

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,8 +18,16 @@ use tokio::task::JoinHandle;
 pub struct Proxy {
     address: SocketAddr,
     line: watch::Sender<Line>,
-    damage: Arc<AtomicI64>,
+    far: Arc<Far>,
     serving: JoinHandle<()>,
+}
+
+/// What comes from the far end.
+#[derive(Debug)]
+struct Far {
+    /// After how many more bytes one is to be damaged; negative for none.
+    damage: AtomicI64,
+    carried: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +43,15 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has ports");
         let address = listener.local_addr().expect("a listener has an address");
         let line = watch::Sender::new(Line { to: None, cut: false });
-        let damage = Arc::new(AtomicI64::new(i64::MIN));
-        let (seen, harm) = (line.subscribe(), Arc::clone(&damage));
+        let far = Far { damage: AtomicI64::new(-1), carried: AtomicU64::new(0) };
+        let far = Arc::new(far);
+        let (seen, coming) = (line.subscribe(), Arc::clone(&far));
         let serving = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, seen.clone(), Arc::clone(&harm)));
+                tokio::spawn(carry(near, seen.clone(), Arc::clone(&coming)));
             }
         });
-        Self { address, line, damage, serving }
+        Self { address, line, far, serving }
     }
 
     /// Where it listens.
@@ -75,13 +84,19 @@ impl Proxy {
     /// Flips a bit of one byte, once: the one that follows when `after` more have come from the far
     /// end.
     pub fn damage(&self, after: u32) {
-        self.damage.store(after.into(), Ordering::SeqCst);
+        self.far.damage.store(after.into(), Ordering::SeqCst);
+    }
+
+    /// How many bytes have come from the far end.
+    #[must_use]
+    pub fn carried(&self) -> u64 {
+        self.far.carried.load(Ordering::SeqCst)
     }
 
     /// Whether the damage asked for was done.
     #[must_use]
     pub fn has_damaged(&self) -> bool {
-        self.damage.load(Ordering::SeqCst) < 0
+        self.far.damage.load(Ordering::SeqCst) < 0
     }
 }
 
@@ -91,7 +106,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(near: TcpStream, mut line: watch::Receiver<Line>, damage: Arc<AtomicI64>) {
+async fn carry(near: TcpStream, mut line: watch::Receiver<Line>, coming: Arc<Far>) {
     let Ok(Line { to: Some(to), .. }) = line.wait_for(|line| !line.cut).await.map(|line| *line)
     else {
         return;
@@ -103,7 +118,7 @@ async fn carry(near: TcpStream, mut line: watch::Receiver<Line>, damage: Arc<Ato
     let (near_in, near_out) = near.into_split();
     let (far_in, far_out) = far.into_split();
     let there = pump(near_in, far_out, line.clone(), None);
-    let back = pump(far_in, near_out, line, Some(damage));
+    let back = pump(far_in, near_out, line, Some(coming));
     // Either end hanging up ends both ways: nobody here speaks over half a connection.
     tokio::select! {
         () = there => {}
@@ -115,13 +130,14 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut line: watch::Receiver<Line>,
-    damage: Option<Arc<AtomicI64>>,
+    coming: Option<Arc<Far>>,
 ) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         let bytes = &mut buffer[..count];
-        if let Some(damage) = &damage {
-            harm(bytes, damage);
+        if let Some(coming) = &coming {
+            coming.carried.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+            harm(bytes, &coming.damage);
         }
         if line.wait_for(|line| !line.cut).await.is_err() || to.write_all(bytes).await.is_err() {
             return;

@@ -20,7 +20,7 @@ async fn killing_servers_and_agents_at_random_breaks_no_promise() {
         takes_ms: (300, 800),
         settle: Duration::from_secs(60),
     };
-    let verdict = matrix.run(plan()).await;
+    let (verdict, _net) = matrix.run(plan()).await;
     println!("{verdict}");
     assert_eq!(verdict.acknowledged, 120);
     assert_eq!(verdict.violations, Vec::<String>::new());
@@ -42,7 +42,7 @@ async fn a_server_that_answers_before_it_writes_is_found_out() {
         settle: Duration::from_secs(5),
     };
     let sabotage = ["--sabotage", "reply-before-append", "--commit-delay", "300ms"];
-    let verdict = matrix.run(plan().serve(&sabotage)).await;
+    let (verdict, _net) = matrix.run(plan().serve(&sabotage)).await;
     println!("{verdict}");
     let lost = |violation: &String| violation.contains("was acknowledged");
     assert!(verdict.violations.iter().any(lost), "nothing was missed\n{verdict}");
@@ -60,7 +60,7 @@ async fn two_hundred_kills_while_five_hundred_jobs_of_seconds_run_break_no_promi
         takes_ms: (2_000, 5_000),
         settle: Duration::from_secs(300),
     };
-    let verdict = matrix.run(plan()).await;
+    let (verdict, _net) = matrix.run(plan()).await;
     whole_system::report("crash-matrix", &format!("## Crash matrix\n\n```\n{verdict}```\n"));
     assert_eq!(verdict.acknowledged, 500);
     assert_eq!(verdict.violations, Vec::<String>::new());

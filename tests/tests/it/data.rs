@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use whole_system::{Caller, Net, Plan, Records, sh};
+use whole_system::{Caller, LAPTOP, Net, Plan, Records, sh};
 use wire::view;
 
 /// Text that no two chunks of are alike.
@@ -210,4 +210,26 @@ async fn no_name_of_data_leads_out_of_a_store() {
     }
     let write = format!("/v1/data/squares/{}/finish", ticket.version);
     assert!((400..500).contains(&door.post(&write, &json!(null)).await.status));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_goes_on_where_it_was_when_agent_and_server_were_killed() {
+    let link = "capacity = \"1 Gbit/s\"";
+    assert!(LAPTOP.contains(link));
+    let slow = LAPTOP.replacen(link, "capacity = \"100 Mbit/s\"", 1);
+    let mut net = Plan::of(&slow).only(&["lingang", "kunshan"]).start().await;
+    let bytes = numbers(40_000_000);
+    net.put("lab", ("squares", "lingang"), ("squares.txt", &bytes), &[]).await;
+    let line = net.line_to_store("lingang").await;
+    let job = net.submit("lab", &copier("kunshan", "squares", "copy-of-squares")).await;
+    let half = async || (line.carried() > 20_000_000).then_some(());
+    net.until("half of the data has come", half).await;
+    net.kill_agent("kunshan");
+    net.kill_server();
+    net.start_server().await;
+    net.start_agent("kunshan").await;
+    let ended = net.ended(job).await;
+    assert_eq!(ended.job.state, "completed", "{ended:?}");
+    assert_eq!(net.until_copy("copy-of-squares", "kunshan").await.bytes.0, 40_000_000);
+    assert!(line.carried() < 55_000_000, "most of it came twice: {} bytes", line.carried());
 }

@@ -1,5 +1,6 @@
 //! The log: torn, damaged, rewritten, and read again for ever.
 
+use model::Span;
 use model::fact::{Fact, Head, Record, extend};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -120,7 +121,7 @@ async fn a_rewritten_log_raises_the_alarm_at_an_agent_which_then_takes_nothing_m
     };
     net.until("the agent has seen all of the log", has_seen).await;
     net.stop_server().await;
-    rewrite(&net.server_dir(), |fact| {
+    rewrite(&net.server_dir(), Span::ZERO, |fact| {
         if let Fact::JobSubmitted(submitted) = fact {
             let mut submitted = (**submitted).clone();
             let mut spec = (*submitted.spec).clone();
@@ -152,14 +153,14 @@ async fn a_rewritten_log_raises_the_alarm_at_an_agent_which_then_takes_nothing_m
 }
 
 /// Puts another log in the place of the one in `dir`: the same network, the same facts but for what
-/// `edit` changes, and a chain that holds in itself.
-async fn rewrite(dir: &Path, mut edit: impl FnMut(&mut Fact)) {
+/// `edit` changes, each so much later, and a chain that holds in itself.
+async fn rewrite(dir: &Path, later: Span, mut edit: impl FnMut(&mut Fact)) {
     let honest = Records::read(dir).await;
     let (mut lines, mut head) = (Vec::new(), Head::EMPTY);
     for record in &honest.records {
         let mut fact = record.fact().unwrap();
         edit(&mut fact);
-        let record = Record::new(record.header.number, record.header.at, &fact);
+        let record = Record::new(record.header.number, record.header.at + later, &fact);
         let digest = extend(&head.digest, &record.header.digest());
         head = Head { number: record.header.number, digest };
         lines.extend([b"{\"header\":", &record.header.canonical()[..], b",\"payload\":"].concat());
@@ -205,4 +206,23 @@ async fn a_restored_log_is_another_network_and_its_agents_know() {
     net.stop_server().await;
     let world = Records::read(&net.server_dir()).await.world();
     assert_eq!(after.trim(), world.network.unwrap().to_string());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_host_whose_clock_is_behind_the_log_time_does_not_go_back() {
+    let (mut net, _) = killed_after_some_jobs().await;
+    let tomorrow = Span::from_secs(86_400);
+    rewrite(&net.server_dir(), tomorrow, |_| {}).await;
+    net.start_server().await;
+    // Spans are still spans: a job of a second takes one, and its limit is no day away.
+    let job = net.submit("lab", &sh("second", "sleep 1")).await;
+    let ended = net.ended(job).await.job;
+    assert_eq!(ended.state, "completed");
+    let ran = ended.ended_ms.unwrap().since(ended.started_ms.unwrap());
+    assert!((Span(900)..Span::from_secs(20)).contains(&ran), "{ran}");
+    net.stop_agent("kunshan").await;
+    net.stop_server().await;
+    let records = Records::read(&net.server_dir()).await;
+    assert_eq!(records.violations(), Vec::<String>::new());
+    assert!(records.records.windows(2).all(|two| two[0].header.at <= two[1].header.at));
 }

@@ -68,6 +68,9 @@ async fn run_to(net: &Net, batch: &Value, submitted: &mut u64, total: u64) {
         let room =
             async || (metric(net, "portolan_queue_jobs").await <= WAITING_MOST).then_some(());
         net.within(Duration::from_secs(600), "the queue gets shorter", room).await;
+        if *submitted % (total / 10) < BATCH {
+            println!("{submitted} submitted: {} KiB", resident_kib(net));
+        }
     }
     let over = async || (live(net).await == 0).then_some(());
     net.within(Duration::from_secs(600), "all jobs have ended", over).await;
