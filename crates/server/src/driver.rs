@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::doors::Doors;
 use crate::polls::{Polls, Waiting};
+use crate::recent::Recent;
 use crate::{Error, Sabotage};
 use api::gate::{ArchiveQuery, Call, Reply, Ticket as DoorTicket, TicketQuery};
 use controller::{Answer, Controller, Effect, Input, Rejected, RequestId};
@@ -11,6 +12,7 @@ use model::job::Job;
 use model::{CenterId, JobId, Moment, Span};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use store::archive::{Archive, ArchivedJob, Filter};
 use store::{Log, Ticket, Writer};
@@ -69,9 +71,12 @@ pub(crate) struct Driver {
     commits: VecDeque<Ticket>,
     /// Records under way, for those who follow the log.
     unpublished: VecDeque<Arc<Vec<Record>>>,
+    recent: Recent,
     durable: Head,
     number: u64,
     snapshot_at: u64,
+    /// A snapshot is being written.
+    snapshotting: Arc<AtomicBool>,
 }
 
 impl Driver {
@@ -90,8 +95,10 @@ impl Driver {
             outbox: VecDeque::new(),
             commits: VecDeque::new(),
             unpublished: VecDeque::new(),
+            recent: Recent::new(durable.number),
             durable,
             number: durable.number,
+            snapshotting: Arc::default(),
             snapshot_at: parts.snapshot_at,
             parts,
         };
@@ -180,6 +187,11 @@ impl Driver {
                 });
             }
             Call::Heads(after, limit, reply) => {
+                if let Some(digests) = self.recent.after(after, limit, self.durable) {
+                    // Whoever asked may have gone away.
+                    let _ = reply.send(Ok((digests, self.durable)));
+                    return;
+                }
                 let log = Arc::clone(&self.parts.log);
                 tokio::spawn(async move {
                     let head = log.head();
@@ -239,6 +251,7 @@ impl Driver {
         let records: Vec<Record> =
             numbered.map(|(number, fact)| Record::new(number, at, fact)).collect();
         self.number += records.len() as u64;
+        self.recent.add(&records);
         if self.parts.records.receiver_count() > 0 {
             self.unpublished.push_back(Arc::new(records.clone()));
         }
@@ -383,16 +396,23 @@ impl Driver {
         });
     }
 
+    /// Leaves a snapshot now and then; a large world is written less often, so that writing it
+    /// stays a small part of the work.
     fn snapshot_if_due(&mut self) {
-        if self.number.saturating_sub(self.snapshot_at) < self.parts.snapshot_every
-            || self.durable.number < self.number
-        {
+        let world = self.parts.controller.world();
+        let due = self.parts.snapshot_every.max(world.jobs.len() as u64);
+        let since = self.number.saturating_sub(self.snapshot_at);
+        if since < due || self.durable.number < self.number || self.snapshotting.load(Relaxed) {
             return;
         }
         self.snapshot_at = self.number;
-        let (world, head) = (self.parts.controller.world().to_snapshot(), self.durable);
-        let log = Arc::clone(&self.parts.log);
-        tokio::spawn(async move { save_snapshot(&log, world, head).await });
+        self.snapshotting.store(true, Relaxed);
+        let (world, head) = (world.to_snapshot(), self.durable);
+        let (log, done) = (Arc::clone(&self.parts.log), Arc::clone(&self.snapshotting));
+        tokio::spawn(async move {
+            save_snapshot(&log, world, head).await;
+            done.store(false, Relaxed);
+        });
     }
 
     /// Waits for what is under way and leaves a snapshot for the next start.

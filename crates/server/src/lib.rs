@@ -11,6 +11,7 @@ mod doors;
 mod driver;
 mod first_run;
 mod polls;
+mod recent;
 mod recover;
 
 pub use first_run::OPERATOR_TOKEN;
