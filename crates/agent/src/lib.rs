@@ -17,9 +17,7 @@ mod witness;
 pub use home::HomeError;
 
 use client::Client;
-use engines::{
-    AnyEngine, Capacity, Enforcement, Engine, ProcessConfig, ProcessEngine, TimerEngine,
-};
+use engines::{AnyEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine};
 use home::Home;
 use model::{Bytes, Cores, EngineKind, NetworkUid, Span};
 use std::net::SocketAddr;
@@ -180,12 +178,6 @@ impl Shared {
 /// The clock that leases are counted on: milliseconds since boot, suspended time included.
 fn boot_now() -> u64 {
     engines::BootTime::now().0
-}
-
-/// Whether the engine enforces limits, for people.
-#[must_use]
-pub fn enforcement(engine: &AnyEngine) -> Enforcement {
-    engine.capabilities().enforcement
 }
 
 /// The longest an agent waits before it tries the server again.

@@ -305,16 +305,6 @@ pub struct Ended {
     pub memory: Bytes,
 }
 
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Exit {
-    /// By itself, with this code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
 impl Attempt {
     /// A new attempt, the center's answer outstanding. The moment is set when the fact is folded.
     #[must_use]

@@ -1,6 +1,6 @@
 //! What a tenant wants run, and how far it has come.
 
-use crate::attempt::{Attempt, Outcome, Placement, Stop};
+use crate::attempt::{Attempt, Outcome, Placement};
 use crate::fact::Fact;
 use crate::{
     Bytes, CenterId, ChipClass, ChipId, Chips, Cores, DatasetId, DatasetRef, JobId, Moment, Money,
@@ -476,13 +476,4 @@ pub struct PastAttempt {
     pub ended: Moment,
     /// How.
     pub outcome: Outcome,
-}
-
-/// Why a job's live attempt is to stop, if it is.
-impl Job {
-    /// The stop its live attempt is under.
-    #[must_use]
-    pub fn stopping(&self) -> Option<Stop> {
-        self.phase.attempt().and_then(|a| a.state.stopping())
-    }
 }

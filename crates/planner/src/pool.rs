@@ -91,11 +91,6 @@ impl PoolBoard {
         }
     }
 
-    /// Attempts that hold something.
-    pub fn attempts(&self) -> impl Iterator<Item = (AttemptId, Moment)> {
-        self.until.iter().map(|(attempt, until)| (*attempt, *until))
-    }
-
     /// Whole chips in use at `at`, over all nodes.
     #[must_use]
     pub fn chips_in_use(&self, at: Moment) -> u64 {

@@ -45,6 +45,19 @@ fn run(job: u64, chip: u16, start: u64) -> Run {
     }
 }
 
+/// The data `d` on its way.
+fn stage() -> Stage {
+    Stage {
+        transfer: TransferId::new(4),
+        data: data("d"),
+        bytes: Bytes(1),
+        from: model::CenterId::new("a").unwrap(),
+        url: String::new(),
+        ticket: None,
+        steps: Vec::new(),
+    }
+}
+
 fn orders(runs: Vec<Run>) -> Event {
     let orders = runs.into_iter().map(|run| Order::Run(Box::new(run))).collect();
     Event::Orders { full: true, orders }
@@ -132,18 +145,9 @@ fn a_job_starts_when_its_data_is_there() {
     let mut mind = idle();
     let mut job = run(1, 0, 0);
     job.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
-    let stage = Stage {
-        transfer: TransferId::new(4),
-        data: data("d"),
-        bytes: Bytes(1),
-        from: model::CenterId::new("a").unwrap(),
-        url: String::new(),
-        ticket: None,
-        steps: Vec::new(),
-    };
     let order = Event::Orders {
         full: false,
-        orders: vec![Order::Stage(Box::new(stage)), Order::Run(Box::new(job))],
+        orders: vec![Order::Stage(Box::new(stage())), Order::Run(Box::new(job))],
     };
     assert_eq!(said(&mind.step(0, vec![order.clone()])), ["fetch d"]);
     assert!(mind.step(0, vec![order]).is_empty());
@@ -213,16 +217,7 @@ fn a_job_whose_data_cannot_be_had_is_refused_with_the_reason() {
     let mut mind = idle();
     let mut job = run(1, 0, 0);
     job.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
-    let stage = Stage {
-        transfer: TransferId::new(4),
-        data: data("d"),
-        bytes: Bytes(1),
-        from: model::CenterId::new("a").unwrap(),
-        url: String::new(),
-        ticket: None,
-        steps: Vec::new(),
-    };
-    let orders = vec![Order::Stage(Box::new(stage)), Order::Run(Box::new(job))];
+    let orders = vec![Order::Stage(Box::new(stage())), Order::Run(Box::new(job))];
     let _ = mind.step(0, vec![Event::Orders { full: false, orders }]);
     let end = Err(NotFetched { why: "chunk 3 is damaged".into(), damaged: true });
     let _ = mind.step(0, vec![Event::Fetched { transfer: TransferId::new(4), end }]);

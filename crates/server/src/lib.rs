@@ -21,7 +21,7 @@ use clock::Clock;
 use controller::Controller;
 use doors::Doors;
 use driver::{Driver, Parts};
-use model::{Moment, Span};
+use model::Span;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -189,10 +189,4 @@ fn listen(settings: &Settings) -> Result<std::net::TcpListener, Error> {
     api::serve::check_exposure(settings.listen, settings.tls.is_some())?;
     let listener = std::net::TcpListener::bind(settings.listen);
     listener.map_err(|e| Error::Listen(settings.listen, e))
-}
-
-/// The wall clock's present time, for tools that work on a log without a server.
-#[must_use]
-pub fn wall_now() -> Moment {
-    Clock::start(Moment::ZERO).now()
 }
