@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,16 +18,8 @@ use tokio::task::JoinHandle;
 pub struct Proxy {
     address: SocketAddr,
     line: watch::Sender<Line>,
-    far: Arc<Far>,
+    damage: Arc<AtomicI64>,
     serving: JoinHandle<()>,
-}
-
-/// What comes from the far end.
-#[derive(Debug)]
-struct Far {
-    /// After how many more bytes one is to be damaged; negative for none.
-    damage: AtomicI64,
-    carried: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,15 +35,14 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has ports");
         let address = listener.local_addr().expect("a listener has an address");
         let line = watch::Sender::new(Line { to: None, cut: false });
-        let far = Far { damage: AtomicI64::new(-1), carried: AtomicU64::new(0) };
-        let far = Arc::new(far);
-        let (seen, coming) = (line.subscribe(), Arc::clone(&far));
+        let damage = Arc::new(AtomicI64::new(i64::MIN));
+        let (seen, harm) = (line.subscribe(), Arc::clone(&damage));
         let serving = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, seen.clone(), Arc::clone(&coming)));
+                tokio::spawn(carry(near, seen.clone(), Arc::clone(&harm)));
             }
         });
-        Self { address, line, far, serving }
+        Self { address, line, damage, serving }
     }
 
     /// Where it listens.
@@ -84,19 +75,13 @@ impl Proxy {
     /// Flips a bit of one byte, once: the one that follows when `after` more have come from the far
     /// end.
     pub fn damage(&self, after: u32) {
-        self.far.damage.store(after.into(), Ordering::SeqCst);
-    }
-
-    /// How many bytes have come from the far end.
-    #[must_use]
-    pub fn carried(&self) -> u64 {
-        self.far.carried.load(Ordering::SeqCst)
+        self.damage.store(after.into(), Ordering::SeqCst);
     }
 
     /// Whether the damage asked for was done.
     #[must_use]
     pub fn has_damaged(&self) -> bool {
-        self.far.damage.load(Ordering::SeqCst) < 0
+        self.damage.load(Ordering::SeqCst) < 0
     }
 }
 
@@ -106,7 +91,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn carry(near: TcpStream, mut line: watch::Receiver<Line>, coming: Arc<Far>) {
+async fn carry(near: TcpStream, mut line: watch::Receiver<Line>, damage: Arc<AtomicI64>) {
     let Ok(Line { to: Some(to), .. }) = line.wait_for(|line| !line.cut).await.map(|line| *line)
     else {
         return;
@@ -118,7 +103,7 @@ async fn carry(near: TcpStream, mut line: watch::Receiver<Line>, coming: Arc<Far
     let (near_in, near_out) = near.into_split();
     let (far_in, far_out) = far.into_split();
     let there = pump(near_in, far_out, line.clone(), None);
-    let back = pump(far_in, near_out, line, Some(coming));
+    let back = pump(far_in, near_out, line, Some(damage));
     // Either end hanging up ends both ways: nobody here speaks over half a connection.
     tokio::select! {
         () = there => {}
@@ -130,14 +115,13 @@ async fn pump(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut line: watch::Receiver<Line>,
-    coming: Option<Arc<Far>>,
+    damage: Option<Arc<AtomicI64>>,
 ) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
         let bytes = &mut buffer[..count];
-        if let Some(coming) = &coming {
-            coming.carried.fetch_add(bytes.len() as u64, Ordering::SeqCst);
-            harm(bytes, &coming.damage);
+        if let Some(damage) = &damage {
+            harm(bytes, damage);
         }
         if line.wait_for(|line| !line.cut).await.is_err() || to.write_all(bytes).await.is_err() {
             return;
