@@ -38,6 +38,14 @@ struct Book {
     revision_of: BTreeMap<About, u64>,
 }
 
+impl Book {
+    fn drop(&mut self, about: &About) {
+        if let Some(revision) = self.revision_of.remove(about) {
+            self.by_revision.remove(&revision);
+        }
+    }
+}
+
 /// All centers' orders.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OrderBooks {
@@ -71,10 +79,12 @@ impl OrderBooks {
     }
 
     fn drop_all(&mut self, about: &About) {
-        for book in self.books.values_mut() {
-            if let Some(revision) = book.revision_of.remove(about) {
-                book.by_revision.remove(&revision);
-            }
+        self.books.values_mut().for_each(|book| book.drop(about));
+    }
+
+    fn drop_at(&mut self, center: &CenterId, about: &About) {
+        if let Some(book) = self.books.get_mut(center) {
+            book.drop(about);
         }
     }
 
@@ -101,6 +111,7 @@ impl OrderBooks {
                 }
             }
             Fact::AttemptEnded(f) => self.drop_all(&About::Attempt(f.attempt)),
+            Fact::ReplicaAdded(f) => self.drop_at(&f.center, &About::Data(f.data.clone())),
             Fact::TransferPlanned(f) => {
                 self.put(&f.to, About::Transfer(f.transfer), Say::Current);
             }

@@ -8,7 +8,8 @@ use model::fact::{
 };
 use model::job::Job;
 use model::{
-    AttemptId, CenterId, DatasetVersion, JobEnd, Outcome, Region, Span, Staging, Stop, TransferId,
+    AttemptId, CenterId, DatasetId, DatasetVersion, JobEnd, Outcome, Region, Span, Staging, Stop,
+    TransferId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -258,9 +259,20 @@ impl Controller {
         for data in gone {
             self.emit(Fact::ReplicaRemoved(ReplicaTouched { data, center: center.clone() }));
         }
+        // An attempt whose end has not been told yet may have left its outputs there already: what
+        // is a stray will be one at the next inventory too.
+        let made: BTreeSet<DatasetId> = self.outputs_of_live(center);
         for data in held {
-            self.copy_is_at(center, data);
+            if self.world.exact(data).is_some() || !made.contains(&data.dataset) {
+                self.copy_is_at(center, data);
+            }
         }
+    }
+
+    /// Datasets that attempts which are alive at a center make.
+    fn outputs_of_live(&self, center: &CenterId) -> BTreeSet<DatasetId> {
+        let jobs = self.world.live(center).filter_map(|attempt| self.world.job(attempt.job));
+        jobs.flat_map(|job| job.spec.outputs.iter().map(|output| output.dataset.clone())).collect()
     }
 
     /// Ends a transfer that did not bring its copy, and withdraws the attempts that waited for it.

@@ -443,3 +443,39 @@ fn jobs_that_want_the_same_data_in_the_same_place_wait_for_one_transfer() {
     assert_eq!(stage.orders("lingang").len(), 4);
     stage.audit();
 }
+
+#[test]
+fn outputs_found_before_their_attempts_end_is_told_are_not_taken_for_strays() {
+    let mut stage = Stage::laptop();
+    let makes = "on = \"cann\"\nchips = 1\n[[output]]\nname = \"out\"\ndataset = \"made\"";
+    let job = stage.submit(job(makes));
+    stage.report("zhangjiang", Report::Started { attempt: attempt("job-1.1") });
+    let dataset = DatasetId::new("made").unwrap();
+    let data = DatasetVersion { dataset, version: Digest::of(b"made") };
+    let stray = DatasetVersion { dataset: DatasetId::new("stray").unwrap(), ..data.clone() };
+    // The agent was killed after it kept the outputs and before it told of the end.
+    stage.join("zhangjiang");
+    stage.report("zhangjiang", Report::Inventory { data: vec![data.clone(), stray.clone()] });
+    let removed: Vec<_> = stage
+        .orders("zhangjiang")
+        .into_iter()
+        .filter_map(|order| match order {
+            Order::Remove { data } => Some(data),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(removed, [stray]);
+    let made =
+        wire::MadeOutput { name: "out".into(), data: data.clone(), bytes: Bytes(1), files: 1 };
+    let report = Report::Ended {
+        attempt: attempt("job-1.1"),
+        ended: ended(Outcome::Exited { code: 0 }),
+        outputs: vec![made],
+    };
+    stage.report("zhangjiang", report);
+    assert_eq!(stage.state(job), "completed");
+    assert!(
+        stage.controller.world().exact(&data).unwrap().replicas.contains(&center("zhangjiang"))
+    );
+    stage.audit();
+}

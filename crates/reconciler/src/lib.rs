@@ -117,7 +117,7 @@ impl Reconciler {
                 self.complete = false;
                 self.data = data.into_iter().collect();
                 let data = self.data.iter().cloned().collect();
-                self.outbox.push_front(Report::Inventory { data });
+                self.outbox.push_back(Report::Inventory { data });
             }
             Event::Orders { full, orders } => self.orders(full, orders, actions),
             Event::Renewed { sent } => self.renewed = self.renewed.max(Some(sent)),
