@@ -123,7 +123,12 @@ async fn pump(
         if let Some(damage) = &damage {
             harm(bytes, damage);
         }
-        if line.wait_for(|line| !line.cut).await.is_err() || to.write_all(bytes).await.is_err() {
+        if line.wait_for(|line| !line.cut).await.is_err() {
+            return;
+        }
+        if to.write_all(bytes).await.is_err() {
+            // Whoever stopped listening may have answered first: that is still to be heard.
+            while let Ok(1..) = from.read(&mut buffer).await {}
             return;
         }
     }
