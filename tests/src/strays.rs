@@ -15,6 +15,23 @@ pub(crate) fn of(dir: &Path) -> Vec<i32> {
     pids.filter(|pid| *pid != own && knows(*pid, needle)).collect()
 }
 
+/// Those of them that hold attempts.
+pub(crate) fn supervisors(dir: &Path) -> Vec<i32> {
+    let is_one = |pid: &i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        line.split(|byte| *byte == 0).any(|word| word == b"supervise")
+    };
+    of(dir).into_iter().filter(is_one).collect()
+}
+
+/// Kills one of them.
+pub(crate) fn kill(pid: i32) {
+    if let Some(pid) = Pid::from_raw(pid) {
+        // It may have ended since.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
 fn knows(pid: i32, needle: &[u8]) -> bool {
     let file = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
     let has = |bytes: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
@@ -31,10 +48,7 @@ pub(crate) fn end(dir: &Path) {
         if strays.is_empty() {
             return;
         }
-        for pid in strays.into_iter().filter_map(Pid::from_raw) {
-            // It may have ended since.
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        strays.into_iter().for_each(kill);
         std::thread::yield_now();
     }
     eprintln!("processes of {} will not die: {:?}", dir.display(), of(dir));

@@ -131,6 +131,13 @@ impl Net {
         strays::end(&self.agent_dir(center));
     }
 
+    /// `kill -9` of every supervisor in a center, and of nothing it runs. Tells how many there were.
+    pub fn kill_supervisors(&self, center: &str) -> usize {
+        let supervisors = strays::supervisors(&self.agent_dir(center));
+        supervisors.iter().for_each(|pid| strays::kill(*pid));
+        supervisors.len()
+    }
+
     /// Asks an agent to stop, and waits until it has.
     pub async fn stop_agent(&mut self, center: &str) {
         let agent = self.agents.get_mut(center).expect("the center has an agent");

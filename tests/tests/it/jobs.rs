@@ -1,7 +1,7 @@
 //! Jobs from submission to their end.
 
 use serde_json::json;
-use whole_system::{Plan, sh};
+use whole_system::{Plan, Witnesses, sh};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_runs_and_its_output_exit_code_and_reasons_can_be_had() {
@@ -165,4 +165,20 @@ async fn an_agent_killed_and_started_again_finds_what_it_ran() {
     assert_eq!((long.job.state.as_str(), long.job.attempts), ("completed", 1));
     assert_eq!((short.job.outcome.as_deref(), short.job.attempts), (Some("exit code 4"), 1));
     assert_eq!(net.output(long.job.job).await, "still here\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_lost_its_supervisor_does_not_live_on_beside_the_next() {
+    let net = Plan::laptop().only(&["kunshan"]).start().await;
+    let witnesses = Witnesses::below(net.dir());
+    let work = "if [ $PORTOLAN_EPOCH = 1 ]; then (sleep 60 & sleep 60); fi";
+    let job = net.submit("lab", &witnesses.job("orphan", work)).await;
+    let alone = async || (witnesses.of(job) == [(1, false)]).then_some(());
+    net.until("its first attempt holds the lock", alone).await;
+    assert_eq!(net.kill_supervisors("kunshan"), 1);
+    let ended = net.ended(job).await;
+    assert_eq!(witnesses.violations(), Vec::<String>::new());
+    assert_eq!((ended.job.state.as_str(), ended.job.attempts), ("completed", 2), "{ended:?}");
+    let gone = async || (net.attempts_processes() == 0).then_some(());
+    net.until("nothing of the first attempt is left", gone).await;
 }
