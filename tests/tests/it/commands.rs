@@ -127,3 +127,20 @@ async fn off_loopback_a_server_without_a_certificate_refuses_to_start() {
     let done = net.cli(net.operator(), &args).await;
     assert_eq!(done.code, Some(1), "{}{}", done.stdout, done.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_directory_is_for_one_process_at_a_time() {
+    let net = Plan::laptop().only(&["kunshan"]).start().await;
+    let second = net.cli(net.operator(), &["serve", "--dir", "server", "--listen", "127.0.0.1:0"]);
+    let second = second.await;
+    assert_eq!(second.code, Some(1), "{}{}", second.stdout, second.stderr);
+    assert!(second.stderr.contains("in use"), "{}", second.stderr);
+    let (url, token) = (net.url(), net.token_file("kunshan").display().to_string());
+    let agent = ["agent", "--dir", "kunshan", "--server", &url, "--token-file", &token];
+    let second = net.cli(net.operator(), &agent).await;
+    assert_eq!(second.code, Some(1), "{}{}", second.stdout, second.stderr);
+    assert!(second.stderr.contains("in use by another agent"), "{}", second.stderr);
+    // The first ones go on undisturbed.
+    let job = net.submit("lab", &sh("after", "true")).await;
+    assert_eq!(net.ended(job).await.job.state, "completed");
+}
