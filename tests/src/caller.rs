@@ -79,6 +79,12 @@ impl Caller {
         Self { token: token.to_owned(), ..self.clone() }
     }
 
+    /// The same, over connections of its own: for after the server hung up on the old ones.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self::new(&self.base, &self.token)
+    }
+
     /// The token.
     #[must_use]
     pub fn token(&self) -> &str {

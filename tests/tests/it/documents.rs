@@ -142,7 +142,7 @@ async fn requests_out_of_bounds_are_refused_and_the_server_lives_on() {
     let large = lab.with_body(Method::POST, "/v1/jobs", "application/json", ten_megabytes).await;
     assert!(large.refusal().starts_with("413 too-large"), "{}", large.refusal());
     // The server hung up on what it had not read: the next request takes another line.
-    let lab = net.tenant("lab");
+    let lab = lab.afresh();
     let many: Vec<Value> = (0..10_001).map(|_| json!({"name": "a"})).collect();
     let many = lab.post("/v1/jobs", &json!({"jobs": many})).await.refusal();
     assert!(many.starts_with("413 batch-too-large"), "{many}");
