@@ -133,33 +133,48 @@ pub struct Ticket {
     pub ticket: String,
 }
 
+impl Call {
+    /// Whether an agent makes this call: such calls have a lane of their own, so that no crowd of
+    /// submitters delays what centers have to say.
+    const fn is_of_a_center(&self) -> bool {
+        matches!(self, Self::Join(..) | Self::Poll(..) | Self::Reports(..) | Self::Answered(..))
+    }
+}
+
+/// Where calls go.
+#[derive(Debug, Clone)]
+pub struct Lanes {
+    /// What agents say.
+    pub centers: mpsc::Sender<Call>,
+    /// What everybody else asks.
+    pub people: mpsc::Sender<Call>,
+}
+
 /// The handlers' end. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Gate {
-    calls: mpsc::Sender<Call>,
+    lanes: Lanes,
     records: broadcast::Sender<Arc<Vec<Record>>>,
 }
 
 impl Gate {
-    /// A gate whose calls go to `calls` and whose durable records come from `records`.
+    /// A gate whose calls go to `lanes` and whose durable records come from `records`.
     #[must_use]
-    pub const fn new(
-        calls: mpsc::Sender<Call>,
-        records: broadcast::Sender<Arc<Vec<Record>>>,
-    ) -> Self {
-        Self { calls, records }
+    pub const fn new(lanes: Lanes, records: broadcast::Sender<Arc<Vec<Record>>>) -> Self {
+        Self { lanes, records }
     }
 
     /// Makes a call and waits for its answer.
     pub async fn call<T>(&self, make: impl FnOnce(Reply<T>) -> Call) -> Result<T, Stopping> {
         let (reply, answer) = oneshot::channel();
-        self.calls.send(make(reply)).await.map_err(|_| Stopping)?;
+        self.tell(make(reply)).await?;
         answer.await.map_err(|_| Stopping)
     }
 
     /// Makes a call that has no answer.
     pub async fn tell(&self, call: Call) -> Result<(), Stopping> {
-        self.calls.send(call).await.map_err(|_| Stopping)
+        let lane = if call.is_of_a_center() { &self.lanes.centers } else { &self.lanes.people };
+        lane.send(call).await.map_err(|_| Stopping)
     }
 
     /// Looks something up; the answer comes when all it rests on is durable.

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::doors::Doors;
+use crate::inbox::Inbox;
 use crate::polls::{Polls, Waiting};
 use crate::recent::Recent;
 use crate::{Error, Sabotage};
@@ -22,8 +23,6 @@ use wire::{Joined, Order, Orders};
 
 /// How often time is looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
-/// How many calls one step takes in at most.
-const AT_ONCE: usize = 1_024;
 /// While more facts than this are not durable yet, no further calls are taken in.
 const UNWRITTEN_MAX: u64 = 100_000;
 
@@ -45,7 +44,7 @@ pub(crate) struct Parts {
     pub(crate) archive: Archive,
     pub(crate) clock: Clock,
     pub(crate) doors: Doors,
-    pub(crate) calls: mpsc::Receiver<Call>,
+    pub(crate) inbox: Inbox,
     pub(crate) records: broadcast::Sender<Arc<Vec<Record>>>,
     pub(crate) poll: Span,
     pub(crate) snapshot_every: u64,
@@ -110,7 +109,7 @@ impl Driver {
     async fn turn(&mut self, internal: &mut mpsc::UnboundedReceiver<Input>) -> Result<(), Error> {
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut calls = Vec::with_capacity(AT_ONCE);
+        let mut calls = Vec::new();
         loop {
             let mut inputs = Vec::new();
             let has_room = self.number - self.durable.number < UNWRITTEN_MAX;
@@ -127,11 +126,13 @@ impl Driver {
                     inputs.push(Input::Tick);
                     self.answer_overdue();
                 }
-                count = self.parts.calls.recv_many(&mut calls, AT_ONCE), if has_room => {
-                    if count == 0 {
-                        return Ok(());
-                    }
+                call = self.parts.inbox.next(), if has_room => match call {
+                    Some(call) => calls.push(call),
+                    None => return Ok(()),
                 }
+            }
+            if has_room {
+                self.parts.inbox.fill(&mut calls);
             }
             while let Ok(input) = internal.try_recv() {
                 inputs.push(input);

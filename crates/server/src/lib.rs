@@ -10,6 +10,7 @@ mod clock;
 mod doors;
 mod driver;
 mod first_run;
+mod inbox;
 mod polls;
 mod recent;
 mod recover;
@@ -21,15 +22,14 @@ use clock::Clock;
 use controller::Controller;
 use doors::Doors;
 use driver::{Driver, Parts};
+use inbox::Inbox;
 use model::Span;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// How many calls may wait for the loop.
-const CALLS: usize = 8_192;
 /// How many batches of records a follower may lag behind.
 const BATCHES: usize = 1_024;
 
@@ -150,9 +150,9 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<Runnin
 
     let listener = listen(&settings)?;
     let address = listener.local_addr().map_err(api::serve::ServeError::Socket)?;
-    let (calls, inbox) = mpsc::channel(CALLS);
+    let (lanes, inbox) = Inbox::new();
     let (records, _) = broadcast::channel(BATCHES);
-    let gate = api::gate::Gate::new(calls, records.clone());
+    let gate = api::gate::Gate::new(lanes, records.clone());
     let doors_settings = api::Settings { shutdown: stop.clone(), ..settings.api.clone() };
     let router = api::router(gate, doors_settings);
     let parts = Parts {
@@ -162,7 +162,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> Result<Runnin
         archive,
         clock,
         doors,
-        calls: inbox,
+        inbox,
         records,
         poll: settings.poll,
         snapshot_every: settings.snapshot_every,

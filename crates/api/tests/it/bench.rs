@@ -1,6 +1,6 @@
 //! A loop whose appends are durable at once, and a way to ask the API in front of it.
 
-use api::gate::{ArchiveQuery, Call, Gate, LogError, Ticket};
+use api::gate::{ArchiveQuery, Call, Gate, Lanes, LogError, Ticket};
 use api::{Settings, router};
 use axum::Router;
 use axum::body::Body;
@@ -228,7 +228,8 @@ impl Bench {
     pub(crate) fn empty(settings: Settings, archive_after: usize) -> Self {
         let (calls, mut called) = mpsc::channel(1_024);
         let (news, _) = broadcast::channel(64);
-        let gate = Gate::new(calls, news.clone());
+        let lanes = Lanes { centers: calls.clone(), people: calls };
+        let gate = Gate::new(lanes, news.clone());
         let now = Moment(1_800_000_000_000);
         let limits = controller::Settings {
             keep_ended_jobs: archive_after,
