@@ -29,7 +29,7 @@ fn judge_window(job: &Job, attempt: &Attempt, found: &mut Findings) {
         format!("{id} is given nodes from {} to {}", placement.start, placement.until)
     });
     let given = placement.until.since(placement.start);
-    if let Some(limit) = job.spec.duration.limit() {
+    if let Some(limit) = job.spec.limit(placement.parts.first().map_or(0, |part| part.variant)) {
         found.judge(Promise::Capacity, given >= limit, || {
             format!("{id} may run {limit} and has its nodes for {given}")
         });

@@ -213,7 +213,7 @@ fn attempt_order(world: &World, center: &CenterId, id: AttemptId) -> Option<Orde
         env: variant.env.clone(),
         cores: variant.cores,
         memory: variant.memory,
-        limit: job.spec.duration.limit(),
+        limit: job.spec.limit(part.variant),
         grace: job.spec.checkpoint.as_ref().map_or(GRACE, |c| c.grace),
         lease: job.spec.when_cut_off.lease(),
         inputs: inputs

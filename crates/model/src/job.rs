@@ -19,7 +19,11 @@ pub struct JobSpec {
     pub name: String,
     /// Who it is for.
     pub tenant: TenantId,
-    /// What kind of work it is.
+    /// What it has in common with jobs that run alike: finished jobs of the same tenant and
+    /// workload teach how fast chips are at it. Slurm's users know it as a `wckey`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<String>,
+    /// Whether it ends by itself, goes on, or holds chips for later.
     pub kind: JobKind,
     /// Its parts, each a gang; one part is the usual case.
     pub parts: Vec<Part>,
@@ -61,7 +65,29 @@ pub struct JobSpec {
     pub regions: Vec<Region>,
 }
 
-/// What kind of work a job is.
+impl JobSpec {
+    /// How long it may run as this variant of its first part; `None` when it runs until stopped.
+    #[must_use]
+    pub fn limit(&self, variant: u16) -> Option<Span> {
+        let variant = self.parts.first().and_then(|p| p.variants.get(usize::from(variant)));
+        match self.duration {
+            Duration::Limited { limit, .. } => {
+                Some(variant.and_then(|v| v.limit).unwrap_or(limit))
+            }
+            Duration::Open => None,
+        }
+    }
+
+    /// What it is compared with when speeds are learned: its workload, or else its name without
+    /// the number it may end with.
+    #[must_use]
+    pub fn workload(&self) -> &str {
+        let stem = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
+        self.workload.as_deref().unwrap_or_else(|| stem.trim_end_matches(['-', '_', '.', ' ']))
+    }
+}
+
+/// Whether a job ends by itself, goes on, or holds chips for later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
@@ -111,6 +137,9 @@ pub struct Variant {
     pub env: BTreeMap<String, String>,
     /// Speed beside the job's `expected` duration, in thousandths: 500 takes twice as long.
     pub speed_thousandths: Option<u32>,
+    /// How long it may run this way, where that is not the job's own limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Span>,
 }
 
 /// Which chips a variant runs on.

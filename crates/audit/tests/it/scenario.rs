@@ -342,6 +342,7 @@ impl<'a> Line<'a> {
             image: None,
             env: BTreeMap::new(),
             speed_thousandths: None,
+            limit: None,
         };
         let part = |i| Part { name: format!("part{i}"), variants: vec![variant.clone()] };
         let within = match self.option("within", "center") {
@@ -353,6 +354,7 @@ impl<'a> Line<'a> {
         JobSpec {
             name: String::new(),
             tenant: id("lab"),
+            workload: None,
             kind: JobKind::Batch,
             parts: (1..=number::<u32>(self.option("parts", "1"))).map(part).collect(),
             together: Together { within, ..Together::default() },

@@ -62,6 +62,10 @@ document! {
         /// It runs until it is stopped. So does a service without a limit.
         pub open_ended: bool,
 
+        /// What it has in common with jobs that run alike, such as `"llm-7b"`; its name without the
+        /// number at its end where nothing is said.
+        pub workload: Option<String>,
+
         /// The portability class of the chips it runs on, such as `cuda`.
         pub on: Option<String>,
         /// The one chip model it runs on, instead of `on`. Neither: it needs no chip.
@@ -156,6 +160,8 @@ document! {
         pub env: BTreeMap<String, String>,
         /// As in [`JobFile::speed`].
         pub speed: Option<Figure>,
+        /// How long it may run this way, instead of the job's `limit`.
+        pub limit: Option<String>,
     }
 
     /// A gang among several.

@@ -3,7 +3,7 @@
 //! A load carries two figures for each job that nobody who plans may see: the work it really is and
 //! how it really ends. Planner and baselines see the spec alone.
 
-use model::{ChipId, JobSpec, Span};
+use model::{Bytes, CenterId, ChipId, DatasetVersion, JobSpec, Region, Span, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -38,6 +38,21 @@ pub enum Ending {
     Failure,
     /// Its tenant cancels it at that moment of its run.
     Canceled,
+}
+
+/// A dataset that lies in stores before the first job arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stock {
+    /// Name and version.
+    pub data: DatasetVersion,
+    /// All its bytes.
+    pub bytes: Bytes,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Centers that hold a verified copy, at least one.
+    pub at: Vec<CenterId>,
+    /// Regions it may not leave; empty for any.
+    pub residency: Vec<Region>,
 }
 
 /// How fast chips do kinds of work, in thousandths of the reference's speed. A pair that is not

@@ -27,6 +27,9 @@ pub(super) fn spec(file: JobFile, tenant: TenantId, now: Moment) -> Result<JobSp
     let mut check = Check::default();
     let c = &mut check;
     c.words("name", &file.name);
+    if let Some(workload) = &file.workload {
+        c.words("workload", workload);
+    }
     listed(c, &file);
     c.that(file.retries <= 100, "retries", &format!("found `{}`", file.retries), "at most 100");
     let spec = JobSpec {
@@ -51,6 +54,7 @@ pub(super) fn spec(file: JobFile, tenant: TenantId, now: Moment) -> Result<JobSp
         secrets: secrets(c, &file),
         centers: c.each("centers", &file.centers),
         regions: c.each("regions", &file.regions),
+        workload: file.workload,
         name: file.name,
     };
     let problems = check.problems();
@@ -135,7 +139,7 @@ fn duration(c: &mut Check, file: &JobFile) -> Option<Duration> {
 }
 
 /// A span above zero.
-fn span(c: &mut Check, at: &str, text: &str) -> Option<Span> {
+pub(super) fn span(c: &mut Check, at: &str, text: &str) -> Option<Span> {
     let span = c.read::<Span>(at, text)?;
     let in_range = span > Span::ZERO && span <= LONGEST;
     c.that(in_range, at, &found(text), "a span above zero, at most `3650d`");

@@ -31,6 +31,7 @@ pub(super) fn parts(c: &mut Check, file: &JobFile) -> Vec<Part> {
         image: file.image.clone(),
         env: file.env.clone(),
         speed: file.speed.clone(),
+        limit: None,
     };
     let runs = file.kind != Some(Kind::Reservation);
     if file.parts.is_empty() {
@@ -89,6 +90,7 @@ fn completed(written: VariantFile, flat: &VariantFile) -> VariantFile {
         image: written.image.or_else(|| flat.image.clone()),
         env: flat.env.clone().into_iter().chain(written.env).collect(),
         speed: written.speed.or_else(|| flat.speed.clone()),
+        limit: written.limit,
     }
 }
 
@@ -110,6 +112,7 @@ fn variant(c: &mut Check, under: &str, file: &VariantFile, runs: bool) -> Option
         c.that(plain, &at("image"), &found(image), "a container image, at most 512 characters");
     }
     let speed = file.speed.as_ref().and_then(|speed| thousandths(c, &at("speed"), speed));
+    let limit = file.limit.as_deref().and_then(|limit| super::spec::span(c, &at("limit"), limit));
     Some(Variant {
         on: on?,
         nodes: nodes?,
@@ -120,6 +123,7 @@ fn variant(c: &mut Check, under: &str, file: &VariantFile, runs: bool) -> Option
         image: file.image.clone(),
         env: file.env.clone(),
         speed_thousandths: speed,
+        limit,
     })
 }
 
