@@ -42,6 +42,10 @@ const KEYS: [&str; 10] =
 
 pub(crate) fn run(workspace: &Workspace, names: &[String], json_file: Option<&Path>) -> Result<()> {
     let groups = chosen(names)?;
+    if let Some(folder) = json_file.and_then(Path::parent) {
+        // Before the measuring, which takes long.
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    }
     let machine = Machine::read();
     let commit = commit(workspace);
     let built = shell::run(&mut workspace.cargo(["build", "--release", "--workspace"]));
