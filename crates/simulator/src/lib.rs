@@ -6,4 +6,11 @@
 //!
 //! Deliberately absent: any decision of its own about where a job runs, real time, and threads.
 
+pub mod baseline;
+mod error;
 pub mod load;
+pub mod measure;
+pub mod report;
+pub mod scenario;
+
+pub use error::Error;

@@ -3,6 +3,12 @@
 //! A load carries two figures for each job that nobody who plans may see: the work it really is and
 //! how it really ends. Planner and baselines see the spec alone.
 
+mod ask;
+pub mod delta;
+mod rows;
+
+pub use ask::{Allowed, Ask, Tailor, Wish, at_speed};
+
 use model::{Bytes, CenterId, ChipId, DatasetVersion, JobSpec, Region, Span, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;

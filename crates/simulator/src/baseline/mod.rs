@@ -1,0 +1,1 @@
+//! Other policies, in a lean simulation of their own.

@@ -1,0 +1,5 @@
+//! Scenario files: a network, a load, faults, policies, measures and seeds.
+
+mod misread;
+
+pub use misread::Misread;
