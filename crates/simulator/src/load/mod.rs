@@ -7,6 +7,8 @@ mod ask;
 pub mod delta;
 mod rows;
 
+pub(crate) use rows::rounded;
+
 pub use ask::{Allowed, Ask, Tailor, Wish, at_speed};
 
 use model::{Bytes, CenterId, ChipId, DatasetVersion, JobSpec, Region, Span, TenantId};

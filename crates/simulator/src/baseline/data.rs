@@ -1,0 +1,193 @@
+//! Where the data is: copies in stores, and copies on their way at a fixed share of the network.
+
+use crate::Error;
+use crate::load::Stock;
+use controller::Declarations;
+use model::link::SiteId;
+use model::{Bytes, DatasetId, Rate};
+use network::{Allowed, Link, Site, Topology};
+use std::collections::BTreeMap;
+
+/// The copies of all datasets. Centers and datasets are numbers: their places in the network and in
+/// the stock.
+#[derive(Debug)]
+pub(super) struct Copies<'a> {
+    stock: &'a [Stock],
+    numbers: BTreeMap<&'a DatasetId, usize>,
+    centers: Vec<&'a str>,
+    topology: Topology,
+    /// Sites that may be touched, for each dataset.
+    allowed: Vec<Allowed>,
+    /// Price of a link in millionths for a gigabit, by its name.
+    prices: BTreeMap<&'a str, f64>,
+    share: Rate,
+    copies: BTreeMap<(usize, usize), Copy>,
+    stores: Vec<Store>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Copy {
+    /// From when on it is there.
+    ready: u64,
+    used: u64,
+    users: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Store {
+    holds: Bytes,
+    most: Bytes,
+}
+
+/// A copy's way to where it is wanted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Way {
+    /// When it is there.
+    pub(super) ready: u64,
+    /// What is moved for it.
+    pub(super) moved: Bytes,
+    /// What that costs, in millionths.
+    pub(super) price: f64,
+}
+
+impl<'a> Copies<'a> {
+    /// As they lie at the start. Each transfer gets `share`, however many there are.
+    pub(super) fn new(
+        network: &'a Declarations,
+        stock: &'a [Stock],
+        share: Rate,
+    ) -> Result<Self, Error> {
+        let topology = topology(network)?;
+        let may = |data: &Stock| {
+            let inside = |region: &str| {
+                let region = region.parse::<model::Region>();
+                let known = |r: &model::Region| data.residency.iter().any(|home| home.contains(r));
+                data.residency.is_empty() || region.as_ref().is_ok_and(known)
+            };
+            topology.allow(inside)
+        };
+        let allowed = stock.iter().map(may).collect();
+        let store = |most: Option<Bytes>| Store { holds: Bytes::ZERO, most: most.unwrap_or_default() };
+        let price = |link: &'a model::Link| {
+            (link.link.as_str(), link.price_per_gbps_hour.micros as f64 / 3_600.0)
+        };
+        let mut this = Self {
+            stock,
+            numbers: stock.iter().enumerate().map(|(n, s)| (&s.data.dataset, n)).collect(),
+            centers: network.centers.iter().map(|c| c.center.as_str()).collect(),
+            topology,
+            allowed,
+            prices: network.links.iter().map(price).collect(),
+            share,
+            copies: BTreeMap::new(),
+            stores: network.centers.iter().map(|center| store(center.store)).collect(),
+        };
+        for (number, data) in stock.iter().enumerate() {
+            for home in &data.at {
+                let center = this.centers.iter().position(|c| *c == home.as_str());
+                let center = center.ok_or_else(|| Error::Unfit {
+                    said: format!("{} lies at {home}, which is no center", data.data.dataset),
+                    help: "name a center of the network".to_owned(),
+                })?;
+                this.copies.insert((number, center), Copy::default());
+                this.stores[center].holds += data.bytes;
+            }
+        }
+        Ok(this)
+    }
+
+    /// The number of a dataset.
+    pub(super) fn number(&self, dataset: &DatasetId) -> Option<usize> {
+        self.numbers.get(dataset).copied()
+    }
+
+    /// Whether a copy is at the center.
+    pub(super) fn is_at(&self, data: usize, center: usize, now: u64) -> bool {
+        self.copies.get(&(data, center)).is_some_and(|copy| copy.ready <= now)
+    }
+
+    /// How a copy comes to the center, from the nearest one there is; `None` where it may not, or
+    /// cannot.
+    pub(super) fn way(&self, data: usize, center: usize, now: u64) -> Option<Way> {
+        if let Some(copy) = self.copies.get(&(data, center)) {
+            return Some(Way { ready: copy.ready.max(now), moved: Bytes::ZERO, price: 0.0 });
+        }
+        if self.stores[center].most == Bytes::ZERO {
+            return None;
+        }
+        let there = self.copies.range((data, 0)..=(data, usize::MAX));
+        let there = there.filter(|(_, copy)| copy.ready <= now).map(|((_, at), _)| *at);
+        let near = there.filter_map(|from| {
+            let (from, to) = (self.centers[from], self.centers[center]);
+            self.topology.paths(from, to, 1, &self.allowed[data]).first().cloned()
+        });
+        let path = near.min_by_key(|path| path.latency_us)?;
+        let bytes = self.stock[data].bytes;
+        let price: f64 = path.hops.iter().filter_map(|h| self.prices.get(h.link.as_str())).sum();
+        let gigabits = bytes.0 as f64 * 8.0 / 1e9;
+        let takes = bytes.time_at(self.share.min(path.capacity))?;
+        Some(Way { ready: now + takes.0, moved: bytes, price: price * gigabits })
+    }
+
+    /// Brings the copy, and keeps it as long as somebody uses it.
+    pub(super) fn bring(&mut self, data: usize, center: usize, way: &Way, now: u64) {
+        if way.moved > Bytes::ZERO {
+            self.stores[center].holds += way.moved;
+            self.make_room(center, now);
+        }
+        let copy = self.copies.entry((data, center)).or_default();
+        copy.ready = way.ready;
+        copy.used = now;
+        copy.users += 1;
+    }
+
+    /// Somebody no longer uses it.
+    pub(super) fn release(&mut self, data: usize, center: usize, now: u64) {
+        if let Some(copy) = self.copies.get_mut(&(data, center)) {
+            copy.users = copy.users.saturating_sub(1);
+            copy.used = now;
+        }
+    }
+
+    /// Copies used least recently give way, never the last of a dataset.
+    fn make_room(&mut self, center: usize, now: u64) {
+        while self.stores[center].holds > self.stores[center].most {
+            let others = |data: usize| {
+                let all = self.copies.range((data, 0)..=(data, usize::MAX));
+                all.filter(|((_, at), copy)| *at != center && copy.ready <= now).count()
+            };
+            let idle = self.copies.iter().filter(|((data, at), copy)| {
+                *at == center && copy.users == 0 && copy.ready <= now && others(*data) > 0
+            });
+            let Some((&key, _)) = idle.min_by_key(|(key, copy)| (copy.used, **key)) else { return };
+            self.copies.remove(&key);
+            let store = &mut self.stores[center];
+            store.holds = store.holds.saturating_sub(self.stock[key.0].bytes);
+        }
+    }
+}
+
+fn topology(network: &Declarations) -> Result<Topology, Error> {
+    let centers = network.centers.iter().filter_map(|center| {
+        let region = center.site()?.region.to_string();
+        Some(Site { name: center.center.to_string(), region })
+    });
+    let exchanges = network.exchanges.iter().map(|exchange| Site {
+        name: exchange.exchange.to_string(),
+        region: exchange.region.to_string(),
+    });
+    let end = |site: &SiteId| site.as_str().to_owned();
+    let links = network.links.iter().map(|link| Link {
+        link: link.link.clone(),
+        a: end(&link.a),
+        b: end(&link.b),
+        capacity: link.capacity,
+        latency_us: link.latency_us,
+    });
+    Topology::new(centers.chain(exchanges).collect(), links.collect()).map_err(|wrong| {
+        Error::Unfit {
+            said: wrong.to_string(),
+            help: "the network's links must join sites that it has".to_owned(),
+        }
+    })
+}

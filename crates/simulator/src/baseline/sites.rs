@@ -1,0 +1,103 @@
+//! The pools of a network by number, and which of them a job could run in.
+
+use super::nodes::Shape;
+use controller::Declarations;
+use model::job::On;
+use model::{CenterId, ChipClass, ChipId, Chips, JobSpec, Pool, Span, TenantId};
+use std::collections::BTreeMap;
+
+/// A network's pools and centers by number.
+#[derive(Debug)]
+pub(super) struct Sites<'a> {
+    network: &'a Declarations,
+    pools: Vec<(usize, &'a Pool, Option<&'a ChipClass>)>,
+    homes: BTreeMap<&'a TenantId, usize>,
+}
+
+/// A pool that a job could run in.
+#[derive(Debug, Clone)]
+pub(super) struct Choice {
+    pub(super) pool: usize,
+    pub(super) center: usize,
+    pub(super) shape: Shape,
+    /// The most it may run there.
+    pub(super) limit: Span,
+    /// That and the time its data takes, in milliseconds.
+    pub(super) longest: u64,
+}
+
+impl<'a> Sites<'a> {
+    pub(super) fn new(network: &'a Declarations) -> Self {
+        let classes: BTreeMap<&ChipId, &ChipClass> =
+            network.chips.iter().map(|chip| (&chip.chip, &chip.class)).collect();
+        let class = |pool: &Pool| pool.chip.as_ref().and_then(|c| classes.get(c).copied());
+        let numbered = network.centers.iter().enumerate();
+        let pools = numbered
+            .flat_map(|(center, c)| c.pools.iter().map(move |pool| (center, pool)))
+            .map(|(center, pool)| (center, pool, class(pool)))
+            .collect();
+        let home = |tenant: &'a model::Tenant| {
+            let home = tenant.home.as_ref()?;
+            let number = network.centers.iter().position(|c| c.center == *home)?;
+            Some((&tenant.tenant, number))
+        };
+        Self { network, pools, homes: network.tenants.iter().filter_map(home).collect() }
+    }
+
+    /// Nodes of each pool, and thousandths of chips on each of them; nodes without chips count as
+    /// one.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.pools.iter().map(|(_, pool, _)| (pool.nodes, node_chips(pool)))
+    }
+
+    /// The center a tenant is at home in.
+    pub(super) fn home(&self, tenant: &TenantId) -> Option<usize> {
+        self.homes.get(tenant).copied()
+    }
+
+    pub(super) fn center(&self, center: usize) -> &CenterId {
+        &self.network.centers[center].center
+    }
+
+    pub(super) fn chip(&self, pool: usize) -> Option<&ChipId> {
+        self.pools[pool].1.chip.as_ref()
+    }
+
+    /// What the chips of a choice cost for so long, in millionths.
+    pub(super) fn price(&self, choice: &Choice, span: Span) -> f64 {
+        let (_, pool, _) = self.pools[choice.pool];
+        pool.price(choice.shape.nodes, Chips(choice.shape.each), span).micros as f64
+    }
+
+    /// All pools that could run the job if they were empty, each with the variant that needs the
+    /// fewest nodes there.
+    pub(super) fn choices(&self, spec: &JobSpec) -> Vec<Choice> {
+        let numbered = self.pools.iter().enumerate();
+        let choice = |(number, (center, pool, class)): (usize, &(usize, &Pool, Option<&ChipClass>))| {
+            let site = &self.network.centers[*center];
+            let only = &site.only_tenants;
+            if !only.is_empty() && !only.contains(&spec.tenant) {
+                return None;
+            }
+            let variants = &spec.parts.first()?.variants;
+            let will_do = variants.iter().enumerate().filter(|(_, variant)| {
+                let chip = match &variant.on {
+                    On::Class(wanted) => *class == Some(wanted),
+                    On::Chip(wanted) => pool.chip.as_ref() == Some(wanted),
+                    On::Cpu => pool.chip.is_none(),
+                };
+                chip && variant.nodes <= pool.nodes && variant.chips_per_node <= pool.node_chips()
+            });
+            let (variant, chosen) = will_do.min_by_key(|(_, variant)| variant.nodes)?;
+            let limit = spec.limit(u16::try_from(variant).ok()?)?;
+            let each = if pool.chip.is_none() { Chips::ONE } else { chosen.chips_per_node };
+            let shape = Shape { nodes: chosen.nodes, each: each.0 };
+            Some(Choice { pool: number, center: *center, shape, limit, longest: limit.0 })
+        };
+        numbered.filter_map(choice).collect()
+    }
+}
+
+fn node_chips(pool: &Pool) -> u64 {
+    if pool.chip.is_none() { Chips::ONE.0 } else { pool.node_chips().0 }
+}
