@@ -1,0 +1,108 @@
+//! Those who want something: submissions, cancellations, an operator's word. Each is asked for
+//! until it is answered.
+
+use crate::load::{Actual, Arrival};
+use crate::post::{AskId, Call, Happening, Post};
+use controller::{Answer, Command, Key};
+use model::{Digest, JobId, JobSpec, Span};
+use std::collections::BTreeMap;
+
+/// How long a held job waits for its release at the most.
+const HELD: Span = Span::from_secs(30);
+
+/// What is asked for and has not been answered.
+pub(crate) struct Ask {
+    command: Command,
+    /// For a submission: its place among the arrivals and what nobody knows.
+    pub(crate) arrival: Option<(u64, Actual)>,
+    held: bool,
+}
+
+/// Everybody who asks.
+#[derive(Default)]
+pub(crate) struct Tenants {
+    asks: BTreeMap<AskId, Ask>,
+    next: AskId,
+    /// Arrivals so far.
+    pub(crate) arrived: u64,
+}
+
+impl Tenants {
+    /// Submits an arrival. With a key, so that repeating it is harmless, where repeats can occur.
+    pub(crate) fn submit(&mut self, arrival: &Arrival, post: &mut Post) {
+        let number = self.arrived;
+        self.arrived += 1;
+        let key = post.needs_patience.then(|| {
+            let digest = Digest::of(&number.to_le_bytes());
+            Key { key: digest, content: digest }
+        });
+        let command = Command::Submit { jobs: vec![arrival.spec.clone()], key };
+        self.ask(command, Some((number, arrival.actual)), post);
+    }
+
+    pub(crate) fn ask(
+        &mut self,
+        command: Command,
+        arrival: Option<(u64, Actual)>,
+        post: &mut Post,
+    ) {
+        self.next += 1;
+        let held = match &command {
+            Command::Submit { jobs, .. } => jobs.iter().any(|spec| spec.hold),
+            _ => false,
+        };
+        self.asks.insert(self.next, Ask { command, arrival, held });
+        self.send(self.next, post);
+    }
+
+    /// Asks, again if it was before.
+    pub(crate) fn send(&self, id: AskId, post: &mut Post) {
+        let Some(ask) = self.asks.get(&id) else { return };
+        post.call(None, Call::Command { ask: id, command: ask.command.clone() });
+        if post.needs_patience {
+            let timing = post.timing;
+            let due = timing.latency + timing.latency + timing.patience;
+            post.after(due, Happening::AskAgain(id));
+        }
+    }
+
+    pub(crate) fn get(&self, id: AskId) -> Option<&Ask> {
+        self.asks.get(&id)
+    }
+
+    /// What is submitted.
+    pub(crate) fn spec(&self, id: AskId) -> Option<&JobSpec> {
+        match &self.asks.get(&id)?.command {
+            Command::Submit { jobs, .. } => jobs.first().map(AsRef::as_ref),
+            _ => None,
+        }
+    }
+
+    /// The answer came.
+    pub(crate) fn answered(&mut self, id: AskId, job: Option<JobId>, post: &mut Post) {
+        let Some(ask) = self.asks.remove(&id) else { return };
+        if let (true, Some(job)) = (ask.held, job) {
+            let span = post.some(HELD);
+            post.after(span, Happening::Want(Box::new(Command::Release(job))));
+        }
+    }
+
+    /// Whether somebody still waits for an answer.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.asks.is_empty()
+    }
+
+    /// Whether the operator is about to declare this center lost.
+    pub(crate) fn declares(&self, center: &model::CenterId) -> bool {
+        let lost = |ask: &Ask| matches!(&ask.command, Command::DeclareLost(c) if c == center);
+        self.asks.values().any(lost)
+    }
+}
+
+/// The job an answer gives a number to.
+pub(crate) fn numbered(answer: &Answer) -> Option<JobId> {
+    match answer {
+        Answer::Submitted { first, .. } => Some(*first),
+        _ => None,
+    }
+}
