@@ -67,7 +67,8 @@ impl<'a> Copies<'a> {
             topology.allow(inside)
         };
         let allowed = stock.iter().map(may).collect();
-        let store = |most: Option<Bytes>| Store { holds: Bytes::ZERO, most: most.unwrap_or_default() };
+        let store =
+            |most: Option<Bytes>| Store { holds: Bytes::ZERO, most: most.unwrap_or_default() };
         let price = |link: &'a model::Link| {
             (link.link.as_str(), link.price_per_gbps_hour.micros as f64 / 3_600.0)
         };

@@ -72,9 +72,7 @@ impl PoolQueue {
     /// Starts somebody of whom [`Self::could_start`] said so, until `latest` at the latest.
     pub(super) fn start(&mut self, job: u64, shape: Shape, latest: u64) {
         let nodes = match &mut self.shadow {
-            Some(shadow) if latest > shadow.at => {
-                self.nodes.take_beside(shape, &mut shadow.beside)
-            }
+            Some(shadow) if latest > shadow.at => self.nodes.take_beside(shape, &mut shadow.beside),
             _ => self.nodes.take(shape),
         };
         // Data that is on its way makes it later than it asked for.
@@ -139,9 +137,10 @@ impl PoolQueue {
 
     /// Who came first, and what it needs.
     fn first(&self) -> Option<(u64, Shape)> {
-        let firsts = self.waiting.iter().filter_map(|(shape, same)| {
-            same.first_key_value().map(|(job, _)| (*job, *shape))
-        });
+        let firsts = self
+            .waiting
+            .iter()
+            .filter_map(|(shape, same)| same.first_key_value().map(|(job, _)| (*job, *shape)));
         firsts.min()
     }
 
@@ -179,8 +178,7 @@ impl PoolQueue {
 
 /// Takes the shape from the nodes that have least to spare.
 fn reserve(free: &mut [u64], shape: Shape) {
-    let mut able: Vec<usize> =
-        (0..free.len()).filter(|node| free[*node] >= shape.each).collect();
+    let mut able: Vec<usize> = (0..free.len()).filter(|node| free[*node] >= shape.each).collect();
     able.sort_by_key(|node| free[*node]);
     able.into_iter().take(shape.nodes as usize).for_each(|node| free[node] -= shape.each);
 }

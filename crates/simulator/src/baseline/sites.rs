@@ -73,27 +73,29 @@ impl<'a> Sites<'a> {
     /// fewest nodes there.
     pub(super) fn choices(&self, spec: &JobSpec) -> Vec<Choice> {
         let numbered = self.pools.iter().enumerate();
-        let choice = |(number, (center, pool, class)): (usize, &(usize, &Pool, Option<&ChipClass>))| {
-            let site = &self.network.centers[*center];
-            let only = &site.only_tenants;
-            if !only.is_empty() && !only.contains(&spec.tenant) {
-                return None;
-            }
-            let variants = &spec.parts.first()?.variants;
-            let will_do = variants.iter().enumerate().filter(|(_, variant)| {
-                let chip = match &variant.on {
-                    On::Class(wanted) => *class == Some(wanted),
-                    On::Chip(wanted) => pool.chip.as_ref() == Some(wanted),
-                    On::Cpu => pool.chip.is_none(),
-                };
-                chip && variant.nodes <= pool.nodes && variant.chips_per_node <= pool.node_chips()
-            });
-            let (variant, chosen) = will_do.min_by_key(|(_, variant)| variant.nodes)?;
-            let limit = spec.limit(u16::try_from(variant).ok()?)?;
-            let each = if pool.chip.is_none() { Chips::ONE } else { chosen.chips_per_node };
-            let shape = Shape { nodes: chosen.nodes, each: each.0 };
-            Some(Choice { pool: number, center: *center, shape, limit, longest: limit.0 })
-        };
+        let choice =
+            |(number, (center, pool, class)): (usize, &(usize, &Pool, Option<&ChipClass>))| {
+                let site = &self.network.centers[*center];
+                let only = &site.only_tenants;
+                if !only.is_empty() && !only.contains(&spec.tenant) {
+                    return None;
+                }
+                let variants = &spec.parts.first()?.variants;
+                let will_do = variants.iter().enumerate().filter(|(_, variant)| {
+                    let chip = match &variant.on {
+                        On::Class(wanted) => *class == Some(wanted),
+                        On::Chip(wanted) => pool.chip.as_ref() == Some(wanted),
+                        On::Cpu => true,
+                    };
+                    chip && variant.nodes <= pool.nodes
+                        && variant.chips_per_node <= pool.node_chips()
+                });
+                let (variant, chosen) = will_do.min_by_key(|(_, variant)| variant.nodes)?;
+                let limit = spec.limit(u16::try_from(variant).ok()?)?;
+                let each = if pool.chip.is_none() { Chips::ONE } else { chosen.chips_per_node };
+                let shape = Shape { nodes: chosen.nodes, each: each.0 };
+                Some(Choice { pool: number, center: *center, shape, limit, longest: limit.0 })
+            };
         numbered.filter_map(choice).collect()
     }
 }

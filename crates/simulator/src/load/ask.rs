@@ -10,6 +10,10 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Cores and memory on each node where a load says nothing: enough to count, too little to matter.
+const LITTLE_CORES: u64 = 100;
+const LITTLE_MEMORY: u64 = 1 << 20;
+
 /// What a load says of a job, whatever file it stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ask {
@@ -105,9 +109,8 @@ impl Tailor {
     /// For the nodes of this network.
     #[must_use]
     pub fn new(network: &Declarations, speeds: Arc<Speeds>, objective: Objective) -> Self {
-        let class_of = |chip: &ChipId| {
-            network.chips.iter().find(|c| c.chip == *chip).map(|c| c.class.clone())
-        };
+        let class_of =
+            |chip: &ChipId| network.chips.iter().find(|c| c.chip == *chip).map(|c| c.class.clone());
         let pools = network.centers.iter().flat_map(|center| &center.pools);
         let hosts: BTreeSet<Host> = pools
             .map(|pool| Host {
@@ -129,40 +132,43 @@ impl Tailor {
         if let Some(made) = self.made.get(wish) {
             return Arc::clone(made);
         }
-        let variants = self.hosts.iter().filter_map(|host| self.variant(host, wish)).collect();
+        let variants = if wish.chips == Chips::ZERO {
+            Vec::from([variant(wish, On::Cpu, 1, None)])
+        } else {
+            self.hosts.iter().filter_map(|host| self.chip_variant(host, wish)).collect()
+        };
         let made = Arc::new(spec(wish, variants, self.objective));
         self.made.insert(wish.clone(), Arc::clone(&made));
         made
     }
 
-    fn variant(&self, host: &Host, wish: &Wish) -> Option<Variant> {
-        let (on, speed) = match (&host.chip, &host.class) {
-            (Some(chip), Some(class)) if wish.chips > Chips::ZERO => {
-                let allowed = match &wish.on {
-                    Allowed::Any => true,
-                    Allowed::Classes(classes) => classes.contains(class),
-                    Allowed::Models(models) => models.contains(chip),
-                };
-                let speed = self.speeds.thousandths(Some(chip), wish.kind);
-                (allowed && speed > 0).then(|| (On::Chip(chip.clone()), speed))?
-            }
-            (None, _) if wish.chips == Chips::ZERO => (On::Cpu, 1_000),
-            _ => return None,
+    fn chip_variant(&self, host: &Host, wish: &Wish) -> Option<Variant> {
+        let (chip, class) = (host.chip.as_ref()?, host.class.as_ref()?);
+        let allowed = match &wish.on {
+            Allowed::Any => true,
+            Allowed::Classes(classes) => classes.contains(class),
+            Allowed::Models(models) => models.contains(chip),
         };
+        let speed = self.speeds.thousandths(Some(chip), wish.kind);
         let nodes = gang_nodes(wish.chips, host.chips_per_node)?;
-        let each = |all: u64| all.div_ceil(u64::from(nodes));
-        Some(Variant {
-            on,
-            nodes,
-            chips_per_node: Chips(wish.chips.0 / u64::from(nodes)),
-            cores: Cores(each(wish.cores.0).max(100)),
-            memory: Bytes(each(wish.memory.0).max(1 << 20)),
-            command: vec!["run".to_owned()],
-            image: None,
-            env: BTreeMap::new(),
-            speed_thousandths: Some(speed),
-            limit: Some(at_speed(wish.limit, speed)),
-        })
+        let variant = || variant(wish, On::Chip(chip.clone()), nodes, Some(speed));
+        (allowed && speed > 0).then(variant)
+    }
+}
+
+fn variant(wish: &Wish, on: On, nodes: u32, speed: Option<u32>) -> Variant {
+    let each = |all: u64| all.div_ceil(u64::from(nodes));
+    Variant {
+        on,
+        nodes,
+        chips_per_node: Chips(wish.chips.0 / u64::from(nodes)),
+        cores: Cores(each(wish.cores.0).max(LITTLE_CORES)),
+        memory: Bytes(each(wish.memory.0).max(LITTLE_MEMORY)),
+        command: vec!["run".to_owned()],
+        image: None,
+        env: BTreeMap::new(),
+        speed_thousandths: speed,
+        limit: speed.map(|speed| at_speed(wish.limit, speed)),
     }
 }
 

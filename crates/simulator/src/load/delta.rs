@@ -16,7 +16,7 @@
 //! center a store of 1 PB: the files do not say.
 
 use super::rows::{Column, Row, Table, rounded};
-use super::{Actual, Allowed, Ask, Ending, Speeds, Stock, Wish};
+use super::{Actual, Allowed, Ask, Speeds, Stock, Wish};
 use crate::Error;
 use controller::Declarations;
 use model::center::EngineKind;
@@ -52,20 +52,17 @@ pub fn network(
 }
 
 fn centers(table: &Table) -> Result<Vec<Center>, Error> {
-    let [center, owner, region, lat, lon, pue, engine, lend, notice] = columns(
-        table,
-        [
-            "center",
-            "owner",
-            "region",
-            "lat",
-            "lon",
-            "pue",
-            "engine",
-            "lend_percent",
-            "recall_notice_s",
-        ],
-    )?;
+    let [center, owner, region, lat, lon, pue, engine, lend, notice] = table.columns([
+        "center",
+        "owner",
+        "region",
+        "lat",
+        "lon",
+        "pue",
+        "engine",
+        "lend_percent",
+        "recall_notice_s",
+    ])?;
     let read = |row: Row<'_>| {
         let site = Site {
             region: row.get(region, "a region path such as `cn/yrd/shanghai`")?,
@@ -117,18 +114,15 @@ fn pools(
     catalog: &Catalog,
     centers: &mut [Center],
 ) -> Result<BTreeSet<model::ChipId>, Error> {
-    let [center, pool, chip, nodes, per_node, per_block, price] = columns(
-        table,
-        [
-            "center",
-            "pool",
-            "chip",
-            "nodes",
-            "chips_per_node",
-            "nodes_per_block",
-            "price_per_card_hour_yuan",
-        ],
-    )?;
+    let [center, pool, chip, nodes, per_node, per_block, price] = table.columns([
+        "center",
+        "pool",
+        "chip",
+        "nodes",
+        "chips_per_node",
+        "nodes_per_block",
+        "price_per_card_hour_yuan",
+    ])?;
     let mut chips = BTreeSet::new();
     for row in table.rows() {
         let name: CenterId = row.get(center, "a center's name")?;
@@ -163,7 +157,7 @@ fn yuan(row: &Row<'_>, column: Column) -> Result<Money, Error> {
 }
 
 fn exchanges(table: &Table) -> Result<Vec<Exchange>, Error> {
-    let [exchange, region, lat, lon] = columns(table, ["exchange", "region", "lat", "lon"])?;
+    let [exchange, region, lat, lon] = table.columns(["exchange", "region", "lat", "lon"])?;
     let read = |row: Row<'_>| {
         Ok(Exchange {
             exchange: row.get(exchange, "an exchange's name")?,
@@ -176,19 +170,16 @@ fn exchanges(table: &Table) -> Result<Vec<Exchange>, Error> {
 }
 
 fn links(table: &Table, centers: &[Center], exchanges: &[Exchange]) -> Result<Vec<Link>, Error> {
-    let [link, a, b, gbps, latency, carrier, price, risk] = columns(
-        table,
-        [
-            "link",
-            "a",
-            "b",
-            "gbps_each_way",
-            "one_way_latency_us",
-            "carrier",
-            "price_yuan_per_gbps_hour",
-            "risk_group",
-        ],
-    )?;
+    let [link, a, b, gbps, latency, carrier, price, risk] = table.columns([
+        "link",
+        "a",
+        "b",
+        "gbps_each_way",
+        "one_way_latency_us",
+        "carrier",
+        "price_yuan_per_gbps_hour",
+        "risk_group",
+    ])?;
     let end = |row: &Row<'_>, column: Column| {
         let name = row.text(column);
         let center = centers.iter().find(|c| c.center.as_str() == name);
@@ -218,7 +209,7 @@ fn links(table: &Table, centers: &[Center], exchanges: &[Exchange]) -> Result<Ve
 
 fn tenants(table: &Table) -> Result<Vec<Tenant>, Error> {
     let [tenant, industry, home, weight, classes] =
-        columns(table, ["tenant", "industry", "home_center", "weight", "classes"])?;
+        table.columns(["tenant", "industry", "home_center", "weight", "classes"])?;
     let read = |row: Row<'_>| {
         Ok(Tenant {
             tenant: row.get(tenant, "a tenant's name")?,
@@ -256,7 +247,7 @@ pub fn stock(
 ) -> Result<Vec<Stock>, Error> {
     let table = Table::read(file, text)?;
     let [dataset, gigabytes, at, residency] =
-        columns(&table, ["dataset", "gigabytes", "replicas_at", "residency"])?;
+        table.columns(["dataset", "gigabytes", "replicas_at", "residency"])?;
     let read = |row: Row<'_>| {
         let expected = "centers of the network, joined by a bar, at least one";
         let centers: Vec<CenterId> = row.items(at, expected)?;
@@ -283,18 +274,12 @@ pub(crate) fn version(dataset: model::DatasetId) -> DatasetVersion {
 /// Reads a list of jobs, in the order of submission.
 pub fn jobs(file: &str, text: &str, speeds: &Speeds) -> Result<Vec<Ask>, Error> {
     let table = Table::read(file, text)?;
-    let [submit, tenant, kind, chips, classes, limit, work] = columns(
-        &table,
-        ["submit_s", "tenant", "kind", "chips", "classes", "limit_s", "actual_s"],
-    )?;
+    let [submit, tenant, kind, chips, classes, limit, work] =
+        table.columns(["submit_s", "tenant", "kind", "chips", "classes", "limit_s", "actual_s"])?;
     let [end, dataset, preemptible, checkpoint, priority] =
-        columns(&table, ["end", "dataset", "preemptible", "checkpoint_every_s", "priority"])?;
+        table.columns(["end", "dataset", "preemptible", "checkpoint_every_s", "priority"])?;
     let read = |row: Row<'_>| {
-        let name = row.text(kind);
-        let number = speeds.kinds.iter().position(|k| k == name);
-        let number = number.and_then(|n| u16::try_from(n).ok()).ok_or_else(|| {
-            row.wrong(kind, &format!("one of `{}`, the speeds' columns", speeds.kinds.join("`, `")))
-        })?;
+        let number = row.kind(kind, speeds)?;
         let wish = Wish {
             kind: number,
             on: Allowed::Classes(row.items(classes, "classes such as `cuda|cann`")?),
@@ -307,37 +292,16 @@ pub fn jobs(file: &str, text: &str, speeds: &Speeds) -> Result<Vec<Ask>, Error> 
             priority: row.get(priority, "a whole number")?,
             ..Wish::plain(
                 row.get(tenant, "a tenant's name")?,
-                name,
+                row.text(kind),
                 Chips::whole(row.get(chips, "a number of chips")?),
                 row.seconds(limit)?,
             )
         };
-        let ending = ending(&row, end)?;
+        let ending = row.ending(end)?;
         let work = row.seconds(work)?.max(Span(1));
-        Ok(Ask {
-            after: row.seconds(submit)?,
-            wish,
-            actual: Actual { work, kind: number, ending },
-        })
+        Ok(Ask { after: row.seconds(submit)?, wish, actual: Actual { work, kind: number, ending } })
     };
     let mut asks: Vec<Ask> = table.rows().map(read).collect::<Result<_, _>>()?;
     asks.sort_by_key(|ask| ask.after);
     Ok(asks)
-}
-
-fn ending(row: &Row<'_>, column: Column) -> Result<Ending, Error> {
-    match row.text(column) {
-        "ok" => Ok(Ending::Success),
-        "failed" => Ok(Ending::Failure),
-        "cancelled" => Ok(Ending::Canceled),
-        _ => Err(row.wrong(column, "`ok`, `failed` or `cancelled`")),
-    }
-}
-
-fn columns<const N: usize>(table: &Table, names: [&str; N]) -> Result<[Column; N], Error> {
-    let mut columns = [Column::at(0); N];
-    for (column, name) in columns.iter_mut().zip(names) {
-        *column = table.column(name)?;
-    }
-    Ok(columns)
 }

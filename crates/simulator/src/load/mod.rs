@@ -5,7 +5,11 @@
 
 mod ask;
 pub mod delta;
+pub mod gavel;
+pub mod generate;
+pub mod lists;
 mod rows;
+pub mod swf;
 
 pub(crate) use rows::rounded;
 

@@ -1,5 +1,6 @@
 //! Tables in text files: rows that know their line, cells that know their column.
 
+use super::{Ending, Speeds};
 use crate::Error;
 use model::{Bytes, Span};
 use std::str::FromStr;
@@ -49,7 +50,8 @@ impl Table {
 
     /// The column of this name, which must be there.
     pub(crate) fn column(&self, name: &str) -> Result<Column, Error> {
-        self.find(name).ok_or_else(|| Error::Line {
+        let place = self.head.iter().position(|n| n == name).map(Column);
+        place.ok_or_else(|| Error::Line {
             file: self.file.clone(),
             line: 1,
             said: format!("there is no column `{name}`"),
@@ -57,9 +59,13 @@ impl Table {
         })
     }
 
-    /// The column of this name, if there is one.
-    pub(crate) fn find(&self, name: &str) -> Option<Column> {
-        self.head.iter().position(|n| n == name).map(Column)
+    /// The columns of these names, which must be there.
+    pub(crate) fn columns<const N: usize>(&self, names: [&str; N]) -> Result<[Column; N], Error> {
+        let mut columns = [Column(0); N];
+        for (column, name) in columns.iter_mut().zip(names) {
+            *column = self.column(name)?;
+        }
+        Ok(columns)
     }
 
     /// The columns' names; none without a head.
@@ -142,6 +148,25 @@ impl<'a> Row<'a> {
     ) -> Result<Vec<T>, Error> {
         let items = self.text(column).split(['|', '+']).map(str::trim).filter(|i| !i.is_empty());
         items.map(|item| item.parse().map_err(|_| self.wrong(column, expected))).collect()
+    }
+
+    /// A kind of work, by its name.
+    pub(crate) fn kind(&self, column: Column, speeds: &Speeds) -> Result<u16, Error> {
+        let number = speeds.kinds.iter().position(|kind| kind == self.text(column));
+        number.and_then(|n| u16::try_from(n).ok()).ok_or_else(|| {
+            let kinds = speeds.kinds.join("`, `");
+            self.wrong(column, &format!("one of `{kinds}`, the speeds' columns"))
+        })
+    }
+
+    /// How a job ends.
+    pub(crate) fn ending(&self, column: Column) -> Result<Ending, Error> {
+        match self.text(column) {
+            "ok" => Ok(Ending::Success),
+            "failed" => Ok(Ending::Failure),
+            "cancelled" => Ok(Ending::Canceled),
+            _ => Err(self.wrong(column, "`ok`, `failed` or `cancelled`")),
+        }
     }
 
     /// That a cell does not hold what is expected.

@@ -1,0 +1,288 @@
+//! The shape of a scenario file, key by key.
+
+use model::{Bytes, CenterId, ChipId, Objective, Rate, Span};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Deref;
+use std::str::FromStr;
+
+/// An amount that people write as text with its unit, such as `"5 Gbit/s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Text<T>(pub(super) T);
+
+impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Text<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        model::unit::text::deserialize(from).map(Self)
+    }
+}
+
+impl<T> Deref for Text<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// A scenario as it is written.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) about: String,
+    pub(super) data: Option<String>,
+    #[serde(default = "first_seed")]
+    pub(super) seeds: Vec<u64>,
+    pub(super) network: toml::Spanned<Network>,
+    pub(super) load: toml::Spanned<Load>,
+    #[serde(default)]
+    pub(super) policy: Policy,
+    #[serde(default)]
+    pub(super) faults: Faults,
+    #[serde(default)]
+    pub(super) measures: Measures,
+}
+
+fn first_seed() -> Vec<u64> {
+    vec![1]
+}
+
+/// Where the network comes from: one of these.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Network {
+    /// Network files.
+    pub(super) files: Option<Vec<String>>,
+    /// Chip files, for chips that are not in the catalog.
+    #[serde(default)]
+    pub(super) chips: Vec<String>,
+    /// The delta's tables, in the data's folder.
+    #[serde(default)]
+    pub(super) tables: bool,
+    /// Made up.
+    pub(super) made: Option<MadeNetwork>,
+}
+
+/// A network that is made up: centers at the national hubs, an exchange at each hub.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MadeNetwork {
+    pub(super) centers: u32,
+    pub(super) chips: u64,
+    #[serde(default = "eight")]
+    pub(super) chips_per_node: u16,
+    pub(super) access: Text<Rate>,
+    pub(super) backbone: Text<Rate>,
+    #[serde(default)]
+    pub(super) store: Option<Text<Bytes>>,
+    pub(super) pools: Vec<MadePools>,
+}
+
+fn eight() -> u16 {
+    8
+}
+
+/// Pools of one chip, with their share of all chips.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MadePools {
+    pub(super) chip: ChipId,
+    pub(super) share: f64,
+    pub(super) price_per_chip_hour: Text<model::Money>,
+}
+
+/// Where the load comes from, one of several, and what is done to it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Load {
+    pub(super) delta: Option<Delta>,
+    pub(super) csv: Option<Columns>,
+    pub(super) philly: Option<Listed>,
+    pub(super) openb: Option<Listed>,
+    pub(super) gavel: Option<Gavel>,
+    pub(super) swf: Option<Swf>,
+    pub(super) made: Option<MadeLoad>,
+
+    pub(super) speeds: Option<String>,
+    #[serde(default = "one")]
+    pub(super) offers: f64,
+    pub(super) from: Option<Text<Span>>,
+    pub(super) until: Option<Text<Span>>,
+    pub(super) first: Option<usize>,
+    #[serde(default = "one")]
+    pub(super) arrivals_divided_by: f64,
+    #[serde(default = "one")]
+    pub(super) durations_divided_by: f64,
+    pub(super) longest: Option<Text<Span>>,
+    #[serde(default = "two")]
+    pub(super) limit_factor: f64,
+    #[serde(default)]
+    pub(super) objective: Objective,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn two() -> f64 {
+    2.0
+}
+
+/// The delta's tables.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Delta {
+    pub(super) jobs: String,
+    #[serde(default = "datasets_csv")]
+    pub(super) datasets: String,
+}
+
+fn datasets_csv() -> String {
+    "datasets.csv".to_owned()
+}
+
+/// A list of jobs in a form of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listed {
+    pub(super) file: String,
+}
+
+/// Any table, with the names of its columns.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Columns {
+    pub(super) file: String,
+    pub(super) columns: BTreeMap<String, String>,
+}
+
+/// Gavel's lists, with the throughputs they mean and the catalog's names of its chips.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gavel {
+    pub(super) file: String,
+    pub(super) throughputs: String,
+    pub(super) chips: BTreeMap<String, ChipId>,
+    pub(super) jobs_per_hour: Option<f64>,
+}
+
+/// A list in the Standard Workload Format.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Swf {
+    pub(super) file: String,
+    #[serde(default)]
+    pub(super) processors_per_chip: Option<u32>,
+}
+
+/// A load that is made up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MadeLoad {
+    pub(super) jobs: u64,
+    pub(super) over: Text<Span>,
+    pub(super) chip_hours: Option<f64>,
+    pub(super) tenants: u32,
+    pub(super) workloads: u32,
+    pub(super) clusters: String,
+    pub(super) like: BTreeMap<String, f64>,
+    #[serde(default)]
+    pub(super) swing: f64,
+    pub(super) peak: Option<Text<Span>>,
+    pub(super) largest: Option<u64>,
+    #[serde(default)]
+    pub(super) preemptible: f64,
+    pub(super) data: Option<MadeData>,
+}
+
+/// Data that jobs of a made load read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MadeData {
+    pub(super) sets: u32,
+    pub(super) share: f64,
+    #[serde(default = "one")]
+    pub(super) zipf: f64,
+    pub(super) median: Text<Bytes>,
+    #[serde(default = "one")]
+    pub(super) sigma: f64,
+}
+
+/// Which policies are compared, and what they are told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Policy {
+    pub(super) compare: toml::Spanned<Vec<String>>,
+    pub(super) loads: Vec<f64>,
+    pub(super) transfer_share: Text<Rate>,
+    pub(super) reservations: Option<usize>,
+    pub(super) solve_every: Option<Text<Span>>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        let all = super::Contender::all().map(|contender| contender.name().to_owned());
+        Self {
+            compare: toml::Spanned::new(0..0, all.collect()),
+            loads: Vec::new(),
+            transfer_share: Text(Rate(5_000_000_000)),
+            reservations: None,
+            solve_every: None,
+        }
+    }
+}
+
+/// What goes wrong where Portolan plans. Chances are in thousandths.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Faults {
+    pub(super) until: Option<Text<Span>>,
+    pub(super) lost: u32,
+    pub(super) doubled: u32,
+    pub(super) late: u32,
+    pub(super) latest: Option<Text<Span>>,
+    pub(super) not_started: u32,
+    pub(super) broken_copies: u32,
+    pub(super) damaged_copies: u32,
+    pub(super) drift_ppm: u32,
+    pub(super) event: Vec<toml::Spanned<Event>>,
+}
+
+/// A single fault.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Event {
+    pub(super) after: Text<Span>,
+    pub(super) what: What,
+    pub(super) center: Option<CenterId>,
+    pub(super) lasts: Text<Span>,
+    pub(super) declared: Option<Text<Span>>,
+    #[serde(default)]
+    pub(super) wiped: bool,
+    #[serde(default)]
+    pub(super) holds: bool,
+}
+
+/// What happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum What {
+    AgentDies,
+    HostsDie,
+    Cut,
+    Slow,
+    ServerDies,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Measures {
+    pub(super) sample: Text<Span>,
+}
+
+impl Default for Measures {
+    fn default() -> Self {
+        Self { sample: Text(Span::from_secs(600)) }
+    }
+}
