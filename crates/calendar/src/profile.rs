@@ -123,7 +123,8 @@ impl Profile {
     }
 
     /// The first moment not before `from` with `amount` free.
-    pub(crate) fn next_free(&self, from: Moment, amount: u64) -> Option<Moment> {
+    #[must_use]
+    pub fn next_free(&self, from: Moment, amount: u64) -> Option<Moment> {
         let enough = |step: &Step| step.free >= amount;
         self.first(from, Moment::MAX, |block| block.high >= amount, enough).map(|step| step.at)
     }

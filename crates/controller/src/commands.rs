@@ -60,7 +60,6 @@ impl Controller {
             let key = key.filter(|_| i == 0);
             let key = key.map(|k| SubmissionKey { key: k.key, content: k.content, jobs: count });
             self.emit(Fact::JobSubmitted(Arc::new(JobSubmitted { job, spec, by: by.token, key })));
-            self.arrived(job);
         }
         Ok(Answer::Submitted { first, count, repeated: false })
     }
@@ -121,7 +120,6 @@ impl Controller {
         match job.phase {
             Phase::Held => {
                 self.emit(Fact::JobReleased(JobTouched { job: id, by: by.token }));
-                self.arrived(id);
             }
             Phase::Waiting { .. } => {}
             Phase::Placed(_) | Phase::Ended { .. } => {
@@ -295,7 +293,6 @@ impl Controller {
             let session = crate::Session { number: 0, heard: now };
             self.sessions.entry(center.clone()).or_insert(session);
         }
-        self.dirty |= changed > 0;
         Ok(Answer::Applied { changed })
     }
 

@@ -24,7 +24,9 @@ impl Controller {
         }
         let was_silent = self.now.since(known.heard) > self.settings.silent_after;
         known.heard = self.now;
-        self.dirty |= was_silent;
+        if was_silent {
+            self.board.touch_center(center);
+        }
         true
     }
 
@@ -38,10 +40,6 @@ impl Controller {
     }
 
     pub(crate) fn tick(&mut self) {
-        if self.board.wake(self.now).is_some_and(|at| at <= self.now) {
-            self.dirty = true;
-        }
-        self.dirty |= self.board.take_woken();
         if self.now.since(self.forgotten) > FORGET_EVERY {
             self.forgotten = self.now;
             self.board.forget_before(self.now);
@@ -124,14 +122,14 @@ impl Controller {
 
     pub(crate) fn solve_if_due(&mut self) -> Option<Effect> {
         let Solve::Due(at) = self.solve else { return None };
-        if self.board.queue().is_empty() {
+        if self.board.nobody_waits() {
             self.solve = Solve::Idle;
             return None;
         }
         if at > self.now {
             return Some(Effect::WakeAt(at));
         }
-        self.solve = Solve::Running { again: false };
+        self.solve = Solve::Running { since: self.now, again: false };
         Some(Effect::Solve(Box::new(self.snapshot())))
     }
 }

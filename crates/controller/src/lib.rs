@@ -119,8 +119,6 @@ pub struct Controller {
     sessions: BTreeMap<CenterId, Session>,
     facts: Vec<Fact>,
     replies: Vec<(RequestId, Answer)>,
-    /// Something changed that may let a waiting job start.
-    dirty: bool,
     solve: Solve,
     /// Ended jobs have been handed to the archive, and it has not answered.
     archiving: bool,
@@ -135,8 +133,8 @@ enum Solve {
     Idle,
     /// One is wanted, not before this moment.
     Due(Moment),
-    /// One is being drawn up; whether another is wanted after it.
-    Running { again: bool },
+    /// One is being drawn up since then; whether another is wanted after it.
+    Running { since: Moment, again: bool },
 }
 
 impl Controller {
@@ -158,7 +156,6 @@ impl Controller {
             sessions,
             facts: Vec::new(),
             replies: Vec::new(),
-            dirty: true,
             solve: Solve::Due(now),
             archiving: false,
             forgotten: now,

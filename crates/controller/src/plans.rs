@@ -2,16 +2,19 @@
 
 use crate::{Controller, Solve};
 use model::fact::{Fact, JobOffered, JobPromised};
-use model::{AttemptId, JobId, Phase, Placement, PlanId, Staging, TransferId};
-use planner::{Offer, Plan, Scope, Situation, Snapshot, Transfer};
+use model::{AttemptId, Phase, Placement, PlanId, Staging, TransferId};
+use planner::{Offer, Plan, Reservation, Situation, Snapshot, Transfer};
 use std::sync::Arc;
+
+/// How many times as long as a background plan took the next one waits at least.
+const REST: u64 = 4;
 
 impl Controller {
     /// What a background plan is drawn up from. Shares everything that is large.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             world: self.world.to_plan(),
-            board: self.board.clone(),
+            view: self.board.view().clone(),
             situation: self.situation(),
             policy: self.settings.policy.clone(),
         }
@@ -23,25 +26,15 @@ impl Controller {
         Situation { now: self.now, silent: self.silent() }
     }
 
-    /// A job came into line: only the first of its class can change anything.
-    pub(crate) fn arrived(&mut self, job: JobId) {
-        let alone = self.board.queue().class(job).is_some_and(|(_, class)| class.jobs.len() <= 1);
-        self.dirty |= alone;
-        self.want_solve();
-    }
-
-    /// Places what can start now, within the policy's work units.
+    /// Places what can start after what changed, within the policy's work units.
     pub(crate) fn place(&mut self) {
-        if !std::mem::take(&mut self.dirty) {
+        self.board.wake(&self.world, self.now);
+        let touched = self.board.take_touched(self.now);
+        if touched.is_empty() || self.board.nobody_waits() {
             return;
         }
-        self.board.wake(self.now);
-        if self.board.queue().is_empty() {
-            return;
-        }
-        let policy = &self.settings.policy;
-        let plan =
-            planner::plan(&self.world, &self.board, &self.situation(), policy, Scope::Inline);
+        let (view, policy) = (self.board.view(), &self.settings.policy);
+        let plan = planner::repair(&self.world, view, &self.situation(), policy, &touched);
         self.put_in_force(&plan);
         self.want_solve();
     }
@@ -49,7 +42,7 @@ impl Controller {
     fn want_solve(&mut self) {
         self.solve = match self.solve {
             Solve::Idle => Solve::Due(self.now + self.settings.solve_every),
-            Solve::Running { .. } => Solve::Running { again: true },
+            Solve::Running { since, .. } => Solve::Running { since, again: true },
             due @ Solve::Due(_) => due,
         };
     }
@@ -57,27 +50,26 @@ impl Controller {
     /// A background plan came back. The world has moved on: each placement is checked by itself.
     pub(crate) fn solved(&mut self, plan: &Plan) {
         self.put_in_force(plan);
-        let again = matches!(self.solve, Solve::Running { again: true });
-        self.solve = if again && !self.board.queue().is_empty() {
-            Solve::Due(self.now + self.settings.solve_every)
-        } else {
-            Solve::Idle
+        self.solve = match self.solve {
+            Solve::Running { since, again: true } if !self.board.nobody_waits() => {
+                let took = self.now.since(since);
+                Solve::Due(self.now + self.settings.solve_every.max(took.scaled(REST, 1)))
+            }
+            _ => Solve::Idle,
         };
     }
 
     fn put_in_force(&mut self, plan: &Plan) {
         let id = self.world.next.plan;
+        self.board.make_room(plan);
         for offer in &plan.offers {
             self.offer(id, offer);
         }
-        for (job, start) in &plan.starts {
-            let told = self
-                .world
-                .job(*job)
-                .is_none_or(|j| j.promise.is_some() || !matches!(j.phase, Phase::Waiting { .. }));
-            if !told {
-                let promised = JobPromised { job: *job, start: *start, plan: id };
-                self.emit(Fact::JobPromised(promised));
+        for reservation in &plan.starts {
+            let Reservation { job, start, .. } = *reservation;
+            let untold = self.world.job(job).is_some_and(|job| job.promise.is_none());
+            if self.board.reserve(reservation) && untold {
+                self.emit(Fact::JobPromised(JobPromised { job, start, plan: id }));
             }
         }
     }
@@ -90,8 +82,8 @@ impl Controller {
             return;
         }
         let attempt = AttemptId { job: offer.job, epoch: job.epoch + 1 };
-        if !planner::still_holds(&self.world, &self.board, &self.situation(), offer) {
-            self.dirty = true;
+        if !planner::still_holds(&self.world, self.board.view(), &self.situation(), offer) {
+            self.board.touch_job(job);
             return;
         }
         let awaits = offer.transfers.iter().map(|transfer| self.transfer(transfer)).collect();

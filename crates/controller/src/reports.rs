@@ -62,7 +62,7 @@ impl Controller {
         let before = self.sessions.get(center).map_or(0, |s| s.number);
         let number = self.now.0.max(before + 1);
         self.sessions.insert(center.clone(), Session { number, heard: self.now });
-        self.dirty = true;
+        self.board.touch_center(center);
         Ok(Answer::Joined { session: number })
     }
 
@@ -151,7 +151,6 @@ impl Controller {
             }
         }
         self.drop_idle_transfers(attempt);
-        self.dirty = true;
     }
 
     /// Transfers that only this attempt waited for are not wanted any more.
@@ -233,7 +232,6 @@ impl Controller {
             Some(_) => {
                 let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
                 self.emit(Fact::ReplicaAdded(touched));
-                self.dirty = true;
             }
         }
     }
@@ -289,7 +287,6 @@ impl Controller {
         for attempt in waiting {
             self.stop(attempt, Stop::Withdrawn);
         }
-        self.dirty = true;
     }
 }
 

@@ -236,7 +236,7 @@ fn a_job_that_fits_nowhere_waits_and_every_center_says_why() {
     let controller = &stage.controller;
     let told = planner::explain(
         controller.world(),
-        controller.board(),
+        controller.board().view(),
         &controller.situation(),
         controller.policy(),
         job,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A job as it was accepted: checked for form, in integers. People write it as a
 /// [job file](crate::file::job).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobSpec {
     /// A name for people; need not be unique.
     pub name: String,
@@ -71,24 +71,14 @@ impl JobSpec {
     pub fn limit(&self, variant: u16) -> Option<Span> {
         let variant = self.parts.first().and_then(|p| p.variants.get(usize::from(variant)));
         match self.duration {
-            Duration::Limited { limit, .. } => {
-                Some(variant.and_then(|v| v.limit).unwrap_or(limit))
-            }
+            Duration::Limited { limit, .. } => Some(variant.and_then(|v| v.limit).unwrap_or(limit)),
             Duration::Open => None,
         }
-    }
-
-    /// What it is compared with when speeds are learned: its workload, or else its name without
-    /// the number it may end with.
-    #[must_use]
-    pub fn workload(&self) -> &str {
-        let stem = self.name.trim_end_matches(|c: char| c.is_ascii_digit());
-        self.workload.as_deref().unwrap_or_else(|| stem.trim_end_matches(['-', '_', '.', ' ']))
     }
 }
 
 /// Whether a job ends by itself, goes on, or holds chips for later.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum JobKind {
     /// Runs to its end.
@@ -108,7 +98,7 @@ pub enum JobKind {
 }
 
 /// A gang: all of it runs or none.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Part {
     /// A name for people, unique in the job.
     pub name: String,
@@ -117,7 +107,7 @@ pub struct Part {
 }
 
 /// One way to run a part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Variant {
     /// Which chips it runs on.
     pub on: On,
@@ -143,7 +133,7 @@ pub struct Variant {
 }
 
 /// Which chips a variant runs on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum On {
     /// Any chip of the class.
@@ -165,7 +155,7 @@ impl fmt::Display for On {
 }
 
 /// What binds the parts of a job.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub struct Together {
     /// How near each other.
     pub within: Within,
@@ -176,7 +166,9 @@ pub struct Together {
 }
 
 /// How near the parts of a job must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Within {
     /// On one fast interconnect.
@@ -191,7 +183,7 @@ pub enum Within {
 }
 
 /// How long a job runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duration {
     /// It is stopped after the limit.
@@ -226,7 +218,7 @@ impl Duration {
 }
 
 /// A dataset a job reads. Its files appear in the directory named by `PORTOLAN_INPUT_<NAME>`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Input {
     /// The name the job knows it by.
     pub name: String,
@@ -237,7 +229,9 @@ pub struct Input {
 }
 
 /// How an input comes to a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum InputMode {
     /// A verified copy is at the center before the job starts.
@@ -252,7 +246,7 @@ pub enum InputMode {
 
 /// A dataset a job writes: whatever is in the directory named by `PORTOLAN_OUTPUT_<NAME>` when it
 /// completes. Published only if the attempt is the live one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Output {
     /// The name the job knows it by.
     pub name: String,
@@ -263,7 +257,9 @@ pub struct Output {
 }
 
 /// What makes one placement better than another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Objective {
     /// The earliest finish.
@@ -278,7 +274,7 @@ pub enum Objective {
 }
 
 /// How a job keeps its progress.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Checkpoint {
     /// Where, below the job's working directory.
     pub path: String,
@@ -291,7 +287,9 @@ pub struct Checkpoint {
 }
 
 /// What happens to a job whose center is cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize, Deserialize,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum WhenCutOff {
     /// It keeps running, and is placed elsewhere only after its center returned or was declared
@@ -322,7 +320,7 @@ impl WhenCutOff {
 }
 
 /// Alike jobs under one record, told apart by an index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Array {
     /// First index.
     pub first: u32,
@@ -335,7 +333,7 @@ pub struct Array {
 }
 
 /// Another job that must come first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dependency {
     /// Which job.
     pub job: JobId,
@@ -344,7 +342,7 @@ pub struct Dependency {
 }
 
 /// In what way a job waits for another, in Slurm's words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DependencyKind {
     /// After it completed.
@@ -356,7 +354,7 @@ pub enum DependencyKind {
 }
 
 /// A secret by name and holder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SecretRef {
     /// Its name.
     pub name: String,

@@ -115,6 +115,13 @@ impl Span {
         Self(secs.saturating_mul(1_000))
     }
 
+    /// This many times over `of`, rounded up; the longest span when that is too long.
+    #[must_use]
+    pub fn scaled(self, times: u64, of: u64) -> Self {
+        let scaled = (u128::from(self.0) * u128::from(times)).div_ceil(u128::from(of.max(1)));
+        Self(u64::try_from(scaled).unwrap_or(u64::MAX))
+    }
+
     /// As the standard library's duration.
     #[must_use]
     pub const fn to_std(self) -> std::time::Duration {

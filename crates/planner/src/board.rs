@@ -1,159 +1,51 @@
-//! What is committed from now on: pools, links and the queue. Derived from the world, kept beside
-//! it fact by fact, cheap to copy for a background plan or a what-if.
+//! What is committed from now on: pools, links, reservations and the queue. Derived from the
+//! world, kept beside it fact by fact.
 
-use crate::class::{ClassId, Queue};
+use crate::class::{Class, ClassId, Lines, class_of};
+use crate::plan::{Plan, Reservation};
 use crate::pool::PoolBoard;
-use model::attempt::AttemptState;
+use crate::roster::{PoolNumber, Roster};
+use model::attempt::{AttemptState, Slots};
 use model::fact::Fact;
+use model::job::Job;
 use model::{
-    Attempt, AttemptId, CenterId, Moment, Outcome, Phase, PoolId, Refused, Span, TransferId,
+    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, PoolId, Refused, Span,
+    TenantId, TransferId,
 };
 use network::{Booking, Links, Topology};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
 
 /// How long a center that refused a class is not asked for it again.
 const DECLINED_FOR: Span = Span::from_secs(60);
+/// How much longer an attempt that outlives its limit is taken to hold its chips.
+const OVERRUN: Span = Span::from_secs(5);
 
-/// The planner's view of what is taken and who waits.
+/// What planning reads. A copy shares all that is large, and copies no job.
 #[derive(Debug, Clone)]
-pub struct Board {
-    pub(crate) pools: BTreeMap<CenterId, BTreeMap<PoolId, Arc<PoolBoard>>>,
+pub struct View {
+    pub(crate) roster: Arc<Roster>,
+    /// By number.
+    pub(crate) pools: Vec<Arc<PoolBoard>>,
     pub(crate) links: Links,
-    bookings: BTreeMap<TransferId, Arc<Booking>>,
     pub(crate) topology: Arc<Topology>,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) lines: Arc<Lines>,
     pub(crate) declined: BTreeMap<(ClassId, CenterId), (Refused, Moment)>,
-    woken: bool,
+    /// Starts told to jobs that wait; what they hold is taken off the pools.
+    pub(crate) reserved: Arc<BTreeMap<JobId, Arc<Reservation>>>,
 }
 
-impl Board {
-    /// The board a world amounts to.
-    #[must_use]
-    pub fn of(world: &World, now: Moment) -> Self {
-        let topology = Arc::new(crate::staging::topology(world));
-        let mut board = Self {
-            pools: BTreeMap::new(),
-            links: Links::new(&topology),
-            bookings: BTreeMap::new(),
-            topology,
-            queue: Arc::default(),
-            declined: BTreeMap::new(),
-            woken: false,
-        };
-        for (id, state) in &world.centers {
-            let pools = state.center.pools.iter();
-            let pools = pools.map(|p| (p.pool.clone(), Arc::new(PoolBoard::new(p)))).collect();
-            board.pools.insert(id.clone(), pools);
-        }
-        for transfer in world.transfers.values() {
-            board.book(transfer);
-        }
-        for job in world.jobs.iter() {
-            match &job.phase {
-                Phase::Waiting { not_before } => {
-                    Arc::make_mut(&mut board.queue).enter(job, *not_before, now);
-                }
-                Phase::Placed(attempt) if !attempt.is_over() => {
-                    board.hold(attempt, job.spec.duration.limit());
-                }
-                Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => {}
-            }
-        }
-        board.forget_before(now);
-        board
-    }
-
-    /// Brings the board after a fact that `world` has just taken in.
-    pub fn apply(&mut self, world: &World, now: Moment, fact: &Fact) {
-        match fact {
-            Fact::CenterDeclared(_) | Fact::ExchangeDeclared(_) | Fact::LinkDeclared(_) => {
-                *self = Self::of(world, now);
-            }
-            Fact::TransferPlanned(staging) => self.book(staging),
-            Fact::TransferEnded(ended) => self.unbook(ended.transfer, now),
-            Fact::JobOffered(f) => {
-                Arc::make_mut(&mut self.queue).leave(f.attempt.job);
-                self.hold_live(world, f.attempt);
-            }
-            Fact::AttemptStarted(f) => {
-                self.release(f.attempt);
-                self.hold_live(world, f.attempt);
-            }
-            Fact::AttemptEnded(f) => {
-                self.release(f.attempt);
-                self.note_refusal(world, now, f.attempt, &f.ended.outcome);
-            }
-            _ => {
-                if let Some(job) = fact.job().and_then(|job| world.job(job)) {
-                    match &job.phase {
-                        Phase::Waiting { not_before } => {
-                            if self.queue.class(job.job).is_none() {
-                                Arc::make_mut(&mut self.queue).enter(job, *not_before, now);
-                            }
-                        }
-                        _ => {
-                            if self.queue.class(job.job).is_some() {
-                                Arc::make_mut(&mut self.queue).leave(job.job);
-                            }
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn note_refusal(&mut self, world: &World, now: Moment, attempt: AttemptId, outcome: &Outcome) {
-        let Outcome::Refused(why) = outcome else { return };
-        let Some(job) = world.job(attempt.job) else { return };
-        let Some(attempt) = job.phase.attempt() else { return };
-        let key = (crate::class::class_of(&job.spec), attempt.placement.center().clone());
-        self.declined.insert(key, (why.clone(), now + DECLINED_FOR));
-    }
-
-    fn hold_live(&mut self, world: &World, attempt: AttemptId) {
-        if let Some(job) = world.job(attempt.job)
-            && let Some(live) = job.phase.attempt()
-        {
-            self.hold(live, job.spec.duration.limit());
-        }
-    }
-
-    /// Holds what an attempt holds, from its real start where it has one.
-    fn hold(&mut self, attempt: &Attempt, limit: Option<Span>) {
-        let (from, until) = match &attempt.state {
-            AttemptState::Running { started }
-            | AttemptState::Stopping { started: Some(started), .. } => {
-                (*started, limit.map_or(Moment::MAX, |limit| *started + limit))
-            }
-            _ => (attempt.placement.start, attempt.placement.until),
-        };
-        for part in &attempt.placement.parts {
-            if let Some(pool) = self.pool_mut(&part.center, &part.pool) {
-                pool.hold(attempt.attempt, &part.nodes, from, until.max(from + Span(1)));
-            }
-        }
-    }
-
-    fn release(&mut self, attempt: AttemptId) {
-        for pools in self.pools.values_mut() {
-            for pool in pools.values_mut() {
-                if pool.holds(attempt) {
-                    Arc::make_mut(pool).release(attempt);
-                }
-            }
-        }
-    }
-
-    pub(crate) fn pool_mut(&mut self, center: &CenterId, pool: &PoolId) -> Option<&mut PoolBoard> {
-        self.pools.get_mut(center)?.get_mut(pool).map(Arc::make_mut)
-    }
-
+impl View {
     /// A pool's commitments.
     #[must_use]
     pub fn pool(&self, center: &CenterId, pool: &PoolId) -> Option<&PoolBoard> {
-        self.pools.get(center)?.get(pool).map(Arc::as_ref)
+        let number = self.roster.number(center, pool)?;
+        self.pools.get(number as usize).map(Arc::as_ref)
+    }
+
+    pub(crate) fn pool_mut(&mut self, number: PoolNumber) -> &mut PoolBoard {
+        Arc::make_mut(&mut self.pools[number as usize])
     }
 
     /// The bandwidth calendars.
@@ -162,69 +54,415 @@ impl Board {
         &self.links
     }
 
-    /// Who waits.
+    /// Who is in line.
     #[must_use]
-    pub fn queue(&self) -> &Queue {
-        &self.queue
+    pub fn lines(&self) -> &Lines {
+        &self.lines
     }
 
-    /// Whether jobs came into line since this was last asked.
-    pub fn take_woken(&mut self) -> bool {
-        std::mem::take(&mut self.woken)
+    /// The class of a job that is in line.
+    pub(crate) fn class_of(&self, job: &Job) -> Option<(ClassId, &Arc<Class>)> {
+        let id = class_of(&job.spec);
+        self.lines.has(id, job.job).then_some((id, self.lines.class(id)?))
+    }
+
+    /// The start reserved for a job that waits.
+    #[must_use]
+    pub fn reservation(&self, job: JobId) -> Option<&Reservation> {
+        self.reserved.get(&job).map(Arc::as_ref)
+    }
+
+    /// Takes back what a reservation holds of the pools.
+    pub(crate) fn lift(&mut self, reservation: &Reservation) {
+        let tag = reservation.tag();
+        self.pool_mut(reservation.number).release(tag, &reservation.slots);
+    }
+
+    /// Holds what a reservation holds of the pools.
+    pub(crate) fn put_down(&mut self, reservation: &Reservation) {
+        let (from, until) = (reservation.start, reservation.until);
+        let tag = reservation.tag();
+        self.pool_mut(reservation.number).hold(tag, &reservation.slots, from, until);
+    }
+
+    /// Whether a reservation's nodes are free when it wants them.
+    pub(crate) fn has_room_for(&self, reservation: &Reservation) -> bool {
+        let Reservation { slots, start, until, .. } = reservation;
+        let pool = self.pools.get(reservation.number as usize);
+        pool.is_some_and(|pool| pool.is_free(slots, *start, *until))
+    }
+}
+
+/// What changed since the last plan: all that a plan within a step has to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Anything may have changed.
+    pub(crate) all: bool,
+    /// Classes somebody came into line of.
+    pub(crate) classes: BTreeSet<ClassId>,
+    /// Pools something was freed in.
+    pub(crate) pools: BTreeSet<PoolNumber>,
+    /// Jobs whose reservations are due.
+    pub(crate) due: BTreeSet<JobId>,
+}
+
+impl Touched {
+    /// Whether nothing did.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { all, classes, pools, due } = self;
+        !all && classes.is_empty() && pools.is_empty() && due.is_empty()
+    }
+}
+
+/// The planner's live view of what is taken and who waits.
+#[derive(Debug)]
+pub struct Board {
+    view: View,
+    /// Jobs that are to be considered later.
+    later: BTreeSet<(Moment, JobId)>,
+    later_at: BTreeMap<JobId, Moment>,
+    bookings: BTreeMap<TransferId, Booking>,
+    /// When attempts should have ended.
+    ends: BTreeSet<(Moment, AttemptId)>,
+    /// What attempts hold, and until when.
+    held: BTreeMap<AttemptId, (PoolNumber, Vec<Slots>, Moment)>,
+    /// When there is something to do for reservations.
+    due: BTreeSet<(Moment, JobId)>,
+    /// How many reservations each class has.
+    reserved_of: BTreeMap<ClassId, usize>,
+    touched: Touched,
+}
+
+impl Board {
+    /// The board a world amounts to.
+    #[must_use]
+    pub fn of(world: &World, now: Moment) -> Self {
+        let topology = Arc::new(crate::staging::topology(world));
+        let roster = Arc::new(Roster::of(world));
+        let view = View {
+            pools: roster.seats().map(|(_, s)| Arc::new(PoolBoard::new(s.pool()))).collect(),
+            roster,
+            links: Links::new(&topology),
+            topology,
+            lines: Arc::default(),
+            declined: BTreeMap::new(),
+            reserved: Arc::default(),
+        };
+        let mut board = Self {
+            view,
+            later: BTreeSet::new(),
+            later_at: BTreeMap::new(),
+            bookings: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            held: BTreeMap::new(),
+            due: BTreeSet::new(),
+            reserved_of: BTreeMap::new(),
+            touched: Touched { all: true, ..Touched::default() },
+        };
+        for transfer in world.transfers.values() {
+            board.book(transfer);
+        }
+        for job in world.jobs.iter() {
+            match &job.phase {
+                Phase::Waiting { not_before } => {
+                    board.enter(job, *not_before, now);
+                }
+                Phase::Placed(attempt) if !attempt.is_over() => {
+                    board.hold(attempt, job);
+                }
+                Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => {}
+            }
+        }
+        board.forget_before(now);
+        board
+    }
+
+    /// What planning reads.
+    #[must_use]
+    pub const fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Brings the board after a fact that `world` has just taken in.
+    pub fn apply(&mut self, world: &World, now: Moment, fact: &Fact) {
+        match fact {
+            Fact::CenterDeclared(_)
+            | Fact::ExchangeDeclared(_)
+            | Fact::LinkDeclared(_)
+            | Fact::ChipDeclared(_) => {
+                *self = Self::of(world, now);
+            }
+            Fact::AgentJoined(_) | Fact::CenterLost(_) => self.touched.all = true,
+            Fact::TransferPlanned(staging) => self.book(staging),
+            Fact::TransferEnded(ended) => self.unbook(ended.transfer, now),
+            Fact::JobOffered(f) => {
+                self.leave(world, f.attempt.job);
+                self.hold_live(world, f.attempt);
+            }
+            Fact::AttemptStarted(f) => {
+                self.release(f.attempt);
+                self.hold_live(world, f.attempt);
+            }
+            Fact::AttemptEnded(f) => {
+                if let Some(pool) = self.release(f.attempt) {
+                    self.touched.pools.insert(pool);
+                }
+                self.note_refusal(world, now, f.attempt, &f.ended.outcome);
+                self.note_lesson(world, f.attempt);
+            }
+            Fact::ReplicaAdded(f) => self.touch_readers(&f.data.dataset),
+            Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),
+            _ => self.follow(world, now, fact),
+        }
+    }
+
+    /// Data that came may let jobs start that read it.
+    fn touch_readers(&mut self, dataset: &DatasetId) {
+        let reads = |class: &Class| class.spec.inputs.iter().any(|i| i.dataset.dataset == *dataset);
+        let readers = self.view.lines.classes().filter(|(_, class)| reads(class));
+        self.touched.classes.extend(readers.map(|(id, _)| id));
+    }
+
+    /// A center can be given work again.
+    pub fn touch_center(&mut self, center: &CenterId) {
+        let seats = self.view.roster.seats().filter(|(_, seat)| seat.center.center == *center);
+        self.touched.pools.extend(seats.map(|(number, _)| number));
+    }
+
+    /// Keeps the queue after a fact about a job.
+    fn follow(&mut self, world: &World, now: Moment, fact: &Fact) {
+        let Some(job) = fact.job().and_then(|job| world.job(job)) else { return };
+        match &job.phase {
+            Phase::Waiting { not_before } if !job.canceled => {
+                self.enter(job, *not_before, now);
+            }
+            _ => self.leave(world, job.job),
+        }
+    }
+
+    fn leave(&mut self, world: &World, job: JobId) {
+        if let Some(at) = self.later_at.remove(&job) {
+            self.later.remove(&(at, job));
+        } else if let Some(job) = world.job(job) {
+            Arc::make_mut(&mut self.view.lines).leave(class_of(&job.spec), job.job);
+        }
+        self.cancel_reservation(job);
+    }
+
+    /// Puts a job in line, or sees to it that it is when its time comes.
+    fn enter(&mut self, job: &Job, not_before: Moment, now: Moment) {
+        if not_before > now {
+            let before = self.later_at.insert(job.job, not_before);
+            before.map(|at| self.later.remove(&(at, job.job)));
+            self.later.insert((not_before, job.job));
+            return;
+        }
+        let class = class_of(&job.spec);
+        let jobs = Arc::make_mut(&mut self.view.lines).enter(class, job);
+        // Where another of its class waits without a start, nothing can be done for this one.
+        if jobs <= 1 + self.reserved_of.get(&class).copied().unwrap_or(0) {
+            self.touched.classes.insert(class);
+        }
+    }
+
+    fn cancel_reservation(&mut self, job: JobId) {
+        if let Some(pool) = self.lift(job) {
+            self.touched.pools.insert(pool);
+        }
+    }
+
+    /// Lifts a job's reservation, if it has one; returns its pool.
+    fn lift(&mut self, job: JobId) -> Option<PoolNumber> {
+        if !self.view.reserved.contains_key(&job) {
+            return None;
+        }
+        let reservation = Arc::make_mut(&mut self.view.reserved).remove(&job)?;
+        self.view.lift(&reservation);
+        self.due.remove(&(reservation.due, job));
+        if let Some(count) = self.reserved_of.get_mut(&reservation.class) {
+            *count -= 1;
+            if *count == 0 {
+                self.reserved_of.remove(&reservation.class);
+            }
+        }
+        Some(reservation.number)
+    }
+
+    /// Makes room for a plan: lifts the reservations of the jobs it starts or reserves otherwise,
+    /// and with a plan for the whole queue those it leaves out. Jobs that came after the plan was
+    /// drawn up keep theirs.
+    pub fn make_room(&mut self, plan: &Plan) {
+        let starts: BTreeMap<_, _> = plan.starts.iter().map(|r| (r.job, r)).collect();
+        let mut lifted: Vec<JobId> = plan.offers.iter().map(|offer| offer.job).collect();
+        if plan.is_whole {
+            let known = self.view.reserved.range(..plan.next_job);
+            let outdated = known.filter(|(job, r)| starts.get(job).is_none_or(|new| **new != ***r));
+            lifted.extend(outdated.map(|(job, _)| *job));
+        } else {
+            lifted.extend(starts.keys());
+        }
+        for job in lifted {
+            self.lift(job);
+        }
+    }
+
+    /// Keeps the starts of a plan whose pools have the room; returns whether they have.
+    pub fn reserve(&mut self, reservation: &Reservation) -> bool {
+        let job = reservation.job;
+        if self.view.reserved.contains_key(&job) {
+            return true;
+        }
+        if !self.view.lines.has(reservation.class, job) || !self.view.has_room_for(reservation) {
+            return false;
+        }
+        self.view.put_down(reservation);
+        self.due.insert((reservation.due, job));
+        *self.reserved_of.entry(reservation.class).or_default() += 1;
+        Arc::make_mut(&mut self.view.reserved).insert(job, Arc::new(reservation.clone()));
+        true
+    }
+
+    fn note_refusal(&mut self, world: &World, now: Moment, attempt: AttemptId, outcome: &Outcome) {
+        let Outcome::Refused(why) = outcome else { return };
+        let Some(job) = world.job(attempt.job) else { return };
+        let Some(attempt) = job.phase.attempt() else { return };
+        let key = (class_of(&job.spec), attempt.placement.center().clone());
+        self.view.declined.insert(key, (why.clone(), now + DECLINED_FOR));
+    }
+
+    /// Runs are expected to take otherwise when enough was learned anew: at the third, sixth,
+    /// twelfth job.
+    fn note_lesson(&mut self, world: &World, attempt: AttemptId) {
+        let Some(job) = world.job(attempt.job) else { return };
+        let lesson = world.lesson(&job.spec.tenant, job.spec.workload.as_deref(), None);
+        if lesson.is_some_and(|l| l.jobs.is_multiple_of(3) && (l.jobs / 3).is_power_of_two()) {
+            Arc::make_mut(&mut self.view.lines).forget_options(&job.spec);
+        }
+    }
+
+    fn hold_live(&mut self, world: &World, attempt: AttemptId) {
+        if let Some(job) = world.job(attempt.job)
+            && let Some(live) = job.phase.attempt()
+        {
+            self.hold(live, job);
+        }
+    }
+
+    /// Holds what an attempt holds, from its real start where it has one.
+    fn hold(&mut self, attempt: &Attempt, job: &Job) {
+        let Some(part) = attempt.placement.parts.first() else { return };
+        let limit = job.spec.limit(part.variant);
+        let (from, until) = match &attempt.state {
+            AttemptState::Running { started }
+            | AttemptState::Stopping { started: Some(started), .. } => {
+                (*started, limit.map_or(Moment::MAX, |limit| *started + limit))
+            }
+            _ => (attempt.placement.start, attempt.placement.until),
+        };
+        self.hold_until(attempt.attempt, part, from, until.max(from + Span(1)));
+    }
+
+    fn hold_until(
+        &mut self,
+        attempt: AttemptId,
+        part: &model::PartPlacement,
+        from: Moment,
+        until: Moment,
+    ) {
+        let Some(number) = self.view.roster.number(&part.center, &part.pool) else { return };
+        self.view.pool_mut(number).hold(attempt, &part.nodes, from, until);
+        self.held.insert(attempt, (number, part.nodes.clone(), until));
+        self.ends.insert((until, attempt));
+    }
+
+    fn release(&mut self, attempt: AttemptId) -> Option<PoolNumber> {
+        let (number, slots, until) = self.held.remove(&attempt)?;
+        self.ends.remove(&(until, attempt));
+        self.view.pool_mut(number).release(attempt, &slots);
+        Some(number)
+    }
+
+    /// Whether nobody waits, now or later.
+    #[must_use]
+    pub fn nobody_waits(&self) -> bool {
+        self.view.lines.is_empty() && self.later.is_empty()
+    }
+
+    /// Everything is to be looked at again.
+    pub const fn touch_all(&mut self) {
+        self.touched.all = true;
+    }
+
+    /// What changed since this was last asked.
+    pub fn take_touched(&mut self, now: Moment) -> Touched {
+        let due = self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, job)| *job);
+        self.touched.due = due.collect();
+        std::mem::take(&mut self.touched)
+    }
+
+    /// A job's class is to be looked at again.
+    pub fn touch_job(&mut self, job: &Job) {
+        self.touched.classes.insert(class_of(&job.spec));
     }
 
     /// Lines up jobs whose time has come, and gives attempts that outlive their limit a little
     /// more: their chips are not free until they are. Returns when there is more to do.
-    pub fn wake(&mut self, now: Moment) -> Option<Moment> {
-        let next = match self.queue.next_wake() {
-            Some(at) if at <= now => {
-                self.woken = true;
-                Arc::make_mut(&mut self.queue).wake(now)
-            }
-            other => other,
-        };
-        self.declined.retain(|_, (_, until)| *until > now);
-        for pools in self.pools.values_mut() {
-            for pool in pools.values_mut() {
-                let overdue: Vec<AttemptId> = pool.overdue(now).collect();
-                for attempt in overdue {
-                    Arc::make_mut(pool).prolong(attempt, now);
-                }
+    pub fn wake(&mut self, world: &World, now: Moment) -> Option<Moment> {
+        while let Some((at, id)) = self.later.first().copied().filter(|(at, _)| *at <= now) {
+            self.later.remove(&(at, id));
+            self.later_at.remove(&id);
+            if let Some(job) = world.job(id) {
+                self.enter(job, now, now);
             }
         }
-        next
+        if !self.view.declined.is_empty() {
+            self.view.declined.retain(|_, (_, until)| *until > now);
+        }
+        while let Some((until, attempt)) = self.ends.first().copied().filter(|(at, _)| *at <= now) {
+            let Some((number, slots, _)) = self.held.get_mut(&attempt) else { break };
+            let (number, slots, longer) = (*number, slots.clone(), now + OVERRUN);
+            let pool = self.view.pool_mut(number);
+            pool.release(attempt, &slots);
+            pool.hold(attempt, &slots, now, longer);
+            self.held.insert(attempt, (number, slots, longer));
+            self.ends.remove(&(until, attempt));
+            self.ends.insert((longer, attempt));
+        }
+        let due = self.due.first().map(|(at, _)| *at);
+        self.later.first().map(|(at, _)| *at).into_iter().chain(due).min()
     }
 
     /// Forgets the past.
     pub fn forget_before(&mut self, now: Moment) {
-        for pools in self.pools.values_mut() {
-            pools.values_mut().for_each(|pool| Arc::make_mut(pool).forget_before(now));
+        for pool in &mut self.view.pools {
+            Arc::make_mut(pool).forget_before(now);
         }
-        self.links.forget_before(now);
+        self.view.links.forget_before(now);
     }
 
     /// Books a transfer's bandwidth. Where a link was declared smaller meanwhile there is nothing
     /// left to book: the transfer goes on at what the link gives.
-    pub(crate) fn book(&mut self, staging: &model::Staging) {
+    fn book(&mut self, staging: &model::Staging) {
         let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
-        if self.links.book(&booking).is_ok() {
-            self.bookings.insert(staging.transfer, Arc::new(booking));
+        if self.view.links.book(&booking).is_ok() {
+            self.bookings.insert(staging.transfer, booking);
         }
     }
 
     fn unbook(&mut self, transfer: TransferId, now: Moment) {
         if let Some(booking) = self.bookings.remove(&transfer) {
-            self.links.release_from(&booking, now).expect("what was booked can be given back");
+            let given = self.view.links.release_from(&booking, now);
+            given.expect("what was booked can be given back");
         }
     }
+}
 
-    /// Whether a booking would fit what is free.
-    pub(crate) fn has_room(
-        &self,
-        hops: &[model::link::Hop],
-        steps: &[model::attempt::RateStep],
-    ) -> bool {
-        let booking = Booking { hops: hops.to_vec(), steps: steps.to_vec() };
-        self.links.clone().book(&booking).is_ok()
+/// How many reservations each tenant has.
+pub(crate) fn reservations_of(view: &View) -> BTreeMap<TenantId, usize> {
+    let mut count: BTreeMap<TenantId, usize> = BTreeMap::new();
+    for reservation in view.reserved.values() {
+        *count.entry(reservation.tenant.clone()).or_default() += 1;
     }
+    count
 }

@@ -1,10 +1,12 @@
 //! Jobs of a class are interchangeable to the planner: it decides per class, not per job.
 
+use crate::options::Options;
 use model::job::Job;
-use model::{Digest, JobId, JobSpec, Moment};
+use model::{Digest, JobId, JobSpec};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, OnceLock};
 
 /// Names a class: the digest of all in a spec that planning looks at.
 pub type ClassId = Digest;
@@ -16,59 +18,149 @@ pub struct Class {
     pub spec: Arc<JobSpec>,
     /// Those that wait and may be tried now, oldest first.
     pub jobs: BTreeSet<JobId>,
+    /// Where they could go at all; worked out when it is first asked for.
+    pub(crate) options: OnceLock<Arc<Options>>,
+}
+
+/// Collects what is hashed, so that a class's name is the same on every machine.
+#[derive(Default)]
+struct Said(Vec<u8>);
+
+impl Hasher for Said {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("only the bytes are wanted")
+    }
 }
 
 /// The class a spec belongs to.
 #[must_use]
 pub fn class_of(spec: &JobSpec) -> ClassId {
-    let mut shape = spec.clone();
-    shape.name.clear();
-    shape.secrets.clear();
-    shape.outputs.retain(|output| !output.residency.is_empty());
-    shape.outputs.iter_mut().for_each(|output| output.name.clear());
-    shape.hold = false;
-    for variant in shape.parts.iter_mut().flat_map(|part| &mut part.variants) {
-        variant.command.clear();
-        variant.env.clear();
+    // What is not looked at is named, so that a new field has to be thought about.
+    let JobSpec {
+        name: _,
+        secrets: _,
+        hold: _,
+        retries: _,
+        outputs,
+        parts,
+        tenant,
+        workload,
+        kind,
+        together,
+        duration,
+        inputs,
+        objective,
+        deadline,
+        budget,
+        priority,
+        preemptible,
+        checkpoint,
+        when_cut_off,
+        array,
+        after,
+        centers,
+        regions,
+    } = spec;
+    let said = &mut Said::default();
+    (tenant, workload, kind, together, duration, objective).hash(said);
+    (deadline, budget, priority, preemptible, checkpoint, when_cut_off).hash(said);
+    (array, after, centers, regions).hash(said);
+    for input in inputs {
+        (&input.dataset, &input.mode).hash(said);
     }
-    Digest::of(&serde_json::to_vec(&shape).expect("a spec has only text keys"))
-}
-
-/// Waiting jobs by class, in the order they are considered: priority, then submission.
-#[derive(Debug, Clone, Default)]
-pub struct Queue {
-    classes: BTreeMap<ClassId, Class>,
-    order: BTreeSet<(Reverse<i32>, JobId, ClassId)>,
-    of: BTreeMap<JobId, ClassId>,
-    later: BTreeSet<(Moment, JobId)>,
-}
-
-impl Queue {
-    /// Puts a job in line; it is not considered before `not_before`.
-    pub fn enter(&mut self, job: &Job, not_before: Moment, now: Moment) {
-        let class = class_of(&job.spec);
-        self.of.insert(job.job, class);
-        self.classes
-            .entry(class)
-            .or_insert_with(|| Class { spec: Arc::clone(&job.spec), jobs: BTreeSet::new() });
-        if not_before > now {
-            self.later.insert((not_before, job.job));
-        } else {
-            self.line_up(job.job, class);
+    for output in outputs.iter().filter(|output| !output.residency.is_empty()) {
+        (&output.dataset, &output.residency).hash(said);
+    }
+    for part in parts {
+        part.variants.len().hash(said);
+        for v in &part.variants {
+            (&v.on, v.nodes, v.chips_per_node, v.cores, v.memory).hash(said);
+            (&v.image, v.speed_thousandths, v.limit).hash(said);
         }
     }
+    Digest::of(&said.0)
+}
 
-    fn line_up(&mut self, job: JobId, id: ClassId) {
-        self.reorder(id, |class| {
-            class.jobs.insert(job);
-        });
+/// Where a class stands in the order of the queue: by priority, then by its oldest job.
+pub(crate) type Turn = (Reverse<i32>, JobId, ClassId);
+
+/// Waiting jobs by class. A copy shares every class with the original until one of them changes it.
+#[derive(Debug, Clone, Default)]
+pub struct Lines {
+    classes: BTreeMap<ClassId, Arc<Class>>,
+    order: BTreeSet<Turn>,
+    jobs: usize,
+}
+
+impl Lines {
+    /// Classes in the order their first jobs are considered.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = &Turn> {
+        self.order.iter()
     }
 
-    fn reorder(&mut self, id: ClassId, change: impl FnOnce(&mut Class)) {
+    pub(crate) fn class(&self, id: ClassId) -> Option<&Arc<Class>> {
+        self.classes.get(&id)
+    }
+
+    /// Jobs in line.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.jobs
+    }
+
+    /// Whether nobody is in line.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.jobs == 0
+    }
+
+    /// Whether the job stands in line.
+    #[must_use]
+    pub fn has(&self, id: ClassId, job: JobId) -> bool {
+        self.classes.get(&id).is_some_and(|class| class.jobs.contains(&job))
+    }
+
+    pub(crate) fn classes(&self) -> impl Iterator<Item = (ClassId, &Class)> {
+        self.classes.iter().map(|(id, class)| (*id, class.as_ref()))
+    }
+
+    /// Puts a job in line; returns how many of its class are there.
+    pub(crate) fn enter(&mut self, id: ClassId, job: &Job) -> usize {
+        self.classes.entry(id).or_insert_with(|| {
+            let (spec, jobs) = (Arc::clone(&job.spec), BTreeSet::new());
+            Arc::new(Class { spec, jobs, options: OnceLock::new() })
+        });
+        let mut jobs = 0;
+        self.change(id, |class| {
+            let new = class.jobs.insert(job.job);
+            jobs = class.jobs.len();
+            isize::from(new)
+        });
+        jobs
+    }
+
+    /// Takes a job out of line; false when it is not there.
+    pub(crate) fn leave(&mut self, id: ClassId, job: JobId) -> bool {
+        let mut was_there = false;
+        self.change(id, |class| {
+            was_there = class.jobs.remove(&job);
+            -isize::from(was_there)
+        });
+        if self.classes.get(&id).is_some_and(|class| class.jobs.is_empty()) {
+            self.classes.remove(&id);
+        }
+        was_there
+    }
+
+    fn change(&mut self, id: ClassId, change: impl FnOnce(&mut Class) -> isize) {
         let Some(class) = self.classes.get_mut(&id) else { return };
         let priority = Reverse(class.spec.priority);
         let head = class.jobs.first().copied();
-        change(class);
+        self.jobs = self.jobs.saturating_add_signed(change(Arc::make_mut(class)));
         let new_head = class.jobs.first().copied();
         if head != new_head {
             head.map(|head| self.order.remove(&(priority, head, id)));
@@ -76,60 +168,12 @@ impl Queue {
         }
     }
 
-    /// Takes a job out of line.
-    pub fn leave(&mut self, job: JobId) {
-        let Some(id) = self.of.remove(&job) else { return };
-        self.later.retain(|(_, j)| *j != job);
-        self.reorder(id, |class| {
-            class.jobs.remove(&job);
-        });
-        let nobody = self.classes.get(&id).is_some_and(|c| c.jobs.is_empty());
-        if nobody && !self.later.iter().any(|(_, j)| self.of.get(j) == Some(&id)) {
-            self.classes.remove(&id);
-        }
-    }
-
-    /// Lines up the jobs whose time has come; returns when the next one's will.
-    pub fn wake(&mut self, now: Moment) -> Option<Moment> {
-        while let Some((at, job)) = self.later.first().copied() {
-            if at > now {
-                return Some(at);
-            }
-            self.later.pop_first();
-            if let Some(class) = self.of.get(&job).copied() {
-                self.line_up(job, class);
+    /// Works out anew where the classes of this tenant and workload could go.
+    pub(crate) fn forget_options(&mut self, of: &JobSpec) {
+        for class in self.classes.values_mut() {
+            if class.spec.tenant == of.tenant && class.spec.workload == of.workload {
+                Arc::make_mut(class).options = OnceLock::new();
             }
         }
-        None
-    }
-
-    /// When the next job that is to be considered later will be.
-    #[must_use]
-    pub fn next_wake(&self) -> Option<Moment> {
-        self.later.first().map(|(at, _)| *at)
-    }
-
-    /// Classes with somebody in line, in the order their first jobs are considered.
-    pub fn in_order(&self) -> impl Iterator<Item = (ClassId, &Class)> {
-        self.order.iter().filter_map(|(_, _, id)| Some((*id, self.classes.get(id)?)))
-    }
-
-    /// The class a waiting job belongs to.
-    #[must_use]
-    pub fn class(&self, job: JobId) -> Option<(ClassId, &Class)> {
-        let id = self.of.get(&job)?;
-        Some((*id, self.classes.get(id)?))
-    }
-
-    /// Jobs in line, those to be considered later included.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.of.len()
-    }
-
-    /// Whether nobody waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.of.is_empty()
     }
 }

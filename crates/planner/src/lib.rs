@@ -14,15 +14,21 @@
 mod board;
 mod candidate;
 mod class;
+mod explain;
+mod node;
+mod options;
 mod plan;
 mod pool;
 mod refusal;
+mod roster;
+mod search;
 mod staging;
 
-pub use board::Board;
+pub use board::{Board, Touched, View};
 pub use candidate::{Candidate, meet};
-pub use class::{Class, ClassId, Queue, class_of};
-pub use plan::{Explanation, Offer, Plan, Scope, Transfer, explain, plan, still_holds, trial};
+pub use class::{Class, ClassId, Lines, class_of};
+pub use explain::{Explanation, explain, trial};
+pub use plan::{Offer, Plan, Reservation, Transfer, still_holds};
 pub use pool::{Ask, PoolBoard};
 pub use refusal::{Refusal, Standing};
 
@@ -36,7 +42,7 @@ pub struct Snapshot {
     /// What happened so far.
     pub world: World,
     /// What is committed from now on.
-    pub board: Board,
+    pub view: View,
     /// What no fact says.
     pub situation: Situation,
     /// What is better than what.
@@ -47,8 +53,26 @@ impl Snapshot {
     /// The plan for the whole queue.
     #[must_use]
     pub fn plan(&self) -> Plan {
-        plan(&self.world, &self.board, &self.situation, &self.policy, Scope::Background)
+        plan(&self.world, &self.view, &self.situation, &self.policy)
     }
+}
+
+/// Draws up a plan for the whole queue, whatever was reserved before.
+#[must_use]
+pub fn plan(world: &World, view: &View, situation: &Situation, policy: &Policy) -> Plan {
+    plan::Walk::new(world, view, situation, policy, policy.background_work).all()
+}
+
+/// Repairs the plan in force after what was `touched`, within the work units of a step.
+#[must_use]
+pub fn repair(
+    world: &World,
+    view: &View,
+    situation: &Situation,
+    policy: &Policy,
+    touched: &Touched,
+) -> Plan {
+    plan::Walk::new(world, view, situation, policy, policy.inline_work).touched(touched)
 }
 
 /// What planning knows beside facts.
@@ -63,7 +87,7 @@ pub struct Situation {
 /// What the network wants of plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
-    /// How many jobs at the head of the queue get a reservation.
+    /// How many jobs at the head of each tenant's queue get a reservation.
     pub reservations: usize,
     /// Work units a plan inside a step may take.
     pub inline_work: u64,
@@ -84,7 +108,7 @@ impl Default for Policy {
         Self {
             reservations: 64,
             inline_work: 20_000,
-            background_work: 5_000_000,
+            background_work: 50_000_000,
             paths: 4,
             hour_is_worth: 10_000_000,
             stage_ahead: Span::from_secs(600),

@@ -1,45 +1,43 @@
 //! Going through the queue.
 
-use crate::board::Board;
-use crate::candidate::{Candidate, Field, Question, Reach};
-use crate::class::{Class, ClassId, class_of};
-use crate::refusal::Standing;
+use crate::board::{Touched, View, reservations_of};
+use crate::candidate::{Asked, Candidate, Rank, Reach, Scene};
+use crate::class::{Class, ClassId, Turn};
+use crate::options::Options;
+use crate::roster::PoolNumber;
+use crate::search::Search;
 use crate::staging::Coming;
 use crate::{Policy, Situation};
 use calendar::Work;
-use model::job::JobSpec;
+use model::attempt::Slots;
 use model::{
-    AttemptId, JobId, Moment, PartPlacement, Placement, PlanId, Span, Staging, TransferId,
+    AttemptId, CenterId, JobId, Moment, PartPlacement, Placement, PlanId, PoolId, Staging,
+    TenantId, TransferId,
 };
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use world::World;
 
-/// How many reservations a plan inside a step makes: enough to keep backfill from starving the
-/// head of the queue until the next background plan.
-const INLINE_RESERVATIONS: usize = 8;
-
-/// How much of the queue a plan looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    /// What can be done within a step.
-    Inline,
-    /// All that the policy's work units allow.
-    Background,
-}
-
 /// A proposal. Nothing has happened until the controller made facts of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The number of the last fact it knows.
     pub parent: u64,
+    /// Jobs from this number on were not there yet.
+    pub next_job: JobId,
+    /// Whether it is for the whole queue; else what it does not name stays as it is.
+    pub is_whole: bool,
     /// Jobs that can be given their place now.
     pub offers: Vec<Offer>,
-    /// Jobs at the head of the queue that must wait, and the start reserved for them.
-    pub starts: Vec<(JobId, Moment)>,
+    /// Jobs at the head of their tenants' queues that must wait, and the start reserved for them.
+    pub starts: Vec<Reservation>,
     /// Jobs looked at, their class standing for them where it was refused as a whole.
     pub considered: usize,
     /// Jobs not looked at, for the work was spent.
     pub left: usize,
+    /// Places opened: their calendars asked.
+    pub opened: u64,
     /// Work units it took.
     pub work: u64,
 }
@@ -64,145 +62,372 @@ pub enum Transfer {
     New(Staging),
 }
 
-/// Why a job waits, or what would become of one.
+/// A start kept free for a job that must wait.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Explanation {
-    /// Places that would do, best first.
-    pub candidates: Vec<Candidate>,
-    /// Where every center stands, in the order of names.
-    pub standings: Vec<Standing>,
-    /// Jobs that come before it.
-    pub ahead: usize,
+pub struct Reservation {
+    /// The job.
+    pub job: JobId,
+    /// For whom it runs.
+    pub tenant: TenantId,
+    /// Its class.
+    pub class: ClassId,
+    /// The center.
+    pub center: CenterId,
+    /// Its pool.
+    pub pool: PoolId,
+    /// The variant, by index.
+    pub variant: u16,
+    /// The nodes.
+    pub slots: Vec<Slots>,
+    /// When it can start at the latest.
+    pub start: Moment,
+    /// When its nodes are free again at the latest.
+    pub until: Moment,
+    /// When there is something to do for it: to start it, or to bring its data.
+    pub due: Moment,
+    pub(crate) number: PoolNumber,
+    pub(crate) rank: Rank,
+}
+
+impl Reservation {
+    /// Under which name its nodes are held: no attempt has this epoch.
+    pub(crate) const fn tag(&self) -> AttemptId {
+        AttemptId { job: self.job, epoch: u32::MAX }
+    }
+}
+
+/// What became of a job that was looked at.
+enum Step {
+    Offered,
+    Reserved,
+    /// Nothing can be done for it now, nor for those of its class behind it.
+    Stuck,
 }
 
 /// The queue gone through so far.
-struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     world: &'a World,
     situation: &'a Situation,
     policy: &'a Policy,
-    board: Board,
+    view: View,
     coming: Coming,
-    reservations: usize,
+    /// Reservations by tenant.
+    reserved: BTreeMap<TenantId, usize>,
+    searches: BTreeMap<ClassId, Search>,
+    /// Jobs that were given a start.
+    placed: BTreeSet<JobId>,
     work: Work,
     plan: Plan,
 }
 
 impl<'a> Walk<'a> {
-    fn new(
+    pub(crate) fn new(
         world: &'a World,
-        board: &Board,
+        view: &View,
         situation: &'a Situation,
         policy: &'a Policy,
-        scope: Scope,
+        work: u64,
     ) -> Self {
-        let (reservations, work) = match scope {
-            Scope::Inline => (INLINE_RESERVATIONS.min(policy.reservations), policy.inline_work),
-            Scope::Background => (policy.reservations, policy.background_work),
-        };
         Self {
             world,
             situation,
             policy,
-            board: board.clone(),
+            view: view.clone(),
             coming: Coming::default(),
-            reservations,
+            reserved: BTreeMap::new(),
+            searches: BTreeMap::new(),
             work: Work::up_to(work),
-            plan: Plan { parent: world.number, ..Plan::default() },
+            placed: BTreeSet::new(),
+            plan: Plan {
+                parent: world.number,
+                next_job: world.next.job,
+                is_whole: false,
+                offers: Vec::new(),
+                starts: Vec::new(),
+                considered: 0,
+                left: 0,
+                opened: 0,
+                work: 0,
+            },
         }
     }
 
-    fn field(&mut self, class: ClassId, spec: &JobSpec, reach: Reach) -> Field {
-        let question = Question {
-            world: self.world,
-            board: &self.board,
-            coming: &self.coming,
-            situation: self.situation,
-            policy: self.policy,
-            class,
-            spec,
-            reach,
+    fn options(&self, class: &Class) -> Arc<Options> {
+        options(self.world, &self.view, class)
+    }
+
+    /// The best place for a job of the class; what was searched before is not searched again.
+    fn best(&mut self, id: ClassId, class: &Class, reach: Reach) -> Option<(Rank, Candidate)> {
+        let options = self.options(class);
+        let asked = Asked { class: id, spec: &class.spec, options: &options };
+        let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
+        let known = self.searches.remove(&id).filter(|s| s.is_current(&scene, asked, reach));
+        let mut search = known.unwrap_or_else(|| {
+            let all = 0..options.choices.len();
+            Search::new(&scene, asked, reach, all, &mut self.work)
+        });
+        let opened = search.opened;
+        let best = search.best(&scene, asked, &mut self.work);
+        self.plan.opened += search.opened - opened;
+        self.searches.insert(id, search);
+        best
+    }
+
+    /// The best place for a job of the class among these pools, if it can be offered at once.
+    fn best_in(
+        &mut self,
+        id: ClassId,
+        class: &Class,
+        pools: &[PoolNumber],
+    ) -> Option<(Rank, Candidate)> {
+        let options = self.options(class);
+        let asked = Asked { class: id, spec: &class.spec, options: &options };
+        let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
+        let numbered = pools.iter().flat_map(|pool| options.in_pool(*pool));
+        let mut search = Search::new(&scene, asked, Reach::Now, numbered, &mut self.work);
+        let best = search.best(&scene, asked, &mut self.work);
+        self.plan.opened += search.opened;
+        best
+    }
+
+    /// How far ahead a tenant's next job may be given a start.
+    fn reach(&self, tenant: &TenantId) -> Reach {
+        let has = self.reserved.get(tenant).copied().unwrap_or(0);
+        if has < self.policy.reservations { Reach::Ever } else { Reach::Now }
+    }
+
+    /// Finds a place for a job: one to offer, or one to wait for.
+    fn place(&mut self, job: JobId, id: ClassId, class: &Class) -> Step {
+        self.plan.considered += 1;
+        let reach = self.reach(&class.spec.tenant);
+        let Some((rank, best)) = self.best(id, class, reach) else { return Step::Stuck };
+        let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
+        if scene.is_due(best.data_ready, best.start) {
+            self.offer(job, best);
+            return Step::Offered;
+        }
+        let reservation = self.reservation(job, id, class, rank, &best);
+        self.reserve(reservation);
+        Step::Reserved
+    }
+
+    fn reservation(
+        &self,
+        job: JobId,
+        class: ClassId,
+        of: &Class,
+        rank: Rank,
+        best: &Candidate,
+    ) -> Reservation {
+        let number = self.view.roster.number(&best.center, &best.pool);
+        let staging = best.data_ready.since(self.situation.now) + self.policy.stage_ahead;
+        let due = match best.transfers.is_empty() {
+            true => best.start,
+            false => Moment(best.start.0.saturating_sub(staging.0)).max(self.situation.now),
         };
-        question.field(&mut self.work)
-    }
-
-    /// Places the jobs of a class one after another until one cannot be placed.
-    fn class(&mut self, id: ClassId, class: &Class) {
-        let mut waiting = class.jobs.len();
-        for job in &class.jobs {
-            if self.work.is_spent() {
-                self.plan.left += waiting;
-                return;
-            }
-            let reach = if self.reservations > 0 { Reach::Ever } else { Reach::Now };
-            let field = self.field(id, &class.spec, reach);
-            waiting -= 1;
-            self.plan.considered += 1;
-            let Some(best) = field.candidates.first() else { break };
-            if self.can_be_offered(best) {
-                self.take(*job, best, true);
-            } else if self.reservations > 0 {
-                self.reservations -= 1;
-                self.plan.starts.push((*job, best.start));
-                self.take(*job, best, false);
-            } else {
-                break;
-            }
-        }
-        self.plan.considered += waiting;
-    }
-
-    /// Whether there is something to do for the candidate at once: start it, or bring its data to
-    /// where its nodes will soon be free.
-    fn can_be_offered(&self, best: &Candidate) -> bool {
-        let now = self.situation.now;
-        if best.data_ready <= now {
-            best.start <= now
-        } else {
-            best.start <= best.data_ready + self.policy.stage_ahead
+        Reservation {
+            job,
+            tenant: of.spec.tenant.clone(),
+            class,
+            center: best.center.clone(),
+            pool: best.pool.clone(),
+            variant: best.variant,
+            slots: best.slots.clone(),
+            start: best.start,
+            until: best.until,
+            due,
+            number: number.expect("a candidate's pool is on the roster"),
+            rank,
         }
     }
 
-    /// Takes the candidate's nodes and bandwidth off the working board.
-    fn take(&mut self, job: JobId, best: &Candidate, offer: bool) {
+    fn reserve(&mut self, reservation: Reservation) {
+        self.view.put_down(&reservation);
+        *self.reserved.entry(reservation.tenant.clone()).or_default() += 1;
+        self.placed.insert(reservation.job);
+        self.plan.starts.push(reservation);
+    }
+
+    /// Takes the candidate's nodes and bandwidth off the working view.
+    fn offer(&mut self, job: JobId, best: Candidate) {
         let attempt = AttemptId { job, epoch: u32::MAX };
-        if let Some(pool) = self.board.pool_mut(&best.center, &best.pool) {
-            pool.hold(attempt, &best.slots, best.start, best.until);
+        if let Some(number) = self.view.roster.number(&best.center, &best.pool) {
+            self.view.pool_mut(number).hold(attempt, &best.slots, best.start, best.until);
         }
         for transfer in &best.transfers {
             if let Transfer::New(staging) = transfer {
-                self.coming.add(&mut self.board, staging);
+                self.coming.add(&mut self.view, staging);
             }
         }
-        if offer {
-            self.plan.offers.push(Offer {
-                job,
-                placement: placement(best),
-                transfers: best.transfers.clone(),
-            });
-        }
+        self.placed.insert(job);
+        let placement = placement(&best);
+        self.plan.offers.push(Offer { job, placement, transfers: best.transfers });
     }
 
-    /// Goes through the queue, up to the class named.
-    fn queue(&mut self, stop_at: Option<ClassId>) {
-        let queue = Arc::clone(&self.board.queue);
-        for (id, class) in queue.in_order() {
-            if Some(id) == stop_at {
+    fn done(mut self) -> Plan {
+        self.plan.work = self.work.done();
+        self.plan
+    }
+
+    /// Goes through the whole queue anew, whatever was reserved before.
+    pub(crate) fn all(mut self) -> Plan {
+        self.plan.is_whole = true;
+        let old = std::mem::take(&mut self.view.reserved);
+        for reservation in old.values() {
+            self.view.lift(reservation);
+        }
+        let lines = Arc::clone(&self.view.lines);
+        let mut turns: BinaryHeap<Reverse<Turn>> = lines.turns().copied().map(Reverse).collect();
+        let mut left = lines.len();
+        while let Some(Reverse((priority, job, id))) = turns.pop() {
+            if self.work.is_spent() {
+                self.plan.left = left;
                 break;
             }
-            self.class(id, class);
+            let Some(class) = lines.class(id) else { continue };
+            left -= 1;
+            if matches!(self.place(job, id, class), Step::Stuck) {
+                let behind = behind(class, job).count();
+                self.plan.considered += behind;
+                left -= behind;
+                self.searches.remove(&id);
+            } else if let Some(next) = behind(class, job).next() {
+                turns.push(Reverse((priority, next, id)));
+            }
         }
-        self.plan.work = self.work.done();
+        self.done()
     }
 
-    /// Where a class stands after those gone through so far.
-    fn explain(&mut self, id: ClassId, spec: &JobSpec) -> Explanation {
-        let ahead = self.plan.considered + self.plan.left - self.plan.offers.len();
-        // Whatever the jobs before it took: the asker is to have an answer.
-        self.work = Work::up_to(self.policy.background_work);
-        let field = self.field(id, spec, Reach::Ever);
-        let standings = field.standings(self.situation.now);
-        Explanation { candidates: field.candidates, standings, ahead }
+    /// Looks only at what changed: classes somebody came into line of, pools something was freed
+    /// in, and reservations whose time has come.
+    pub(crate) fn touched(mut self, touched: &Touched) -> Plan {
+        self.reserved = reservations_of(&self.view);
+        self.due(&touched.due);
+        let pools: Vec<PoolNumber> = match touched.all {
+            true => self.view.roster.seats().map(|(number, _)| number).collect(),
+            false => touched.pools.iter().copied().collect(),
+        };
+        let lines = Arc::clone(&self.view.lines);
+        for (_, _, id) in lines.turns() {
+            if self.work.is_spent() {
+                break;
+            }
+            let Some(class) = lines.class(*id) else { continue };
+            if !pools.is_empty() {
+                self.move_up(*id, class, &pools);
+            }
+            if touched.all || touched.classes.contains(id) {
+                self.enter(*id, class);
+            }
+        }
+        self.done()
     }
+
+    /// Starts jobs whose reservations are due, or finds them another place when theirs is not free
+    /// in time.
+    fn due(&mut self, due: &BTreeSet<JobId>) {
+        let lines = Arc::clone(&self.view.lines);
+        for job in due {
+            let Some(reservation) = self.view.reserved.get(job).cloned() else { continue };
+            let Some(class) = lines.class(reservation.class) else { continue };
+            self.lift(&reservation);
+            self.searches.remove(&reservation.class);
+            self.place(reservation.job, reservation.class, class);
+        }
+    }
+
+    fn lift(&mut self, reservation: &Reservation) {
+        self.view.lift(reservation);
+        Arc::make_mut(&mut self.view.reserved).remove(&reservation.job);
+        if let Some(count) = self.reserved.get_mut(&reservation.tenant) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// Places the jobs of a class that have no start yet.
+    fn enter(&mut self, id: ClassId, class: &Class) {
+        for job in &class.jobs {
+            if self.work.is_spent() {
+                return;
+            }
+            if self.view.reserved.contains_key(job) || self.placed.contains(job) {
+                continue;
+            }
+            if matches!(self.place(*job, id, class), Step::Stuck) {
+                return;
+            }
+        }
+    }
+
+    /// Starts jobs of a class in pools where something was freed: those that wait without a start,
+    /// and those that are better off there than where they have one.
+    fn move_up(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber]) {
+        while !self.work.is_spent() {
+            let found = self.best_in(id, class, pools);
+            let job = match &found {
+                Some((rank, _)) => self.would_gain(class, *rank),
+                None => None,
+            };
+            if let (Some((_, best)), Some(job)) = (found, job) {
+                if let Some(reservation) = self.view.reserved.get(&job).cloned() {
+                    self.lift(&reservation);
+                }
+                self.offer(job, best);
+            } else if !self.start_in_own_place(id, class, pools) {
+                return;
+            }
+        }
+    }
+
+    /// The first job of the class that has no start, or a worse one.
+    fn would_gain(&self, class: &Class, rank: Rank) -> Option<JobId> {
+        class.jobs.iter().copied().find(|job| {
+            !self.placed.contains(job)
+                && self.view.reserved.get(job).is_none_or(|reservation| rank < reservation.rank)
+        })
+    }
+
+    /// Starts the first job of the class that stands in its own way: its reservation is in one of
+    /// these pools, and without it the job can start at once.
+    fn start_in_own_place(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber]) -> bool {
+        let own = class.jobs.iter().map_while(|job| self.view.reserved.get(job));
+        let Some(own) = own.filter(|r| pools.contains(&r.number)).next().cloned() else {
+            return false;
+        };
+        self.lift(&own);
+        if let Some((rank, best)) = self.best_in(id, class, pools)
+            && rank < own.rank
+        {
+            self.offer(own.job, best);
+            return true;
+        }
+        self.view.put_down(&own);
+        *self.reserved.entry(own.tenant.clone()).or_default() += 1;
+        Arc::make_mut(&mut self.view.reserved).insert(own.job, own);
+        false
+    }
+}
+
+/// Jobs of the class after this one, in order.
+fn behind(class: &Class, job: JobId) -> impl Iterator<Item = JobId> {
+    let after = (std::ops::Bound::Excluded(job), std::ops::Bound::Unbounded);
+    class.jobs.range(after).copied()
+}
+
+pub(crate) const fn scene<'a>(
+    world: &'a World,
+    view: &'a View,
+    coming: &'a Coming,
+    situation: &'a Situation,
+    policy: &'a Policy,
+) -> Scene<'a> {
+    Scene { world, view, coming, situation, policy }
+}
+
+/// Where a class could go, worked out once.
+pub(crate) fn options(world: &World, view: &View, class: &Class) -> Arc<Options> {
+    let work_out = || Arc::new(Options::of(world, &view.roster, &class.spec));
+    Arc::clone(class.options.get_or_init(work_out))
 }
 
 fn placement(best: &Candidate) -> Placement {
@@ -223,60 +448,15 @@ fn placement(best: &Candidate) -> Placement {
     }
 }
 
-/// Draws up a plan for the waiting jobs.
-#[must_use]
-pub fn plan(
-    world: &World,
-    board: &Board,
-    situation: &Situation,
-    policy: &Policy,
-    scope: Scope,
-) -> Plan {
-    let mut walk = Walk::new(world, board, situation, policy, scope);
-    walk.queue(None);
-    walk.plan
-}
-
-/// Why a waiting job waits: the planner's own answer for its class, after the jobs before it.
-/// `None` when the job does not wait.
-#[must_use]
-pub fn explain(
-    world: &World,
-    board: &Board,
-    situation: &Situation,
-    policy: &Policy,
-    job: JobId,
-) -> Option<Explanation> {
-    let (id, class) = board.queue().class(job)?;
-    let spec = Arc::clone(&class.spec);
-    let mut walk = Walk::new(world, board, situation, policy, Scope::Background);
-    walk.queue(Some(id));
-    Some(walk.explain(id, &spec))
-}
-
-/// What would become of a job if it were submitted now: it would queue behind all of its priority.
-#[must_use]
-pub fn trial(
-    world: &World,
-    board: &Board,
-    situation: &Situation,
-    policy: &Policy,
-    spec: &JobSpec,
-) -> Explanation {
-    let mut walk = Walk::new(world, board, situation, policy, Scope::Background);
-    walk.queue(None);
-    walk.explain(class_of(spec), spec)
-}
-
 /// Whether an offer drawn up a while ago still holds on the live board.
 #[must_use]
-pub fn still_holds(world: &World, board: &Board, situation: &Situation, offer: &Offer) -> bool {
+pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Offer) -> bool {
     let place = &offer.placement;
     let from = place.start.max(situation.now);
-    let until = place.until.max(from + Span(1));
+    let until = place.until.max(from + model::Span(1));
     let nodes = place.parts.iter().all(|part| {
         let known = world.centers.get(&part.center).is_some_and(|c| c.agent.is_some());
-        let pool = board.pool(&part.center, &part.pool);
+        let pool = view.pool(&part.center, &part.pool);
         known
             && !situation.silent.contains_key(&part.center)
             && pool.is_some_and(|pool| pool.is_free(&part.nodes, from, until))
@@ -292,7 +472,7 @@ pub fn still_holds(world: &World, board: &Board, situation: &Situation, offer: &
         Transfer::New(staging) => {
             world.transfer_to(&staging.data, &staging.to).is_some()
                 || (world.exact(&staging.data).is_some_and(|v| v.replicas.contains(&staging.from))
-                    && board.has_room(&staging.hops, &staging.steps))
+                    && view.links.has_room(&staging.hops, &staging.steps))
         }
     });
     let coming = |data: &&model::DatasetVersion| {

@@ -1,12 +1,11 @@
 //! A pool's nodes over time: who holds which chips when, and when a gang fits.
 
+use crate::node::{Held, Hold, Limits};
 use calendar::{Profile, Work};
 use model::attempt::Slots;
 use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
 use std::collections::BTreeMap;
-
-/// How much longer an attempt that outlives its limit is taken to hold its chips.
-const OVERRUN: Span = Span::from_secs(5);
+use std::sync::Arc;
 
 /// What a gang asks of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,53 +23,39 @@ pub struct Ask {
 }
 
 impl Ask {
-    /// Whole chips it takes on a node.
-    fn whole(&self) -> usize {
-        usize::try_from(self.chips.touched()).unwrap_or(usize::MAX)
+    /// Whole chips it takes on a node; none for a share of one.
+    pub(crate) fn whole(&self) -> u32 {
+        if self.is_share() { 0 } else { u32::try_from(self.chips.touched()).unwrap_or(u32::MAX) }
     }
 
-    /// How much of each of those chips.
+    /// Whether it takes less than a chip.
+    pub(crate) fn is_share(&self) -> bool {
+        self.chips > Chips::ZERO && self.chips < Chips::ONE
+    }
+
+    /// How much of each chip it takes.
     fn share(&self) -> Chips {
-        if self.chips < Chips::ONE { self.chips } else { Chips::ONE }
-    }
-}
-
-/// A stretch of time in which an attempt holds part of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Hold {
-    attempt: AttemptId,
-    from: Moment,
-    until: Moment,
-    slots: Slots,
-}
-
-impl Hold {
-    fn overlaps(&self, from: Moment, until: Moment) -> bool {
-        self.from < until && from < self.until
+        if self.is_share() { self.chips } else { Chips::ONE }
     }
 }
 
 /// A pool's commitments. One profile per size counts the nodes on which that many whole chips are
 /// free, so that finding a window skips whole stretches; which chips of which nodes is settled when
-/// a window is bound.
+/// a window is bound. A copy shares every node with the original until one of them changes it.
 #[derive(Debug, Clone)]
 pub struct PoolBoard {
-    chips_per_node: u16,
+    limits: Limits,
     nodes_per_block: u32,
-    cores: Cores,
-    memory: Bytes,
-    nodes: Vec<Vec<Hold>>,
-    profiles: Vec<(usize, Profile)>,
-    ends: BTreeMap<Moment, u32>,
-    until: BTreeMap<AttemptId, Moment>,
+    nodes: Vec<Arc<Vec<Hold>>>,
+    profiles: Vec<(u32, Profile)>,
 }
 
 /// Sizes that have a profile of their own: powers of two and the whole node.
-fn sizes(chips_per_node: u16) -> Vec<usize> {
-    let whole = usize::from(chips_per_node);
-    let mut sizes: Vec<usize> =
-        std::iter::successors(Some(1), |k| Some(k * 2)).take_while(|k| *k < whole).collect();
-    sizes.extend((whole > 0).then_some(whole));
+fn sizes(chips_per_node: u32) -> Vec<u32> {
+    let mut sizes: Vec<u32> = std::iter::successors(Some(1), |k| Some(k * 2))
+        .take_while(|k| *k < chips_per_node)
+        .collect();
+    sizes.extend((chips_per_node > 0).then_some(chips_per_node));
     sizes
 }
 
@@ -78,79 +63,44 @@ impl PoolBoard {
     /// A pool nobody holds anything of.
     #[must_use]
     pub fn new(pool: &Pool) -> Self {
+        let limits = Limits::of(pool);
         let profile = || Profile::new(u64::from(pool.nodes));
+        let empty = Arc::new(Vec::new());
         Self {
-            chips_per_node: pool.chips_per_node,
             nodes_per_block: pool.nodes_per_block,
-            cores: pool.cores,
-            memory: pool.memory,
-            nodes: vec![Vec::new(); usize::try_from(pool.nodes).unwrap_or(0)],
-            profiles: sizes(pool.chips_per_node).into_iter().map(|k| (k, profile())).collect(),
-            ends: BTreeMap::new(),
-            until: BTreeMap::new(),
+            nodes: vec![empty; usize::try_from(pool.nodes).unwrap_or(0)],
+            profiles: sizes(limits.chips).into_iter().map(|k| (k, profile())).collect(),
+            limits,
         }
     }
 
     /// Whole chips in use at `at`, over all nodes.
     #[must_use]
     pub fn chips_in_use(&self, at: Moment) -> u64 {
-        let end = at + Span(1);
-        let busy = |holds: &Vec<Hold>| {
-            let chips = usize::from(self.chips_per_node);
-            (chips - free_chips(holds, chips, at, end).count()) as u64
-        };
-        self.nodes.iter().map(busy).sum()
+        let held = |holds: &Arc<Vec<Hold>>| Held::over(holds, at, at + Span(1));
+        self.nodes.iter().map(|holds| u64::from(held(holds).chips.count_ones())).sum()
     }
 
     /// Notes that `attempt` holds `slots` in `[from, until)`. Reality may overcommit a chip for a
     /// while (one attempt ends late, another was promised the chip); the board bears it.
     pub fn hold(&mut self, attempt: AttemptId, slots: &[Slots], from: Moment, until: Moment) {
         for slot in slots {
-            let hold = Hold { attempt, from, until, slots: slot.clone() };
+            let hold = Hold::of(attempt, slot, from, until);
             self.change(slot.node, from, until, |holds| holds.push(hold));
         }
-        *self.ends.entry(until).or_default() += 1;
-        self.until.insert(attempt, until);
     }
 
-    /// Takes back all that `attempt` holds. Returns its slots, if it held any.
-    pub fn release(&mut self, attempt: AttemptId) -> Vec<Slots> {
-        let Some(until) = self.until.remove(&attempt) else { return Vec::new() };
-        if let Some(count) = self.ends.get_mut(&until) {
-            *count -= 1;
-            if *count == 0 {
-                self.ends.remove(&until);
+    /// Takes back what `attempt` holds of `slots`' nodes.
+    pub fn release(&mut self, attempt: AttemptId, slots: &[Slots]) {
+        for slot in slots {
+            let node = self.nodes.get(slot.node as usize);
+            let held = node.and_then(|holds| holds.iter().find(|h| h.attempt == attempt)).copied();
+            if let Some(held) = held {
+                self.change(slot.node, held.from, held.until, |holds| {
+                    holds.retain(|h| h.attempt != attempt);
+                });
             }
         }
-        let mut slots = Vec::new();
-        for node in 0..self.nodes.len() {
-            let Some(held) = self.nodes[node].iter().find(|h| h.attempt == attempt).cloned() else {
-                continue;
-            };
-            self.change(held.slots.node, held.from, held.until, |holds| {
-                holds.retain(|h| h.attempt != attempt);
-            });
-            slots.push(held.slots);
-        }
-        slots
-    }
-
-    /// Whether `attempt` holds anything.
-    #[must_use]
-    pub fn holds(&self, attempt: AttemptId) -> bool {
-        self.until.contains_key(&attempt)
-    }
-
-    /// Attempts that should have ended by `now` and have not.
-    pub fn overdue(&self, now: Moment) -> impl Iterator<Item = AttemptId> {
-        let late = self.ends.range(..=now).next().is_some();
-        self.until.iter().filter(move |(_, until)| late && **until <= now).map(|(id, _)| *id)
-    }
-
-    /// Lets `attempt` hold what it holds for a little longer than `now`.
-    pub fn prolong(&mut self, attempt: AttemptId, now: Moment) {
-        let slots = self.release(attempt);
-        self.hold(attempt, &slots, now, now + OVERRUN);
     }
 
     /// Changes a node's holds within `[from, until)` and brings the profiles after.
@@ -161,9 +111,8 @@ impl PoolBoard {
         until: Moment,
         edit: impl FnOnce(&mut Vec<Hold>),
     ) {
-        let Some(holds) = self.nodes.get_mut(node as usize) else { return };
-        let chips = usize::from(self.chips_per_node);
-        let mut cuts: Vec<Moment> = holds
+        let Some(node) = self.nodes.get_mut(node as usize) else { return };
+        let mut cuts: Vec<Moment> = node
             .iter()
             .flat_map(|h| [h.from, h.until])
             .filter(|at| from < *at && *at < until)
@@ -171,11 +120,12 @@ impl PoolBoard {
             .collect();
         cuts.sort_unstable();
         cuts.dedup();
-        let count = |holds: &[Hold], a, b| free_chips(holds, chips, a, b).count();
-        let before: Vec<_> = cuts.windows(2).map(|w| count(holds, w[0], w[1])).collect();
-        edit(holds);
+        let chips = self.limits.chips;
+        let free = |holds: &[Hold], a, b| chips - Held::over(holds, a, b).chips.count_ones();
+        let before: Vec<u32> = cuts.windows(2).map(|w| free(node, w[0], w[1])).collect();
+        edit(Arc::make_mut(node));
         for (w, before) in cuts.windows(2).zip(before) {
-            let after = count(holds, w[0], w[1]);
+            let after = free(node, w[0], w[1]);
             for (k, profile) in &mut self.profiles {
                 let fits = match (before >= *k, after >= *k) {
                     (true, false) => profile.take(w[0], w[1], 1),
@@ -190,6 +140,29 @@ impl PoolBoard {
     /// Forgets what was before `now`.
     pub fn forget_before(&mut self, now: Moment) {
         self.profiles.iter_mut().for_each(|(_, profile)| profile.forget_before(now));
+    }
+
+    /// A moment before which `ask` does not fit, whatever its length. Cheap; `None` when it never
+    /// does.
+    pub(crate) fn not_before(&self, from: Moment, ask: &Ask) -> Option<Moment> {
+        match self.profile_for(ask) {
+            Some(profile) => profile.next_free(from, u64::from(ask.nodes)),
+            None => Some(from),
+        }
+    }
+
+    /// The slots `ask` would take in `[from, from + span)`, if it fits then.
+    #[must_use]
+    pub fn now(&self, from: Moment, span: Span, ask: &Ask, work: &mut Work) -> Option<Vec<Slots>> {
+        work.count(1);
+        let wanted = u64::from(ask.nodes);
+        let profile = self.profile_for(ask);
+        if profile.is_some_and(|p| p.free_at(from) < wanted || p.least(from, from + span) < wanted)
+        {
+            return None;
+        }
+        work.count(1 + self.nodes.len() as u64 / 16);
+        self.bind(from, from + span, ask)
     }
 
     /// The earliest start, not before `from`, at which `ask` fits for `span`, with the slots it
@@ -215,30 +188,28 @@ impl PoolBoard {
             if work.is_spent() {
                 return None;
             }
-            start = *self
-                .ends
-                .range((std::ops::Bound::Excluded(start), std::ops::Bound::Unbounded))
-                .next()?
-                .0;
+            start = self.next_end(start)?;
         }
+    }
+
+    /// The next moment after `at` at which somebody's hold ends.
+    fn next_end(&self, at: Moment) -> Option<Moment> {
+        let holds = self.nodes.iter().flat_map(|holds| holds.iter());
+        holds.map(|h| h.until).filter(|until| *until > at).min()
     }
 
     /// The profile that bounds `ask` from below: of the largest size that is not larger.
     fn profile_for(&self, ask: &Ask) -> Option<&Profile> {
-        let whole = if ask.chips < Chips::ONE { 0 } else { ask.whole() };
+        let whole = ask.whole();
         self.profiles.iter().rev().find(|(k, _)| *k <= whole).map(|(_, profile)| profile)
     }
 
     /// Whether exactly these slots are free in all of `[from, until)`.
     #[must_use]
     pub fn is_free(&self, slots: &[Slots], from: Moment, until: Moment) -> bool {
-        let chips = usize::from(self.chips_per_node);
         slots.iter().all(|slot| {
-            let Some(holds) = self.nodes.get(slot.node as usize) else { return false };
-            let load = load(holds, chips, from, until);
-            slot.chips.iter().all(|chip| {
-                load.get(usize::from(*chip)).is_some_and(|l| l + slot.share.0 <= Chips::ONE.0)
-            })
+            let node = self.nodes.get(slot.node as usize);
+            node.is_some_and(|holds| self.limits.is_free(holds, slot, from, until))
         })
     }
 
@@ -246,114 +217,48 @@ impl PoolBoard {
     /// few blocks as it can.
     #[must_use]
     pub fn bind(&self, from: Moment, until: Moment, ask: &Ask) -> Option<Vec<Slots>> {
-        let mut fits: Vec<(usize, Slots)> = Vec::new();
-        for (node, holds) in self.nodes.iter().enumerate() {
-            if let Some(slots) = self.bind_node(node, holds, from, until, ask) {
-                let free = free_chips(holds, usize::from(self.chips_per_node), from, until);
-                let left = free.filter(|chip| !slots.chips.contains(chip)).count();
-                fits.push((left, slots));
-            }
-        }
+        let fits = (0_u32..).zip(&self.nodes).filter_map(|(node, holds)| {
+            let (left, chips) = self.limits.fit(holds, from, until, ask)?;
+            Some((left, node, chips))
+        });
+        let chosen = match ask.nodes {
+            1 => vec![fits.min_by_key(|(left, node, _)| (*left, *node))?],
+            _ => self.gang(fits.collect(), ask)?,
+        };
+        let slot = |(_, node, chips): (u32, u32, u64)| Slots {
+            node,
+            chips: (0_u16..64).filter(|chip| chips >> chip & 1 == 1).collect(),
+            share: ask.share(),
+            cores: ask.cores,
+            memory: ask.memory,
+        };
+        Some(chosen.into_iter().map(slot).collect())
+    }
+
+    /// Picks a gang's nodes out of those that fit.
+    fn gang(&self, mut fits: Vec<(u32, u32, u64)>, ask: &Ask) -> Option<Vec<(u32, u32, u64)>> {
         let wanted = ask.nodes as usize;
         if fits.len() < wanted {
             return None;
         }
-        let block = |slots: &Slots| slots.node.checked_div(self.nodes_per_block).unwrap_or(0);
+        let block = |node: u32| node.checked_div(self.nodes_per_block).unwrap_or(0);
         let mut room: BTreeMap<u32, usize> = BTreeMap::new();
-        for (_, slots) in &fits {
-            *room.entry(block(slots)).or_default() += 1;
+        for (_, node, _) in &fits {
+            *room.entry(block(*node)).or_default() += 1;
         }
-        // A block that holds the whole gang comes first, the fullest such; else the roomiest.
-        let rank = |slots: &Slots| {
-            let room = room[&block(slots)];
-            if room >= wanted { (0, room) } else { (1, usize::MAX - room) }
-        };
         if ask.one_block && !room.values().any(|room| *room >= wanted) {
             return None;
         }
-        fits.sort_by_cached_key(|(left, slots)| (rank(slots), block(slots), *left, slots.node));
-        let mut slots: Vec<Slots> = fits.into_iter().take(wanted).map(|(_, s)| s).collect();
-        slots.sort_unstable_by_key(|s| s.node);
-        Some(slots)
-    }
-
-    fn bind_node(
-        &self,
-        node: usize,
-        holds: &[Hold],
-        from: Moment,
-        until: Moment,
-        ask: &Ask,
-    ) -> Option<Slots> {
-        let mut cores = ask.cores;
-        let mut memory = ask.memory;
-        for hold in holds.iter().filter(|h| h.overlaps(from, until)) {
-            cores = cores.saturating_add(hold.slots.cores);
-            memory = memory.saturating_add(hold.slots.memory);
-        }
-        if cores > self.cores || memory > self.memory {
-            return None;
-        }
-        let chips = usize::from(self.chips_per_node);
-        let taken: Vec<u16> = if ask.chips == Chips::ZERO {
-            Vec::new()
-        } else if ask.chips < Chips::ONE {
-            vec![shared_chip(holds, chips, from, until, ask.chips)?]
-        } else {
-            let free: Vec<u16> = free_chips(holds, chips, from, until).take(ask.whole()).collect();
-            if free.len() < ask.whole() {
-                return None;
-            }
-            free
+        // A block that holds the whole gang comes first, the fullest such; else the roomiest.
+        let rank = |node: u32| {
+            let room = room[&block(node)];
+            if room >= wanted { (0, room) } else { (1, usize::MAX - room) }
         };
-        Some(Slots {
-            node: u32::try_from(node).ok()?,
-            chips: taken,
-            share: ask.share(),
-            cores: ask.cores,
-            memory: ask.memory,
-        })
+        fits.sort_by_cached_key(|(left, node, _)| (rank(*node), block(*node), *left, *node));
+        fits.truncate(wanted);
+        fits.sort_unstable_by_key(|(_, node, _)| *node);
+        Some(fits)
     }
-}
-
-/// How much of each chip is held at some time of `[from, until)`, summed over all who hold it.
-fn load(holds: &[Hold], chips: usize, from: Moment, until: Moment) -> Vec<u64> {
-    let mut load = vec![0_u64; chips];
-    for hold in holds.iter().filter(|h| h.overlaps(from, until)) {
-        for chip in &hold.slots.chips {
-            if let Some(load) = load.get_mut(usize::from(*chip)) {
-                *load += hold.slots.share.0;
-            }
-        }
-    }
-    load
-}
-
-/// Chips of a node that nobody holds any part of in `[from, until)`.
-fn free_chips(
-    holds: &[Hold],
-    chips: usize,
-    from: Moment,
-    until: Moment,
-) -> impl Iterator<Item = u16> {
-    let load = load(holds, chips, from, until);
-    (0_u16..).zip(load).filter(|(_, load)| *load == 0).map(|(chip, _)| chip)
-}
-
-/// The chip with the least room that still has `share` free in `[from, until)`.
-fn shared_chip(
-    holds: &[Hold],
-    chips: usize,
-    from: Moment,
-    until: Moment,
-    share: Chips,
-) -> Option<u16> {
-    let load = load(holds, chips, from, until);
-    (0_u16..)
-        .zip(load)
-        .filter(|(_, load)| load + share.0 <= Chips::ONE.0)
-        .max_by_key(|(chip, load)| (*load, std::cmp::Reverse(*chip)))
-        .map(|(chip, _)| chip)
 }
 
 #[cfg(test)]
@@ -433,7 +338,7 @@ mod tests {
         pool.hold(attempt(1), &slots, Moment(5), Moment(50));
         assert_eq!(pool.chips_in_use(Moment(5)), 6);
         assert_eq!(pool.bind(Moment(0), Moment(6), &ask(1, 2_000)), None);
-        assert_eq!(pool.release(attempt(1)), slots);
+        pool.release(attempt(1), &slots);
         for ((_, a), (_, b)) in pool.profiles.iter().zip(&fresh.profiles) {
             assert!(a.segments().eq(b.segments()));
         }

@@ -1,8 +1,8 @@
 //! Bringing data to where it is needed: the best replica over the best path, beside all other
 //! bookings.
 
-use crate::board::Board;
-use crate::candidate::Question;
+use crate::board::View;
+use crate::candidate::Scene;
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
 use calendar::Work;
@@ -50,12 +50,30 @@ pub(crate) struct Coming {
 }
 
 impl Coming {
-    /// Notes a copy to be brought, and books its bandwidth on the working board.
-    pub(crate) fn add(&mut self, board: &mut Board, staging: &Staging) {
+    /// Notes a copy to be brought, and books its bandwidth on the working view.
+    pub(crate) fn add(&mut self, view: &mut View, staging: &Staging) {
         let key = (staging.data.clone(), staging.to.clone());
         if self.copies.insert(key, staging.clone()).is_none() {
-            board.book(&Staging { transfer: TransferId::new(u64::MAX), ..staging.clone() });
+            let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
+            // Where a link was declared smaller meanwhile there is nothing left to book.
+            let _ = view.links.book(&booking);
         }
+    }
+
+    /// How many copies there are.
+    pub(crate) fn len(&self) -> usize {
+        self.copies.len()
+    }
+
+    /// When a copy that is on its way, or will be, is there.
+    pub(crate) fn arrives(
+        &self,
+        world: &World,
+        data: &DatasetVersion,
+        to: &CenterId,
+    ) -> Option<Moment> {
+        let under = world.transfer_to(data, to).map(|under| under.arrives);
+        under.or_else(|| self.copies.get(&(data.clone(), to.clone())).map(|s| s.arrives))
     }
 }
 
@@ -76,7 +94,7 @@ pub(crate) enum Staged {
 
 /// The soonest way to have a copy of `version` at `to`.
 pub(crate) fn stage(
-    question: &Question<'_>,
+    scene: &Scene<'_>,
     version: &Version,
     to: &CenterId,
     work: &mut Work,
@@ -84,7 +102,7 @@ pub(crate) fn stage(
     if version.replicas.contains(to) {
         return Ok(Staged::Here);
     }
-    let Question { world, board, coming, situation, policy, .. } = question;
+    let Scene { world, view, coming, situation, policy } = scene;
     let now = situation.now;
     let registered = &version.registered;
     let data = &registered.data;
@@ -118,16 +136,15 @@ pub(crate) fn stage(
         most: Rate::MAX,
         least: LEAST_RATE,
         paths: policy.paths,
-        allowed: board.topology.allow(may),
+        allowed: view.topology.allow(may),
     };
     let dataset = data.dataset.clone();
-    let plan =
-        board.links.plan_transfer(&board.topology, &request, work).map_err(|no| match no {
-            NoTransfer::NoReplica => Refusal::NoReplica { dataset: dataset.clone() },
-            NoTransfer::NoPath { .. }
-            | NoTransfer::ForbiddenRegion { .. }
-            | NoTransfer::NoBandwidth { .. } => Refusal::NoPath { dataset: dataset.clone() },
-        })?;
+    let plan = view.links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {
+        NoTransfer::NoReplica => Refusal::NoReplica { dataset: dataset.clone() },
+        NoTransfer::NoPath { .. }
+        | NoTransfer::ForbiddenRegion { .. }
+        | NoTransfer::NoBandwidth { .. } => Refusal::NoPath { dataset: dataset.clone() },
+    })?;
     let price = link_price(world, &plan.booking, registered.bytes);
     let staging = Staging {
         transfer: TransferId::new(0),

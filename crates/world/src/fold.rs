@@ -159,6 +159,7 @@ impl World {
         self.index.enter(job);
         result?;
         match fact {
+            Fact::AttemptEnded(f) => self.learn(f),
             Fact::JobEnded(f) => {
                 *self.ended.entry(f.end.word().to_owned()).or_default() += 1;
             }

@@ -8,9 +8,11 @@
 //! not who is listening.
 
 mod fold;
+mod lesson;
 mod shelves;
 
 pub use fold::Contradiction;
+pub use lesson::Lesson;
 pub use shelves::Shelves;
 
 use model::dataset::DatasetVersion;
@@ -58,6 +60,9 @@ pub struct World {
     pub next: Next,
     /// How many jobs ended in each way, archived ones included.
     pub ended: BTreeMap<String, u64>,
+    /// What finished jobs taught about run times.
+    #[serde(default)]
+    lessons: lesson::Lessons,
     /// Derived from the rest; rebuilt when a snapshot is read.
     #[serde(skip)]
     index: Index,
@@ -253,6 +258,7 @@ impl World {
             keys: BTreeMap::new(),
             next: self.next,
             ended: self.ended.clone(),
+            lessons: self.lessons.clone(),
         }
     }
 

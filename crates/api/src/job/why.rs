@@ -22,7 +22,7 @@ async fn on_snapshot<T: Send + 'static>(
     let _turn = api.planning_turn().await;
     let snapshot = api.gate.look(|c| Snapshot {
         world: c.world().to_plan(),
-        board: c.board().clone(),
+        view: c.board().view().clone(),
         situation: c.situation(),
         policy: c.policy().clone(),
     });
@@ -83,7 +83,7 @@ pub(crate) async fn explain_job(
     let explanation = match found.job.phase {
         Phase::Waiting { .. } => {
             let explain = move |s: &Snapshot| {
-                planner::explain(&s.world, &s.board, &s.situation, &s.policy, id)
+                planner::explain(&s.world, &s.view, &s.situation, &s.policy, id)
             };
             on_snapshot(&api, explain).await?
         }
@@ -174,6 +174,6 @@ pub(crate) async fn plan_job(
     let now = api.tokens.now(&api.gate).await?;
     let spec = submit::spec(submit::read_job(&body)?, &tenant, now)?;
     let trial =
-        move |s: &Snapshot| planner::trial(&s.world, &s.board, &s.situation, &s.policy, &spec);
+        move |s: &Snapshot| planner::trial(&s.world, &s.view, &s.situation, &s.policy, &spec);
     Ok(Json(plan(&on_snapshot(&api, trial).await?)))
 }

@@ -62,8 +62,8 @@ document! {
         /// It runs until it is stopped. So does a service without a limit.
         pub open_ended: bool,
 
-        /// What it has in common with jobs that run alike, such as `"llm-7b"`; its name without the
-        /// number at its end where nothing is said.
+        /// What it has in common with jobs that run alike, such as `"llm-7b"`: how fast chips were
+        /// at it is remembered.
         pub workload: Option<String>,
 
         /// The portability class of the chips it runs on, such as `cuda`.

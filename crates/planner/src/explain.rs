@@ -1,0 +1,172 @@
+//! Why a job waits, or what would become of one: the planner's own answer.
+
+use crate::board::View;
+use crate::candidate::{Asked, Candidate, Rank, Reach};
+use crate::class::{ClassId, class_of};
+use crate::options::{self, Options};
+use crate::plan::scene;
+use crate::refusal::{Refusal, Standing};
+use crate::staging::Coming;
+use crate::{Policy, Situation};
+use calendar::Work;
+use model::job::JobSpec;
+use model::{CenterId, JobId};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use world::World;
+
+/// Why a job waits, or what would become of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Places that would do, best first.
+    pub candidates: Vec<Candidate>,
+    /// Where every center stands, in the order of names.
+    pub standings: Vec<Standing>,
+    /// Jobs that come before it.
+    pub ahead: usize,
+}
+
+/// Why a waiting job waits. Everybody else's reservations stand; its own does not stand in its way.
+/// `None` when the job is not in line.
+#[must_use]
+pub fn explain(
+    world: &World,
+    view: &View,
+    situation: &Situation,
+    policy: &Policy,
+    job: JobId,
+) -> Option<Explanation> {
+    let (id, class) = view.class_of(world.job(job)?)?;
+    let mut view = view.clone();
+    if let Some(own) = view.reserved.get(&job).cloned() {
+        view.lift(&own);
+    }
+    let turn = (Reverse(class.spec.priority), job);
+    let before = view.lines.turns().take_while(|(priority, head, _)| (*priority, *head) < turn);
+    let ahead = before.filter_map(|(priority, _, id)| {
+        let jobs = &view.lines.class(*id)?.jobs;
+        Some(if *priority < turn.0 { jobs.len() } else { jobs.range(..job).count() })
+    });
+    let ahead = ahead.sum();
+    let options = crate::plan::options(world, &view, class);
+    Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead))
+}
+
+/// What would become of a job if it were submitted now: it would queue behind all of its priority.
+#[must_use]
+pub fn trial(
+    world: &World,
+    view: &View,
+    situation: &Situation,
+    policy: &Policy,
+    spec: &JobSpec,
+) -> Explanation {
+    let turns = view.lines.turns().take_while(|(priority, ..)| *priority <= Reverse(spec.priority));
+    let ahead = turns.filter_map(|(_, _, id)| Some(view.lines.class(*id)?.jobs.len())).sum();
+    let options = Options::of(world, &view.roster, spec);
+    Field::of(world, view, situation, policy, class_of(spec), spec, &options).told(ahead)
+}
+
+/// All that can be said of every center, nothing left out.
+struct Field {
+    candidates: Vec<Candidate>,
+    refused: BTreeMap<CenterId, Refusal>,
+    now: model::Moment,
+}
+
+impl Field {
+    fn of(
+        world: &World,
+        view: &View,
+        situation: &Situation,
+        policy: &Policy,
+        class: ClassId,
+        spec: &JobSpec,
+        options: &Options,
+    ) -> Self {
+        let coming = Coming::default();
+        let scene = scene(world, view, &coming, situation, policy);
+        let asked = Asked { class, spec, options };
+        let mut ranked: Vec<((Rank, usize), Candidate)> = Vec::new();
+        let mut refused = refusals(world, view, spec);
+        for (number, choice) in options.choices.iter().enumerate() {
+            let seat = view.roster.seat(choice.pool);
+            match scene.open(asked, choice, Reach::Ever, &mut Work::unbounded()) {
+                Ok(found) => {
+                    let micros = found.price.micros;
+                    let rank = scene.rank(asked, seat, choice, found.finish, micros);
+                    ranked.push(((rank, number), found));
+                }
+                Err(refusal) => speak(&mut refused, &seat.center.center, refusal),
+            }
+        }
+        ranked.sort_by_key(|(rank, _)| *rank);
+        let candidates: Vec<Candidate> = ranked.into_iter().map(|(_, found)| found).collect();
+        for candidate in &candidates {
+            refused.remove(&candidate.center);
+        }
+        Self { candidates, refused, now: situation.now }
+    }
+
+    /// Where each center stands: all but the best center's refusals, then what the best waits for.
+    fn told(self, ahead: usize) -> Explanation {
+        let standing = |(center, refusal)| Standing { center, refusal };
+        let mut standings: BTreeMap<CenterId, Refusal> = self.refused;
+        let best = self.candidates.first();
+        for candidate in &self.candidates {
+            if standings.contains_key(&candidate.center) {
+                continue;
+            }
+            let (start, price) = (candidate.start, candidate.price);
+            let refusal = match best {
+                // Nothing stands against what can start at once.
+                Some(best) if best.center == candidate.center && start <= self.now => continue,
+                Some(best) if best.center == candidate.center => Refusal::Busy { start, price },
+                Some(best) => {
+                    let later = candidate.finish.since(best.finish);
+                    Refusal::Worse { start: start.max(self.now), later, price }
+                }
+                None => continue,
+            };
+            standings.insert(candidate.center.clone(), refusal);
+        }
+        let standings = standings.into_iter().map(standing).collect();
+        Explanation { candidates: self.candidates, standings, ahead }
+    }
+}
+
+/// What is declared stands against each center: of its pools and the job's variants the nearest
+/// speaks for it.
+fn refusals(world: &World, view: &View, spec: &JobSpec) -> BTreeMap<CenterId, Refusal> {
+    let mut refused = BTreeMap::new();
+    for center in view.roster.centers() {
+        let id = &center.center;
+        if let Err(refusal) = options::center(spec, center) {
+            refused.insert(id.clone(), refusal);
+        } else if world.centers.get(id).is_none_or(|state| state.agent.is_none()) {
+            refused.insert(id.clone(), Refusal::NoAgent);
+        } else if center.pools.is_empty() {
+            refused.insert(id.clone(), Refusal::TooFewNodes { has: 0, wants: 1 });
+        }
+    }
+    for (_, seat) in view.roster.seats() {
+        let id = &seat.center.center;
+        if options::center(spec, &seat.center).is_err() {
+            continue;
+        }
+        for variant in spec.parts.iter().take(1).flat_map(|part| &part.variants) {
+            let ask = options::ask(spec, variant);
+            if let Err(refusal) = options::pool(spec, seat, variant, &ask) {
+                speak(&mut refused, id, refusal);
+            }
+        }
+    }
+    refused
+}
+
+fn speak(refused: &mut BTreeMap<CenterId, Refusal>, center: &CenterId, refusal: Refusal) {
+    let nearer = refused.get(center).is_none_or(|known| known.nearness() <= refusal.nearness());
+    if nearer {
+        refused.insert(center.clone(), refusal);
+    }
+}

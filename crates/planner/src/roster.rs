@@ -1,0 +1,109 @@
+//! What the world declares of centers and pools, looked up by number.
+
+use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId, Rate};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use world::World;
+
+/// A pool's number: pools are numbered by the names of their centers, then by their own.
+pub(crate) type PoolNumber = u32;
+
+/// A pool and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Seat {
+    pub(crate) center: Arc<Center>,
+    /// The center's number.
+    pub(crate) of: u32,
+    /// The pool's place in the center's list.
+    index: usize,
+    pub(crate) chip: Option<Arc<Chip>>,
+}
+
+impl Seat {
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.center.pools[self.index]
+    }
+}
+
+/// Centers and pools by number. Immutable: a new declaration makes a new one.
+#[derive(Debug, Default)]
+pub(crate) struct Roster {
+    seats: Vec<Seat>,
+    /// Each center, the number of its first pool, and how fast bytes can come in at most.
+    centers: Vec<(Arc<Center>, PoolNumber, Rate)>,
+    by_chip: BTreeMap<ChipId, Vec<PoolNumber>>,
+    by_class: BTreeMap<ChipClass, Vec<PoolNumber>>,
+}
+
+impl Roster {
+    pub(crate) fn of(world: &World) -> Self {
+        let mut roster = Self::default();
+        for (of, state) in (0_u32..).zip(world.centers.values()) {
+            let center = &state.center;
+            roster.centers.push((Arc::clone(center), roster.next(), inlet(world, center)));
+            let mut pools: Vec<usize> = (0..center.pools.len()).collect();
+            pools.sort_by(|a, b| center.pools[*a].pool.cmp(&center.pools[*b].pool));
+            for index in pools {
+                let chip = center.pools[index].chip.as_ref().and_then(|id| world.chips.get(id));
+                let number = roster.next();
+                if let Some(chip) = chip {
+                    roster.by_chip.entry(chip.chip.clone()).or_default().push(number);
+                    roster.by_class.entry(chip.class.clone()).or_default().push(number);
+                }
+                let (center, chip) = (Arc::clone(center), chip.cloned());
+                roster.seats.push(Seat { center, of, index, chip });
+            }
+        }
+        roster
+    }
+
+    fn next(&self) -> PoolNumber {
+        u32::try_from(self.seats.len()).expect("pools are fewer than four billion")
+    }
+
+    pub(crate) fn seat(&self, pool: PoolNumber) -> &Seat {
+        &self.seats[pool as usize]
+    }
+
+    pub(crate) fn seats(&self) -> impl Iterator<Item = (PoolNumber, &Seat)> {
+        (0_u32..).zip(&self.seats)
+    }
+
+    /// Centers in the order of their names, which is the order of their numbers.
+    pub(crate) fn centers(&self) -> impl Iterator<Item = &Arc<Center>> {
+        self.centers.iter().map(|(center, _, _)| center)
+    }
+
+    /// How fast bytes can come in to a center at most.
+    pub(crate) fn inlet(&self, center: u32) -> Rate {
+        self.centers[center as usize].2
+    }
+
+    pub(crate) fn with_chip(&self, chip: &ChipId) -> &[PoolNumber] {
+        self.by_chip.get(chip).map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn of_class(&self, class: &ChipClass) -> &[PoolNumber] {
+        self.by_class.get(class).map_or(&[], Vec::as_slice)
+    }
+
+    /// The number of a pool by its names.
+    pub(crate) fn number(&self, center: &CenterId, pool: &PoolId) -> Option<PoolNumber> {
+        let of = self.centers.binary_search_by(|(c, _, _)| c.center.cmp(center)).ok()?;
+        let first = self.centers[of].1;
+        let end = self.centers.get(of + 1).map_or_else(|| self.next(), |next| next.1);
+        (first..end).find(|number| self.seat(*number).pool().pool == *pool)
+    }
+}
+
+/// The sum of the capacities of all links that end at the center: no transfer comes in faster.
+fn inlet(world: &World, center: &Center) -> Rate {
+    let name = center.center.as_str();
+    let ends = |link: &&Arc<model::Link>| link.a.as_str() == name || link.b.as_str() == name;
+    let sum = world
+        .links
+        .values()
+        .filter(ends)
+        .fold(0_u64, |sum, link| sum.saturating_add(link.capacity.0));
+    Rate(sum)
+}

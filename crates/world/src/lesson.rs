@@ -1,0 +1,98 @@
+//! What finished jobs teach about how long the next ones run.
+
+use crate::World;
+use model::fact::AttemptEnded;
+use model::{Attempt, ChipId, Outcome, Span, TenantId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// With fewer jobs than this nothing is learned yet.
+const ENOUGH: u32 = 3;
+/// With this many what is old counts half: the newer jobs say more about the next.
+const MANY: u32 = 64;
+
+/// How long jobs ran beside how long they might have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Lesson {
+    /// How many jobs it is drawn from; older ones count less.
+    pub jobs: u32,
+    /// How long they ran, in milliseconds.
+    ran: u64,
+    /// How long they might have, in milliseconds.
+    allowed: u64,
+}
+
+impl Lesson {
+    /// The share of its limit a job can be expected to run, in thousandths; at least one.
+    #[must_use]
+    pub fn thousandths(&self) -> u64 {
+        let share = u128::from(self.ran) * 1_000 / u128::from(self.allowed.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX).clamp(1, 1_000)
+    }
+
+    /// How far to trust it, in thousandths: half at three jobs, more with each.
+    #[must_use]
+    pub fn confidence(&self) -> u64 {
+        u64::from(self.jobs) * 1_000 / u64::from(self.jobs + ENOUGH)
+    }
+
+    fn add(&mut self, ran: Span, allowed: Span) {
+        if self.jobs >= MANY {
+            (self.jobs, self.ran, self.allowed) = (self.jobs / 2, self.ran / 2, self.allowed / 2);
+        }
+        self.jobs += 1;
+        self.ran = self.ran.saturating_add(ran.0.min(allowed.0));
+        self.allowed = self.allowed.saturating_add(allowed.0);
+    }
+}
+
+/// Lessons by tenant, workload and chip.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Lessons(BTreeMap<TenantId, BTreeMap<String, BTreeMap<String, Lesson>>>);
+
+/// Under which name a chip's lesson is kept; jobs without chips have one too.
+fn name(chip: Option<&ChipId>) -> &str {
+    chip.map_or("none", ChipId::as_str)
+}
+
+/// Under which name the lesson of all chips together is kept; no chip is called so.
+const ALL: &str = "*";
+
+impl World {
+    /// What is known of a tenant's jobs of this workload on this chip; of all chips together while
+    /// too few ran on this one. `None` while nothing is known.
+    #[must_use]
+    pub fn lesson(
+        &self,
+        tenant: &TenantId,
+        workload: Option<&str>,
+        chip: Option<&ChipId>,
+    ) -> Option<Lesson> {
+        let lessons = self.lessons.0.get(tenant)?.get(workload.unwrap_or_default())?;
+        let enough = |lesson: &&Lesson| lesson.jobs >= ENOUGH;
+        let own = lessons.get(name(chip)).filter(enough);
+        own.or_else(|| lessons.get(ALL).filter(enough)).copied()
+    }
+
+    /// Draws the lesson of an attempt that ended by itself.
+    pub(crate) fn learn(&mut self, fact: &AttemptEnded) {
+        if !matches!(fact.ended.outcome, Outcome::Exited { code: 0 } | Outcome::TimedOut) {
+            return;
+        }
+        let Some(job) = self.job(fact.attempt.job) else { return };
+        let Some(part) = job.phase.attempt().and_then(|a: &Attempt| a.placement.parts.first())
+        else {
+            return;
+        };
+        let Some(allowed) = job.spec.limit(part.variant) else { return };
+        let pool = self.centers.get(&part.center).and_then(|c| c.center.pool(&part.pool));
+        let chip = name(pool.and_then(|pool| pool.chip.as_ref())).to_owned();
+        let tenant = job.spec.tenant.clone();
+        let workload = job.spec.workload.clone().unwrap_or_default();
+        let lessons = self.lessons.0.entry(tenant).or_default().entry(workload).or_default();
+        for chip in [chip, ALL.to_owned()] {
+            lessons.entry(chip).or_default().add(fact.ended.ran, allowed);
+        }
+    }
+}
