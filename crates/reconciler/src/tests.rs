@@ -3,7 +3,7 @@
 use super::*;
 use model::attempt::Slots;
 use model::{Chips, Cores, DatasetId, Digest, JobId, Moment};
-use wire::RunOutput;
+use wire::{Run, RunOutput};
 
 fn id(job: u64) -> AttemptId {
     AttemptId { job: JobId::new(job), epoch: 1 }
@@ -223,7 +223,7 @@ fn a_job_whose_data_cannot_be_had_is_refused_with_the_reason() {
     let _ = mind.step(0, vec![Event::Fetched { transfer: TransferId::new(4), end }]);
     assert_eq!(
         told(&mind),
-        ["accepted job-1.1", "refused job-1.1: no data: chunk 3 is damaged", "failed transfer-4"]
+        ["accepted job-1.1", "failed transfer-4", "refused job-1.1: no data: chunk 3 is damaged"]
     );
 }
 
@@ -238,4 +238,64 @@ fn a_doubted_copy_goes_unless_it_is_whole() {
     let whole = Some((Bytes(1), 1));
     assert!(mind.step(0, vec![Event::Verified { data: data("d"), whole }]).is_empty());
     assert_eq!(told(&mind), ["put d"]);
+}
+
+#[test]
+fn a_job_whose_data_is_gone_is_refused_instead_of_waiting_for_ever() {
+    let mut mind = idle();
+    let _ = mind.step(0, vec![Event::Joined { data: vec![data("d")] }]);
+    let mut reads = run(1, 0, 0);
+    reads.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
+    // Another job has the chip, so that the first one is still waiting when its data goes.
+    assert_eq!(said(&mind.step(0, vec![orders(vec![run(1, 0, 0)])])), ["launch job-1.1 None"]);
+    let mut later = run(3, 0, 5);
+    later.inputs.clone_from(&reads.inputs);
+    let order = Order::Run(Box::new(later));
+    assert!(mind.step(0, vec![Event::Orders { full: false, orders: vec![order] }]).is_empty());
+    let gone = vec![Order::Remove { data: data("d") }];
+    let actions = mind.step(0, vec![Event::Orders { full: false, orders: gone }]);
+    assert_eq!(said(&actions), ["remove d"]);
+    let last = told(&mind).pop().unwrap();
+    assert!(last.starts_with("refused job-3.1: no data: d@"), "{last}");
+}
+
+#[test]
+fn chips_are_never_given_twice_and_nobody_overtakes_whatever_the_order_of_events() {
+    use rand::{RngExt, SeedableRng};
+    for seed in 0..300 {
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+        let mut mind = idle();
+        let mut running: BTreeMap<AttemptId, Run> = BTreeMap::new();
+        let mut waiting: BTreeMap<(Moment, AttemptId), Run> = BTreeMap::new();
+        for job in 1..60 {
+            let mut batch = Vec::new();
+            if rng.random_range(0..3) > 0 {
+                let run = run(job, rng.random_range(0..4), rng.random_range(0..50));
+                waiting.insert((run.start, run.attempt), run.clone());
+                let orders = vec![Order::Run(Box::new(run))];
+                batch.push(Event::Orders { full: false, orders });
+            }
+            if let Some(first) =
+                running.keys().next().copied().filter(|_| rng.random_range(0..2) == 0)
+            {
+                running.remove(&first);
+                batch.push(Event::Observed(BTreeMap::from([(first, ended(0))])));
+            }
+            let count = mind.reports().count();
+            batch.push(Event::Acknowledged(rng.random_range(0..=count)));
+            for action in mind.step(0, batch) {
+                let Action::Launch { run, .. } = action else { continue };
+                let chip = |r: &Run| r.nodes[0].chips[0];
+                assert!(running.values().all(|r| chip(r) != chip(&run)), "seed {seed}");
+                let turn = (run.start, run.attempt);
+                waiting.remove(&turn);
+                let ahead = waiting.range(..turn).any(|(_, r)| chip(r) == chip(&run));
+                assert!(!ahead, "seed {seed}: {} overtakes", run.attempt);
+                running.insert(run.attempt, *run);
+            }
+            let chips: BTreeSet<u16> = running.values().map(|r| r.nodes[0].chips[0]).collect();
+            let idle = waiting.values().any(|r| !chips.contains(&r.nodes[0].chips[0]));
+            assert!(!idle, "seed {seed}: a job waits for a chip that is free");
+        }
+    }
 }
