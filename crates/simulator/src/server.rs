@@ -378,7 +378,10 @@ impl<'a> Server<'a> {
 
     /// A held-back poll of this center may have waited long enough.
     pub(crate) fn poll_over(&mut self, seat: Seat, post: &mut Post) {
-        self.poll_over[usize::from(seat)] = None;
+        let expected = &mut self.poll_over[usize::from(seat)];
+        if *expected == Some(post.now) {
+            *expected = None;
+        }
         let Some(waiting) = self.waiting[usize::from(seat)] else { return };
         if waiting.until <= post.now {
             self.answer_poll(seat, true, post);
@@ -387,9 +390,10 @@ impl<'a> Server<'a> {
         }
     }
 
+    /// Sees to it that somebody looks at a center's poll at `until`, or before.
     fn expect_poll(&mut self, seat: Seat, until: Moment, post: &mut Post) {
         let expected = &mut self.poll_over[usize::from(seat)];
-        if expected.is_none() {
+        if expected.is_none_or(|at| at > until) {
             *expected = Some(until);
             post.at(until, Happening::PollOver(seat));
         }
@@ -421,6 +425,7 @@ impl<'a> Server<'a> {
         self.askers.clear();
         self.polls.clear();
         self.waiting.fill(None);
+        self.poll_over.fill(None);
         self.wake = None;
         // What it will find when it is back is known already; time passes for all others.
         match self.log.recover() {

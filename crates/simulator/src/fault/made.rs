@@ -234,7 +234,7 @@ impl Maker {
             residency: Vec::new(),
         });
         let when_cut_off = if self.once_in(2) {
-            WhenCutOff::Move { lease: self.millis(3_000, 60_000) }
+            WhenCutOff::Move { lease: self.millis(12_000, 60_000) }
         } else {
             WhenCutOff::Hold
         };
