@@ -18,6 +18,7 @@ mod explain;
 mod node;
 mod options;
 mod plan;
+pub mod packing;
 mod pool;
 mod refusal;
 mod roster;
