@@ -24,6 +24,8 @@ mod refusal;
 mod roster;
 mod search;
 mod staging;
+#[cfg(test)]
+mod tests;
 
 pub use board::{Board, Touched, View};
 pub use candidate::{Candidate, meet};

@@ -97,7 +97,7 @@ impl Reservation {
 }
 
 /// What became of a job that was looked at.
-enum Step {
+pub(crate) enum Step {
     Offered,
     Reserved,
     /// Nothing can be done for it now, nor for those of its class behind it.
@@ -152,6 +152,10 @@ impl<'a> Walk<'a> {
         }
     }
 
+    pub(crate) const fn scene(&self) -> Scene<'_> {
+        scene(self.world, &self.view, &self.coming, self.situation, self.policy)
+    }
+
     fn options(&self, class: &Class) -> Arc<Options> {
         options(self.world, &self.view, class)
     }
@@ -191,7 +195,7 @@ impl<'a> Walk<'a> {
     }
 
     /// How far ahead a tenant's next job may be given a start.
-    fn reach(&self, tenant: &TenantId) -> Reach {
+    pub(crate) fn reach(&self, tenant: &TenantId) -> Reach {
         let has = self.reserved.get(tenant).copied().unwrap_or(0);
         if has < self.policy.reservations { Reach::Ever } else { Reach::Now }
     }
@@ -200,9 +204,20 @@ impl<'a> Walk<'a> {
     fn place(&mut self, job: JobId, id: ClassId, class: &Class) -> Step {
         self.plan.considered += 1;
         let reach = self.reach(&class.spec.tenant);
-        let Some((rank, best)) = self.best(id, class, reach) else { return Step::Stuck };
-        let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
-        if scene.is_due(best.data_ready, best.start) {
+        let best = self.best(id, class, reach);
+        self.settle(job, id, class, best)
+    }
+
+    /// Gives a job the best place found for it.
+    pub(crate) fn settle(
+        &mut self,
+        job: JobId,
+        id: ClassId,
+        class: &Class,
+        best: Option<(Rank, Candidate)>,
+    ) -> Step {
+        let Some((rank, best)) = best else { return Step::Stuck };
+        if self.scene().is_due(best.data_ready, best.start) {
             self.offer(job, best);
             return Step::Offered;
         }
@@ -264,7 +279,7 @@ impl<'a> Walk<'a> {
         self.plan.offers.push(Offer { job, placement, transfers: best.transfers });
     }
 
-    fn done(mut self) -> Plan {
+    pub(crate) fn done(mut self) -> Plan {
         self.plan.work = self.work.done();
         self.plan
     }

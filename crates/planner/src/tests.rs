@@ -1,0 +1,251 @@
+//! Small random worlds, planned twice: best first, and by looking at everything.
+
+use crate::candidate::{Asked, Candidate, Rank, Reach, Scene};
+use crate::options::Options;
+use crate::{Board, Plan, Policy, Situation, View, class_of, plan};
+use calendar::Work;
+use model::fact::{
+    AgentJoined, DatasetRegistered, Fact, JobSubmitted, NetworkCreated, ReplicaTouched,
+};
+use model::file::chip::Catalog;
+use model::file::job::Format;
+use model::{
+    Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobId, Moment, NetworkUid,
+    TenantId, TokenId,
+};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use world::World;
+
+const CHIPS: [(&str, &str); 3] = [
+    ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
+    ("ascend", include_str!("../../../catalog/chips/ascend-910b3.toml")),
+    ("h20", include_str!("../../../catalog/chips/nvidia-h20.toml")),
+];
+const NOW: Moment = Moment(1_000_000);
+
+/// A world of few centers, links, datasets and jobs, all drawn from the seed.
+struct Small {
+    world: World,
+    rng: ChaCha8Rng,
+}
+
+impl Small {
+    fn draw(seed: u64) -> Self {
+        let mut small = Self { world: World::default(), rng: ChaCha8Rng::seed_from_u64(seed) };
+        small
+            .tell(Fact::NetworkCreated(NetworkCreated { network: NetworkUid::from_bytes([1; 8]) }));
+        let catalog = Catalog::read(&CHIPS).unwrap();
+        catalog.chips().for_each(|c| small.tell(Fact::ChipDeclared(Arc::new(c.clone()))));
+        let text = small.network();
+        let file = model::file::network::read(&[("network.toml", &text)], &catalog).unwrap();
+        file.centers.into_iter().for_each(|c| small.tell(Fact::CenterDeclared(Arc::new(c))));
+        file.links.into_iter().for_each(|l| small.tell(Fact::LinkDeclared(Arc::new(l))));
+        file.tenants.into_iter().for_each(|t| small.tell(Fact::TenantDeclared(Arc::new(t))));
+        small.join_some();
+        small.register_data();
+        let jobs = small.rng.random_range(1..14);
+        (0..jobs).for_each(|_| small.submit());
+        small
+    }
+
+    fn tell(&mut self, fact: Fact) {
+        self.world.fold(NOW, &fact).unwrap();
+    }
+
+    fn any<'t>(&mut self, of: &[&'t str]) -> &'t str {
+        of[self.rng.random_range(0..of.len())]
+    }
+
+    fn network(&mut self) -> String {
+        let centers = self.rng.random_range(1..5);
+        let mut text = String::new();
+        for c in 0..centers {
+            let region = self.any(&["cn/east", "cn/west"]);
+            text += &format!(
+                "[[center]]\ncenter = \"c{c}\"\nowner = \"o{c}\"\nregion = \"{region}\"\n\
+                 latitude = 30\nlongitude = 120\ntime_zone = \"Asia/Shanghai\"\n\
+                 engine = \"timer\"\npue = 1.2\nstore = \"10 TiB\"\n"
+            );
+            for p in 0..self.rng.random_range(1..3) {
+                let chip = self.any(&["nvidia-a100-sxm4-80", "ascend-910b3", "nvidia-h20"]);
+                let nodes = self.rng.random_range(1..5);
+                let chips = self.rng.random_range(1..9);
+                let block = self.rng.random_range(0..3);
+                let price = self.rng.random_range(1..9);
+                text += &format!(
+                    "[[center.pool]]\npool = \"p{p}\"\nchip = \"{chip}\"\nnodes = {nodes}\n\
+                     chips_per_node = {chips}\ncores = 16\nmemory = \"64 GiB\"\n\
+                     nodes_per_block = {block}\nprice_per_chip_hour = \"{price} CNY\"\n"
+                );
+            }
+        }
+        for c in 1..centers {
+            let gbps = self.rng.random_range(1..20);
+            text += &format!(
+                "[[link]]\nlink = \"l{c}\"\na = \"c{}\"\nb = \"c{c}\"\ncarrier = \"x\"\n\
+                 capacity = \"{gbps} Gbit/s\"\nlatency = \"1 ms\"\n\
+                 price_per_gbps_hour = \"{gbps} CNY\"\n",
+                self.rng.random_range(0..c)
+            );
+        }
+        text + "[[tenant]]\ntenant = \"t0\"\n[[tenant]]\ntenant = \"t1\"\n"
+    }
+
+    fn join_some(&mut self) {
+        for center in self.world.centers.keys().cloned().collect::<Vec<_>>() {
+            if self.rng.random_bool(0.9) {
+                self.tell(Fact::AgentJoined(Arc::new(AgentJoined {
+                    center,
+                    agent: NetworkUid::from_bytes([2; 8]),
+                    engine: EngineKind::Timer,
+                    engine_version: String::new(),
+                    enforcement: String::new(),
+                    data_url: Some("http://c".into()),
+                    version: String::new(),
+                })));
+            }
+        }
+    }
+
+    fn register_data(&mut self) {
+        let centers: Vec<CenterId> = self.world.centers.keys().cloned().collect();
+        for d in 0..3_u8 {
+            let dataset = DatasetId::new(&format!("d{d}")).unwrap();
+            let data = DatasetVersion { dataset, version: Digest::of(&[d]) };
+            let residency = match self.any(&["", "", "cn/east"]) {
+                "" => Vec::new(),
+                region => vec![region.parse().unwrap()],
+            };
+            let bytes = Bytes(self.rng.random_range(1..2_000) << 30);
+            self.tell(Fact::DatasetRegistered(Arc::new(DatasetRegistered {
+                data: data.clone(),
+                bytes,
+                files: 1,
+                residency,
+                tenant: TenantId::new("t0").unwrap(),
+                made_by: None,
+            })));
+            let center = centers[self.rng.random_range(0..centers.len())].clone();
+            self.tell(Fact::ReplicaAdded(ReplicaTouched { data, center }));
+        }
+    }
+
+    fn submit(&mut self) {
+        let on = |on: &str, chips: &str, nodes: u32| {
+            format!("[[variant]]\non = \"{on}\"\nchips = {chips}\nnodes = {nodes}\n")
+        };
+        let mut text = String::from("name = \"j\"\ncommand = [\"true\"]\n");
+        let limit = self.any(&["10m", "1h", "2h", "5h"]);
+        let objective = self.any(&["fastest", "fastest", "cheapest", "balanced", "greenest"]);
+        let priority = self.any(&["0", "0", "0", "5"]);
+        text += &format!(
+            "limit = \"{limit}\"\nobjective = \"{objective}\"\npriority = {priority}\n\
+             cores = 2\nmemory = \"1 GiB\"\n"
+        );
+        if self.rng.random_bool(0.2) {
+            text += "budget = \"40 CNY\"\n";
+        }
+        if self.rng.random_bool(0.2) {
+            text += "regions = [\"cn/east\"]\n";
+        }
+        let chips = self.any(&["0.25", "1", "2", "4", "8"]);
+        let nodes = if chips == "0.25" { 1 } else { self.rng.random_range(1..3) };
+        let mut variants = on("cuda", chips, nodes);
+        if self.rng.random_bool(0.4) {
+            variants += &format!("{}speed = 0.7\n", on("cann", chips, nodes));
+        }
+        if self.rng.random_bool(0.5) {
+            let dataset = self.any(&["d0", "d1", "d2"]);
+            variants += &format!("[[input]]\nname = \"in\"\ndataset = \"{dataset}\"\n");
+        }
+        if self.rng.random_bool(0.2) {
+            variants += "[together]\nwithin = \"block\"\n";
+        }
+        let file = model::file::job::read("job.toml", &(text + &variants), Format::Toml).unwrap();
+        let tenant = TenantId::new(self.any(&["t0", "t1"])).unwrap();
+        let spec = Arc::new(file.spec(tenant, NOW).unwrap());
+        let job = self.world.next.job;
+        self.tell(Fact::JobSubmitted(Arc::new(JobSubmitted {
+            job,
+            spec,
+            by: TokenId::new(1),
+            key: None,
+        })));
+    }
+}
+
+/// What a plan says of each job, in its own order.
+fn told(plan: &Plan) -> Vec<String> {
+    let offers = plan.offers.iter().map(|o| {
+        let part = &o.placement.parts[0];
+        let (start, finish) = (o.placement.start, o.placement.finish);
+        let (price, transfers) = (o.placement.price, o.transfers.len());
+        format!("{} {part:?} {start} {finish} {price} {transfers}", o.job)
+    });
+    let starts = plan.starts.iter().map(|r| format!("{} waits {r:?}", r.job));
+    offers.chain(starts).collect()
+}
+
+/// The same plan by looking at every choice for every job.
+fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy) -> Plan {
+    let mut walk = plan::Walk::new(world, view, situation, policy, u64::MAX);
+    let mut jobs: Vec<(std::cmp::Reverse<i32>, JobId)> = world
+        .waiting()
+        .filter_map(|id| Some((std::cmp::Reverse(world.job(id)?.spec.priority), id)))
+        .collect();
+    jobs.sort_unstable();
+    for (_, id) in jobs {
+        let id_of = class_of(&world.job(id).unwrap().spec);
+        let class = Arc::clone(view.lines.class(id_of).unwrap());
+        let options = Options::of(world, &view.roster, &class.spec);
+        let asked = Asked { class: id_of, spec: &class.spec, options: &options };
+        let best = best_of_all(&walk.scene(), asked, walk.reach(&class.spec.tenant));
+        walk.settle(id, id_of, &class, best);
+    }
+    walk.done()
+}
+
+fn best_of_all(scene: &Scene<'_>, asked: Asked<'_>, reach: Reach) -> Option<(Rank, Candidate)> {
+    let open = |(number, choice)| {
+        let found = scene.open(asked, choice, reach, &mut Work::unbounded()).ok()?;
+        let seat = scene.view.roster.seat(choice.pool);
+        let rank = scene.rank(asked, seat, choice, found.finish, found.price.micros);
+        Some(((rank, number), found))
+    };
+    let all = asked.options.choices.iter().enumerate().filter_map(open);
+    all.min_by_key(|(rank, _)| *rank).map(|((rank, _), found)| (rank, found))
+}
+
+fn check(
+    seeds: std::ops::Range<u64>,
+    mut judge: impl FnMut(u64, &Small, &Board, &Situation, &Policy),
+) {
+    for seed in seeds {
+        let mut small = Small::draw(seed);
+        let reservations = small.rng.random_range(0..4);
+        let board = Board::of(&small.world, NOW);
+        let situation = Situation { now: NOW, silent: BTreeMap::new() };
+        let policy = Policy { reservations, ..Policy::default() };
+        judge(seed, &small, &board, &situation, &policy);
+    }
+}
+
+#[test]
+fn best_first_finds_what_looking_at_everything_finds() {
+    let (mut offered, mut reserved, mut moved) = (0, 0, 0);
+    check(0..4_000, |seed, small, board, situation, policy| {
+        let found = plan(&small.world, board.view(), situation, policy);
+        let all = exhaustive(&small.world, board.view(), situation, policy);
+        assert_eq!(told(&found), told(&all), "seed {seed}");
+        assert_eq!(found.left, 0);
+        offered += found.offers.len();
+        reserved += found.starts.len();
+        moved += found.offers.iter().filter(|o| !o.transfers.is_empty()).count();
+    });
+    // Worlds in which nothing happens would prove nothing.
+    assert!(offered > 8_000 && reserved > 1_000 && moved > 500, "{offered} {reserved} {moved}");
+}
