@@ -17,6 +17,7 @@ mod judge;
 pub mod load;
 pub mod log;
 pub mod measure;
+pub mod packing;
 mod post;
 pub mod report;
 pub mod run;
