@@ -10,6 +10,7 @@ mod http;
 mod job;
 mod load;
 mod network;
+mod planner;
 mod restart;
 mod row;
 mod start;
@@ -39,10 +40,22 @@ struct Bench {
 enum Group {
     /// Submission, start and restart.
     Loop,
+    /// Plans of national size.
+    Planner,
 }
 
 fn main() -> Result<()> {
     let bench = Bench::parse();
+    match bench.group {
+        Group::Loop => measure_loop(bench),
+        Group::Planner => {
+            planner::run(&bench.only);
+            Ok(())
+        }
+    }
+}
+
+fn measure_loop(bench: Bench) -> Result<()> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let portolan = program.with_file_name("portolan");
     if !portolan.exists() {
@@ -57,7 +70,6 @@ fn main() -> Result<()> {
     // One thread: two cores are little for a server, three agents and what submits to them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let Group::Loop = bench.group;
         let walk = walk::Walk { portolan, dir: dir.path().to_owned(), only: bench.only };
         tokio::select! {
             () = walk.run() => Ok(()),

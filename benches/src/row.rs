@@ -1,6 +1,5 @@
 //! Rows: what was measured, as one line of JSON each.
 
-use crate::disk::Disk;
 use anyhow::Result;
 use serde::Serialize;
 
@@ -87,7 +86,7 @@ struct Row<'a> {
 /// measurement failed.
 pub(crate) fn print(
     figures: &[Figure],
-    disk: Disk,
+    suffix: &str,
     bound: Option<Bound>,
     measured: &Result<Vec<Samples>>,
 ) {
@@ -99,7 +98,7 @@ pub(crate) fn print(
             (None, Ok(_)) => Some("not measured".to_owned()),
         };
         let row = Row {
-            name: format!("{}{}", figure.name, disk.suffix()),
+            name: format!("{}{suffix}", figure.name),
             value: samples.map(|s| rounded(s.value)),
             unit: figure.unit,
             better: figure.better,

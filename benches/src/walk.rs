@@ -111,7 +111,7 @@ impl Walk {
         }
         let what = format!("{}{}", figures[0].name, disk.suffix());
         let measured = in_time(&what, measure).await;
-        row::print(figures, disk, bound, &measured);
+        row::print(figures, disk.suffix(), bound, &measured);
         measured.ok()?.first().map(|samples| samples.value)
     }
 }

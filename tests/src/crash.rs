@@ -191,16 +191,20 @@ impl Matrix {
     }
 }
 
+/// How long one try to submit may take; a server that is killed while it answers may never hang up.
+const TRY: Duration = Duration::from_secs(10);
+
 /// Submits until somebody answers.
 async fn submit(tenant: &Caller, job: &Value, key: &str) -> JobId {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + 12 * TRY;
     loop {
-        let request = tenant.request(Method::POST, "/v1/jobs").json(job);
+        let request = tenant.request(Method::POST, "/v1/jobs").json(job).timeout(TRY);
         let request = request.header("idempotency-key", key);
         match tenant.try_send(request).await {
             Ok(answer) if answer.status < 300 => return answer.ok::<view::Submitted>().first,
             Ok(answer) if answer.status == 503 => {}
             Ok(answer) => panic!("{key} was refused: {} {}", answer.status, answer.text),
+            Err(error) if error.is_timeout() => println!("{key}: no answer within {TRY:?}"),
             Err(_) => {}
         }
         assert!(Instant::now() < deadline, "{key} finds no server to be submitted to");

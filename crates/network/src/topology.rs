@@ -3,7 +3,7 @@
 use crate::Error;
 use model::link::Hop;
 use model::{Bytes, LinkId, Moment, Rate, Span};
-use pathfinding::prelude::yen;
+use pathfinding::prelude::{dijkstra_all, yen};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,17 +62,34 @@ impl Path {
 }
 
 /// The sites of one topology that may be touched: where a dataset may be, even in passing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Allowed(Arc<[bool]>);
+#[derive(Debug, Clone)]
+pub struct Allowed {
+    /// Sets of the same sites have the same number.
+    number: u32,
+    sites: Arc<[bool]>,
+}
 
 impl Allowed {
     fn has(&self, site: usize) -> bool {
-        self.0.get(site).is_some_and(|allowed| *allowed)
+        self.sites.get(site).is_some_and(|allowed| *allowed)
     }
 }
 
-/// A question for paths: from, to, how many at most, over which sites.
-type Question = (usize, usize, usize, Allowed);
+/// A question for paths: from, to, how many at most, over which set of sites.
+type Question = (usize, usize, usize, u32);
+/// A question for distances: from, over which set of sites.
+type Origin = (usize, u32);
+/// From one site to each: latency in the upper bits, links crossed in the lower 32.
+type Distances = Arc<[Option<u128>]>;
+
+/// Answers given before. Only speed depends on them.
+#[derive(Debug, Default)]
+struct Known {
+    allowed: BTreeMap<Arc<[bool]>, u32>,
+    within: BTreeMap<Vec<String>, Allowed>,
+    paths: BTreeMap<Question, Arc<[Path]>>,
+    distances: BTreeMap<Origin, Distances>,
+}
 
 /// How many answers are remembered before all are forgotten.
 const REMEMBERED: usize = 1 << 16;
@@ -86,9 +103,12 @@ pub struct Topology {
     links: Vec<Link>,
     /// For each site the ways that lead out of it.
     out: Vec<Vec<Way>>,
-    /// Answers given before. Only speed depends on it; behind a lock because everyone who plans on
-    /// this topology shares it.
-    known: Mutex<BTreeMap<Question, Arc<[Path]>>>,
+    /// For each site the ways that lead into it, and where they come from.
+    into: Vec<Vec<(Way, usize)>>,
+    /// For each site the capacity of the widest link that ends there.
+    widest: Vec<Rate>,
+    /// Behind a lock because everyone who plans on this topology shares it.
+    known: Mutex<Known>,
 }
 
 /// A direction of a link, and where it leads.
@@ -118,6 +138,8 @@ impl Topology {
             return Err(Error::LinkTwice { link: pair[0].link.clone() });
         }
         let mut out = vec![Vec::new(); sites.len()];
+        let mut into = vec![Vec::new(); sites.len()];
+        let mut widest = vec![Rate(0); sites.len()];
         for (i, link) in links.iter().enumerate() {
             let end = |site: &String| {
                 index_of(&sites, site)
@@ -127,10 +149,14 @@ impl Topology {
             if a == b {
                 return Err(Error::SameEnds { link: link.link.clone(), site: link.a.clone() });
             }
-            out[a].push(Way { link: i, forward: true, to: b });
-            out[b].push(Way { link: i, forward: false, to: a });
+            for (forward, from, to) in [(true, a, b), (false, b, a)] {
+                let way = Way { link: i, forward, to };
+                out[from].push(way);
+                into[to].push((way, from));
+                widest[to] = widest[to].max(link.capacity);
+            }
         }
-        Ok(Self { sites, links, out, known: Mutex::default() })
+        Ok(Self { sites, links, out, into, widest, known: Mutex::default() })
     }
 
     /// The sites, by name.
@@ -148,7 +174,101 @@ impl Topology {
     /// The sites in regions that `may` be touched.
     #[must_use]
     pub fn allow(&self, may: impl Fn(&str) -> bool) -> Allowed {
-        Allowed(self.sites.iter().map(|site| may(&site.region)).collect())
+        let sites: Arc<[bool]> = self.sites.iter().map(|site| may(&site.region)).collect();
+        let mut known = self.known();
+        let next = u32::try_from(known.allowed.len()).unwrap_or(u32::MAX);
+        let number = *known.allowed.entry(Arc::clone(&sites)).or_insert(next);
+        Allowed { number, sites }
+    }
+
+    /// The sites `may` allows, worked out once for each list of `regions` that it speaks for.
+    #[must_use]
+    pub fn within(&self, regions: &[String], may: impl Fn(&str) -> bool) -> Allowed {
+        let known = self.known().within.get(regions).cloned();
+        known.unwrap_or_else(|| {
+            let allowed = self.allow(may);
+            self.known().within.insert(regions.to_vec(), allowed.clone());
+            allowed
+        })
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The capacity of the widest link that ends at a site: nothing enters or leaves it faster over
+    /// one path.
+    #[must_use]
+    pub fn widest(&self, site: &str) -> Rate {
+        index_of(&self.sites, site).map_or(Rate(0), |site| self.widest[site])
+    }
+
+    /// When a volume can be at a site at the soonest, over whatever path from whichever source, no
+    /// faster than `most`: no plan arrives earlier. `None` when no path leads there.
+    #[must_use]
+    pub fn soonest(
+        &self,
+        from: &str,
+        to: &str,
+        volume: Bytes,
+        not_before: Moment,
+        most: Rate,
+        allowed: &Allowed,
+    ) -> Option<Moment> {
+        let (from, to) = (index_of(&self.sites, from)?, index_of(&self.sites, to)?);
+        let distance = self.distances(from, allowed)[to]?;
+        if from == to || volume == Bytes::ZERO {
+            return Some(not_before + latency_of(distance));
+        }
+        let rate = self.widest[from].min(self.widest[to]).min(most);
+        Some(not_before + volume.time_at(rate)? + latency_of(distance))
+    }
+
+    fn distances(&self, from: usize, allowed: &Allowed) -> Distances {
+        let origin = (from, allowed.number);
+        if let Some(known) = self.known().distances.get(&origin) {
+            return Arc::clone(known);
+        }
+        let mut distances = vec![None; self.sites.len()];
+        if allowed.has(from) {
+            distances[from] = Some(0);
+            let successors = |site: &usize| -> Vec<(usize, u128)> {
+                let ways = self.out[*site].iter().filter(|way| allowed.has(way.to));
+                ways.map(|way| (way.to, self.cost(way))).collect()
+            };
+            for (site, (_, distance)) in dijkstra_all(&from, successors) {
+                distances[site] = Some(distance);
+            }
+        }
+        let distances: Distances = distances.into();
+        self.known().distances.insert(origin, Arc::clone(&distances));
+        distances
+    }
+
+    /// 2^32 microseconds and 2^32 hops are far more than any path has.
+    fn cost(&self, way: &Way) -> u128 {
+        (u128::from(self.links[way.link].latency_us) << 32) + 1
+    }
+
+    /// The shortest path: of least latency, then of fewest hops, then by the hops' names from the
+    /// last to the first.
+    #[must_use]
+    pub fn shortest(&self, from: &str, to: &str, allowed: &Allowed) -> Option<Path> {
+        let (from, to) = (index_of(&self.sites, from)?, index_of(&self.sites, to)?);
+        let distances = self.distances(from, allowed);
+        distances[to]?;
+        let (mut ways, mut here) = (Vec::new(), to);
+        while here != from {
+            let left = distances[here]?;
+            let before = self.into[here]
+                .iter()
+                .filter(|(way, site)| distances[*site].is_some_and(|d| d + self.cost(way) == left));
+            let (way, site) = before.min_by_key(|(way, _)| (way.link, !way.forward))?;
+            ways.push(Node::Way(*way));
+            here = *site;
+        }
+        ways.reverse();
+        Some(self.path(&ways))
     }
 
     /// The at most `k` shortest paths that touch only `allowed` sites, both ends among them: least
@@ -160,17 +280,16 @@ impl Topology {
         else {
             return Arc::new([]);
         };
-        let question = (from, to, k, allowed.clone());
-        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(paths) = known().get(&question) {
+        let question = (from, to, k, allowed.number);
+        if let Some(paths) = self.known().paths.get(&question) {
             return Arc::clone(paths);
         }
         let paths = self.search(from, to, k, allowed);
-        let mut known = known();
-        if known.len() >= REMEMBERED {
-            known.clear();
+        let mut known = self.known();
+        if known.paths.len() >= REMEMBERED {
+            known.paths.clear();
         }
-        known.insert(question, Arc::clone(&paths));
+        known.paths.insert(question, Arc::clone(&paths));
         paths
     }
 
@@ -178,20 +297,18 @@ impl Topology {
         if !allowed.has(from) {
             return Arc::new([]);
         }
-        // Latency in the upper bits, nodes crossed in the lower: 2^32 of each cannot overflow.
-        let cost = |latency_us: u64| (u128::from(latency_us) << 32) + 1;
         let successors = |node: &Node| match *node {
-            Node::Way(way) => vec![(Node::Site(way.to), cost(0))],
+            Node::Way(way) => vec![(Node::Site(way.to), 0)],
             Node::Site(site) => {
                 let ways = self.out[site].iter().filter(|way| allowed.has(way.to));
-                ways.map(|way| (Node::Way(*way), cost(self.links[way.link].latency_us))).collect()
+                ways.map(|way| (Node::Way(*way), self.cost(way))).collect()
             }
         };
         let found = yen(&Node::Site(from), successors, |node| *node == Node::Site(to), k);
         let mut paths: Vec<_> = found.iter().map(|(nodes, _)| self.path(nodes)).collect();
         paths.sort_by(|x, y| {
             let key = |path: &Path| (path.latency_us, path.hops.len());
-            key(x).cmp(&key(y)).then_with(|| x.hops.cmp(&y.hops))
+            key(x).cmp(&key(y)).then_with(|| x.hops.iter().rev().cmp(y.hops.iter().rev()))
         });
         paths.into()
     }
@@ -223,6 +340,12 @@ impl Topology {
             index_of(&self.sites, from).into_iter().chain(hops.iter().filter_map(ends));
         crossed.find(|site| !allowed.has(*site)).map(|site| self.sites[site].region.as_str())
     }
+}
+
+/// The latency in a distance, in milliseconds, rounded up.
+fn latency_of(distance: u128) -> Span {
+    let micros = u64::try_from(distance >> 32).unwrap_or(u64::MAX);
+    Span(micros.div_ceil(1_000))
 }
 
 fn index_of(sites: &[Site], name: &str) -> Option<usize> {

@@ -4,7 +4,6 @@ use crate::{Allowed, Booking, Links, Path, Topology};
 use calendar::{Pouring, Profile, Work, pour};
 use model::attempt::RateStep;
 use model::{Bytes, Moment, Rate};
-use std::sync::Arc;
 
 /// A volume that is wanted somewhere.
 #[derive(Debug, Clone)]
@@ -77,57 +76,80 @@ pub enum NoTransfer {
     },
 }
 
-/// A path from a source, and a moment before which nothing arrives over it.
-struct Candidate<'a> {
-    bound: Moment,
-    source: &'a str,
-    paths: Arc<[Path]>,
-    path: usize,
-}
-
-impl Candidate<'_> {
-    fn path(&self) -> &Path {
-        &self.paths[self.path]
-    }
-}
-
 impl Links {
     /// The transfer that arrives first among all sources and their shortest paths; among equals the
-    /// one of least latency, then by the names of source and hops. It fits what is free now.
+    /// one of least latency, then of fewest hops, then by the names of source and hops. It fits what is free now.
     ///
-    /// Each path is used as soon and as fast as it allows. Candidates are looked at in the order of
-    /// [`Path::soonest`], and not at all once that is later than what was found: the answer is the
-    /// same as if all had been looked at.
+    /// Each path is used as soon and as fast as it allows. Sources and paths are looked at in the
+    /// order of what they could do at best, and not at all once that is later than what was found:
+    /// the answer is the same as if all had been looked at.
     pub fn plan_transfer(
         &self,
         topology: &Topology,
         request: &TransferRequest<'_>,
         work: &mut Work,
     ) -> Result<TransferPlan, NoTransfer> {
-        let candidates = candidates(topology, request)?;
         let mut best: Option<TransferPlan> = None;
-        for candidate in &candidates {
-            if best.as_ref().is_some_and(|best| best.arrives < candidate.bound) {
+        let mut sources: Vec<(Moment, &str)> = request
+            .sources
+            .iter()
+            .filter_map(|source| Some((soonest(topology, request, source)?, *source)))
+            .collect();
+        sources.sort_unstable();
+        for (soonest, source) in sources {
+            if best.as_ref().is_some_and(|best| best.arrives < soonest) {
                 break;
             }
-            let Some(plan) = self.pour_over(candidate, request, work) else { continue };
-            if best.as_ref().is_none_or(|best| rank(&plan) < rank(best)) {
-                best = Some(plan);
+            // Where the shortest path carries it as fast as any could, the others are not asked for.
+            let shortest = topology.shortest(source, request.to, &request.allowed);
+            let first = shortest.and_then(|path| self.pour_over(source, &path, request, work));
+            let is_done = first.as_ref().is_some_and(|plan| plan.arrives == soonest);
+            keep_better(&mut best, first);
+            if !is_done {
+                self.try_all(topology, request, source, &mut best, work);
             }
         }
-        best.ok_or_else(|| NoTransfer::NoBandwidth {
-            to: request.to.to_owned(),
-            volume: request.volume,
+        let leads_there =
+            |source: &&str| topology.shortest(source, request.to, &request.allowed).is_some();
+        best.ok_or_else(|| match request.sources.iter().any(leads_there) {
+            true => NoTransfer::NoBandwidth { to: request.to.to_owned(), volume: request.volume },
+            false => why_no_path(topology, request),
         })
+    }
+
+    /// Looks at the shortest paths of one source in the order of what they could do at best.
+    fn try_all(
+        &self,
+        topology: &Topology,
+        request: &TransferRequest<'_>,
+        source: &str,
+        best: &mut Option<TransferPlan>,
+        work: &mut Work,
+    ) {
+        let paths = topology.paths(source, request.to, request.paths.max(1), &request.allowed);
+        let mut paths: Vec<(Moment, &Path)> = paths
+            .iter()
+            .filter_map(|path| {
+                let soonest = path.soonest(request.volume, request.not_before, request.most);
+                Some((soonest?, path))
+            })
+            .collect();
+        paths.sort_by_key(|(soonest, _)| *soonest);
+        for (soonest, path) in paths {
+            if best.as_ref().is_some_and(|best| best.arrives < soonest) {
+                return;
+            }
+            keep_better(best, self.pour_over(source, path, request, work));
+        }
     }
 
     fn pour_over(
         &self,
-        candidate: &Candidate<'_>,
+        source: &str,
+        path: &Path,
         request: &TransferRequest<'_>,
         work: &mut Work,
     ) -> Option<TransferPlan> {
-        let path = candidate.path();
         let pipes: Option<Vec<&Profile>> = path.hops.iter().map(|hop| self.free(hop)).collect();
         let what = Pouring {
             from: request.not_before,
@@ -140,7 +162,7 @@ impl Links {
         let step =
             |s: calendar::Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };
         Some(TransferPlan {
-            source: candidate.source.to_owned(),
+            source: source.to_owned(),
             booking: Booking {
                 hops: path.hops.clone(),
                 steps: poured.into_iter().map(step).collect(),
@@ -151,31 +173,27 @@ impl Links {
     }
 }
 
-/// What makes one plan better than another: the lesser rank.
-fn rank(plan: &TransferPlan) -> impl Ord + '_ {
-    (plan.arrives, plan.latency_us, &plan.source, &plan.booking.hops)
+fn keep_better(best: &mut Option<TransferPlan>, plan: Option<TransferPlan>) {
+    if let Some(plan) = plan
+        && best.as_ref().is_none_or(|best| is_better(&plan, best))
+    {
+        *best = Some(plan);
+    }
 }
 
-/// All paths of all sources, the most promising first; or why there are none.
-fn candidates<'a>(
-    topology: &Topology,
-    request: &TransferRequest<'a>,
-) -> Result<Vec<Candidate<'a>>, NoTransfer> {
-    let mut candidates = Vec::new();
-    for &source in request.sources {
-        let paths = topology.paths(source, request.to, request.paths.max(1), &request.allowed);
-        for (path, found) in paths.iter().enumerate() {
-            // A path that could never carry it is kept, at the end: it is why nothing was found.
-            let soonest = found.soonest(request.volume, request.not_before, request.most);
-            let bound = soonest.unwrap_or(Moment::MAX);
-            candidates.push(Candidate { bound, source, paths: Arc::clone(&paths), path });
-        }
-    }
-    if candidates.is_empty() {
-        return Err(why_no_path(topology, request));
-    }
-    candidates.sort_by_key(|candidate| candidate.bound);
-    Ok(candidates)
+fn is_better(plan: &TransferPlan, than: &TransferPlan) -> bool {
+    let rank = |p: &TransferPlan| (p.arrives, p.latency_us, p.booking.hops.len());
+    rank(plan)
+        .cmp(&rank(than))
+        .then_with(|| plan.source.cmp(&than.source))
+        .then_with(|| plan.booking.hops.iter().rev().cmp(than.booking.hops.iter().rev()))
+        .is_lt()
+}
+
+/// When the volume could be there at the soonest from this source.
+fn soonest(topology: &Topology, request: &TransferRequest<'_>, source: &str) -> Option<Moment> {
+    let TransferRequest { to, volume, not_before, most, allowed, .. } = request;
+    topology.soonest(source, to, *volume, *not_before, *most, allowed)
 }
 
 fn why_no_path(topology: &Topology, request: &TransferRequest<'_>) -> NoTransfer {

@@ -6,7 +6,7 @@ use crate::options::{Choice, Options};
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
 use crate::roster::Seat;
-use crate::staging::{Coming, Staged, stage};
+use crate::staging::{Coming, Staged, soonest, stage};
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::attempt::Slots;
@@ -161,7 +161,7 @@ impl<'a> Scene<'a> {
         Rank::of(asked.spec, self.policy, self.situation.now, Terms { finish, price, energy_mwh })
     }
 
-    /// A moment before which a job's inputs are not at a center: no link is faster than it is.
+    /// A moment before which a job's inputs are not at a center.
     fn data_bound(&self, spec: &JobSpec, seat: &Seat) -> Option<Moment> {
         let now = self.situation.now;
         let center = &seat.center.center;
@@ -169,11 +169,11 @@ impl<'a> Scene<'a> {
         let missing = missing.filter(|version| !version.replicas.contains(center));
         missing.into_iter().try_fold(now, |ready, version| {
             let data = &version.registered.data;
-            let soonest = match self.coming.arrives(self.world, data, center) {
+            let there = match self.coming.arrives(self.world, data, center) {
                 Some(arrives) => arrives,
-                None => now + version.registered.bytes.time_at(self.view.roster.inlet(seat.of))?,
+                None => soonest(self, version, center)?,
             };
-            Some(ready.max(soonest))
+            Some(ready.max(there))
         })
     }
 

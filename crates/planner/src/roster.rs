@@ -1,6 +1,6 @@
 //! What the world declares of centers and pools, looked up by number.
 
-use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId, Rate};
+use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use world::World;
@@ -12,8 +12,6 @@ pub(crate) type PoolNumber = u32;
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
     pub(crate) center: Arc<Center>,
-    /// The center's number.
-    pub(crate) of: u32,
     /// The pool's place in the center's list.
     index: usize,
     pub(crate) chip: Option<Arc<Chip>>,
@@ -29,8 +27,8 @@ impl Seat {
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     seats: Vec<Seat>,
-    /// Each center, the number of its first pool, and how fast bytes can come in at most.
-    centers: Vec<(Arc<Center>, PoolNumber, Rate)>,
+    /// Each center, and the number of its first pool.
+    centers: Vec<(Arc<Center>, PoolNumber)>,
     by_chip: BTreeMap<ChipId, Vec<PoolNumber>>,
     by_class: BTreeMap<ChipClass, Vec<PoolNumber>>,
 }
@@ -38,9 +36,9 @@ pub(crate) struct Roster {
 impl Roster {
     pub(crate) fn of(world: &World) -> Self {
         let mut roster = Self::default();
-        for (of, state) in (0_u32..).zip(world.centers.values()) {
+        for state in world.centers.values() {
             let center = &state.center;
-            roster.centers.push((Arc::clone(center), roster.next(), inlet(world, center)));
+            roster.centers.push((Arc::clone(center), roster.next()));
             let mut pools: Vec<usize> = (0..center.pools.len()).collect();
             pools.sort_by(|a, b| center.pools[*a].pool.cmp(&center.pools[*b].pool));
             for index in pools {
@@ -51,7 +49,7 @@ impl Roster {
                     roster.by_class.entry(chip.class.clone()).or_default().push(number);
                 }
                 let (center, chip) = (Arc::clone(center), chip.cloned());
-                roster.seats.push(Seat { center, of, index, chip });
+                roster.seats.push(Seat { center, index, chip });
             }
         }
         roster
@@ -71,12 +69,7 @@ impl Roster {
 
     /// Centers in the order of their names, which is the order of their numbers.
     pub(crate) fn centers(&self) -> impl Iterator<Item = &Arc<Center>> {
-        self.centers.iter().map(|(center, _, _)| center)
-    }
-
-    /// How fast bytes can come in to a center at most.
-    pub(crate) fn inlet(&self, center: u32) -> Rate {
-        self.centers[center as usize].2
+        self.centers.iter().map(|(center, _)| center)
     }
 
     pub(crate) fn with_chip(&self, chip: &ChipId) -> &[PoolNumber] {
@@ -89,21 +82,9 @@ impl Roster {
 
     /// The number of a pool by its names.
     pub(crate) fn number(&self, center: &CenterId, pool: &PoolId) -> Option<PoolNumber> {
-        let of = self.centers.binary_search_by(|(c, _, _)| c.center.cmp(center)).ok()?;
+        let of = self.centers.binary_search_by(|(c, _)| c.center.cmp(center)).ok()?;
         let first = self.centers[of].1;
         let end = self.centers.get(of + 1).map_or_else(|| self.next(), |next| next.1);
         (first..end).find(|number| self.seat(*number).pool().pool == *pool)
     }
-}
-
-/// The sum of the capacities of all links that end at the center: no transfer comes in faster.
-fn inlet(world: &World, center: &Center) -> Rate {
-    let name = center.center.as_str();
-    let ends = |link: &&Arc<model::Link>| link.a.as_str() == name || link.b.as_str() == name;
-    let sum = world
-        .links
-        .values()
-        .filter(ends)
-        .fold(0_u64, |sum, link| sum.saturating_add(link.capacity.0));
-    Rate(sum)
 }

@@ -127,7 +127,7 @@ pub(crate) fn stage(
     };
     let sources: Vec<&str> =
         version.replicas.iter().filter(reachable).map(CenterId::as_str).collect();
-    let may = |region: &str| allows(&registered.residency, region);
+    let allowed = allowed(&view.topology, &registered.residency);
     let request = TransferRequest {
         sources: &sources,
         to: to.as_str(),
@@ -136,7 +136,7 @@ pub(crate) fn stage(
         most: Rate::MAX,
         least: LEAST_RATE,
         paths: policy.paths,
-        allowed: view.topology.allow(may),
+        allowed,
     };
     let dataset = data.dataset.clone();
     let plan = view.links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {
@@ -159,6 +159,25 @@ pub(crate) fn stage(
     };
     let (arrives, micros) = (staging.arrives, price.micros);
     Ok(Staged::Coming { transfer: Transfer::New(staging), arrives, price: micros })
+}
+
+/// A moment before which no copy of `version` is at `to`, whatever is booked; none when there never
+/// is one.
+pub(crate) fn soonest(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Option<Moment> {
+    let registered = &version.registered;
+    let Scene { view, situation, .. } = scene;
+    let allowed = allowed(&view.topology, &registered.residency);
+    let from = |source: &CenterId| {
+        let (topology, now) = (&view.topology, situation.now);
+        topology.soonest(source.as_str(), to.as_str(), registered.bytes, now, Rate::MAX, &allowed)
+    };
+    version.replicas.iter().filter_map(from).min()
+}
+
+/// Where a dataset may be, even in passing.
+fn allowed(topology: &Topology, residency: &[Region]) -> network::Allowed {
+    let names: Vec<String> = residency.iter().map(ToString::to_string).collect();
+    topology.within(&names, |region| allows(residency, region))
 }
 
 fn allows(residency: &[Region], region: &str) -> bool {

@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS progress (
 INSERT OR IGNORE INTO progress VALUES (1, 0);
 ";
 
-/// How many rows one statement carries; SQLite takes 32,766 values.
+/// How many rows one statement carries; SQLite takes 32,766 values. Such statements are not kept
+/// for the next time: each number of rows is another one, of a megabyte.
 const ROWS: usize = 1000;
 
 /// A job that is over.
@@ -137,19 +138,19 @@ impl Archive {
                 numbers.push_bind(signed(job.job));
             }
             gone.push(")");
-            gone.build().execute(&mut *write).await.asking(DOING)?;
+            gone.build().persistent(false).execute(&mut *write).await.asking(DOING)?;
             let mut rows = QueryBuilder::<Sqlite>::new("INSERT INTO jobs ");
             rows.push_values(part, |mut row, job| {
                 row.push_bind(signed(job.job)).push_bind(&job.tenant).push_bind(&job.name);
                 row.push_bind(&job.state);
                 row.push_bind(signed(job.submitted)).push_bind(signed(job.ended));
             });
-            rows.build().execute(&mut *write).await.asking(DOING)?;
+            rows.build().persistent(false).execute(&mut *write).await.asking(DOING)?;
             let mut docs = QueryBuilder::<Sqlite>::new("INSERT OR REPLACE INTO docs ");
             docs.push_values(part, |mut row, job| {
                 row.push_bind(signed(job.job)).push_bind(&job.doc);
             });
-            docs.build().execute(&mut *write).await.asking(DOING)?;
+            docs.build().persistent(false).execute(&mut *write).await.asking(DOING)?;
         }
         query("UPDATE progress SET cursor = ?")
             .bind(signed(cursor))
@@ -185,7 +186,7 @@ impl Archive {
             sql.push(" AND instr(lower(name), lower(").push_bind(name).push(")) > 0");
         }
         sql.push(" ORDER BY job DESC LIMIT ").push_bind(limit).push(") ORDER BY job DESC");
-        sql.build_query_as().fetch_all(&self.readers).await.asking("read the archive")
+        sql.build_query_as().persistent(false).fetch_all(&self.readers).await.asking("read the archive")
     }
 
     /// How many jobs there are in each state, of one tenant or of all.

@@ -1,0 +1,177 @@
+//! The group `planner`: one thread, no server; the planner and the loop themselves on a network of
+//! national size.
+
+mod nation;
+
+use crate::row::{self, Better, Figure, Samples, percentile};
+use anyhow::{Context, Result, anyhow};
+use controller::{Answer, Command, Controller, Effect, Input, Settings};
+use model::{CenterId, EngineKind, Moment, NetworkUid, Principal, Role, Span, TokenId};
+use nation::{NOW, Nation};
+use planner::{Plan, Snapshot};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::Arc;
+
+const CLASSES: usize = 2_000;
+const SEED: u64 = 1;
+/// How many jobs arrive one by one.
+const ARRIVALS: usize = 2_000;
+
+const PLANS: [(usize, Figure); 4] = [
+    (1_000, seconds("plan_1k_s", None)),
+    (10_000, seconds("plan_10k_s", None)),
+    (100_000, seconds("plan_100k_s", Some(2.0))),
+    (1_000_000, seconds("plan_1m_s", None)),
+];
+const MEMORY: Figure =
+    Figure { name: "plan_100k_rss_mib", unit: "MiB", better: Better::Lower, target: Some(1_024.0) };
+const ARRIVAL: Figure =
+    Figure { name: "arrival_p99_ms", unit: "ms", better: Better::Lower, target: Some(1.0) };
+
+const fn seconds(name: &'static str, target: Option<f64>) -> Figure {
+    Figure { name, unit: "s", better: Better::Lower, target }
+}
+
+/// Measures the group and prints its rows as they come.
+pub(crate) fn run(only: &str) {
+    let wanted = |figure: &Figure| figure.name.starts_with(only);
+    for (jobs, figure) in PLANS.iter().filter(|(_, figure)| wanted(figure)) {
+        eprintln!("{}: seed {SEED}, {CLASSES} classes", figure.name);
+        let laden = laden(*jobs);
+        row::print(&[*figure], "", None, &laden.as_ref().map(|l| vec![l.plan]).map_err(shown));
+        if *jobs == 100_000 {
+            let memory = peak_mib().map(|mib| vec![Samples::median(&[mib])]);
+            row::print(&[MEMORY], "", None, &memory);
+            let arrivals = laden.and_then(|mut laden| laden.arrivals());
+            row::print(&[ARRIVAL], "", None, &arrivals.map(|samples| vec![samples]));
+        }
+    }
+}
+
+fn shown(error: &anyhow::Error) -> anyhow::Error {
+    anyhow!("{error:#}")
+}
+
+/// CPU seconds of this thread.
+fn cpu() -> f64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    #[expect(clippy::cast_precision_loss, reason = "a program does not run for ages")]
+    let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
+    seconds
+}
+
+/// The most memory this program ever held.
+fn peak_mib() -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").context("/proc is not there")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib: f64 = line.context("no VmHWM")?.trim().trim_end_matches(" kB").parse()?;
+    Ok(kib / 1_024.0)
+}
+
+/// A loop with a nation in it, planned once.
+struct Laden {
+    controller: Controller,
+    plan: Samples,
+    now: Moment,
+    nation: Nation,
+}
+
+/// Fills the nation, lines up so many jobs and plans for them.
+fn laden(jobs: usize) -> Result<Laden> {
+    let mut nation = Nation::found(SEED, CLASSES);
+    nation.fill();
+    nation.queue(jobs);
+    let settings =
+        Settings { silent_after: Span::MAX, policy: Nation::policy(), ..Settings::default() };
+    let controller = Controller::new(std::mem::take(&mut nation.world), NOW, settings);
+    let mut laden = Laden { controller, plan: Samples::median(&[0.0]), now: NOW, nation };
+    let snapshot = laden.join().context("no plan was asked for")?;
+    let mut samples = Vec::new();
+    let mut plan = None;
+    // The first one also works out where each class could go; that is part of its time.
+    for _ in 0..if jobs > 100_000 { 1 } else { 3 } {
+        let begun = cpu();
+        let drawn = snapshot.plan();
+        samples.push(cpu() - begun);
+        plan = Some(drawn);
+    }
+    let plan = plan.context("no plan")?;
+    tell(jobs, &plan);
+    laden.plan = Samples::with_value(samples[0], &samples);
+    let begun = cpu();
+    laden.now = laden.now + Span(1);
+    let effects = laden.controller.step(laden.now, vec![Input::Solved(Box::new(plan))]);
+    if let Some(Effect::Halt(why)) = effects.iter().find(|e| matches!(e, Effect::Halt(_))) {
+        return Err(anyhow!("the plan broke a promise: {why:?}"));
+    }
+    eprintln!("  put in force in {:.3} s", cpu() - begun);
+    Ok(laden)
+}
+
+fn tell(jobs: usize, plan: &Plan) {
+    let Plan { offers, starts, considered, left, opened, work, .. } = plan;
+    eprintln!(
+        "  {jobs} queued: {} placed, {} reserved, {considered} considered, {left} left, \
+         {opened} candidates opened, {work} units of work",
+        offers.len(),
+        starts.len()
+    );
+}
+
+impl Laden {
+    /// All centers' agents join, which asks for a plan. What the step itself places is little.
+    fn join(&mut self) -> Option<Box<Snapshot>> {
+        let centers: Vec<CenterId> = self.controller.world().centers.keys().cloned().collect();
+        let join = |center: CenterId| Input::Join {
+            request: 0,
+            center,
+            join: Box::new(wire::Join {
+                protocol: wire::PROTOCOL,
+                version: String::new(),
+                agent: NetworkUid::from_bytes([2; 8]),
+                engine: EngineKind::Timer,
+                engine_version: String::new(),
+                enforcement: String::new(),
+                data_url: Some("http://store".to_owned()),
+                seen: None,
+            }),
+        };
+        let joins = centers.into_iter().map(join).collect();
+        let effects = self.controller.step(self.now, joins);
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Solve(snapshot) => Some(snapshot),
+            _ => None,
+        })
+    }
+
+    /// The time one arrival takes, all that follows from it in the same step included.
+    fn arrivals(&mut self) -> Result<Samples> {
+        let mut samples = Vec::new();
+        for number in 0..ARRIVALS {
+            let spec = self.nation.draw();
+            let by = Principal { role: Role::Tenant(spec.tenant.clone()), token: TokenId::new(1) };
+            let command = Command::Submit { jobs: vec![Arc::clone(&spec)], key: None };
+            let request = number as u64;
+            self.now = self.now + Span(20);
+            let begun = cpu();
+            let inputs = vec![Input::Command { request, by, command }];
+            let effects = self.controller.step(self.now, inputs);
+            let took = cpu() - begun;
+            // Drawing up a plan is another thread's; taking its snapshot was in the step.
+            let accepted = effects.iter().any(|effect| match effect {
+                Effect::Reply { answer, .. } => matches!(**answer, Answer::Submitted { .. }),
+                _ => false,
+            });
+            if !accepted {
+                return Err(anyhow!("an arrival was not accepted: {effects:?}"));
+            }
+            samples.push(took * 1e3);
+        }
+        eprintln!(
+            "  {ARRIVALS} arrivals: p50 {:.3} ms, p99 {:.3} ms",
+            percentile(&samples, 50.0),
+            percentile(&samples, 99.0)
+        );
+        Ok(Samples::with_value(percentile(&samples, 99.0), &samples))
+    }
+}
