@@ -14,7 +14,7 @@ mod topology;
 mod transfer;
 
 pub use links::{Booking, Links};
-pub use topology::{Allowed, Link, Path, Site, Topology};
+pub use topology::{Allowed, Link, Path, Site, Spread, Topology};
 pub use transfer::{NoTransfer, TransferPlan, TransferRequest};
 
 use calendar::Misfit;

@@ -78,9 +78,27 @@ impl Allowed {
 /// A question for paths: from, to, how many at most, over which set of sites.
 type Question = (usize, usize, usize, u32);
 /// A question for distances: from, over which set of sites.
-type Origin = (usize, u32);
+type From = (usize, u32);
 /// From one site to each: latency in the upper bits, links crossed in the lower 32.
-type Distances = Arc<[Option<u128>]>;
+pub(crate) type Distances = Arc<[Option<u128>]>;
+
+/// A volume at its sources.
+#[derive(Debug, Clone)]
+pub struct Spread {
+    pub(crate) from: Vec<Origin>,
+    pub(crate) volume: Bytes,
+    pub(crate) not_before: Moment,
+}
+
+/// A source, and what limits it wherever the volume goes.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) site: usize,
+    pub(crate) widest: Rate,
+    pub(crate) distances: Distances,
+    /// When the volume is out of the site at the soonest.
+    pub(crate) out: Moment,
+}
 
 /// Answers given before. Only speed depends on them.
 #[derive(Debug, Default)]
@@ -88,7 +106,7 @@ struct Known {
     allowed: BTreeMap<Arc<[bool]>, u32>,
     within: BTreeMap<Vec<String>, Allowed>,
     paths: BTreeMap<Question, Arc<[Path]>>,
-    distances: BTreeMap<Origin, Distances>,
+    distances: BTreeMap<From, Distances>,
 }
 
 /// How many answers are remembered before all are forgotten.
@@ -203,25 +221,49 @@ impl Topology {
         index_of(&self.sites, site).map_or(Rate(0), |site| self.widest[site])
     }
 
-    /// When a volume can be at a site at the soonest, over whatever path from whichever source, no
-    /// faster than `most`: no plan arrives earlier. `None` when no path leads there.
+    /// How many links end at a site.
     #[must_use]
-    pub fn soonest(
-        &self,
-        from: &str,
-        to: &str,
-        volume: Bytes,
-        not_before: Moment,
-        most: Rate,
-        allowed: &Allowed,
-    ) -> Option<Moment> {
-        let (from, to) = (index_of(&self.sites, from)?, index_of(&self.sites, to)?);
-        let distance = self.distances(from, allowed)[to]?;
-        if from == to || volume == Bytes::ZERO {
-            return Some(not_before + latency_of(distance));
+    pub fn links_at(&self, site: &str) -> usize {
+        index_of(&self.sites, site).map_or(0, |site| self.out[site].len())
+    }
+
+    /// A site's number in this topology, for questions that are asked often.
+    #[must_use]
+    pub fn number(&self, site: &str) -> Option<usize> {
+        index_of(&self.sites, site)
+    }
+
+    /// How soon a volume can be anywhere from these sources.
+    pub(crate) fn origin(&self, site: &str, most: Rate, allowed: &Allowed) -> Option<Origin> {
+        let site = index_of(&self.sites, site)?;
+        let widest = self.widest[site].min(most);
+        Some(Origin { site, widest, distances: self.distances(site, allowed), out: Moment::ZERO })
+    }
+
+    /// The only direction that leads out of a site, where there is but one: the same link is the
+    /// only one that leads in.
+    #[must_use]
+    pub fn only_way_out(&self, site: &str) -> Option<Hop> {
+        match self.out[index_of(&self.sites, site)?].as_slice() {
+            [way] => Some(Hop { link: self.links[way.link].link.clone(), forward: way.forward }),
+            _ => None,
         }
-        let rate = self.widest[from].min(self.widest[to]).min(most);
-        Some(not_before + volume.time_at(rate)? + latency_of(distance))
+    }
+
+    /// When a spreading volume can be at a site at the soonest, over whatever path from whichever
+    /// source: no plan arrives earlier. `None` when no path leads there.
+    #[must_use]
+    pub fn soonest(&self, spread: &Spread, to: usize) -> Option<Moment> {
+        let Spread { from, volume, not_before } = spread;
+        let arrives = |origin: &Origin| {
+            let latency = latency_of((*origin.distances.get(to)?)?);
+            if origin.site == to || *volume == Bytes::ZERO {
+                return Some(*not_before + latency);
+            }
+            let takes = volume.time_at(self.widest[to].min(origin.widest))?;
+            Some((*not_before + takes).max(origin.out) + latency)
+        };
+        from.iter().filter_map(arrives).min()
     }
 
     fn distances(&self, from: usize, allowed: &Allowed) -> Distances {

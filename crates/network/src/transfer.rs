@@ -1,9 +1,11 @@
 //! The best way for a volume: from which replica, over which path, at which rates when.
 
-use crate::{Allowed, Booking, Links, Path, Topology};
+use crate::topology::Origin;
+use crate::{Allowed, Booking, Links, Path, Spread, Topology};
 use calendar::{Pouring, Profile, Work, pour};
 use model::attempt::RateStep;
-use model::{Bytes, Moment, Rate};
+use model::link::Hop;
+use model::{Bytes, Moment, Rate, Span};
 
 /// A volume that is wanted somewhere.
 #[derive(Debug, Clone)]
@@ -103,7 +105,10 @@ impl Links {
             // Where the shortest path carries it as fast as any could, the others are not asked for.
             let shortest = topology.shortest(source, request.to, &request.allowed);
             let first = shortest.and_then(|path| self.pour_over(source, &path, request, work));
-            let is_done = first.as_ref().is_some_and(|plan| plan.arrives == soonest);
+            let is_done = first.as_ref().is_some_and(|plan| {
+                plan.arrives == soonest
+                    || self.gateways_decide(topology, request, plan, work) == Some(true)
+            });
             keep_better(&mut best, first);
             if !is_done {
                 self.try_all(topology, request, source, &mut best, work);
@@ -115,6 +120,36 @@ impl Links {
             true => NoTransfer::NoBandwidth { to: request.to.to_owned(), volume: request.volume },
             false => why_no_path(topology, request),
         })
+    }
+
+    /// Whether a plan over the shortest path arrives as soon as the links that every path from its
+    /// source crosses would let it, were all others empty.
+    fn gateways_decide(
+        &self,
+        topology: &Topology,
+        request: &TransferRequest<'_>,
+        plan: &TransferPlan,
+        work: &mut Work,
+    ) -> Option<bool> {
+        let hops = &plan.booking.hops;
+        let only = |site: &str, hop: Option<&Hop>| {
+            hop.filter(|_| topology.links_at(site) == 1).and_then(|hop| self.free(hop))
+        };
+        let pipes: Vec<&Profile> = only(&plan.source, hops.first())
+            .into_iter()
+            .chain(only(request.to, hops.last()))
+            .collect();
+        if pipes.is_empty() {
+            return None;
+        }
+        let what = Pouring {
+            from: request.not_before,
+            volume: request.volume,
+            most: request.most,
+            least: Rate(1),
+        };
+        let end = pour(&pipes, &what, work)?.last()?.until;
+        Some(plan.arrives <= end + Span(plan.latency_us.div_ceil(1_000)))
     }
 
     /// Looks at the shortest paths of one source in the order of what they could do at best.
@@ -141,6 +176,30 @@ impl Links {
             }
             keep_better(best, self.pour_over(source, path, request, work));
         }
+    }
+
+    /// How soon a volume can be anywhere from these sources, no faster than `most`.
+    #[must_use]
+    pub fn spread<'a>(
+        &self,
+        topology: &Topology,
+        sources: impl Iterator<Item = &'a str>,
+        (volume, not_before, most): (Bytes, Moment, Rate),
+        allowed: &Allowed,
+    ) -> Spread {
+        let what = Pouring { from: not_before, volume, most, least: Rate(1) };
+        let origin = |source: &str| {
+            let origin = topology.origin(source, most, allowed)?;
+            let pipe = topology.only_way_out(source).and_then(|hop| self.free(&hop));
+            let out = match pipe {
+                Some(pipe) if volume > Bytes::ZERO => {
+                    pour(&[pipe], &what, &mut Work::unbounded())?.last()?.until
+                }
+                _ => not_before,
+            };
+            Some(Origin { out, ..origin })
+        };
+        Spread { from: sources.filter_map(origin).collect(), volume, not_before }
     }
 
     fn pour_over(
@@ -193,7 +252,9 @@ fn is_better(plan: &TransferPlan, than: &TransferPlan) -> bool {
 /// When the volume could be there at the soonest from this source.
 fn soonest(topology: &Topology, request: &TransferRequest<'_>, source: &str) -> Option<Moment> {
     let TransferRequest { to, volume, not_before, most, allowed, .. } = request;
-    topology.soonest(source, to, *volume, *not_before, *most, allowed)
+    let from = vec![topology.origin(source, *most, allowed)?];
+    let spread = Spread { from, volume: *volume, not_before: *not_before };
+    topology.soonest(&spread, topology.number(to)?)
 }
 
 fn why_no_path(topology: &Topology, request: &TransferRequest<'_>) -> NoTransfer {

@@ -139,7 +139,7 @@ impl Board {
     #[must_use]
     pub fn of(world: &World, now: Moment) -> Self {
         let topology = Arc::new(crate::staging::topology(world));
-        let roster = Arc::new(Roster::of(world));
+        let roster = Arc::new(Roster::of(world, &topology));
         let view = View {
             pools: roster.seats().map(|(_, s)| Arc::new(PoolBoard::new(s.pool()))).collect(),
             roster,

@@ -6,7 +6,7 @@ use crate::options::{Choice, Options};
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
 use crate::roster::Seat;
-use crate::staging::{Coming, Staged, soonest, stage};
+use crate::staging::{Coming, Soonest, Staged, stage};
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::attempt::Slots;
@@ -135,13 +135,30 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// How soon each of a job's inputs can be anywhere. `None` when one does not exist.
+    pub(crate) fn soonest(&self, spec: &JobSpec) -> Option<Vec<Soonest<'a>>> {
+        let world: &'a World = self.world;
+        let version =
+            |input: &model::job::Input| Some(Soonest::of(self, world.version(&input.dataset)?));
+        spec.inputs.iter().map(version).collect()
+    }
+
     /// A rank the choice's real one is not better than. `None` when it will never do.
-    pub(crate) fn bound(&self, asked: Asked<'_>, choice: &Choice) -> Option<Rank> {
+    pub(crate) fn bound(
+        &self,
+        asked: Asked<'_>,
+        choice: &Choice,
+        inputs: &[Soonest<'_>],
+    ) -> Option<Rank> {
         let seat = self.view.roster.seat(choice.pool);
-        let ready = self.data_bound(asked.spec, seat)?;
+        let now = self.situation.now;
+        let ready =
+            inputs.iter().try_fold(now, |ready, input| Some(ready.max(input.at(self, seat)?)))?;
         let pool = &self.view.pools[choice.pool as usize];
         let start = pool.not_before(ready, asked.options.ask(choice))?;
-        Some(self.rank(asked, seat, choice, start + choice.run, choice.price))
+        let tolls = inputs.iter().map(|input| input.price(seat));
+        let price = tolls.fold(choice.price, i64::saturating_add);
+        Some(self.rank(asked, seat, choice, start + choice.run, price))
     }
 
     /// The rank of a choice that ends at `finish` for `price`.
@@ -159,22 +176,6 @@ impl<'a> Scene<'a> {
             _ => 0,
         };
         Rank::of(asked.spec, self.policy, self.situation.now, Terms { finish, price, energy_mwh })
-    }
-
-    /// A moment before which a job's inputs are not at a center.
-    fn data_bound(&self, spec: &JobSpec, seat: &Seat) -> Option<Moment> {
-        let now = self.situation.now;
-        let center = &seat.center.center;
-        let missing = spec.inputs.iter().filter_map(|input| self.world.version(&input.dataset));
-        let missing = missing.filter(|version| !version.replicas.contains(center));
-        missing.into_iter().try_fold(now, |ready, version| {
-            let data = &version.registered.data;
-            let there = match self.coming.arrives(self.world, data, center) {
-                Some(arrives) => arrives,
-                None => soonest(self, version, center)?,
-            };
-            Some(ready.max(there))
-        })
     }
 
     /// The choice's terms, or why it will not do.

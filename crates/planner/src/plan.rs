@@ -165,11 +165,12 @@ impl<'a> Walk<'a> {
         let options = self.options(class);
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
-        let known = self.searches.remove(&id).filter(|s| s.is_current(&scene, asked, reach));
+        let known = self.searches.remove(&id).filter(|search| search.reach() == reach);
         let mut search = known.unwrap_or_else(|| {
             let all = 0..options.choices.len();
             Search::new(&scene, asked, reach, all, &mut self.work)
         });
+        search.catch_up(&scene, asked);
         let opened = search.opened;
         let best = search.best(&scene, asked, &mut self.work);
         self.plan.opened += search.opened - opened;

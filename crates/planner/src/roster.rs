@@ -1,6 +1,7 @@
 //! What the world declares of centers and pools, looked up by number.
 
-use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId};
+use model::{Center, CenterId, Chip, ChipClass, ChipId, LinkId, Pool, PoolId};
+use network::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use world::World;
@@ -15,6 +16,26 @@ pub(crate) struct Seat {
     /// The pool's place in the center's list.
     index: usize,
     pub(crate) chip: Option<Arc<Chip>>,
+    /// The center's number in the topology.
+    pub(crate) site: Option<usize>,
+    /// The center's gateway.
+    pub(crate) gateway: Option<Gateway>,
+}
+
+/// The only link of a center, where it has but one: all that comes or goes pays there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Gateway {
+    link: LinkId,
+    /// What a Gbit/s costs for an hour, in micro-units.
+    per_gbps_hour: i64,
+}
+
+/// What a Gbit/s costs for an hour at least from one gateway to another, in micro-units.
+pub(crate) fn toll(from: Option<&Gateway>, to: Option<&Gateway>) -> i64 {
+    match (from, to) {
+        (Some(from), Some(to)) if from.link == to.link => from.per_gbps_hour,
+        (from, to) => from.map_or(0, |g| g.per_gbps_hour) + to.map_or(0, |g| g.per_gbps_hour),
+    }
 }
 
 impl Seat {
@@ -27,18 +48,20 @@ impl Seat {
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     seats: Vec<Seat>,
-    /// Each center, and the number of its first pool.
-    centers: Vec<(Arc<Center>, PoolNumber)>,
+    /// Each center, the number of its first pool, and its gateway.
+    centers: Vec<(Arc<Center>, PoolNumber, Option<Gateway>)>,
     by_chip: BTreeMap<ChipId, Vec<PoolNumber>>,
     by_class: BTreeMap<ChipClass, Vec<PoolNumber>>,
 }
 
 impl Roster {
-    pub(crate) fn of(world: &World) -> Self {
+    pub(crate) fn of(world: &World, topology: &Topology) -> Self {
         let mut roster = Self::default();
         for state in world.centers.values() {
             let center = &state.center;
-            roster.centers.push((Arc::clone(center), roster.next()));
+            let gateway = gateway(world, topology, center);
+            roster.centers.push((Arc::clone(center), roster.next(), gateway.clone()));
+            let site = topology.number(center.center.as_str());
             let mut pools: Vec<usize> = (0..center.pools.len()).collect();
             pools.sort_by(|a, b| center.pools[*a].pool.cmp(&center.pools[*b].pool));
             for index in pools {
@@ -49,7 +72,7 @@ impl Roster {
                     roster.by_class.entry(chip.class.clone()).or_default().push(number);
                 }
                 let (center, chip) = (Arc::clone(center), chip.cloned());
-                roster.seats.push(Seat { center, index, chip });
+                roster.seats.push(Seat { center, index, chip, site, gateway: gateway.clone() });
             }
         }
         roster
@@ -69,7 +92,7 @@ impl Roster {
 
     /// Centers in the order of their names, which is the order of their numbers.
     pub(crate) fn centers(&self) -> impl Iterator<Item = &Arc<Center>> {
-        self.centers.iter().map(|(center, _)| center)
+        self.centers.iter().map(|(center, ..)| center)
     }
 
     pub(crate) fn with_chip(&self, chip: &ChipId) -> &[PoolNumber] {
@@ -80,11 +103,28 @@ impl Roster {
         self.by_class.get(class).map_or(&[], Vec::as_slice)
     }
 
+    pub(crate) fn gateway(&self, center: &CenterId) -> Option<&Gateway> {
+        let of = self.centers.binary_search_by(|(c, ..)| c.center.cmp(center)).ok()?;
+        self.centers[of].2.as_ref()
+    }
+
+    /// The numbers of a center's pools.
+    pub(crate) fn pools_of(&self, center: &CenterId) -> std::ops::Range<PoolNumber> {
+        let Ok(of) = self.centers.binary_search_by(|(c, ..)| c.center.cmp(center)) else {
+            return 0..0;
+        };
+        let end = self.centers.get(of + 1).map_or_else(|| self.next(), |next| next.1);
+        self.centers[of].1..end
+    }
+
     /// The number of a pool by its names.
     pub(crate) fn number(&self, center: &CenterId, pool: &PoolId) -> Option<PoolNumber> {
-        let of = self.centers.binary_search_by(|(c, _)| c.center.cmp(center)).ok()?;
-        let first = self.centers[of].1;
-        let end = self.centers.get(of + 1).map_or_else(|| self.next(), |next| next.1);
-        (first..end).find(|number| self.seat(*number).pool().pool == *pool)
+        self.pools_of(center).find(|number| self.seat(*number).pool().pool == *pool)
     }
+}
+
+fn gateway(world: &World, topology: &Topology, center: &Center) -> Option<Gateway> {
+    let hop = topology.only_way_out(center.center.as_str())?;
+    let per_gbps_hour = world.links.get(&hop.link)?.price_per_gbps_hour.micros;
+    Some(Gateway { link: hop.link, per_gbps_hour })
 }

@@ -5,9 +5,11 @@ use crate::board::View;
 use crate::candidate::Scene;
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
+use crate::roster::{Gateway, Seat, toll};
 use calendar::Work;
+use model::job::JobSpec;
 use model::{Bytes, CenterId, DatasetVersion, Moment, Money, Rate, Region, Staging, TransferId};
-use network::{Booking, NoTransfer, Site, Topology, TransferRequest};
+use network::{Booking, NoTransfer, Site, Spread, Topology, TransferRequest};
 use std::collections::BTreeMap;
 use world::{Version, World};
 
@@ -46,34 +48,89 @@ pub(crate) fn topology(world: &World) -> Topology {
 /// Copies that jobs earlier in the same plan bring along.
 #[derive(Debug, Default)]
 pub(crate) struct Coming {
-    copies: BTreeMap<(DatasetVersion, CenterId), Staging>,
+    copies: BTreeMap<DatasetVersion, BTreeMap<CenterId, Staging>>,
+    /// What came where, in the order it was planned.
+    planned: Vec<(DatasetVersion, CenterId)>,
 }
 
 impl Coming {
     /// Notes a copy to be brought, and books its bandwidth on the working view.
     pub(crate) fn add(&mut self, view: &mut View, staging: &Staging) {
-        let key = (staging.data.clone(), staging.to.clone());
-        if self.copies.insert(key, staging.clone()).is_none() {
+        let copies = self.copies.entry(staging.data.clone()).or_default();
+        if copies.insert(staging.to.clone(), staging.clone()).is_none() {
             let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
             // Where a link was declared smaller meanwhile there is nothing left to book.
             let _ = view.links.book(&booking);
+            self.planned.push((staging.data.clone(), staging.to.clone()));
         }
+    }
+
+    fn of(&self, data: &DatasetVersion) -> impl Iterator<Item = &Staging> {
+        self.copies.get(data).into_iter().flat_map(BTreeMap::values)
     }
 
     /// How many copies there are.
     pub(crate) fn len(&self) -> usize {
-        self.copies.len()
+        self.planned.len()
     }
 
-    /// When a copy that is on its way, or will be, is there.
-    pub(crate) fn arrives(
-        &self,
-        world: &World,
-        data: &DatasetVersion,
-        to: &CenterId,
-    ) -> Option<Moment> {
-        let under = world.transfer_to(data, to).map(|under| under.arrives);
-        under.or_else(|| self.copies.get(&(data.clone(), to.clone())).map(|s| s.arrives))
+    /// Where copies of a job's inputs come to that were planned after the first `seen`.
+    pub(crate) fn since(&self, seen: usize, world: &World, spec: &JobSpec) -> Vec<&CenterId> {
+        let reads = |data: &DatasetVersion| {
+            let versions = spec.inputs.iter().filter_map(|i| world.version(&i.dataset));
+            versions.into_iter().any(|version| version.registered.data == *data)
+        };
+        let new = self.planned[seen..].iter().filter(|(data, _)| reads(data));
+        new.map(|(_, center)| center).collect()
+    }
+}
+
+/// How soon one input can be at each center.
+pub(crate) struct Soonest<'a> {
+    version: &'a Version,
+    coming: BTreeMap<&'a CenterId, Moment>,
+    spread: Spread,
+    /// The gateways of centers that have a copy.
+    gateways: Vec<Option<&'a Gateway>>,
+}
+
+impl<'a> Soonest<'a> {
+    pub(crate) fn of(scene: &Scene<'a>, version: &'a Version) -> Self {
+        let Scene { world, view, coming, situation, .. } = *scene;
+        let registered = &version.registered;
+        let allowed = allowed(&view.topology, &registered.residency);
+        let sources = version.replicas.iter().map(CenterId::as_str);
+        let now = situation.now;
+        let what = (registered.bytes, now, Rate::MAX);
+        let spread = view.links.spread(&view.topology, sources, what, &allowed);
+        let under = world.transfers_of(&registered.data).map(|t| (&t.to, t.arrives.max(now)));
+        let planned = coming.of(&registered.data).map(|t| (&t.to, t.arrives));
+        let gateways = version.replicas.iter().map(|center| view.roster.gateway(center));
+        let coming = planned.chain(under).collect();
+        Self { version, coming, spread, gateways: gateways.collect() }
+    }
+
+    /// What bringing it to the seat's center costs at least, in micro-units.
+    pub(crate) fn price(&self, seat: &Seat) -> i64 {
+        let center = &seat.center.center;
+        if self.version.replicas.contains(center) || self.coming.contains_key(center) {
+            return 0;
+        }
+        let tolls = self.gateways.iter().map(|from| toll(*from, seat.gateway.as_ref()));
+        // Each link's price is rounded down by itself.
+        toll_for(self.version.registered.bytes, tolls.min().unwrap_or(0)).saturating_sub(1)
+    }
+
+    /// A moment before which it is not at the seat's center; none when it never is.
+    pub(crate) fn at(&self, scene: &Scene<'_>, seat: &Seat) -> Option<Moment> {
+        let center = &seat.center.center;
+        if self.version.replicas.contains(center) {
+            return Some(scene.situation.now);
+        }
+        match self.coming.get(center) {
+            Some(arrives) => Some(*arrives),
+            None => scene.view.topology.soonest(&self.spread, seat.site?),
+        }
     }
 }
 
@@ -110,7 +167,7 @@ pub(crate) fn stage(
         let (transfer, arrives) = (Transfer::Under(under.transfer), under.arrives.max(now));
         return Ok(Staged::Coming { transfer, arrives, price: 0 });
     }
-    if let Some(staging) = coming.copies.get(&(data.clone(), to.clone())) {
+    if let Some(staging) = coming.copies.get(data).and_then(|copies| copies.get(to)) {
         let (transfer, arrives) = (Transfer::New(staging.clone()), staging.arrives);
         return Ok(Staged::Coming { transfer, arrives, price: 0 });
     }
@@ -161,19 +218,6 @@ pub(crate) fn stage(
     Ok(Staged::Coming { transfer: Transfer::New(staging), arrives, price: micros })
 }
 
-/// A moment before which no copy of `version` is at `to`, whatever is booked; none when there never
-/// is one.
-pub(crate) fn soonest(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Option<Moment> {
-    let registered = &version.registered;
-    let Scene { view, situation, .. } = scene;
-    let allowed = allowed(&view.topology, &registered.residency);
-    let from = |source: &CenterId| {
-        let (topology, now) = (&view.topology, situation.now);
-        topology.soonest(source.as_str(), to.as_str(), registered.bytes, now, Rate::MAX, &allowed)
-    };
-    version.replicas.iter().filter_map(from).min()
-}
-
 /// Where a dataset may be, even in passing.
 fn allowed(topology: &Topology, residency: &[Region]) -> network::Allowed {
     let names: Vec<String> = residency.iter().map(ToString::to_string).collect();
@@ -188,13 +232,18 @@ fn allows(residency: &[Region], region: &str) -> bool {
 /// What moving `bytes` over the booking's links costs: each link's price for a Gbit/s and hour,
 /// times the Gbit/s and hours the volume takes, whatever its rate.
 fn link_price(world: &World, booking: &Booking, bytes: Bytes) -> Money {
-    let bits = i128::from(bytes.0) * 8;
     let mut total = Money::zero(model::Currency::CNY);
     for hop in &booking.hops {
         let Some(link) = world.links.get(&hop.link) else { continue };
-        let micros = i128::from(link.price_per_gbps_hour.micros) * bits / 3_600_000_000_000;
         total.currency = link.price_per_gbps_hour.currency;
-        total.micros = total.micros.saturating_add(i64::try_from(micros).unwrap_or(i64::MAX));
+        let toll = toll_for(bytes, link.price_per_gbps_hour.micros);
+        total.micros = total.micros.saturating_add(toll);
     }
     total
+}
+
+/// What `bytes` cost on a link of this price for a Gbit/s and hour.
+fn toll_for(bytes: Bytes, per_gbps_hour: i64) -> i64 {
+    let micros = i128::from(per_gbps_hour) * i128::from(bytes.0) * 8 / 3_600_000_000_000;
+    i64::try_from(micros).unwrap_or(i64::MAX)
 }

@@ -92,10 +92,12 @@ impl World {
             }
             Fact::TransferPlanned(f) => {
                 self.next.transfer = self.next.transfer.max(f.transfer.next());
+                self.index.brings(f);
                 self.transfers.insert(f.transfer, Arc::clone(f));
             }
             Fact::TransferEnded(f) => {
-                self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
+                let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
+                self.index.brings_no_more(&over);
             }
             Fact::JobHeld(_)
             | Fact::JobReleased(_)

@@ -154,6 +154,8 @@ struct Index {
     live: BTreeMap<CenterId, BTreeSet<AttemptId>>,
     ended: BTreeSet<JobId>,
     tokens: BTreeMap<TokenId, Digest>,
+    /// By what they bring where.
+    transfers: BTreeMap<DatasetVersion, BTreeMap<CenterId, TransferId>>,
 }
 
 impl World {
@@ -227,7 +229,13 @@ impl World {
     /// The transfer that is bringing this data to this center, if one is.
     #[must_use]
     pub fn transfer_to(&self, data: &DatasetVersion, to: &CenterId) -> Option<&Arc<Staging>> {
-        self.transfers.values().find(|t| t.data == *data && t.to == *to)
+        self.transfers.get(self.index.transfers.get(data)?.get(to)?)
+    }
+
+    /// The transfers that are bringing this data anywhere.
+    pub fn transfers_of(&self, data: &DatasetVersion) -> impl Iterator<Item = &Arc<Staging>> {
+        let ids = self.index.transfers.get(data).into_iter().flat_map(BTreeMap::values);
+        ids.filter_map(|id| self.transfers.get(id))
     }
 
     /// The world as a snapshot holds it. Shares everything that is large but the keys of
@@ -242,7 +250,7 @@ impl World {
     #[must_use]
     pub fn to_plan(&self) -> Self {
         Self {
-            index: Index::default(),
+            index: Index { transfers: self.index.transfers.clone(), ..Index::default() },
             network: self.network,
             number: self.number,
             at: self.at,
@@ -268,12 +276,30 @@ impl World {
         for job in self.jobs.iter() {
             index.enter(job);
         }
+        for staging in self.transfers.values() {
+            index.brings(staging);
+        }
         index.tokens = self.tokens.iter().map(|(secret, t)| (t.token, *secret)).collect();
         self.index = index;
     }
 }
 
 impl Index {
+    fn brings(&mut self, staging: &Staging) {
+        let of = self.transfers.entry(staging.data.clone()).or_default();
+        of.insert(staging.to.clone(), staging.transfer);
+    }
+
+    fn brings_no_more(&mut self, staging: &Staging) {
+        let Some(of) = self.transfers.get_mut(&staging.data) else { return };
+        if of.get(&staging.to) == Some(&staging.transfer) {
+            of.remove(&staging.to);
+        }
+        if of.is_empty() {
+            self.transfers.remove(&staging.data);
+        }
+    }
+
     fn enter(&mut self, job: &Job) {
         use model::Phase;
         match &job.phase {
