@@ -72,12 +72,12 @@ impl Nation {
         let rng = ChaCha8Rng::seed_from_u64(seed);
         let mut nation = Self { world, rng, classes: Vec::new() };
         let network = NetworkUid::from_bytes([1; 8]);
-        nation.tell(Fact::NetworkCreated(model::fact::NetworkCreated { network }));
+        nation.tell(&Fact::NetworkCreated(model::fact::NetworkCreated { network }));
         nation.declare_chips();
         nation.declare_centers();
         nation.declare_links();
         for t in 0..TENANTS {
-            nation.tell(Fact::TenantDeclared(Arc::new(Tenant {
+            nation.tell(&Fact::TenantDeclared(Arc::new(Tenant {
                 tenant: id(TenantId::new(&format!("t{t:03}"))),
                 parent: None,
                 weight: 1,
@@ -91,20 +91,20 @@ impl Nation {
         nation
     }
 
-    fn tell(&mut self, fact: Fact) {
-        self.world.fold(NOW, &fact).expect("what is made here makes sense");
+    fn tell(&mut self, fact: &Fact) {
+        self.world.fold(NOW, fact).expect("what is made here makes sense");
     }
 
     fn declare_chips(&mut self) {
         let catalog = Catalog::read(&CATALOG).expect("the shipped catalog is sound");
         for chip in catalog.chips() {
-            self.tell(Fact::ChipDeclared(Arc::new(chip.clone())));
+            self.tell(&Fact::ChipDeclared(Arc::new(chip.clone())));
         }
     }
 
     fn declare_centers(&mut self) {
         for e in 0..EXCHANGES {
-            self.tell(Fact::ExchangeDeclared(Arc::new(Exchange {
+            self.tell(&Fact::ExchangeDeclared(Arc::new(Exchange {
                 exchange: id(ExchangeId::new(&format!("x{e:02}"))),
                 region: id(format!("cn/p{e:02}").parse()),
                 latitude_micro: 30_000_000,
@@ -114,7 +114,7 @@ impl Nation {
         for c in 0..CENTERS {
             let center = id(CenterId::new(&format!("c{c:04}")));
             let pools = (0..4).map(|p| self.pool(p)).collect();
-            self.tell(Fact::CenterDeclared(Arc::new(Center {
+            self.tell(&Fact::CenterDeclared(Arc::new(Center {
                 center: center.clone(),
                 owner: id(OwnerId::new(&format!("o{c:04}"))),
                 sites: vec![Site {
@@ -133,7 +133,7 @@ impl Nation {
                 only_tenants: Vec::new(),
                 external_ids: Vec::new(),
             })));
-            self.tell(Fact::AgentJoined(Arc::new(AgentJoined {
+            self.tell(&Fact::AgentJoined(Arc::new(AgentJoined {
                 center,
                 agent: NetworkUid::from_bytes([2; 8]),
                 engine: EngineKind::Timer,
@@ -179,7 +179,7 @@ impl Nation {
             let center = SiteId::Center(id(CenterId::new(&format!("c{c:04}"))));
             let gbps = [25, 25, 100][self.rng.random_range(0..3)];
             let name = format!("access-{c:04}");
-            self.tell(Fact::LinkDeclared(Arc::new(link(
+            self.tell(&Fact::LinkDeclared(Arc::new(link(
                 name,
                 center,
                 exchange(c % EXCHANGES),
@@ -191,7 +191,7 @@ impl Nation {
             for step in [1, 7] {
                 let (name, to) = (format!("trunk-{e:02}-{step}"), (e + step) % EXCHANGES);
                 let trunk = link(name, exchange(e), exchange(to), 400, 2_000);
-                self.tell(Fact::LinkDeclared(Arc::new(trunk)));
+                self.tell(&Fact::LinkDeclared(Arc::new(trunk)));
             }
         }
     }
@@ -201,7 +201,7 @@ impl Nation {
             let dataset = id(DatasetId::new(&format!("d{d:03}")));
             let data = DatasetVersion { dataset, version: Digest::of(&d.to_le_bytes()) };
             let bytes = Bytes(self.rng.random_range(10..2_000) << 30);
-            self.tell(Fact::DatasetRegistered(Arc::new(DatasetRegistered {
+            self.tell(&Fact::DatasetRegistered(Arc::new(DatasetRegistered {
                 data: data.clone(),
                 tenant: id(TenantId::new("t000")),
                 bytes,
@@ -213,7 +213,7 @@ impl Nation {
                 let number = self.rng.random_range(0..CENTERS);
                 let center = id(CenterId::new(&format!("c{number:04}")));
                 let data = data.clone();
-                self.tell(Fact::ReplicaAdded(ReplicaTouched { data, center }));
+                self.tell(&Fact::ReplicaAdded(ReplicaTouched { data, center }));
             }
         }
     }
@@ -343,7 +343,7 @@ impl Nation {
             awaits: Vec::<model::TransferId>::new(),
         };
         let placement = Arc::new(placement);
-        self.tell(Fact::JobOffered(JobOffered { attempt, placement }));
+        self.tell(&Fact::JobOffered(JobOffered { attempt, placement }));
         Some(f64::from(ask.nodes) * ask.chips.0 as f64 / 1_000.0)
     }
 
@@ -364,7 +364,7 @@ impl Nation {
     pub(crate) fn submit(&mut self, spec: Arc<JobSpec>) -> JobId {
         let job = self.world.next.job;
         let by = TokenId::new(1);
-        self.tell(Fact::JobSubmitted(Arc::new(JobSubmitted { job, spec, by, key: None })));
+        self.tell(&Fact::JobSubmitted(Arc::new(JobSubmitted { job, spec, by, key: None })));
         job
     }
 

@@ -80,7 +80,8 @@ pub enum NoTransfer {
 
 impl Links {
     /// The transfer that arrives first among all sources and their shortest paths; among equals the
-    /// one of least latency, then of fewest hops, then by the names of source and hops. It fits what is free now.
+    /// one of least latency, then of fewest hops, then by the names of source and hops. It fits what
+    /// is free now.
     ///
     /// Each path is used as soon and as fast as it allows. Sources and paths are looked at in the
     /// order of what they could do at best, and not at all once that is later than what was found:

@@ -1,10 +1,13 @@
 //! Snapshot in; placements, transfers, reservations and refusals out.
 //!
-//! The one door is [`plan`]: it goes through the waiting jobs class by class in the order of the
-//! queue and gives each the best of its candidates: center, pool, variant, start, replica and path
-//! decided together. Jobs that can start now become offers; those at the head that cannot get
-//! reservations, so that what is behind them fills gaps without delaying them. [`explain`] asks the
-//! same code why a job waits.
+//! The one door is [`plan`]: it goes through the waiting jobs by priority and age and gives each the
+//! best of its candidates: center, pool, variant, start, replica and path decided together. Jobs
+//! that can start now become offers; those at the head of their tenant's queue that cannot get
+//! reservations, so that what is behind them fills gaps without delaying them. [`repair`] does the
+//! same for what an event touched, and nothing else. [`explain`] asks the same code why a job waits.
+//!
+//! Alike jobs are a [`Class`]: where they could go at all is worked out once for all of them, and
+//! of these choices only those are opened whose bound is better than the best found.
 //!
 //! Deterministic, and bounded by work units, never by a clock. A plan is a proposal: nothing has
 //! happened until the controller made facts of it, and [`still_holds`] is asked for each offer then.

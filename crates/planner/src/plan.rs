@@ -406,8 +406,8 @@ impl<'a> Walk<'a> {
     /// Starts the first job of the class that stands in its own way: its reservation is in one of
     /// these pools, and without it the job can start at once.
     fn start_in_own_place(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber]) -> bool {
-        let own = class.jobs.iter().map_while(|job| self.view.reserved.get(job));
-        let Some(own) = own.filter(|r| pools.contains(&r.number)).next().cloned() else {
+        let mut own = class.jobs.iter().map_while(|job| self.view.reserved.get(job));
+        let Some(own) = own.find(|r| pools.contains(&r.number)).cloned() else {
             return false;
         };
         self.lift(&own);
