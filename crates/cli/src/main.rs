@@ -21,6 +21,7 @@ mod network;
 mod progress;
 mod serve;
 mod session;
+mod simulate;
 mod table;
 mod token;
 mod transfer;
@@ -87,6 +88,7 @@ enum Command {
     Token(token::Token),
     #[command(subcommand)]
     Log(log::Log),
+    Simulate(simulate::Simulate),
     Completions(completion::Completions),
     /// Hold one attempt: started by an agent, never by people.
     #[command(hide = true)]
@@ -148,6 +150,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Chips => session.show(&session.client()?.chips().await?, network::chips),
         Command::Token(token) => token.run(session).await,
         Command::Log(log) => log.run(session).await,
+        Command::Simulate(simulate) => simulate.run(session),
         Command::Completions(completions) => completions.run(),
         Command::Openapi => session::print(&format!("{}\n", api::openapi().to_pretty_json()?)),
         Command::Supervise { .. } => Ok(()),

@@ -56,7 +56,8 @@ impl Apply {
     }
 }
 
-fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
+/// Documents with their names: of a directory, all `.toml` in it.
+pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Vec<Document>> {
     let mut documents = Vec::new();
     for path in paths {
         if path.is_dir() {

@@ -16,9 +16,7 @@ use super::lists::round_limit;
 use super::rows::rounded;
 use super::{Actual, Allowed, Arrival, Ending, Stock, Tailor, Wish, delta};
 use controller::Declarations;
-use model::{
-    Bytes, CenterId, ChipClass, DatasetId, JobSpec, Region, Span, Tenant, TenantId,
-};
+use model::{Bytes, CenterId, ChipClass, DatasetId, JobSpec, Region, Span, Tenant, TenantId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
@@ -131,6 +129,12 @@ impl Made {
         made.stretch = made.recipe.chip_seconds.map_or(1.0, |wanted| wanted / all);
         made.gaps = made.gaps().take(places(made.recipe.jobs) + 1).sum();
         made
+    }
+
+    /// How many jobs there are.
+    #[must_use]
+    pub fn jobs(&self) -> u64 {
+        self.recipe.jobs
     }
 
     /// Who submits.

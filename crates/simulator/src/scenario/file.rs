@@ -1,5 +1,6 @@
 //! The shape of a scenario file, key by key.
 
+use crate::load::lists;
 use model::{Bytes, CenterId, ChipId, Objective, Rate, Span};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -96,9 +97,9 @@ pub(super) struct MadePools {
 #[serde(deny_unknown_fields)]
 pub(super) struct Load {
     pub(super) delta: Option<Delta>,
-    pub(super) csv: Option<Columns>,
+    pub(super) csv: Option<Table>,
     pub(super) philly: Option<Listed>,
-    pub(super) openb: Option<Listed>,
+    pub(super) openb: Option<Pods>,
     pub(super) gavel: Option<Gavel>,
     pub(super) swf: Option<Swf>,
     pub(super) made: Option<MadeLoad>,
@@ -148,12 +149,21 @@ pub(super) struct Listed {
     pub(super) file: String,
 }
 
+/// A list of pods, with the catalog's names of the chips they ask for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pods {
+    pub(super) file: String,
+    #[serde(default)]
+    pub(super) chips: BTreeMap<String, ChipId>,
+}
+
 /// Any table, with the names of its columns.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Columns {
+pub(super) struct Table {
     pub(super) file: String,
-    pub(super) columns: BTreeMap<String, String>,
+    pub(super) columns: lists::Columns,
 }
 
 /// Gavel's lists, with the throughputs they mean and the catalog's names of its chips.
@@ -171,8 +181,12 @@ pub(super) struct Gavel {
 #[serde(deny_unknown_fields)]
 pub(super) struct Swf {
     pub(super) file: String,
-    #[serde(default)]
-    pub(super) processors_per_chip: Option<u32>,
+    #[serde(default = "one_processor")]
+    pub(super) processors_per_chip: u32,
+}
+
+fn one_processor() -> u32 {
+    1
 }
 
 /// A load that is made up.
@@ -181,7 +195,7 @@ pub(super) struct Swf {
 pub(super) struct MadeLoad {
     pub(super) jobs: u64,
     pub(super) over: Text<Span>,
-    pub(super) chip_hours: Option<f64>,
+    pub(super) chip_seconds: Option<f64>,
     pub(super) tenants: u32,
     pub(super) workloads: u32,
     pub(super) clusters: String,
@@ -190,6 +204,7 @@ pub(super) struct MadeLoad {
     pub(super) swing: f64,
     pub(super) peak: Option<Text<Span>>,
     pub(super) largest: Option<u64>,
+    pub(super) longest: Option<Text<Span>>,
     #[serde(default)]
     pub(super) preemptible: f64,
     pub(super) data: Option<MadeData>,

@@ -1,5 +1,279 @@
 //! Scenario files: a network, a load, faults, policies, measures and seeds.
+//!
+//! The one door is [`Scenario::open`]; [`Scenario::case`] then reads or makes the load of one seed,
+//! and [`Case::play`] plays it under one policy.
+//!
+//! | in | key | default |
+//! |---|---|---|
+//! | top | `about` | |
+//! | | `data`: the folder that files are looked for in, beside the scenario | the scenario's own |
+//! | | `seeds` | `[1]` |
+//! | `[network]` | one of `files` (network files), `tables = true` (the delta's tables, in `data`), `[network.made]` | |
+//! | | `chips`: chip files beside the catalog | none |
+//! | `[network.made]` | `centers`, `chips`, `access` and `backbone` (rates), `[[network.made.pools]]` with `chip`, `share`, `price_per_chip_hour` | |
+//! | | `chips_per_node`, `store` | 8, none |
+//! | `[load]` | one of `[load.delta]`, `[load.csv]`, `[load.philly]`, `[load.openb]`, `[load.gavel]`, `[load.swf]`, `[load.made]` | |
+//! | | `speeds`: a table like the delta's `speeds.csv` | all chips have speed 1 |
+//! | | `offers`: the load that the jobs offer as they are; `--load` stretches arrivals | 1 |
+//! | | `from`, `until` (after the first arrival), `first` (so many jobs) | all |
+//! | | `arrivals_divided_by`, `durations_divided_by`, `longest` (cuts run times) | 1, 1, none |
+//! | | `limit_factor`: what people ask for, beside what they need, where a list has no limits | 2 |
+//! | | `objective` | `"fastest"` |
+//! | `[load.delta]` | `jobs` (`{seed}` stands for the seed) | |
+//! | | `datasets` | `"datasets.csv"` |
+//! | `[load.csv]` | `file`, `columns = { submit = "…", chips = "…", work = "…" }` and any other of [`Columns`](crate::load::lists::Columns) | |
+//! | `[load.philly]`, `[load.openb]` | `file`; openb: `chips = { T4 = "nvidia-t4" }` | |
+//! | `[load.gavel]` | `file`, `throughputs`, `chips = { v100 = "…" }`; `jobs_per_hour` for its generator's lists | |
+//! | `[load.swf]` | `file`; `processors_per_chip` | 1 |
+//! | `[load.made]` | `jobs`, `over`, `tenants`, `workloads`, `clusters` (a summary like Acme's), `like = { Seren = 0.6 }` | |
+//! | | `chip_seconds`, `swing`, `peak`, `largest`, `longest`, `preemptible` | as drawn, 0, noon, any, 30 d, 0 |
+//! | `[load.made.data]` | `sets`, `share`, `median`; `zipf`, `sigma` | 1, 1 |
+//! | `[policy]` | `compare`: `portolan` and names of [`baseline::Policy`] | all |
+//! | | `loads` | as the jobs offer |
+//! | | `transfer_share`: the rate of each transfer of the other policies | `"5 Gbit/s"` |
+//! | | `reservations`, `solve_every` | as a server's |
+//! | `[faults]` | chances in thousandths (`lost`, `doubled`, `late`, `not_started`, `broken_copies`, `damaged_copies`), `latest`, `drift_ppm`, `until` | nothing goes wrong |
+//! | `[[faults.event]]` | `after`, `what` (`agent-dies`, `hosts-die`, `cut`, `slow`, `server-dies`), `center`, `lasts`; `declared`, `wiped`, `holds` | |
+//! | `[measures]` | `sample`: how often the network is looked at | `"10m"` |
 
+mod case;
+mod faults;
+mod file;
+mod files;
+mod made;
 mod misread;
 
+pub use case::{Case, Played};
 pub use misread::Misread;
+
+use crate::baseline;
+use crate::fault::Faults;
+use crate::load::{Speeds, delta};
+use crate::{Error, Setup};
+use controller::{Declarations, Settings};
+use files::Folders;
+use model::file::{Catalog, network};
+use model::{Rate, Span};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A scenario, its network read, its loads not yet.
+#[derive(Debug)]
+pub struct Scenario {
+    /// What it is about, for people.
+    pub about: String,
+    /// Its seeds.
+    pub seeds: Vec<u64>,
+    /// The loads it is played at, beside what its jobs offer as they are.
+    pub loads: Vec<f64>,
+    /// Who plays it.
+    pub contenders: Vec<Contender>,
+    /// Centers, links and tenants.
+    pub network: Arc<Declarations>,
+    faults: Faults,
+    settings: Settings,
+    sample: Span,
+    share: Rate,
+    speeds: Arc<Speeds>,
+    folders: Folders,
+    load: file::Load,
+    jobs: Option<PathBuf>,
+    source: (String, String),
+}
+
+/// Who plays a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Contender {
+    /// The real controller, planner and reconcilers.
+    Portolan,
+    /// Another policy.
+    Baseline(baseline::Policy),
+}
+
+impl Contender {
+    /// All there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        baseline::Policy::ALL.into_iter().map(Self::Baseline).chain([Self::Portolan])
+    }
+
+    /// Its name in scenarios and tables.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Portolan => "portolan",
+            Self::Baseline(policy) => policy.name(),
+        }
+    }
+
+    /// The contender of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|contender| contender.name() == name)
+    }
+}
+
+/// What is said beside a scenario's file: by these, a case that nobody wrote a scenario for can be
+/// played.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// The folder its files are in.
+    pub data: Option<PathBuf>,
+    /// Network files instead of its own.
+    pub network: Vec<PathBuf>,
+    /// The list of jobs instead of its own, in the same form.
+    pub jobs: Option<PathBuf>,
+}
+
+impl Scenario {
+    /// Reads a scenario's file and its network. Chips are those of `catalog` and of the files that
+    /// the scenario names.
+    pub fn open(path: &Path, told: &Told, catalog: &Catalog) -> Result<Self, Error> {
+        let source = files::read(path)?;
+        let file = parse(&source.0, &source.1)?;
+        let folders = Folders::new(told.data.as_deref(), file.data.as_deref(), path);
+        let network = read_network(&file, told, &folders, catalog, &source)?;
+        let contenders = contenders(&file, &source)?;
+        let speeds = match &file.load.get_ref().speeds {
+            None => Speeds::default(),
+            Some(name) => {
+                let (name, text) = folders.read(name)?;
+                delta::speeds(&name, &text)?
+            }
+        };
+        let mut settings = Settings::default();
+        let policy = &file.policy;
+        if let Some(reservations) = policy.reservations {
+            settings.policy.reservations = reservations;
+        }
+        if let Some(every) = &policy.solve_every {
+            settings.solve_every = **every;
+        }
+        Ok(Self {
+            faults: faults::read(&file.faults, &network, &source)?,
+            loads: policy.loads.clone(),
+            share: *policy.transfer_share,
+            sample: *file.measures.sample,
+            about: file.about,
+            seeds: file.seeds,
+            network: Arc::new(network),
+            load: file.load.into_inner(),
+            speeds: Arc::new(speeds),
+            jobs: told.jobs.clone(),
+            contenders,
+            settings,
+            folders,
+            source,
+        })
+    }
+
+    /// Chips of all pools together.
+    #[must_use]
+    pub fn chips(&self) -> model::Chips {
+        let pools = self.network.centers.iter().flat_map(|center| &center.pools);
+        pools.fold(model::Chips::ZERO, |sum, pool| sum.saturating_add(pool.chips()))
+    }
+
+    /// The load that its jobs offer as they are.
+    #[must_use]
+    pub fn offers(&self) -> f64 {
+        self.load.offers
+    }
+
+    /// The name and text of its file, for messages.
+    fn misread(&self, at: std::ops::Range<usize>, said: impl Into<String>) -> Error {
+        misread(&self.source, at, said, None)
+    }
+
+    fn setup(&self) -> Setup {
+        let mut setup = Setup::new((*self.network).clone());
+        setup.settings = self.settings.clone();
+        setup.speeds = (*self.speeds).clone();
+        setup.faults = self.faults.clone();
+        setup.timing.sample = Some(self.sample).filter(|every| *every > Span::ZERO);
+        setup
+    }
+}
+
+fn misread(
+    (file, text): &(String, String),
+    at: std::ops::Range<usize>,
+    said: impl Into<String>,
+    help: Option<&str>,
+) -> Error {
+    let misread = Misread::at(file, text, at, said);
+    Error::Scenario(Box::new(match help {
+        Some(help) => misread.help(help),
+        None => misread,
+    }))
+}
+
+fn parse(name: &str, text: &str) -> Result<file::File, Error> {
+    toml::from_str(text).map_err(|wrong| {
+        let at = wrong.span().unwrap_or(0..0);
+        Error::Scenario(Box::new(Misread::at(name, text, at, wrong.message())))
+    })
+}
+
+fn contenders(file: &file::File, source: &(String, String)) -> Result<Vec<Contender>, Error> {
+    let names = &file.policy.compare;
+    let named = |name: &String| {
+        Contender::named(name).ok_or_else(|| {
+            let known: Vec<_> = Contender::all().map(Contender::name).collect();
+            let help = format!("known are {}", known.join(", "));
+            misread(source, names.span(), format!("there is no policy `{name}`"), Some(&help))
+        })
+    };
+    names.get_ref().iter().map(named).collect()
+}
+
+fn read_network(
+    file: &file::File,
+    told: &Told,
+    folders: &Folders,
+    catalog: &Catalog,
+    source: &(String, String),
+) -> Result<Declarations, Error> {
+    let at = file.network.span();
+    let network = file.network.get_ref();
+    let catalog = &with_chips(catalog, &network.chips, folders)?;
+    if !told.network.is_empty() {
+        let texts: Result<Vec<_>, _> = told.network.iter().map(|path| files::read(path)).collect();
+        return declared(&texts?, catalog);
+    }
+    match (&network.files, network.tables, &network.made) {
+        (Some(names), false, None) => {
+            let texts: Result<Vec<_>, _> = names.iter().map(|name| folders.read(name)).collect();
+            declared(&texts?, catalog)
+        }
+        (None, true, None) => delta::network(catalog, &|name| folders.read(name)),
+        (None, false, Some(made)) => {
+            made::network(made, catalog).map_err(|said| misread(source, at, said, None))
+        }
+        _ => Err(misread(
+            source,
+            at,
+            "a network comes from one place",
+            Some("give one of `files`, `tables = true` and `[network.made]`"),
+        )),
+    }
+}
+
+/// The catalog with chips from further files.
+fn with_chips(catalog: &Catalog, names: &[String], folders: &Folders) -> Result<Catalog, Error> {
+    let texts: Vec<_> = names.iter().map(|name| folders.read(name)).collect::<Result<_, _>>()?;
+    let sources: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
+    let own = Catalog::read(&sources).map_err(Error::Network)?;
+    Ok(catalog.chips().chain(own.chips()).cloned().collect())
+}
+
+fn declared(texts: &[(String, String)], catalog: &Catalog) -> Result<Declarations, Error> {
+    let sources: Vec<(&str, &str)> = texts.iter().map(|(name, text)| (&**name, &**text)).collect();
+    let read = network::read(&sources, catalog).map_err(Error::Network)?;
+    Ok(Declarations {
+        chips: catalog.chips().cloned().collect(),
+        centers: read.centers,
+        exchanges: read.exchanges,
+        links: read.links,
+        tenants: read.tenants,
+    })
+}

@@ -1,0 +1,219 @@
+//! `portolan simulate`: scenarios in virtual time, through the code that a server runs.
+
+use crate::catalog;
+use crate::failure::{Code, Failure};
+use crate::look::Look;
+use crate::progress;
+use crate::session::{Session, note};
+use crate::table::{Cell, Column, Table, Tone};
+use anyhow::Context;
+use clap::Args;
+use indicatif::ProgressBar;
+use simulator::fault::fault_run;
+use simulator::report::{Comparison, Curves, FIGURES, Row, page};
+use simulator::scenario::{Case, Contender, Played, Scenario, Told};
+use std::path::{Path, PathBuf};
+
+/// Fault runs where no seed is named.
+const FAULT_RUNS: u64 = 100;
+
+const EXAMPLES: &str = "\
+Examples:
+  A scenario as it stands, with all its policies, loads and seeds:
+    portolan simulate scenarios/laptop-small.toml
+  One of its loads and two of its policies, on full lists instead of the shipped slice, with plots:
+    portolan simulate scenarios/delta.toml --data FOLDER --load 0.9 \\
+        --policy portolan --policy first-come-race --report delta.html
+  A scheduling experiment of your own: any list of jobs on any network. The scenario only says in
+  which form the list is (csv, swf, philly, openb, gavel, delta); copy it to tell columns or speeds:
+    portolan simulate scenarios/csv.toml --jobs jobs.csv --network network.toml --chips chips/
+    portolan simulate scenarios/swf.toml --jobs log.swf --network network.toml
+  Small made-up networks in which everything goes wrong; a seed that fails is told, and played again
+  alone:
+    portolan simulate --faults --count 2000
+    portolan simulate --faults --seed 17
+
+The keys of a scenario are in scenarios/README.md and the documentation of `simulator::scenario`.";
+
+/// Play a scenario in virtual time, through the code that a server runs, and compare policies.
+#[derive(Debug, Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Simulate {
+    /// The scenario's file.
+    #[arg(required_unless_present = "faults", value_name = "FILE")]
+    scenario: Option<PathBuf>,
+    /// Only this seed; may be said again for more.
+    #[arg(long = "seed", value_name = "N")]
+    seeds: Vec<u64>,
+    /// Only this policy: portolan, every-center-alone, first-come-race, cheapest-first or
+    /// locality-only; may be said again.
+    #[arg(long = "policy", value_name = "NAME", value_parser = contender)]
+    policies: Vec<Contender>,
+    /// Only these loads: arrivals come as much closer together as it takes.
+    #[arg(long = "load", value_name = "LOAD", value_delimiter = ',')]
+    loads: Vec<f64>,
+    /// The folder to look for the scenario's files in first.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// This list of jobs instead of the scenario's, in the same form.
+    #[arg(long, value_name = "FILE")]
+    jobs: Option<PathBuf>,
+    /// These network files instead of the scenario's network.
+    #[arg(long, value_name = "FILE")]
+    network: Vec<PathBuf>,
+    /// Chip files, or folders of them, for chips that are not in the catalog.
+    #[arg(long, value_name = "FILE")]
+    chips: Vec<PathBuf>,
+    /// Write a page with the table and plots to this file.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Instead of a scenario: small made-up networks in which everything goes wrong, judged by every
+    /// promise.
+    #[arg(long, conflicts_with_all = ["scenario", "policies", "loads", "data", "jobs", "network"])]
+    faults: bool,
+    /// So many fault runs, from seed 1 or the seed named.
+    #[arg(long, value_name = "N", requires = "faults")]
+    count: Option<u64>,
+}
+
+fn contender(name: &str) -> Result<Contender, String> {
+    let known: Vec<_> = Contender::all().map(Contender::name).collect();
+    Contender::named(name).ok_or_else(|| format!("known are {}", known.join(", ")))
+}
+
+impl Simulate {
+    /// Plays what is asked for.
+    pub(crate) fn run(self, session: &Session) -> anyhow::Result<()> {
+        match &self.scenario {
+            Some(path) if !self.faults => self.compare(path, session),
+            _ => self.try_faults(session),
+        }
+    }
+
+    fn compare(&self, path: &Path, session: &Session) -> anyhow::Result<()> {
+        let chips = crate::network::read(&self.chips)?;
+        let chips: Vec<(&str, &str)> =
+            chips.iter().map(|file| (&*file.name, &*file.text)).collect();
+        let catalog = catalog::with(&chips)?;
+        let told = Told {
+            data: self.data.clone(),
+            network: self.network.clone(),
+            jobs: self.jobs.clone(),
+        };
+        let scenario = Scenario::open(path, &told, &catalog).map_err(failed)?;
+        let mut comparison = Comparison::default();
+        let mut curves = Vec::new();
+        let first = self.seeds(&scenario).first().copied();
+        for load in self.loads(&scenario) {
+            for seed in self.seeds(&scenario) {
+                let case = scenario.case(load, seed).map_err(failed)?;
+                for contender in self.contenders(&scenario) {
+                    let played = play(&case, contender)?;
+                    comparison.add(&played);
+                    if self.report.is_some() && first == Some(seed) {
+                        curves.push(Curves::of(&played, scenario.chips()));
+                    }
+                }
+            }
+        }
+        if let Some(file) = &self.report {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let html = page(&name, &scenario.about, &comparison, &curves).map_err(failed)?;
+            std::fs::write(file, html).with_context(|| format!("cannot write {}", file.display()))?;
+            note(format!("the report is in {}", file.display()));
+        }
+        session.show(&comparison, table)?;
+        let broken: usize = comparison.runs.iter().map(|run| run.violations.len()).sum();
+        if broken > 0 {
+            for run in &comparison.runs {
+                for violation in run.violations.iter().take(5) {
+                    note(format!("load {} seed {}: {violation}", run.load, run.seed));
+                }
+            }
+            let said = format!("{broken} promises did not hold");
+            return Err(Failure::said(Code::Failed, said).into());
+        }
+        Ok(())
+    }
+
+    fn seeds(&self, scenario: &Scenario) -> Vec<u64> {
+        if self.seeds.is_empty() { scenario.seeds.clone() } else { self.seeds.clone() }
+    }
+
+    fn loads(&self, scenario: &Scenario) -> Vec<Option<f64>> {
+        let loads = if self.loads.is_empty() { &scenario.loads } else { &self.loads };
+        if loads.is_empty() { vec![None] } else { loads.iter().copied().map(Some).collect() }
+    }
+
+    fn contenders(&self, scenario: &Scenario) -> Vec<Contender> {
+        if self.policies.is_empty() {
+            scenario.contenders.clone()
+        } else {
+            self.policies.clone()
+        }
+    }
+
+    fn try_faults(&self, session: &Session) -> anyhow::Result<()> {
+        let seeds: Vec<u64> = match (&*self.seeds, self.count) {
+            ([], count) => (1..=count.unwrap_or(FAULT_RUNS)).collect(),
+            ([first], Some(count)) => (*first..first.saturating_add(count)).collect(),
+            (named, _) => named.to_vec(),
+        };
+        let bar = progress::jobs(seeds.len() as u64);
+        let mut broken = Vec::new();
+        let mut jobs = 0;
+        for seed in &seeds {
+            let verdict = fault_run(*seed);
+            bar.inc(1);
+            jobs += verdict.jobs;
+            if !verdict.holds() {
+                let line = verdict.to_string();
+                bar.suspend(|| note(&line));
+                broken.push(line);
+            }
+        }
+        bar.finish_and_clear();
+        let told = serde_json::json!({ "runs": seeds.len(), "jobs": jobs, "failed": broken });
+        let (runs, bad) = (seeds.len(), broken.len());
+        let held = runs - bad;
+        session.tell(&told, format!("{held} of {runs} runs, {jobs} jobs: all promises held"))?;
+        match bad {
+            0 => Ok(()),
+            _ => Err(Failure::said(Code::Failed, format!("{bad} of {runs} runs broke one")).into()),
+        }
+    }
+}
+
+/// Plays a case under one policy, and shows how far it is.
+fn play(case: &Case<'_>, contender: Contender) -> anyhow::Result<Played> {
+    let bar: ProgressBar = progress::jobs(case.jobs().max(2));
+    bar.set_message(format!("load {} seed {} {}", case.load, case.seed, contender.name()));
+    let played = case.play(contender, &mut || bar.inc(1)).map_err(failed)?;
+    bar.finish_and_clear();
+    Ok(played)
+}
+
+/// Errors of the simulator, those of documents at their places.
+fn failed(error: simulator::Error) -> anyhow::Error {
+    match error {
+        simulator::Error::Network(diagnostics) => Failure::from(diagnostics).into(),
+        simulator::Error::Scenario(misread) => Failure::Documents(vec![misread]).into(),
+        other => other.into(),
+    }
+}
+
+fn table(comparison: &Comparison, look: &Look) -> String {
+    let fixed = [Column::new("load").right(), Column::new("policy")];
+    // Whoever has a narrow screen sees the figures that matter most.
+    let ranks = [0, 1, 2, 3, 4, 7, 5, 6, 8, 10, 9, 2];
+    let titles = FIGURES.iter().zip(ranks);
+    let figures = titles.map(|((name, _), rank)| Column::new(name).rank(rank).right());
+    let mut table = Table::new(fixed.into_iter().chain(figures));
+    for Row { load, policy, figures, .. } in &comparison.rows {
+        let tone = if *policy == "portolan" { Tone::Good } else { Tone::Plain };
+        let head = [Cell::new(load.to_string(), Tone::Plain), Cell::new(*policy, tone)];
+        let cells = figures.iter().map(|figure| Cell::new(figure.text(), Tone::Plain));
+        table.row(head.into_iter().chain(cells));
+    }
+    table.render(look, "no runs")
+}
