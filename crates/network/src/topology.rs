@@ -29,6 +29,8 @@ pub struct Link {
     pub capacity: Rate,
     /// One-way latency in microseconds.
     pub latency_us: u64,
+    /// What crossing it costs, in the caller's unit; paths are not chosen by it.
+    pub toll: u64,
 }
 
 /// A way from one site to another that meets no site twice. From a site to itself it has no hops.
@@ -96,6 +98,8 @@ pub(crate) struct Origin {
     pub(crate) site: usize,
     pub(crate) widest: Rate,
     pub(crate) distances: Distances,
+    /// What it costs to get anywhere; nothing where nothing costs anything.
+    pub(crate) tolls: Option<Distances>,
     /// When the volume is out of the site at the soonest.
     pub(crate) out: Moment,
 }
@@ -107,6 +111,7 @@ struct Known {
     within: BTreeMap<Vec<String>, Allowed>,
     paths: BTreeMap<Question, Arc<[Path]>>,
     distances: BTreeMap<From, Distances>,
+    tolls: BTreeMap<From, Distances>,
 }
 
 /// How many answers are remembered before all are forgotten.
@@ -125,6 +130,8 @@ pub struct Topology {
     into: Vec<Vec<(Way, usize)>>,
     /// For each site the capacity of the widest link that ends there.
     widest: Vec<Rate>,
+    /// Whether crossing any link costs anything.
+    has_tolls: bool,
     /// Behind a lock because everyone who plans on this topology shares it.
     known: Mutex<Known>,
 }
@@ -174,7 +181,8 @@ impl Topology {
                 widest[to] = widest[to].max(link.capacity);
             }
         }
-        Ok(Self { sites, links, out, into, widest, known: Mutex::default() })
+        let has_tolls = links.iter().any(|link| link.toll > 0);
+        Ok(Self { sites, links, out, into, widest, has_tolls, known: Mutex::default() })
     }
 
     /// The sites, by name.
@@ -237,7 +245,9 @@ impl Topology {
     pub(crate) fn origin(&self, site: &str, most: Rate, allowed: &Allowed) -> Option<Origin> {
         let site = index_of(&self.sites, site)?;
         let widest = self.widest[site].min(most);
-        Some(Origin { site, widest, distances: self.distances(site, allowed), out: Moment::ZERO })
+        let distances = self.distances(site, allowed);
+        let tolls = self.has_tolls.then(|| self.tolls(site, allowed));
+        Some(Origin { site, widest, distances, tolls, out: Moment::ZERO })
     }
 
     /// The only direction that leads out of a site, where there is but one: the same link is the
@@ -271,20 +281,45 @@ impl Topology {
         if let Some(known) = self.known().distances.get(&origin) {
             return Arc::clone(known);
         }
+        let distances = self.measure(from, allowed, |way| self.cost(way));
+        self.known().distances.insert(origin, Arc::clone(&distances));
+        distances
+    }
+
+    fn tolls(&self, from: usize, allowed: &Allowed) -> Distances {
+        let origin = (from, allowed.number);
+        if let Some(known) = self.known().tolls.get(&origin) {
+            return Arc::clone(known);
+        }
+        let tolls = self.measure(from, allowed, |way| self.links[way.link].toll.into());
+        self.known().tolls.insert(origin, Arc::clone(&tolls));
+        tolls
+    }
+
+    fn measure(&self, from: usize, allowed: &Allowed, of: impl Fn(&Way) -> u128) -> Distances {
         let mut distances = vec![None; self.sites.len()];
         if allowed.has(from) {
             distances[from] = Some(0);
             let successors = |site: &usize| -> Vec<(usize, u128)> {
                 let ways = self.out[*site].iter().filter(|way| allowed.has(way.to));
-                ways.map(|way| (way.to, self.cost(way))).collect()
+                ways.map(|way| (way.to, of(way))).collect()
             };
             for (site, (_, distance)) in dijkstra_all(&from, successors) {
                 distances[site] = Some(distance);
             }
         }
-        let distances: Distances = distances.into();
-        self.known().distances.insert(origin, Arc::clone(&distances));
-        distances
+        distances.into()
+    }
+
+    /// What a spreading volume pays in tolls at least to get to a site.
+    #[must_use]
+    pub fn least_toll(&self, spread: &Spread, to: usize) -> u64 {
+        let toll = |origin: &Origin| match &origin.tolls {
+            Some(tolls) => *tolls.get(to)?,
+            None => Some(0),
+        };
+        let least = spread.from.iter().filter_map(toll).min().unwrap_or(0);
+        u64::try_from(least).unwrap_or(u64::MAX)
     }
 
     /// 2^32 microseconds and 2^32 hops are far more than any path has.

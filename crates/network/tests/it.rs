@@ -25,6 +25,7 @@ fn link(text: &str) -> Link {
         b: b.to_owned(),
         capacity: Rate(words[1].parse().expect("a capacity")),
         latency_us: words[2].parse().expect("a latency"),
+        toll: 0,
     }
 }
 

@@ -156,7 +156,7 @@ impl<'a> Scene<'a> {
             inputs.iter().try_fold(now, |ready, input| Some(ready.max(input.at(self, seat)?)))?;
         let pool = &self.view.pools[choice.pool as usize];
         let start = pool.not_before(ready, asked.options.ask(choice))?;
-        let tolls = inputs.iter().map(|input| input.price(seat));
+        let tolls = inputs.iter().map(|input| input.price(self, seat));
         let price = tolls.fold(choice.price, i64::saturating_add);
         Some(self.rank(asked, seat, choice, start + choice.run, price))
     }

@@ -1,6 +1,6 @@
 //! What the world declares of centers and pools, looked up by number.
 
-use model::{Center, CenterId, Chip, ChipClass, ChipId, LinkId, Pool, PoolId};
+use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId};
 use network::Topology;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,24 +18,6 @@ pub(crate) struct Seat {
     pub(crate) chip: Option<Arc<Chip>>,
     /// The center's number in the topology.
     pub(crate) site: Option<usize>,
-    /// The center's gateway.
-    pub(crate) gateway: Option<Gateway>,
-}
-
-/// The only link of a center, where it has but one: all that comes or goes pays there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Gateway {
-    link: LinkId,
-    /// What a Gbit/s costs for an hour, in micro-units.
-    per_gbps_hour: i64,
-}
-
-/// What a Gbit/s costs for an hour at least from one gateway to another, in micro-units.
-pub(crate) fn toll(from: Option<&Gateway>, to: Option<&Gateway>) -> i64 {
-    match (from, to) {
-        (Some(from), Some(to)) if from.link == to.link => from.per_gbps_hour,
-        (from, to) => from.map_or(0, |g| g.per_gbps_hour) + to.map_or(0, |g| g.per_gbps_hour),
-    }
 }
 
 impl Seat {
@@ -48,8 +30,8 @@ impl Seat {
 #[derive(Debug, Default)]
 pub(crate) struct Roster {
     seats: Vec<Seat>,
-    /// Each center, the number of its first pool, and its gateway.
-    centers: Vec<(Arc<Center>, PoolNumber, Option<Gateway>)>,
+    /// Each center, and the number of its first pool.
+    centers: Vec<(Arc<Center>, PoolNumber)>,
     by_chip: BTreeMap<ChipId, Vec<PoolNumber>>,
     by_class: BTreeMap<ChipClass, Vec<PoolNumber>>,
 }
@@ -59,8 +41,7 @@ impl Roster {
         let mut roster = Self::default();
         for state in world.centers.values() {
             let center = &state.center;
-            let gateway = gateway(world, topology, center);
-            roster.centers.push((Arc::clone(center), roster.next(), gateway.clone()));
+            roster.centers.push((Arc::clone(center), roster.next()));
             let site = topology.number(center.center.as_str());
             let mut pools: Vec<usize> = (0..center.pools.len()).collect();
             pools.sort_by(|a, b| center.pools[*a].pool.cmp(&center.pools[*b].pool));
@@ -72,7 +53,7 @@ impl Roster {
                     roster.by_class.entry(chip.class.clone()).or_default().push(number);
                 }
                 let (center, chip) = (Arc::clone(center), chip.cloned());
-                roster.seats.push(Seat { center, index, chip, site, gateway: gateway.clone() });
+                roster.seats.push(Seat { center, index, chip, site });
             }
         }
         roster
@@ -103,11 +84,6 @@ impl Roster {
         self.by_class.get(class).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn gateway(&self, center: &CenterId) -> Option<&Gateway> {
-        let of = self.centers.binary_search_by(|(c, ..)| c.center.cmp(center)).ok()?;
-        self.centers[of].2.as_ref()
-    }
-
     /// The numbers of a center's pools.
     pub(crate) fn pools_of(&self, center: &CenterId) -> std::ops::Range<PoolNumber> {
         let Ok(of) = self.centers.binary_search_by(|(c, ..)| c.center.cmp(center)) else {
@@ -121,10 +97,4 @@ impl Roster {
     pub(crate) fn number(&self, center: &CenterId, pool: &PoolId) -> Option<PoolNumber> {
         self.pools_of(center).find(|number| self.seat(*number).pool().pool == *pool)
     }
-}
-
-fn gateway(world: &World, topology: &Topology, center: &Center) -> Option<Gateway> {
-    let hop = topology.only_way_out(center.center.as_str())?;
-    let per_gbps_hour = world.links.get(&hop.link)?.price_per_gbps_hour.micros;
-    Some(Gateway { link: hop.link, per_gbps_hour })
 }

@@ -5,7 +5,7 @@ use crate::board::View;
 use crate::candidate::Scene;
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
-use crate::roster::{Gateway, Seat, toll};
+use crate::roster::Seat;
 use calendar::Work;
 use model::job::JobSpec;
 use model::{Bytes, CenterId, DatasetVersion, Moment, Money, Rate, Region, Staging, TransferId};
@@ -13,6 +13,9 @@ use network::{Booking, NoTransfer, Site, Spread, Topology, TransferRequest};
 use std::collections::BTreeMap;
 use world::{Version, World};
 
+/// The price of a path is the sum over its links, each rounded down to a micro-unit: no path has
+/// more links than this.
+const ROUNDED: i64 = 256;
 /// Stretches that allow less are left to others: a transfer is not cut into crumbs.
 const LEAST_RATE: Rate = Rate(1_000_000);
 
@@ -40,6 +43,7 @@ pub(crate) fn topology(world: &World) -> Topology {
             b: link.b.to_string(),
             capacity: link.capacity,
             latency_us: link.latency_us,
+            toll: u64::try_from(link.price_per_gbps_hour.micros).unwrap_or(0),
         })
         .collect();
     Topology::new(sites.into_values().collect(), links).expect("sites and links are keyed by name")
@@ -90,8 +94,6 @@ pub(crate) struct Soonest<'a> {
     version: &'a Version,
     coming: BTreeMap<&'a CenterId, Moment>,
     spread: Spread,
-    /// The gateways of centers that have a copy.
-    gateways: Vec<Option<&'a Gateway>>,
 }
 
 impl<'a> Soonest<'a> {
@@ -105,20 +107,18 @@ impl<'a> Soonest<'a> {
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
         let under = world.transfers_of(&registered.data).map(|t| (&t.to, t.arrives.max(now)));
         let planned = coming.of(&registered.data).map(|t| (&t.to, t.arrives));
-        let gateways = version.replicas.iter().map(|center| view.roster.gateway(center));
-        let coming = planned.chain(under).collect();
-        Self { version, coming, spread, gateways: gateways.collect() }
+        Self { version, coming: planned.chain(under).collect(), spread }
     }
 
     /// What bringing it to the seat's center costs at least, in micro-units.
-    pub(crate) fn price(&self, seat: &Seat) -> i64 {
+    pub(crate) fn price(&self, scene: &Scene<'_>, seat: &Seat) -> i64 {
         let center = &seat.center.center;
         if self.version.replicas.contains(center) || self.coming.contains_key(center) {
             return 0;
         }
-        let tolls = self.gateways.iter().map(|from| toll(*from, seat.gateway.as_ref()));
-        // Each link's price is rounded down by itself.
-        toll_for(self.version.registered.bytes, tolls.min().unwrap_or(0)).saturating_sub(1)
+        let toll = seat.site.map_or(0, |site| scene.view.topology.least_toll(&self.spread, site));
+        let toll = i64::try_from(toll).unwrap_or(i64::MAX);
+        toll_for(self.version.registered.bytes, toll).saturating_sub(ROUNDED)
     }
 
     /// A moment before which it is not at the seat's center; none when it never is.
