@@ -17,6 +17,7 @@ mod judge;
 pub mod load;
 pub mod log;
 pub mod measure;
+mod outcome;
 pub mod packing;
 mod post;
 pub mod report;
@@ -30,4 +31,4 @@ mod truth;
 
 pub use error::Error;
 pub use run::Run;
-pub use setup::{Audit, Setup, Timing};
+pub use setup::{Audit, LARGE, Setup, Timing};

@@ -6,21 +6,19 @@ use crate::fault::{Fault, Faults, Sabotage};
 use crate::judge::Judge;
 use crate::load::{Arrival, Stock};
 use crate::log::{Log, Sink};
-use crate::measure::Finished;
 use crate::post::{Cut, Happening, Post, Seat};
 use crate::server::{Around, Server};
 use crate::setup::{Audit, Setup};
 use crate::tally::Tally;
 use crate::tenant::Tenants;
 use crate::truth::{Jobs, Truth};
-use audit::Violation;
 use controller::{Command, Input};
-use model::fact::Head;
 use model::{DatasetVersion, Moment, NetworkUid, Span, TransferId};
 use rand::RngExt;
 use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
 
+pub use crate::outcome::Run;
 pub use crate::server::Counts;
 pub use crate::tally::Sample;
 
@@ -32,30 +30,6 @@ const CARE: Span = Span::from_secs(20);
 const STILL: Span = Span::from_secs(900);
 /// How long after the last fault everything should have ended.
 const SETTLED_BY: Span = Span::from_secs(6 * 3_600);
-
-/// What came of a run.
-#[derive(Debug, Clone)]
-pub struct Run {
-    /// Jobs that are over, in the order of their ends.
-    pub finished: Vec<Finished>,
-    /// Jobs that were not when the run ended; those for which no place was ever found are in
-    /// `finished` too.
-    pub unfinished: u64,
-    /// Why submissions were not accepted: the first few.
-    pub rejections: Vec<String>,
-    /// Samples, if they were asked for.
-    pub samples: Vec<Sample>,
-    /// How long it went on, from its start.
-    pub lasted: Span,
-    /// The log's head: two runs with the same head were the same.
-    pub head: Head,
-    /// Bytes of the log.
-    pub log_bytes: u64,
-    /// What it amounted to.
-    pub counts: Counts,
-    /// Promises that did not hold.
-    pub violations: Vec<Violation>,
-}
 
 /// Plays a load on a network. The same setup, load and seed give the same log, bit for bit; `sink`
 /// is given its records.

@@ -184,6 +184,7 @@ fn topology(network: &Declarations) -> Result<Topology, Error> {
         b: end(&link.b),
         capacity: link.capacity,
         latency_us: link.latency_us,
+        toll: 0,
     });
     Topology::new(centers.chain(exchanges).collect(), links.collect()).map_err(|wrong| {
         Error::Unfit {

@@ -58,8 +58,8 @@ pub fn page(
 
 const LEGEND: &str = "<p>Mean over the seeds, ± the sample's standard deviation. The first two are completion, from \
     submission to end, whatever the end. Slowdown is that time beside the job's work at speed 1, at \
-    least 10 s, never less than 1; of the worst tenant it is the largest mean. In use are chips that run jobs, from the \
-    first submission to the last. Plots show the first seed.</p>\n";
+    least 10 s, never less than 1; of the worst tenant it is the largest mean. In use are chips that \
+    run jobs, from the first submission to the last. Plots show the first seed.</p>\n";
 
 fn table(comparison: &Comparison) -> String {
     let mut html =
