@@ -281,7 +281,7 @@ impl<'a> Server<'a> {
     fn effect(&mut self, effect: Effect, around: &mut Around<'_>) {
         match effect {
             Effect::Append { at, facts } => self.append(at, &facts, around),
-            Effect::Reply { request, answer } => self.reply(request, *answer, around),
+            Effect::Reply { request, answer } => self.reply(request, &answer, around),
             Effect::Orders(center) => {
                 if let Some(seat) = self.seats.get(&center) {
                     self.answer_poll(*seat, false, around.post);
@@ -332,13 +332,13 @@ impl<'a> Server<'a> {
         }
     }
 
-    fn reply(&mut self, request: u64, answer: Told, around: &mut Around<'_>) {
+    fn reply(&mut self, request: u64, answer: &Told, around: &mut Around<'_>) {
         let asker = usize::try_from(request).ok().and_then(|at| self.askers.get(at));
         match asker {
-            Some(Asker::Ask(id)) => self.told(*id, &answer, around),
+            Some(Asker::Ask(id)) => self.told(*id, answer, around),
             Some(Asker::Join(to)) => {
                 let answer = match answer {
-                    Told::Joined { session } => Answer::Joined { session },
+                    Told::Joined { session } => Answer::Joined { session: *session },
                     _ => Answer::Refused,
                 };
                 around.post.answer(*to, answer);

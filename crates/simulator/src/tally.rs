@@ -65,7 +65,7 @@ impl Tally {
         finished.started = ran.and_then(|past| past.started).map(|at| at.since(self.start));
         finished.ended = at.since(self.start);
         finished.center = ran.map(|past| past.placement.center().clone());
-        finished.chips = ran.map_or(finished.chips, |past| chips(past));
+        finished.chips = ran.map_or(finished.chips, chips);
         for past in &job.past {
             for transfer in &past.placement.awaits {
                 finished.moved += self.moved.remove(transfer).unwrap_or(Bytes::ZERO);

@@ -33,10 +33,13 @@ const NODE_MEMORY: Bytes = Bytes(1 << 40);
 /// What a center's store is taken to hold.
 pub(crate) const STORE: Bytes = Bytes(1_000_000_000_000_000);
 
-/// Reads the network from its tables. `open` gives the text of a file of the directory.
+/// Gives a file of a directory: the name it goes by in errors, and its text.
+pub type Open<'a> = dyn Fn(&str) -> Result<(String, String), Error> + 'a;
+
+/// Reads the network from its tables, opened by their names.
 pub fn network(
     catalog: &Catalog,
-    open: &dyn Fn(&str) -> Result<(String, String), Error>,
+    open: &Open<'_>,
 ) -> Result<Declarations, Error> {
     let table = |name: &str| {
         let (file, text) = open(name)?;
