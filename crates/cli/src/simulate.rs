@@ -110,6 +110,9 @@ impl Simulate {
                 for contender in self.contenders(&scenario) {
                     let played = play(&case, contender)?;
                     comparison.add(&played);
+                    for why in played.rejections.iter().take(3) {
+                        note(format!("not accepted: {why}"));
+                    }
                     if self.report.is_some() && first == Some(seed) {
                         curves.push(Curves::of(&played, scenario.chips()));
                     }
@@ -119,7 +122,8 @@ impl Simulate {
         if let Some(file) = &self.report {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let html = page(&name, &scenario.about, &comparison, &curves).map_err(failed)?;
-            std::fs::write(file, html).with_context(|| format!("cannot write {}", file.display()))?;
+            std::fs::write(file, html)
+                .with_context(|| format!("cannot write {}", file.display()))?;
             note(format!("the report is in {}", file.display()));
         }
         session.show(&comparison, table)?;
@@ -146,11 +150,7 @@ impl Simulate {
     }
 
     fn contenders(&self, scenario: &Scenario) -> Vec<Contender> {
-        if self.policies.is_empty() {
-            scenario.contenders.clone()
-        } else {
-            self.policies.clone()
-        }
+        if self.policies.is_empty() { scenario.contenders.clone() } else { self.policies.clone() }
     }
 
     fn try_faults(&self, session: &Session) -> anyhow::Result<()> {

@@ -123,7 +123,7 @@ impl Summary {
         let told: Vec<Span> = ran.iter().filter_map(|f| f.late()).collect();
         let held = told.iter().filter(|late| **late <= GRACE).count() as f64;
         let window = chips.over(last.saturating_sub(first)).0 as f64;
-        let busy: f64 = ran.iter().map(|f| f.busy(first, last)).sum();
+        let busy = sum(ran.iter().map(|f| f.busy(first, last)));
         Self {
             jobs: finished.len() as u64,
             refused: (finished.len() - ran.len()) as u64,
@@ -131,9 +131,9 @@ impl Summary {
             p99_completion_h: quantile(&completions, 0.99),
             mean_bounded_slowdown: mean(ran.iter().map(|f| f.bounded_slowdown())),
             worst_tenant_slowdown: tenants(finished).values().copied().fold(0.0, f64::max),
-            wan_tb: ran.iter().map(|f| f.moved.0 as f64 / 1e12).sum(),
-            chip_hours: ran.iter().map(|f| f.held.0 as f64 / 3.6e6).sum(),
-            yuan: ran.iter().map(|f| f.price_micros as f64 / 1e6).sum(),
+            wan_tb: sum(ran.iter().map(|f| f.moved.0 as f64 / 1e12)),
+            chip_hours: sum(ran.iter().map(|f| f.held.0 as f64 / 3.6e6)),
+            yuan: sum(ran.iter().map(|f| f.price_micros as f64 / 1e6)),
             utilization: if window > 0.0 { busy / window } else { 0.0 },
             makespan_h: hours(end.saturating_sub(first)),
             promises_held: (!told.is_empty()).then(|| held / told.len() as f64),
@@ -167,6 +167,11 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     let place = usize::try_from(rank.saturating_sub(1)).unwrap_or(last).min(last);
     sorted.get(place).copied().unwrap_or_default()
+}
+
+/// The sum. Of nothing it is zero, where the library's is the negative one.
+fn sum(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, |sum, value| sum + value)
 }
 
 /// The mean; zero where there is nothing.

@@ -4,8 +4,9 @@ use crate::Error;
 use crate::load::Stock;
 use controller::Declarations;
 use model::link::SiteId;
-use model::{Bytes, DatasetId, Rate};
+use model::{Bytes, DatasetId, Rate, Region};
 use network::{Allowed, Link, Site, Topology};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 /// The copies of all datasets. Centers and datasets are numbers: their places in the network and in
@@ -16,13 +17,32 @@ pub(super) struct Copies<'a> {
     numbers: BTreeMap<&'a DatasetId, usize>,
     centers: Vec<&'a str>,
     topology: Topology,
-    /// Sites that may be touched, for each dataset.
-    allowed: Vec<Allowed>,
+    /// For each dataset, which of `homes` it may be in.
+    home: Vec<usize>,
+    homes: Vec<Home>,
     /// Price of a link in millionths for a gigabit, by its name.
     prices: BTreeMap<&'a str, f64>,
     share: Rate,
     copies: BTreeMap<(usize, usize), Copy>,
     stores: Vec<Store>,
+}
+
+/// Where datasets of one residency may be, and how they get from center to center there.
+#[derive(Debug)]
+struct Home {
+    residency: Vec<Region>,
+    allowed: Allowed,
+    /// By numbers of both centers; found when first asked for.
+    legs: Vec<OnceCell<Option<Leg>>>,
+}
+
+/// The shortest path between two centers.
+#[derive(Debug, Clone, Copy)]
+struct Leg {
+    latency_us: u64,
+    capacity: Rate,
+    /// In millionths for a gigabit.
+    price: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -58,15 +78,15 @@ impl<'a> Copies<'a> {
         share: Rate,
     ) -> Result<Self, Error> {
         let topology = topology(network)?;
-        let may = |data: &Stock| {
-            let inside = |region: &str| {
-                let region = region.parse::<model::Region>();
-                let known = |r: &model::Region| data.residency.iter().any(|home| home.contains(r));
-                data.residency.is_empty() || region.as_ref().is_ok_and(known)
-            };
-            topology.allow(inside)
-        };
-        let allowed = stock.iter().map(may).collect();
+        let mut homes: Vec<Home> = Vec::new();
+        let mut home = Vec::new();
+        for data in stock {
+            let same = homes.iter().position(|home| home.residency == data.residency);
+            home.push(same.unwrap_or(homes.len()));
+            if same.is_none() {
+                homes.push(Home::new(&topology, &data.residency, network.centers.len()));
+            }
+        }
         let store =
             |most: Option<Bytes>| Store { holds: Bytes::ZERO, most: most.unwrap_or_default() };
         let price = |link: &'a model::Link| {
@@ -77,7 +97,8 @@ impl<'a> Copies<'a> {
             numbers: stock.iter().enumerate().map(|(n, s)| (&s.data.dataset, n)).collect(),
             centers: network.centers.iter().map(|c| c.center.as_str()).collect(),
             topology,
-            allowed,
+            home,
+            homes,
             prices: network.links.iter().map(price).collect(),
             share,
             copies: BTreeMap::new(),
@@ -118,16 +139,26 @@ impl<'a> Copies<'a> {
         }
         let there = self.copies.range((data, 0)..=(data, usize::MAX));
         let there = there.filter(|(_, copy)| copy.ready <= now).map(|((_, at), _)| *at);
-        let near = there.filter_map(|from| {
-            let (from, to) = (self.centers[from], self.centers[center]);
-            self.topology.paths(from, to, 1, &self.allowed[data]).first().cloned()
-        });
-        let path = near.min_by_key(|path| path.latency_us)?;
+        let near = there.filter_map(|from| self.leg(&self.homes[self.home[data]], from, center));
+        let leg = near.min_by_key(|leg| leg.latency_us)?;
         let bytes = self.stock[data].bytes;
-        let price: f64 = path.hops.iter().filter_map(|h| self.prices.get(h.link.as_str())).sum();
         let gigabits = bytes.0 as f64 * 8.0 / 1e9;
-        let takes = bytes.time_at(self.share.min(path.capacity))?;
-        Some(Way { ready: now + takes.0, moved: bytes, price: price * gigabits })
+        let takes = bytes.time_at(self.share.min(leg.capacity))?;
+        Some(Way { ready: now + takes.0, moved: bytes, price: leg.price * gigabits })
+    }
+
+    fn leg(&self, home: &Home, from: usize, to: usize) -> Option<Leg> {
+        *home.legs[from * self.centers.len() + to].get_or_init(|| {
+            let (from, to) = (self.centers[from], self.centers[to]);
+            let paths = self.topology.paths(from, to, 1, &home.allowed);
+            let path = paths.first()?;
+            let price = |hop: &model::link::Hop| self.prices.get(hop.link.as_str());
+            Some(Leg {
+                latency_us: path.latency_us,
+                capacity: path.capacity,
+                price: path.hops.iter().filter_map(price).sum(),
+            })
+        })
     }
 
     /// Brings the copy, and keeps it as long as somebody uses it.
@@ -164,6 +195,21 @@ impl<'a> Copies<'a> {
             self.copies.remove(&key);
             let store = &mut self.stores[center];
             store.holds = store.holds.saturating_sub(self.stock[key.0].bytes);
+        }
+    }
+}
+
+impl Home {
+    fn new(topology: &Topology, residency: &[Region], centers: usize) -> Self {
+        let inside = |region: &str| {
+            let region = region.parse::<Region>();
+            let home = |region: &Region| residency.iter().any(|home| home.contains(region));
+            residency.is_empty() || region.as_ref().is_ok_and(home)
+        };
+        Self {
+            residency: residency.to_vec(),
+            allowed: topology.allow(inside),
+            legs: vec![OnceCell::new(); centers * centers],
         }
     }
 }

@@ -48,6 +48,8 @@ pub struct Recipe {
     pub longest: Span,
     /// Share of the workloads whose jobs may be stopped and requeued.
     pub preemptible: f64,
+    /// Whether those say how often they keep their progress.
+    pub checkpoints: bool,
     /// The data that jobs read.
     pub data: Option<DataRecipe>,
 }
@@ -184,7 +186,8 @@ impl Made {
             wish.on = allowed(classes, rng);
             wish.dataset = readers.next(often, rng).map(|set| self.stock[set].data.dataset.clone());
             wish.preemptible = rng.random_bool(recipe.preemptible.clamp(0.0, 1.0));
-            wish.checkpoint = wish.preemptible.then_some(Span::from_secs(1_800));
+            wish.checkpoint =
+                (wish.preemptible && recipe.checkpoints).then_some(Span::from_secs(1_800));
             let log_median = of.median_s.ln() + of.sigma() * 0.5_f64.sqrt() * normal(rng);
             self.workloads.push(Workload { wish, cluster, log_median });
             sum += often;

@@ -57,6 +57,8 @@ pub struct Played {
     pub violations: Vec<Violation>,
     /// The network now and then, where it was looked at.
     pub samples: Vec<Sample>,
+    /// Why submissions were not accepted: the first few.
+    pub rejections: Vec<String>,
     /// What the real thing did.
     pub counts: Option<Counts>,
 }
@@ -159,6 +161,7 @@ impl Scenario {
         let start = asks.first().filter(|_| cut).map_or(Span::ZERO, |ask| ask.after);
         let longest = load.longest.map_or(Span::MAX, |longest| *longest);
         for ask in &mut asks {
+            ask.wish.checkpoint = ask.wish.checkpoint.filter(|_| load.checkpoints);
             ask.after = divided(ask.after.saturating_sub(start), load.arrivals_divided_by);
             for span in [&mut ask.actual.work, &mut ask.wish.limit] {
                 *span = divided(*span, load.durations_divided_by).clamp(Span(1), longest);
@@ -198,6 +201,7 @@ impl Scenario {
             largest: made.largest.unwrap_or(u64::MAX),
             longest: made.longest.map_or(LONGEST, |longest| *longest),
             preemptible: made.preemptible,
+            checkpoints: self.load.checkpoints,
             data,
         })
     }
@@ -212,11 +216,14 @@ fn plain_tenant(tenant: TenantId) -> Tenant {
     Tenant { tenant, parent: None, weight: 1, home: None, industry: None, classes: Vec::new() }
 }
 
-/// Declares the tenants that the network does not have.
+/// Declares the tenants that the network does not have. Those who say nothing else are at home in
+/// one center after the other.
 fn welcome(network: &mut Declarations, tenants: impl Iterator<Item = Tenant>) {
+    let mut homes = network.centers.iter().map(|center| &center.center).cycle();
     for tenant in tenants {
         if !network.tenants.iter().any(|known| known.tenant == tenant.tenant) {
-            network.tenants.push(tenant);
+            let home = tenant.home.clone().or_else(|| homes.next().cloned());
+            network.tenants.push(Tenant { home, ..tenant });
         }
     }
 }
@@ -256,6 +263,7 @@ impl Case<'_> {
             finished: Vec::new(),
             violations: Vec::new(),
             samples: Vec::new(),
+            rejections: Vec::new(),
             counts: None,
         };
         match contender {
@@ -302,6 +310,7 @@ impl Case<'_> {
         drop(admitted);
         played.finished.extend(run.finished);
         played.violations = run.violations;
+        played.rejections = run.rejections;
         played.samples = run.samples;
         played.counts = Some(run.counts);
         Ok(())

@@ -118,6 +118,8 @@ pub(super) struct Load {
     #[serde(default = "two")]
     pub(super) limit_factor: f64,
     #[serde(default)]
+    pub(super) checkpoints: bool,
+    #[serde(default)]
     pub(super) objective: Objective,
 }
 

@@ -18,6 +18,7 @@
 //! | | `from`, `until` (after the first arrival), `first` (so many jobs) | all |
 //! | | `arrivals_divided_by`, `durations_divided_by`, `longest` (cuts run times) | 1, 1, none |
 //! | | `limit_factor`: what people ask for, beside what they need, where a list has no limits | 2 |
+//! | | `checkpoints`: whether jobs say how often they keep their progress | false |
 //! | | `objective` | `"fastest"` |
 //! | `[load.delta]` | `jobs` (`{seed}` stands for the seed) | |
 //! | | `datasets` | `"datasets.csv"` |
