@@ -123,6 +123,23 @@ pub(super) struct Load {
     pub(super) objective: Objective,
 }
 
+impl Load {
+    /// How many forms of load are given.
+    pub(super) fn forms(&self) -> usize {
+        let Self { delta, csv, philly, openb, gavel, swf, made, .. } = self;
+        let given = [
+            delta.is_some(),
+            csv.is_some(),
+            philly.is_some(),
+            openb.is_some(),
+            gavel.is_some(),
+            swf.is_some(),
+            made.is_some(),
+        ];
+        given.into_iter().filter(|given| *given).count()
+    }
+}
+
 fn one() -> f64 {
     1.0
 }

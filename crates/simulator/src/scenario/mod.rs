@@ -134,6 +134,12 @@ impl Scenario {
         let folders = Folders::new(told.data.as_deref(), file.data.as_deref(), path);
         let network = read_network(&file, told, &folders, catalog, &source)?;
         let contenders = contenders(&file, &source)?;
+        if file.load.get_ref().forms() != 1 {
+            let help = "give one of `[load.delta]`, `[load.csv]`, `[load.philly]`, `[load.openb]`, \
+                        `[load.gavel]`, `[load.swf]` and `[load.made]`";
+            let said = "a load comes from one place";
+            return Err(misread(&source, file.load.span(), said, Some(help)));
+        }
         let speeds = match &file.load.get_ref().speeds {
             None => Speeds::default(),
             Some(name) => {

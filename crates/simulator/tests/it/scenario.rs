@@ -1,0 +1,191 @@
+//! Shipped scenarios, and what is said of wrong ones.
+
+use model::file::Catalog;
+use model::{Chips, Span};
+use simulator::Error;
+use simulator::baseline::Policy;
+use simulator::measure::Fate;
+use simulator::report::{Comparison, Curves, page};
+use simulator::scenario::{Contender, Scenario, Told};
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn catalog() -> Catalog {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(root().join("catalog/chips")).unwrap() {
+        let path = entry.unwrap().path();
+        files.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+    }
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
+    Catalog::read(&files).unwrap()
+}
+
+fn open(name: &str) -> Scenario {
+    let path = root().join("scenarios").join(name);
+    Scenario::open(&path, &Told::default(), &catalog()).unwrap_or_else(|wrong| panic!("{wrong}"))
+}
+
+/// What is said of a scenario of this text, with `{}` for where it is.
+#[track_caller]
+fn says(text: &str, expected: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("s.toml");
+    std::fs::write(&path, text).unwrap();
+    let wrong = Scenario::open(&path, &Told::default(), &catalog())
+        .and_then(|scenario| scenario.case(None, 1).map(|case| case.jobs()));
+    let said = wrong.expect_err("the scenario is wrong").to_string();
+    let dir = dir.path().display().to_string();
+    assert_eq!(said.replace(&format!("{dir}/"), ""), expected);
+}
+
+const NETWORK: &str = "about = \"a trial\"\n[network.made]\ncenters = 2\nchips = 64\n\
+    access = \"10 Gbit/s\"\nbackbone = \"10 Gbit/s\"\n[[network.made.pools]]\nchip = \"nvidia-t4\"\n\
+    share = 1.0\nprice_per_chip_hour = \"1 CNY\"\n";
+
+#[test]
+fn a_wrong_scenario_is_told_with_its_line() {
+    says(
+        &format!("{NETWORK}[load.phily]\nfile = \"x.csv\"\n"),
+        "s.toml:11:7: unknown field `phily`, expected one of `delta`, `csv`, `philly`, `openb`, \
+         `gavel`, `swf`, `made`, `speeds`, `offers`, `from`, `until`, `first`, \
+         `arrivals_divided_by`, `durations_divided_by`, `longest`, `limit_factor`, `checkpoints`, \
+         `objective`",
+    );
+    says(
+        &NETWORK.replace("10 Gbit/s", "fast"),
+        "s.toml:5:10: `fast` is not a rate of data with its unit, such as `10 Gbit/s`",
+    );
+    says(
+        &format!("{NETWORK}[load.swf]\nfile = \"x\"\n[policy]\ncompare = [\"random\"]\n"),
+        "s.toml:14:11: there is no policy `random`; known are every-center-alone, \
+         first-come-race, cheapest-first, locality-only, portolan",
+    );
+    says(&format!("{NETWORK}[load.swf]\nfile = \"none.swf\"\n"), "cannot read none.swf");
+    says(
+        &format!("{NETWORK}[load]\nfirst = 3\n"),
+        "s.toml:11:1: a load comes from one place; give one of `[load.delta]`, `[load.csv]`, \
+         `[load.philly]`, `[load.openb]`, `[load.gavel]`, `[load.swf]` and `[load.made]`",
+    );
+    says(
+        &format!(
+            "{NETWORK}[load.swf]\nfile = \"x\"\n[[faults.event]]\nafter = \"1h\"\nwhat = \"cut\"\n\
+             center = \"nowhere\"\nlasts = \"1m\"\n"
+        ),
+        "s.toml:13:1: there is no center `nowhere`; give `center` the name of one of the \
+         network's centers",
+    );
+}
+
+#[test]
+fn every_shipped_scenario_can_be_opened_and_has_jobs_where_its_files_are_shipped() {
+    for name in ["csv", "delta", "laptop-faults", "laptop-small", "philly", "swf"] {
+        let scenario = open(&format!("{name}.toml"));
+        let case = scenario.case(None, scenario.seeds[0]).unwrap();
+        assert_eq!(case.arrivals().count() as u64, case.jobs(), "{name}");
+        assert!(case.jobs() > 0, "{name}");
+    }
+    for name in ["gavel", "openb"] {
+        let scenario = open(&format!("{name}.toml"));
+        let missing = scenario.case(None, 1).unwrap_err();
+        assert!(matches!(missing, Error::Unreadable { .. }), "{name}: {missing}");
+    }
+}
+
+#[test]
+fn the_national_day_is_as_large_as_it_says() {
+    let scenario = open("national-day.toml");
+    assert_eq!(scenario.network.centers.len(), 40);
+    assert_eq!(scenario.chips(), Chips::whole(150_000));
+    let case = scenario.case(None, 1).unwrap();
+    let (mut jobs, mut work, mut reading) = (0_u64, 0.0, 0_u64);
+    let mut last = Span::ZERO;
+    for arrival in case.arrivals() {
+        let variant = &arrival.spec.parts[0].variants[0];
+        let chips = variant.chips_per_node.times(variant.nodes.into());
+        jobs += 1;
+        work += chips.over(arrival.actual.work).0 as f64 / 1e3;
+        reading += u64::from(!arrival.spec.inputs.is_empty());
+        assert!(arrival.after >= last, "arrivals are sorted");
+        assert!(arrival.spec.duration.limit() >= Some(arrival.actual.work), "limits are kept");
+        last = arrival.after;
+    }
+    assert_eq!(jobs, 1_030_000);
+    assert!((work / 9.7e9 - 1.0).abs() < 0.005, "{work} chip-seconds");
+    assert!((reading as f64 / jobs as f64 - 0.3).abs() < 0.01, "{reading} jobs read data");
+    assert!(last <= Span::from_secs(86_400));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_figures_and_another_does_not() {
+    let scenario = open("laptop-small.toml");
+    let play = |seed, contender| {
+        let case = scenario.case(None, seed).unwrap();
+        case.play(contender, &mut || ()).unwrap().finished
+    };
+    for contender in Contender::all() {
+        assert_eq!(play(1, contender), play(1, contender), "{}", contender.name());
+    }
+    let race = Contender::Baseline(Policy::FirstComeRace);
+    assert_ne!(play(1, race), play(2, race));
+}
+
+#[test]
+fn whoever_plays_every_job_is_over_once_and_no_pool_is_overfull() {
+    let scenario = open("delta.toml");
+    let case = scenario.case(Some(1.1), 2).unwrap();
+    for policy in Policy::ALL {
+        let played = case.play(Contender::Baseline(policy), &mut || ()).unwrap();
+        let mut numbers: Vec<u64> = played.finished.iter().map(|f| f.arrival).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..case.jobs()), "{}", policy.name());
+        for center in &scenario.network.centers {
+            let chips: u64 = center.pools.iter().map(|pool| pool.chips().0).sum();
+            let here = played.finished.iter().filter(|f| f.center.as_ref() == Some(&center.center));
+            let mut changes: Vec<(u64, i64)> = here
+                .flat_map(|f| {
+                    let chips = i64::try_from(f.chips.0).unwrap();
+                    [(f.started.unwrap().0, chips), (f.ended.0, -chips)]
+                })
+                .collect();
+            changes.sort_unstable();
+            let mut busy = 0_i64;
+            for (_, change) in changes {
+                busy += change;
+                assert!(busy <= i64::try_from(chips).unwrap(), "{}", center.center);
+            }
+        }
+    }
+}
+
+#[test]
+fn twice_the_load_comes_in_half_the_time() {
+    let scenario = open("delta.toml");
+    let at = |load| scenario.case(Some(load), 1).unwrap().arrivals().last().unwrap().after.0;
+    assert!(at(0.9).abs_diff(at(1.8) * 2) <= 2);
+    assert!(scenario.case(Some(0.0), 1).is_err());
+}
+
+#[test]
+fn the_report_has_a_row_and_a_line_for_everybody_who_played() {
+    let scenario = open("laptop-small.toml");
+    let case = scenario.case(None, 1).unwrap();
+    let (mut comparison, mut curves) = (Comparison::default(), Vec::new());
+    for contender in Contender::all() {
+        let played = case.play(contender, &mut || ()).unwrap();
+        assert!(played.violations.is_empty(), "{:?}", played.violations);
+        assert!(played.rejections.is_empty(), "{:?}", played.rejections);
+        assert!(played.finished.iter().any(|f| f.fate == Fate::Completed));
+        comparison.add(&played);
+        curves.push(Curves::of(&played, scenario.chips()));
+    }
+    let html = page("laptop & co", &scenario.about, &comparison, &curves).unwrap();
+    assert!(html.contains("<h1>laptop &amp; co</h1>"));
+    assert_eq!(html.matches("<svg").count(), 4);
+    for contender in Contender::all() {
+        assert!(html.contains(&format!("<td>{}</td>", contender.name())));
+    }
+    assert!(!html.contains("src=") && !html.contains("http-equiv"), "it needs nothing beside it");
+}
