@@ -96,6 +96,17 @@ fn judge_lists(world: &World, found: &mut Findings) {
     compare("waiting", &waiting, &world.waiting().collect(), found, JobId::to_string);
     compare("ended", &ended, &world.ended().collect(), found, JobId::to_string);
     let listed = world.all_live().collect();
+    for (center, attempt) in &live {
+        let parts = world.live_attempt(*attempt).into_iter().flat_map(|a| &a.placement.parts);
+        for part in parts.filter(|part| part.center == **center) {
+            for slots in &part.nodes {
+                let mut holders = world.holders(center, &part.pool, slots.node);
+                found.judge(Promise::Capacity, holders.any(|held| held == *attempt), || {
+                    format!("{attempt} holds {center}/{} {} unlisted", part.pool, slots.node)
+                });
+            }
+        }
+    }
     compare("live", &live, &listed, found, |(center, attempt)| format!("{attempt} in {center}"));
 }
 

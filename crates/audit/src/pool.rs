@@ -47,23 +47,45 @@ pub(crate) fn judge(
     }
 }
 
+/// Who holds what of the nodes on which a judged attempt does. For a few attempts a look at their
+/// own nodes is enough; [`audit::world`](crate::world()) sees to it that the lists looked up are
+/// right.
 fn nodes<'a>(world: &'a World, center: &CenterId, whom: Judged<'_, AttemptId>) -> Nodes<'a> {
-    let live: Vec<&Attempt> = world.live(center).filter_map(|id| world.live_attempt(id)).collect();
-    let slots = |attempt: &'a Attempt| {
-        let parts = attempt.placement.parts.iter().filter(|part| part.center == *center);
-        parts.flat_map(|part| part.nodes.iter().map(move |slots| ((&part.pool, slots.node), slots)))
+    let judged: Vec<AttemptId> = match whom {
+        Judged::All => world.live(center).collect(),
+        Judged::Only(these) => these.iter().copied().collect(),
     };
-    let judged = live.iter().filter(|attempt| whom.is(&attempt.attempt));
-    let mut nodes: Nodes<'a> =
-        judged.flat_map(|a| slots(a)).map(|(node, _)| (node, Vec::new())).collect();
-    for attempt in live {
-        for (node, slots) in slots(attempt) {
-            if let Some(holds) = nodes.get_mut(&node) {
-                holds.push(Hold { attempt, slots });
+    let mut nodes: Nodes<'a> = BTreeMap::new();
+    for attempt in judged.iter().filter_map(|id| world.live_attempt(*id)) {
+        for (pool, slots) in held(attempt, center) {
+            nodes.entry((pool, slots.node)).or_default();
+        }
+    }
+    if matches!(whom, Judged::All) {
+        for attempt in judged.iter().filter_map(|id| world.live_attempt(*id)) {
+            for (pool, slots) in held(attempt, center) {
+                nodes.entry((pool, slots.node)).or_default().push(Hold { attempt, slots });
             }
+        }
+        return nodes;
+    }
+    for ((pool, node), holds) in &mut nodes {
+        let holders = world.holders(center, pool, *node);
+        for attempt in holders.filter_map(|id| world.live_attempt(id)) {
+            let here = held(attempt, center).filter(|(of, s)| of == pool && s.node == *node);
+            holds.extend(here.map(|(_, slots)| Hold { attempt, slots }));
         }
     }
     nodes
+}
+
+/// What an attempt holds in a center.
+fn held<'a>(
+    attempt: &'a Attempt,
+    center: &CenterId,
+) -> impl Iterator<Item = (&'a PoolId, &'a Slots)> {
+    let parts = attempt.placement.parts.iter().filter(move |part| part.center == *center);
+    parts.flat_map(|part| part.nodes.iter().map(move |slots| (&part.pool, slots)))
 }
 
 fn judge_node(

@@ -45,8 +45,8 @@ pub(crate) struct Simulate {
     /// Only this seed; may be said again for more.
     #[arg(long = "seed", value_name = "N")]
     seeds: Vec<u64>,
-    /// Only this policy: portolan, every-center-alone, first-come-race, cheapest-first or
-    /// locality-only; may be said again.
+    /// Only this policy: portolan, every-center-alone, first-come-race, cheapest-first,
+    /// locality-only, or each-alone, which no policy can better; may be said again.
     #[arg(long = "policy", value_name = "NAME", value_parser = contender)]
     policies: Vec<Contender>,
     /// Only these loads: arrivals come as much closer together as it takes.

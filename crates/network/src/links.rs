@@ -48,16 +48,6 @@ impl Links {
         self.change(booking, Moment::ZERO, Profile::take)
     }
 
-    /// Whether a booking of these steps on these hops would fit.
-    #[must_use]
-    pub fn has_room(&self, hops: &[Hop], steps: &[RateStep]) -> bool {
-        hops.iter().all(|hop| {
-            let free = self.free.get(hop);
-            let fits = |free: &Profile, s: &RateStep| free.least(s.from, s.until) >= s.rate.0;
-            free.is_some_and(|free| steps.iter().all(|step| fits(free, step)))
-        })
-    }
-
     /// Gives a whole booking back.
     pub fn release(&mut self, booking: &Booking) -> Result<(), Error> {
         self.release_from(booking, Moment::ZERO)

@@ -12,6 +12,7 @@ use calendar::Work;
 use model::attempt::Slots;
 use model::job::JobSpec;
 use model::{CenterId, DatasetVersion, Moment, Money, Objective, PoolId, Region};
+use network::Booking;
 use serde::Serialize;
 use world::{Version, World};
 
@@ -245,15 +246,24 @@ impl<'a> Scene<'a> {
     ) -> Result<Data, Refusal> {
         let now = self.situation.now;
         let mut data = Data { ready: now, transfers: Vec::new(), inputs: Vec::new(), price: 0 };
+        // What one input takes of the links is not there for the next.
+        let mut links = self.view.links.clone();
         for input in &spec.inputs {
             let dataset = &input.dataset.dataset;
             let missing = || Refusal::NoDataset { dataset: dataset.clone() };
             let version = self.world.version(&input.dataset).ok_or_else(missing)?;
             may_live(center, version)?;
             data.inputs.push(version.registered.data.clone());
-            match stage(self, version, &center.center, work)? {
+            match stage(self, &links, version, &center.center, work)? {
                 Staged::Here => {}
                 Staged::Coming { transfer, arrives, price } => {
+                    if let Transfer::New(staging) = &transfer
+                        && !self.coming.has(staging)
+                    {
+                        let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
+                        let booked = links.book(&Booking { hops, steps });
+                        booked.expect("what was planned on these links fits them");
+                    }
                     data.ready = data.ready.max(arrives);
                     data.price += price;
                     data.transfers.push(transfer);

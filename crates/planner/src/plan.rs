@@ -483,12 +483,14 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
         version.is_some_and(|v| v.replicas.contains(center))
             || world.transfer_to(data, center).is_some()
     };
+    let mut links = view.links.clone();
     let transfers = offer.transfers.iter().all(|transfer| match transfer {
         Transfer::Under(id) => world.transfers.contains_key(id),
         Transfer::New(staging) => {
+            let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
             world.transfer_to(&staging.data, &staging.to).is_some()
                 || (world.exact(&staging.data).is_some_and(|v| v.replicas.contains(&staging.from))
-                    && view.links.has_room(&staging.hops, &staging.steps))
+                    && links.book(&network::Booking { hops, steps }).is_ok())
         }
     });
     let coming = |data: &&model::DatasetVersion| {

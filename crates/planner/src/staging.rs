@@ -9,7 +9,7 @@ use crate::roster::Seat;
 use calendar::Work;
 use model::job::JobSpec;
 use model::{Bytes, CenterId, DatasetVersion, Moment, Money, Rate, Region, Staging, TransferId};
-use network::{Booking, NoTransfer, Site, Spread, Topology, TransferRequest};
+use network::{Booking, Links, NoTransfer, Site, Spread, Topology, TransferRequest};
 use std::collections::BTreeMap;
 use world::{Version, World};
 
@@ -71,6 +71,11 @@ impl Coming {
 
     fn of(&self, data: &DatasetVersion) -> impl Iterator<Item = &Staging> {
         self.copies.get(data).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// Whether a job before brings this copy; its bandwidth is booked then.
+    pub(crate) fn has(&self, staging: &Staging) -> bool {
+        self.copies.get(&staging.data).is_some_and(|copies| copies.contains_key(&staging.to))
     }
 
     /// How many copies there are.
@@ -149,9 +154,10 @@ pub(crate) enum Staged {
     },
 }
 
-/// The soonest way to have a copy of `version` at `to`.
+/// The soonest way to have a copy of `version` at `to`, given what is free on `links`.
 pub(crate) fn stage(
     scene: &Scene<'_>,
+    links: &Links,
     version: &Version,
     to: &CenterId,
     work: &mut Work,
@@ -196,7 +202,7 @@ pub(crate) fn stage(
         allowed,
     };
     let dataset = data.dataset.clone();
-    let plan = view.links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {
+    let plan = links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {
         NoTransfer::NoReplica => Refusal::NoReplica { dataset: dataset.clone() },
         NoTransfer::NoPath { .. }
         | NoTransfer::ForbiddenRegion { .. }

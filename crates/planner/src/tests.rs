@@ -161,6 +161,9 @@ impl Small {
         if self.rng.random_bool(0.5) {
             let dataset = self.any(&["d0", "d1", "d2"]);
             variants += &format!("[[input]]\nname = \"in\"\ndataset = \"{dataset}\"\n");
+            if self.rng.random_bool(0.3) {
+                variants += "[[input]]\nname = \"too\"\ndataset = \"d0\"\n";
+            }
         }
         if self.rng.random_bool(0.2) {
             variants += "[together]\nwithin = \"block\"\n";

@@ -3,7 +3,7 @@
 use crate::fault::{Faults, Sabotage};
 use crate::load::{Speeds, Stock};
 use controller::{Declarations, Settings};
-use model::{Moment, Span};
+use model::{Chips, Moment, Span};
 
 /// A network, the way its parts talk to each other, and what goes wrong there.
 #[derive(Debug, Clone)]
@@ -39,11 +39,11 @@ impl Setup {
     pub fn new(declarations: Declarations) -> Self {
         Self {
             start: Moment(1_800_000_000_000),
+            timing: Timing::of(&declarations),
             declarations,
             data: Vec::new(),
             settings: Settings::default(),
             speeds: Speeds::default(),
-            timing: Timing::default(),
             faults: Faults::default(),
             audit: Audit::Steps,
             until: None,
@@ -76,6 +76,25 @@ pub struct Timing {
     /// How often the network's state is sampled; none for never.
     pub sample: Option<Span>,
 }
+
+impl Timing {
+    /// The pace that suits a network: one of more than [`LARGE`] chips decides once a second about
+    /// all that came meanwhile, as a busy server does by its group commits, so that a day of it can
+    /// be simulated in minutes.
+    #[must_use]
+    pub fn of(network: &Declarations) -> Self {
+        let pools = network.centers.iter().flat_map(|center| &center.pools);
+        let chips = pools.fold(Chips::ZERO, |sum, pool| sum.saturating_add(pool.chips()));
+        if chips < LARGE {
+            return Self::default();
+        }
+        let (beat, tick) = (Span::from_secs(1), Span::from_secs(5));
+        Self { beat, tick, patience: Span::from_secs(5), ..Self::default() }
+    }
+}
+
+/// From how many chips on a network is a large one.
+pub const LARGE: Chips = Chips::whole(20_000);
 
 impl Default for Timing {
     fn default() -> Self {

@@ -1,5 +1,6 @@
 //! One fact after another.
 
+use crate::index::Listed;
 use crate::{CenterState, Dataset, Submission, Version, World};
 use model::attempt::AttemptState;
 use model::fact::{DatasetRegistered, Fact, JobSubmitted, ReplicaTouched};
@@ -136,7 +137,7 @@ impl World {
             self.keys.insert(key.key, submission);
         }
         self.next.job = fact.job.next();
-        self.index.enter(&job);
+        self.index.enter(Listed::of(&job), &job);
         self.jobs.put(fact.job.number(), job);
         Ok(())
     }
@@ -156,10 +157,13 @@ impl World {
     fn about_job(&mut self, at: Moment, fact: &Fact) -> Result<(), String> {
         let id = fact.job().expect("facts about jobs name one");
         let job = self.jobs.get_mut(id.number()).ok_or_else(|| format!("{id} is not here"))?;
-        self.index.leave(job);
-        let result = after(job, fact, at);
-        self.index.enter(job);
-        result?;
+        let was = Listed::of(job);
+        after(job, fact, at)?;
+        let is = Listed::of(job);
+        if was != is {
+            self.index.leave(was, job);
+            self.index.enter(is, job);
+        }
         match fact {
             Fact::AttemptEnded(f) => self.learn(f),
             Fact::JobEnded(f) => {

@@ -8,6 +8,7 @@
 //! not who is listening.
 
 mod fold;
+mod index;
 mod lesson;
 mod shelves;
 
@@ -15,13 +16,14 @@ pub use fold::Contradiction;
 pub use lesson::Lesson;
 pub use shelves::Shelves;
 
+use index::{Index, Listed};
 use model::dataset::DatasetVersion;
 use model::fact::{AgentJoined, DatasetRegistered};
 use model::job::Job;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
-    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, Staging, Tenant, TenantId, Token,
-    TokenId, TransferId,
+    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Staging, Tenant, TenantId,
+    Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,17 +149,6 @@ pub struct Submission {
     pub jobs: u32,
 }
 
-/// What is looked up often.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Index {
-    waiting: BTreeSet<JobId>,
-    live: BTreeMap<CenterId, BTreeSet<AttemptId>>,
-    ended: BTreeSet<JobId>,
-    tokens: BTreeMap<TokenId, Digest>,
-    /// By what they bring where.
-    transfers: BTreeMap<DatasetVersion, BTreeMap<CenterId, TransferId>>,
-}
-
 impl World {
     /// The job of this number, unless it never was or is archived.
     #[must_use]
@@ -191,6 +182,23 @@ impl World {
     /// Attempts that are not over, by center.
     pub fn all_live(&self) -> impl Iterator<Item = (&CenterId, AttemptId)> {
         self.index.live.iter().flat_map(|(center, ids)| ids.iter().map(move |id| (center, *id)))
+    }
+
+    /// Attempts that are not over and hold something of this node of a center's pool.
+    pub fn holders(
+        &self,
+        center: &CenterId,
+        pool: &PoolId,
+        node: u32,
+    ) -> impl Iterator<Item = AttemptId> {
+        let pools = self.index.holders.get(center);
+        let node = pools.and_then(|pools| pools.get(pool)?.get(&node));
+        node.into_iter().flatten().copied()
+    }
+
+    /// Attempts that are not over and were to wait for this transfer, started since or not.
+    pub fn awaiting(&self, transfer: TransferId) -> impl Iterator<Item = AttemptId> {
+        self.index.awaiting.get(&transfer).into_iter().flatten().copied()
     }
 
     /// Jobs that ended and have not been archived, oldest number first.
@@ -274,62 +282,12 @@ impl World {
     pub fn reindex(&mut self) {
         let mut index = Index::default();
         for job in self.jobs.iter() {
-            index.enter(job);
+            index.enter(Listed::of(job), job);
         }
         for staging in self.transfers.values() {
             index.brings(staging);
         }
         index.tokens = self.tokens.iter().map(|(secret, t)| (t.token, *secret)).collect();
         self.index = index;
-    }
-}
-
-impl Index {
-    fn brings(&mut self, staging: &Staging) {
-        let of = self.transfers.entry(staging.data.clone()).or_default();
-        of.insert(staging.to.clone(), staging.transfer);
-    }
-
-    fn brings_no_more(&mut self, staging: &Staging) {
-        let Some(of) = self.transfers.get_mut(&staging.data) else { return };
-        if of.get(&staging.to) == Some(&staging.transfer) {
-            of.remove(&staging.to);
-        }
-        if of.is_empty() {
-            self.transfers.remove(&staging.data);
-        }
-    }
-
-    fn enter(&mut self, job: &Job) {
-        use model::Phase;
-        match &job.phase {
-            Phase::Waiting { .. } => {
-                self.waiting.insert(job.job);
-            }
-            Phase::Placed(attempt) if !attempt.is_over() => {
-                for part in &attempt.placement.parts {
-                    self.live.entry(part.center.clone()).or_default().insert(attempt.attempt);
-                }
-            }
-            Phase::Ended { .. } => {
-                self.ended.insert(job.job);
-            }
-            Phase::Held | Phase::Placed(_) => {}
-        }
-    }
-
-    fn leave(&mut self, job: &Job) {
-        self.waiting.remove(&job.job);
-        self.ended.remove(&job.job);
-        if let Some(attempt) = job.phase.attempt() {
-            for part in &attempt.placement.parts {
-                if let Some(live) = self.live.get_mut(&part.center) {
-                    live.remove(&attempt.attempt);
-                    if live.is_empty() {
-                        self.live.remove(&part.center);
-                    }
-                }
-            }
-        }
     }
 }

@@ -41,12 +41,20 @@ pub enum Policy {
     /// Every job queues where a copy of its data is, and goes elsewhere only if no place with a copy
     /// could ever run it; else as [`Self::FirstComeRace`].
     LocalityOnly,
+    /// Nobody is in anybody's way: every job starts at once, on the chips that run it soonest, and
+    /// costs what it would where it is cheapest. Not a policy but a bound: none does better.
+    EachAlone,
 }
 
 impl Policy {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::EveryCenterAlone, Self::FirstComeRace, Self::CheapestFirst, Self::LocalityOnly];
+    pub const ALL: [Self; 5] = [
+        Self::EachAlone,
+        Self::EveryCenterAlone,
+        Self::FirstComeRace,
+        Self::CheapestFirst,
+        Self::LocalityOnly,
+    ];
 
     /// Its name in scenarios and tables.
     #[must_use]
@@ -56,6 +64,7 @@ impl Policy {
             Self::FirstComeRace => "first-come-race",
             Self::CheapestFirst => "cheapest-first",
             Self::LocalityOnly => "locality-only",
+            Self::EachAlone => "each-alone",
         }
     }
 
@@ -68,7 +77,9 @@ impl Policy {
     const fn discipline(self) -> Discipline {
         match self {
             Self::CheapestFirst => Discipline::FirstFit,
-            Self::EveryCenterAlone | Self::FirstComeRace | Self::LocalityOnly => Discipline::Easy,
+            Self::EveryCenterAlone | Self::FirstComeRace | Self::LocalityOnly | Self::EachAlone => {
+                Discipline::Easy
+            }
         }
     }
 }
@@ -163,7 +174,6 @@ struct Running {
     latest: u64,
     fate: Fate,
     moved: Bytes,
-    link_price: f64,
 }
 
 struct Play<'a> {
@@ -204,22 +214,57 @@ impl<'a> Play<'a> {
             each(refused(job, &arrival));
             return;
         }
+        if self.policy == Policy::EachAlone {
+            each(self.alone(job, &arrival, &choices));
+            return;
+        }
         for choice in &mut choices {
             let way = data.and_then(|data| self.copies.way(data, choice.center, now));
             choice.longest = choice.limit.0 + way.map_or(0, |way| way.ready - now);
         }
         let live = Live { arrival, data, choices };
         match self.pick(job, &live, now) {
-            Some(choice) => {
-                let dirty = self.start(job, live, choice, now);
-                self.settle(dirty, now);
-            }
+            Some(choice) => self.start(job, live, choice, now),
             None => {
                 for choice in &live.choices {
                     self.pools[choice.pool].wait(job, choice.shape, choice.longest);
                 }
                 self.waiting.insert(job, live);
             }
+        }
+    }
+
+    /// What the job comes to at the least: by time, by chips, by price, each where that is least.
+    fn alone(&self, job: u64, arrival: &Arrival, choices: &[Choice]) -> Finished {
+        let runs = |choice: &Choice| self.runs(arrival, choice);
+        let least = choices.iter().min_by_key(|choice| runs(choice));
+        let chips = |choice: &Choice| Chips(choice.shape.each).times(choice.shape.nodes.into());
+        let held = choices.iter().map(|choice| chips(choice).over(runs(choice).0)).min();
+        let price = choices.iter().map(|choice| self.sites.price(choice, runs(choice).0));
+        let price = price.min_by(f64::total_cmp).unwrap_or_default();
+        let (ran, fate) = least.map_or((Span::ZERO, Fate::Refused), runs);
+        Finished {
+            started: Some(arrival.after),
+            ended: arrival.after + ran,
+            fate,
+            chips: least.map_or(Chips::ZERO, chips),
+            center: least.map(|choice| self.sites.center(choice.center).clone()),
+            held: held.unwrap_or_default(),
+            price_micros: micros(price),
+            ..refused(job, arrival)
+        }
+    }
+
+    /// How long a job runs, and how it ends.
+    fn runs(&self, arrival: &Arrival, choice: &Choice) -> (Span, Fate) {
+        let actual = arrival.actual;
+        let chip = self.sites.chip(choice.pool);
+        let runs = at_speed(actual.work, self.stage.speeds.thousandths(chip, actual.kind));
+        match actual.ending {
+            _ if runs > choice.limit => (choice.limit, Fate::TimedOut),
+            Ending::Success => (runs, Fate::Completed),
+            Ending::Failure => (runs, Fate::Failed),
+            Ending::Canceled => (runs, Fate::Canceled),
         }
     }
 
@@ -238,7 +283,7 @@ impl<'a> Play<'a> {
                     choices.retain(near);
                 }
             }
-            Policy::FirstComeRace | Policy::CheapestFirst => {}
+            Policy::FirstComeRace | Policy::CheapestFirst | Policy::EachAlone => {}
         }
     }
 
@@ -266,62 +311,43 @@ impl<'a> Play<'a> {
         able.into_iter().min_by_key(|choice| turn(choice)).cloned()
     }
 
-    /// Starts a job that waits nowhere any more, and answers the pools where somebody else is the
-    /// first now. Its chips are held while its data is on its way.
-    fn start(&mut self, job: u64, live: Live, choice: Choice, now: u64) -> BTreeSet<usize> {
-        let mut dirty = BTreeSet::new();
+    /// Starts a job that waits nowhere. Its chips are held while its data is on its way.
+    fn start(&mut self, job: u64, live: Live, choice: Choice, now: u64) {
         let way = live.data.and_then(|data| {
             let way = self.copies.way(data, choice.center, now)?;
             self.copies.bring(data, choice.center, &way, now);
             Some(way)
         });
         let way = way.unwrap_or(Way { ready: now, moved: Bytes::ZERO, price: 0.0 });
-        let actual = live.arrival.actual;
-        let chip = self.sites.chip(choice.pool);
-        let runs = at_speed(actual.work, self.stage.speeds.thousandths(chip, actual.kind));
-        let fate = match actual.ending {
-            _ if runs > choice.limit => Fate::TimedOut,
-            Ending::Success => Fate::Completed,
-            Ending::Failure => Fate::Failed,
-            Ending::Canceled => Fate::Canceled,
-        };
+        let (runs, fate) = self.runs(&live.arrival, &choice);
         let latest = way.ready + choice.limit.0;
         self.pools[choice.pool].start(job, choice.shape, latest);
-        self.events.push(Reverse((way.ready + runs.min(choice.limit).0, job)));
-        if self.waiting.remove(&job).is_some() {
-            for other in &live.choices {
-                if self.pools[other.pool].leave(job, other.shape) {
-                    dirty.insert(other.pool);
-                }
-            }
-        }
+        self.events.push(Reverse((way.ready + runs.0, job)));
         let running = Running {
             held_from: now,
             started: way.ready,
             latest,
             fate,
             moved: way.moved,
-            link_price: way.price,
             choice,
             live,
         };
         self.running.insert(job, running);
-        dirty
     }
 
     /// Starts whoever can in pools where something changed.
     fn settle(&mut self, mut dirty: BTreeSet<usize>, now: u64) {
         while let Some(pool) = dirty.pop_first() {
             while let Some(job) = self.pools[pool].next(now) {
-                let live = self.waiting.get(&job).expect("who waits for a pool waits");
-                let live = Live {
-                    arrival: live.arrival.clone(),
-                    data: live.data,
-                    choices: live.choices.clone(),
-                };
+                let live = self.waiting.remove(&job).expect("who waits for a pool waits");
+                for other in &live.choices {
+                    if self.pools[other.pool].leave(job, other.shape) {
+                        dirty.insert(other.pool);
+                    }
+                }
                 let choice = live.choices.iter().find(|choice| choice.pool == pool).cloned();
                 let choice = choice.expect("who waits for a pool chose it");
-                dirty.extend(self.start(job, live, choice, now));
+                self.start(job, live, choice, now);
             }
         }
     }
@@ -343,7 +369,6 @@ impl<'a> Play<'a> {
         let Running { choice, live, .. } = running;
         let held = Span(now - running.held_from);
         let chips = Chips(choice.shape.each).times(choice.shape.nodes.into());
-        let price = self.sites.price(choice, held) + running.link_price;
         Finished {
             started: Some(Span(running.started)),
             ended: Span(now),
@@ -351,12 +376,17 @@ impl<'a> Play<'a> {
             chips,
             center: Some(self.sites.center(choice.center).clone()),
             held: chips.over(held),
-            price_micros: i64::try_from(crate::load::rounded(price).unwrap_or(u64::MAX))
-                .unwrap_or(i64::MAX),
+            price_micros: micros(self.sites.price(choice, held)),
             moved: running.moved,
             ..refused(job, &live.arrival)
         }
     }
+}
+
+/// To the whole millionth.
+fn micros(price: f64) -> i64 {
+    let whole = crate::load::rounded(price).and_then(|price| i64::try_from(price).ok());
+    whole.unwrap_or(i64::MAX)
 }
 
 /// What is left of a job that nobody runs.

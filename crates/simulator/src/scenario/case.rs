@@ -37,7 +37,7 @@ pub struct Case<'a> {
 #[derive(Debug)]
 enum Jobs {
     Listed(Vec<Arrival>),
-    Made(Made),
+    Made(Box<Made>),
 }
 
 /// What came of a case.
@@ -80,7 +80,7 @@ impl Scenario {
             let made = Made::new(self.recipe(made)?, &network, seed);
             stock.extend_from_slice(made.stock());
             welcome(&mut network, made.tenants().iter().cloned());
-            Jobs::Made(made)
+            Jobs::Made(Box::new(made))
         } else {
             let asks = self.asks(seed, &network, &mut speeds, &mut stock)?;
             let asks = self.pressed(asks);

@@ -60,8 +60,8 @@ fn a_wrong_scenario_is_told_with_its_line() {
     );
     says(
         &format!("{NETWORK}[load.swf]\nfile = \"x\"\n[policy]\ncompare = [\"random\"]\n"),
-        "s.toml:14:11: there is no policy `random`; known are every-center-alone, \
-         first-come-race, cheapest-first, locality-only, portolan",
+        "s.toml:14:11: there is no policy `random`; known are each-alone, \
+         every-center-alone, first-come-race, cheapest-first, locality-only, portolan",
     );
     says(&format!("{NETWORK}[load.swf]\nfile = \"none.swf\"\n"), "cannot read none.swf");
     says(
@@ -136,7 +136,7 @@ fn the_same_seed_gives_the_same_figures_and_another_does_not() {
 fn whoever_plays_every_job_is_over_once_and_no_pool_is_overfull() {
     let scenario = open("delta.toml");
     let case = scenario.case(Some(1.1), 2).unwrap();
-    for policy in Policy::ALL {
+    for policy in Policy::ALL.into_iter().filter(|policy| *policy != Policy::EachAlone) {
         let played = case.play(Contender::Baseline(policy), &mut || ()).unwrap();
         let mut numbers: Vec<u64> = played.finished.iter().map(|f| f.arrival).collect();
         numbers.sort_unstable();
@@ -157,6 +157,23 @@ fn whoever_plays_every_job_is_over_once_and_no_pool_is_overfull() {
                 assert!(busy <= i64::try_from(chips).unwrap(), "{}", center.center);
             }
         }
+    }
+}
+
+#[test]
+fn nobody_does_better_than_each_alone() {
+    let scenario = open("delta.toml");
+    let case = scenario.case(Some(1.1), 3).unwrap();
+    let play = |policy| case.play(Contender::Baseline(policy), &mut || ()).unwrap().summary;
+    let bound = play(Policy::EachAlone);
+    for policy in [Policy::FirstComeRace, Policy::CheapestFirst, Policy::LocalityOnly] {
+        let summary = play(policy);
+        assert_eq!(summary.refused, bound.refused);
+        assert!(summary.mean_completion_h >= bound.mean_completion_h);
+        assert!(summary.p99_completion_h >= bound.p99_completion_h);
+        assert!(summary.mean_bounded_slowdown >= bound.mean_bounded_slowdown);
+        assert!(summary.chip_hours >= bound.chip_hours);
+        assert!(summary.yuan >= bound.yuan);
     }
 }
 

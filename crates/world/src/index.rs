@@ -1,0 +1,140 @@
+//! What is looked up often: lists that the rest of the world amounts to.
+
+use model::job::Job;
+use model::{
+    AttemptId, CenterId, DatasetVersion, Digest, JobId, Phase, Placement, PoolId, Staging, TokenId,
+    TransferId,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Lists kept fact by fact; none holds anything empty, so that equal worlds have equal lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Index {
+    pub(crate) waiting: BTreeSet<JobId>,
+    pub(crate) live: BTreeMap<CenterId, BTreeSet<AttemptId>>,
+    pub(crate) ended: BTreeSet<JobId>,
+    pub(crate) tokens: BTreeMap<TokenId, Digest>,
+    /// By data and where it goes.
+    pub(crate) transfers: BTreeMap<DatasetVersion, BTreeMap<CenterId, TransferId>>,
+    /// Live attempts by the nodes they hold something of.
+    pub(crate) holders: BTreeMap<CenterId, BTreeMap<PoolId, BTreeMap<u32, BTreeSet<AttemptId>>>>,
+    /// Live attempts by the transfers they were to wait for.
+    pub(crate) awaiting: BTreeMap<TransferId, BTreeSet<AttemptId>>,
+}
+
+/// In which of the lists of jobs a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    Waiting,
+    Live(AttemptId),
+    Ended,
+    Nowhere,
+}
+
+impl Listed {
+    pub(crate) fn of(job: &Job) -> Self {
+        match &job.phase {
+            Phase::Waiting { .. } => Self::Waiting,
+            Phase::Placed(attempt) if !attempt.is_over() => Self::Live(attempt.attempt),
+            Phase::Ended { .. } => Self::Ended,
+            Phase::Held | Phase::Placed(_) => Self::Nowhere,
+        }
+    }
+}
+
+impl Index {
+    pub(crate) fn brings(&mut self, staging: &Staging) {
+        let of = self.transfers.entry(staging.data.clone()).or_default();
+        of.insert(staging.to.clone(), staging.transfer);
+    }
+
+    pub(crate) fn brings_no_more(&mut self, staging: &Staging) {
+        let Some(of) = self.transfers.get_mut(&staging.data) else { return };
+        if of.get(&staging.to) == Some(&staging.transfer) {
+            of.remove(&staging.to);
+        }
+        if of.is_empty() {
+            self.transfers.remove(&staging.data);
+        }
+    }
+
+    /// Lists a job that is so now.
+    pub(crate) fn enter(&mut self, listed: Listed, job: &Job) {
+        match listed {
+            Listed::Waiting => {
+                self.waiting.insert(job.job);
+            }
+            Listed::Ended => {
+                self.ended.insert(job.job);
+            }
+            Listed::Live(attempt) => {
+                if let Some(live) = job.phase.attempt() {
+                    self.take(attempt, &live.placement);
+                }
+            }
+            Listed::Nowhere => {}
+        }
+    }
+
+    /// Takes a job that was so off the list. An attempt that is just over is still in its phase.
+    pub(crate) fn leave(&mut self, listed: Listed, job: &Job) {
+        match listed {
+            Listed::Waiting => {
+                self.waiting.remove(&job.job);
+            }
+            Listed::Ended => {
+                self.ended.remove(&job.job);
+            }
+            Listed::Live(attempt) => {
+                if let Some(over) = job.phase.attempt() {
+                    self.give_back(attempt, &over.placement);
+                }
+            }
+            Listed::Nowhere => {}
+        }
+    }
+
+    fn take(&mut self, attempt: AttemptId, placement: &Placement) {
+        for part in &placement.parts {
+            self.live.entry(part.center.clone()).or_default().insert(attempt);
+            let pools = self.holders.entry(part.center.clone()).or_default();
+            let nodes = pools.entry(part.pool.clone()).or_default();
+            for slots in &part.nodes {
+                nodes.entry(slots.node).or_default().insert(attempt);
+            }
+        }
+        for transfer in &placement.awaits {
+            self.awaiting.entry(*transfer).or_default().insert(attempt);
+        }
+    }
+
+    fn give_back(&mut self, attempt: AttemptId, placement: &Placement) {
+        for part in &placement.parts {
+            remove(&mut self.live, &part.center, attempt);
+            let Some(pools) = self.holders.get_mut(&part.center) else { continue };
+            if let Some(nodes) = pools.get_mut(&part.pool) {
+                for slots in &part.nodes {
+                    remove(nodes, &slots.node, attempt);
+                }
+                if nodes.is_empty() {
+                    pools.remove(&part.pool);
+                }
+            }
+            if pools.is_empty() {
+                self.holders.remove(&part.center);
+            }
+        }
+        for transfer in &placement.awaits {
+            remove(&mut self.awaiting, transfer, attempt);
+        }
+    }
+}
+
+fn remove<K: Ord>(from: &mut BTreeMap<K, BTreeSet<AttemptId>>, key: &K, attempt: AttemptId) {
+    if let Some(attempts) = from.get_mut(key) {
+        attempts.remove(&attempt);
+        if attempts.is_empty() {
+            from.remove(key);
+        }
+    }
+}
