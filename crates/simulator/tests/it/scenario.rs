@@ -15,25 +15,27 @@ fn root() -> PathBuf {
 
 fn catalog() -> Catalog {
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(root().join("catalog/chips")).unwrap() {
-        let path = entry.unwrap().path();
-        files.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+    let chips = std::fs::read_dir(root().join("catalog/chips"));
+    for entry in chips.expect("the catalog has chips") {
+        let path = entry.expect("a folder can be read").path();
+        let text = std::fs::read_to_string(&path).expect("a chip can be read");
+        files.push((path.display().to_string(), text));
     }
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
-    Catalog::read(&files).unwrap()
+    Catalog::read(&files).expect("the catalog is well formed")
 }
 
 fn open(name: &str) -> Scenario {
     let path = root().join("scenarios").join(name);
-    Scenario::open(&path, &Told::default(), &catalog()).unwrap_or_else(|wrong| panic!("{wrong}"))
+    Scenario::open(&path, &Told::default(), &catalog()).expect("a shipped scenario can be opened")
 }
 
 /// What is said of a scenario of this text, with `{}` for where it is.
 #[track_caller]
 fn says(text: &str, expected: &str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = tempfile::tempdir().expect("a folder can be made");
     let path = dir.path().join("s.toml");
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, text).expect("a file can be written");
     let wrong = Scenario::open(&path, &Told::default(), &catalog())
         .and_then(|scenario| scenario.case(None, 1).map(|case| case.jobs()));
     let said = wrong.expect_err("the scenario is wrong").to_string();
