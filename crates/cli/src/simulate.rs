@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use indicatif::ProgressBar;
 use simulator::fault::fault_run;
+use simulator::packing::{Chooser, Cluster, Files, NodeOrder, Orders, Packing, Spread};
 use simulator::report::{Comparison, Curves, FIGURES, Row, page};
 use simulator::scenario::{Case, Contender, Played, Scenario, Told};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,10 @@ Examples:
   alone:
     portolan simulate --faults --count 2000
     portolan simulate --faults --seed 17
+  A packing experiment, in the form of the openb trace: jobs come one at a time onto a cluster's
+  nodes until 130 % of its chips were asked for. In the orders of a file, or in made-up ones:
+    portolan simulate --pack-nodes nodes.csv --pack-jobs pods.csv --pack-orders sequences.txt
+    portolan simulate --pack-nodes nodes.csv --pack-jobs pods.csv --seed 1 --seed 2
 
 The keys of a scenario are in scenarios/README.md and the documentation of `simulator::scenario`.";
 
@@ -40,7 +45,7 @@ The keys of a scenario are in scenarios/README.md and the documentation of `simu
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Simulate {
     /// The scenario's file.
-    #[arg(required_unless_present = "faults", value_name = "FILE")]
+    #[arg(required_unless_present_any = ["faults", "nodes"], value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Only this seed; may be said again for more.
     #[arg(long = "seed", value_name = "N")]
@@ -74,6 +79,26 @@ pub(crate) struct Simulate {
     /// So many fault runs, from seed 1 or the seed named.
     #[arg(long, value_name = "N", requires = "faults")]
     count: Option<u64>,
+    #[command(flatten)]
+    pack: Pack,
+}
+
+/// A packing experiment.
+#[derive(Debug, Args)]
+struct Pack {
+    /// Instead of a scenario: fill these nodes (columns cpu_milli, memory_mib, gpu, model).
+    #[arg(long = "pack-nodes", value_name = "FILE", requires = "jobs_to_pack",
+        conflicts_with_all = ["scenario", "faults"])]
+    nodes: Option<PathBuf>,
+    /// With these jobs (columns cpu_milli, memory_mib, num_gpu, gpu_milli, gpu_spec).
+    #[arg(id = "jobs_to_pack", long = "pack-jobs", value_name = "FILE", requires = "nodes")]
+    jobs: Option<PathBuf>,
+    /// In these orders (lines `seed S … : ROW ROW …`); else shuffled by the seeds.
+    #[arg(long = "pack-orders", value_name = "FILE", requires = "nodes")]
+    orders: Option<PathBuf>,
+    /// Where orders are made up: until so many percent of the chips were asked for.
+    #[arg(long = "pack-percent", value_name = "N", default_value_t = 130)]
+    percent: u32,
 }
 
 fn contender(name: &str) -> Result<Contender, String> {
@@ -84,9 +109,12 @@ fn contender(name: &str) -> Result<Contender, String> {
 impl Simulate {
     /// Plays what is asked for.
     pub(crate) fn run(self, session: &Session) -> anyhow::Result<()> {
-        match &self.scenario {
-            Some(path) if !self.faults => self.compare(path, session),
-            _ => self.try_faults(session),
+        match (&self.scenario, &self.pack) {
+            (Some(path), _) => self.compare(path, session),
+            (None, Pack { nodes: Some(nodes), jobs: Some(jobs), .. }) => {
+                self.pack(nodes, jobs, session)
+            }
+            (None, _) => self.try_faults(session),
         }
     }
 
@@ -138,6 +166,20 @@ impl Simulate {
             return Err(Failure::said(Code::Failed, said).into());
         }
         Ok(())
+    }
+
+    fn pack(&self, nodes: &Path, jobs: &Path, session: &Session) -> anyhow::Result<()> {
+        let orders = match &self.pack.orders {
+            Some(file) => Orders::File(file.clone()),
+            None if self.seeds.is_empty() => {
+                Orders::Made { seeds: vec![1], percent: self.pack.percent }
+            }
+            None => Orders::Made { seeds: self.seeds.clone(), percent: self.pack.percent },
+        };
+        let files = Files { nodes: nodes.to_owned(), jobs: jobs.to_owned(), orders };
+        let cluster = Cluster::read(&files).map_err(failed)?;
+        let start = std::time::Instant::now();
+        session.show(&cluster.pack(|| start.elapsed()), packed)
     }
 
     fn seeds(&self, scenario: &Scenario) -> Vec<u64> {
@@ -200,6 +242,36 @@ fn failed(error: simulator::Error) -> anyhow::Error {
         simulator::Error::Scenario(misread) => Failure::Documents(vec![misread]).into(),
         other => other.into(),
     }
+}
+
+/// A packing experiment's rows.
+fn packed(packing: &Packing, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::new("chosen by"),
+        Column::new("nodes"),
+        Column::new("at 100 %").right(),
+        Column::new("at the end").right(),
+        Column::new("a second").right(),
+    ]);
+    for row in &packing.rows {
+        let spread = |spread: Spread| format!("{:.2} ±{:.2}", spread.mean, spread.sd);
+        let chooser = match row.chooser {
+            Chooser::Typical => "typical jobs",
+            Chooser::BestFit => "best fit",
+        };
+        let order = match row.node_order {
+            NodeOrder::Permuted => "permuted",
+            NodeOrder::File => "as in the file",
+        };
+        table.row([
+            Cell::from(chooser),
+            Cell::from(order),
+            Cell::from(spread(row.at_capacity_pct)),
+            Cell::from(spread(row.at_end_pct)),
+            Cell::from(format!("{:.0}", row.placed_per_second)),
+        ]);
+    }
+    table.render(look, "no runs")
 }
 
 fn table(comparison: &Comparison, look: &Look) -> String {
