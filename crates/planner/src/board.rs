@@ -416,9 +416,14 @@ impl Board {
                 self.enter(job, now, now);
             }
         }
-        if !self.view.declined.is_empty() {
-            self.view.declined.retain(|_, (_, until)| *until > now);
-        }
+        let touched = &mut self.touched.classes;
+        self.view.declined.retain(|(class, _), (_, until)| {
+            let lasts = *until > now;
+            if !lasts {
+                touched.insert(*class);
+            }
+            lasts
+        });
         while let Some((until, attempt)) = self.ends.first().copied().filter(|(at, _)| *at <= now) {
             let Some((number, slots, _)) = self.held.get_mut(&attempt) else { break };
             let (number, slots, longer) = (*number, slots.clone(), now + OVERRUN);

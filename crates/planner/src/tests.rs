@@ -36,15 +36,16 @@ struct Small {
 impl Small {
     fn draw(seed: u64) -> Self {
         let mut small = Self { world: World::default(), rng: ChaCha8Rng::seed_from_u64(seed) };
-        small
-            .tell(Fact::NetworkCreated(NetworkCreated { network: NetworkUid::from_bytes([1; 8]) }));
+        small.tell(&Fact::NetworkCreated(NetworkCreated {
+            network: NetworkUid::from_bytes([1; 8]),
+        }));
         let catalog = Catalog::read(&CHIPS).unwrap();
-        catalog.chips().for_each(|c| small.tell(Fact::ChipDeclared(Arc::new(c.clone()))));
+        catalog.chips().for_each(|c| small.tell(&Fact::ChipDeclared(Arc::new(c.clone()))));
         let text = small.network();
         let file = model::file::network::read(&[("network.toml", &text)], &catalog).unwrap();
-        file.centers.into_iter().for_each(|c| small.tell(Fact::CenterDeclared(Arc::new(c))));
-        file.links.into_iter().for_each(|l| small.tell(Fact::LinkDeclared(Arc::new(l))));
-        file.tenants.into_iter().for_each(|t| small.tell(Fact::TenantDeclared(Arc::new(t))));
+        file.centers.into_iter().for_each(|c| small.tell(&Fact::CenterDeclared(Arc::new(c))));
+        file.links.into_iter().for_each(|l| small.tell(&Fact::LinkDeclared(Arc::new(l))));
+        file.tenants.into_iter().for_each(|t| small.tell(&Fact::TenantDeclared(Arc::new(t))));
         small.join_some();
         small.register_data();
         let jobs = small.rng.random_range(1..14);
@@ -52,8 +53,8 @@ impl Small {
         small
     }
 
-    fn tell(&mut self, fact: Fact) {
-        self.world.fold(NOW, &fact).unwrap();
+    fn tell(&mut self, fact: &Fact) {
+        self.world.fold(NOW, fact).unwrap();
     }
 
     fn any<'t>(&mut self, of: &[&'t str]) -> &'t str {
@@ -98,7 +99,7 @@ impl Small {
     fn join_some(&mut self) {
         for center in self.world.centers.keys().cloned().collect::<Vec<_>>() {
             if self.rng.random_bool(0.9) {
-                self.tell(Fact::AgentJoined(Arc::new(AgentJoined {
+                self.tell(&Fact::AgentJoined(Arc::new(AgentJoined {
                     center,
                     agent: NetworkUid::from_bytes([2; 8]),
                     engine: EngineKind::Timer,
@@ -121,7 +122,7 @@ impl Small {
                 region => vec![region.parse().unwrap()],
             };
             let bytes = Bytes(self.rng.random_range(1..2_000) << 30);
-            self.tell(Fact::DatasetRegistered(Arc::new(DatasetRegistered {
+            self.tell(&Fact::DatasetRegistered(Arc::new(DatasetRegistered {
                 data: data.clone(),
                 bytes,
                 files: 1,
@@ -130,7 +131,7 @@ impl Small {
                 made_by: None,
             })));
             let center = centers[self.rng.random_range(0..centers.len())].clone();
-            self.tell(Fact::ReplicaAdded(ReplicaTouched { data, center }));
+            self.tell(&Fact::ReplicaAdded(ReplicaTouched { data, center }));
         }
     }
 
@@ -172,7 +173,7 @@ impl Small {
         let tenant = TenantId::new(self.any(&["t0", "t1"])).unwrap();
         let spec = Arc::new(file.spec(tenant, NOW).unwrap());
         let job = self.world.next.job;
-        self.tell(Fact::JobSubmitted(Arc::new(JobSubmitted {
+        self.tell(&Fact::JobSubmitted(Arc::new(JobSubmitted {
             job,
             spec,
             by: TokenId::new(1),

@@ -186,7 +186,11 @@ impl Archive {
             sql.push(" AND instr(lower(name), lower(").push_bind(name).push(")) > 0");
         }
         sql.push(" ORDER BY job DESC LIMIT ").push_bind(limit).push(") ORDER BY job DESC");
-        sql.build_query_as().persistent(false).fetch_all(&self.readers).await.asking("read the archive")
+        sql.build_query_as()
+            .persistent(false)
+            .fetch_all(&self.readers)
+            .await
+            .asking("read the archive")
     }
 
     /// How many jobs there are in each state, of one tenant or of all.

@@ -37,10 +37,7 @@ pub(crate) const STORE: Bytes = Bytes(1_000_000_000_000_000);
 pub type Open<'a> = dyn Fn(&str) -> Result<(String, String), Error> + 'a;
 
 /// Reads the network from its tables, opened by their names.
-pub fn network(
-    catalog: &Catalog,
-    open: &Open<'_>,
-) -> Result<Declarations, Error> {
+pub fn network(catalog: &Catalog, open: &Open<'_>) -> Result<Declarations, Error> {
     let table = |name: &str| {
         let (file, text) = open(name)?;
         Table::read(&file, &text)

@@ -1,13 +1,89 @@
 //! Small networks in which everything goes wrong.
 
-use simulator::fault::{Sabotage, fault_run, sabotaged_run};
+use audit::Promise;
+use simulator::fault::{Sabotage, Verdict, fault_run, sabotaged_run};
+use simulator::log::Nowhere;
+use std::ops::Range;
 
-/// How many seeds every run of the tests goes through.
-const SEEDS: u64 = 2_000;
+/// Plays these seeds; those in which a promise broke are told, each with how to see it again.
+#[track_caller]
+fn all_hold(seeds: Range<u64>) {
+    let wrong = |verdict: &Verdict| !verdict.holds();
+    let told: Vec<String> = seeds.map(fault_run).filter(wrong).map(|v| v.to_string()).collect();
+    assert!(told.is_empty(), "{} broke a promise:\n{}", told.len(), told.join("\n"));
+}
 
 #[test]
-fn every_promise_holds_whatever_goes_wrong() {
-    let failed: Vec<String> =
-        (0..SEEDS).map(fault_run).filter(|v| !v.holds()).map(|v| v.to_string()).collect();
-    assert!(failed.is_empty(), "{} of {SEEDS}:\n{}", failed.len(), failed.join("\n"));
+fn every_promise_holds_whatever_goes_wrong_in_the_first_500_seeds() {
+    all_hold(0..500);
+}
+
+#[test]
+fn every_promise_holds_whatever_goes_wrong_in_the_second_500_seeds() {
+    all_hold(500..1_000);
+}
+
+#[test]
+fn every_promise_holds_whatever_goes_wrong_in_the_third_500_seeds() {
+    all_hold(1_000..1_500);
+}
+
+#[test]
+fn every_promise_holds_whatever_goes_wrong_in_the_fourth_500_seeds() {
+    all_hold(1_500..2_000);
+}
+
+/// Plants a bug in these many seeds: it is to be noticed, as a breach of this promise.
+#[track_caller]
+fn is_noticed(sabotage: Sabotage, promise: Promise, within: u64) {
+    let breaks = |seed: &u64| {
+        let verdict = sabotaged_run(*seed, Some(sabotage), &mut Nowhere);
+        verdict.violations.iter().any(|violation| violation.promise == promise)
+    };
+    assert!(
+        (0..within).any(|seed| breaks(&seed)),
+        "{sabotage:?} was not noticed in {within} seeds"
+    );
+}
+
+#[test]
+fn leases_that_nobody_waits_for_are_noticed() {
+    is_noticed(Sabotage::Unfenced, Promise::Fencing, 20);
+}
+
+#[test]
+fn chips_that_are_given_out_while_they_are_used_are_noticed() {
+    is_noticed(Sabotage::EarlyEnds, Promise::Capacity, 5);
+}
+
+#[test]
+fn facts_that_do_not_reach_the_log_are_noticed() {
+    is_noticed(Sabotage::ForgottenFacts, Promise::Replay, 10);
+}
+
+#[test]
+fn chips_that_a_center_does_not_have_are_noticed() {
+    is_noticed(Sabotage::MissingChips, Promise::Capacity, 5);
+}
+
+#[test]
+fn jobs_that_were_acknowledged_and_are_lost_are_noticed() {
+    is_noticed(Sabotage::EarlyAnswers, Promise::NoLoss, 20);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_log_and_another_seed_another() {
+    for seed in 0..10 {
+        let (first, again) = (fault_run(seed), fault_run(seed));
+        assert_eq!(first, again);
+        assert_ne!(first.head, fault_run(seed + 1_000).head);
+    }
+}
+
+#[test]
+fn a_broken_promise_is_told_in_one_line_that_says_how_to_see_it_again() {
+    let verdict = sabotaged_run(0, Some(Sabotage::MissingChips), &mut Nowhere);
+    let told = verdict.to_string();
+    assert!(told.starts_with("portolan simulate --faults --seed 0  # capacity: "), "{told}");
+    assert_eq!(told.lines().count(), 1);
 }

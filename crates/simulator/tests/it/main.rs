@@ -1,4 +1,6 @@
-//! Whole runs: the same twice, whatever goes wrong, and noticed when a bug is planted.
+//! Whole runs: what becomes of jobs, that a run is the same twice, that promises hold whatever goes
+//! wrong, and that a planted bug is noticed.
 
 mod fault;
+mod run;
 mod scenario;
