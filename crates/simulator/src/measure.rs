@@ -82,8 +82,8 @@ pub struct Summary {
     pub promises_held: Option<f64>,
 }
 
-/// A promise holds if the job starts no later than this after it.
-const GRACE: Span = Span::from_secs(60);
+/// A promise holds if the job starts no later than this after it: a moment is told to the second.
+const GRACE: Span = Span::from_secs(1);
 
 /// Runs shorter than this count as this long in slowdowns.
 const SHORTEST: Span = Span::from_secs(10);

@@ -431,6 +431,8 @@ impl<'a> Stage<'a> {
             && !self.setup.faults.any()
             && world.transfers.is_empty()
             && world.all_live().next().is_none();
+        // What waits then fits nowhere: that is told, and no loss.
+        self.settled |= still;
         next > limit || still
     }
 

@@ -144,7 +144,7 @@ impl<'a> Copies<'a> {
         let bytes = self.stock[data].bytes;
         let gigabits = bytes.0 as f64 * 8.0 / 1e9;
         let takes = bytes.time_at(self.share.min(leg.capacity))?;
-        Some(Way { ready: now + takes.0, moved: bytes, price: leg.price * gigabits })
+        Some(Way { ready: now.saturating_add(takes.0), moved: bytes, price: leg.price * gigabits })
     }
 
     fn leg(&self, home: &Home, from: usize, to: usize) -> Option<Leg> {

@@ -220,7 +220,7 @@ impl<'a> Play<'a> {
         }
         for choice in &mut choices {
             let way = data.and_then(|data| self.copies.way(data, choice.center, now));
-            choice.longest = choice.limit.0 + way.map_or(0, |way| way.ready - now);
+            choice.longest = choice.limit.0.saturating_add(way.map_or(0, |way| way.ready - now));
         }
         let live = Live { arrival, data, choices };
         match self.pick(job, &live, now) {
@@ -320,9 +320,9 @@ impl<'a> Play<'a> {
         });
         let way = way.unwrap_or(Way { ready: now, moved: Bytes::ZERO, price: 0.0 });
         let (runs, fate) = self.runs(&live.arrival, &choice);
-        let latest = way.ready + choice.limit.0;
+        let latest = way.ready.saturating_add(choice.limit.0);
         self.pools[choice.pool].start(job, choice.shape, latest);
-        self.events.push(Reverse((way.ready + runs.0, job)));
+        self.events.push(Reverse((way.ready.saturating_add(runs.0), job)));
         let running = Running {
             held_from: now,
             started: way.ready,

@@ -123,6 +123,10 @@ pub(super) struct Load {
     pub(super) objective: Objective,
 }
 
+/// What numbers must be.
+const ABOVE: &str = "a number above zero";
+const SHARE: &str = "a number from 0 to 1";
+
 impl Load {
     /// How many forms of load are given.
     pub(super) fn forms(&self) -> usize {
@@ -137,6 +141,57 @@ impl Load {
             made.is_some(),
         ];
         given.into_iter().filter(|given| *given).count()
+    }
+
+    /// A number that cannot be meant, and what it must be.
+    pub(super) fn out_of_range(&self) -> Option<(&'static str, &'static str)> {
+        let above = |number: f64| number.is_finite() && number > 0.0;
+        let share = |number: f64| (0.0..=1.0).contains(&number);
+        let mut numbers = vec![
+            ("offers", above(self.offers), ABOVE),
+            ("arrivals_divided_by", above(self.arrivals_divided_by), ABOVE),
+            ("durations_divided_by", above(self.durations_divided_by), ABOVE),
+            ("limit_factor", above(self.limit_factor), ABOVE),
+        ];
+        if let Some(gavel) = &self.gavel {
+            numbers.push(("jobs_per_hour", gavel.jobs_per_hour.is_none_or(above), ABOVE));
+        }
+        if let Some(made) = &self.made {
+            let liked = !made.like.is_empty() && made.like.values().all(|share| above(*share));
+            numbers.extend([
+                ("jobs", made.jobs > 0, ABOVE),
+                ("workloads", made.workloads > 0, ABOVE),
+                ("like", liked, "clusters, each with a number above zero"),
+                ("chip_seconds", made.chip_seconds.is_none_or(above), ABOVE),
+                ("swing", share(made.swing), SHARE),
+                ("preemptible", share(made.preemptible), SHARE),
+            ]);
+        }
+        if let Some(data) = self.made.as_ref().and_then(|made| made.data.as_ref()) {
+            numbers.extend([
+                ("share", share(data.share), SHARE),
+                ("zipf", data.zipf.is_finite(), "a number"),
+                ("sigma", data.sigma.is_finite(), "a number"),
+            ]);
+        }
+        let wrong = numbers.into_iter().find(|(_, right, _)| !right);
+        wrong.map(|(key, _, expected)| (key, expected))
+    }
+
+    /// A key that is given and means nothing to a load that is made up.
+    pub(super) fn for_lists_only(&self) -> Option<&'static str> {
+        let plain = |number: f64, usual: f64| number.total_cmp(&usual).is_eq();
+        let given = [
+            ("from", self.from.is_some()),
+            ("until", self.until.is_some()),
+            ("first", self.first.is_some()),
+            ("longest", self.longest.is_some()),
+            ("arrivals_divided_by", !plain(self.arrivals_divided_by, one())),
+            ("durations_divided_by", !plain(self.durations_divided_by, one())),
+            ("limit_factor", !plain(self.limit_factor, two())),
+        ];
+        let given = given.into_iter().find(|(_, given)| *given && self.made.is_some());
+        given.map(|(key, _)| key)
     }
 }
 

@@ -26,6 +26,9 @@ const HUBS: [(&str, &str, i64, i64); 8] = [
 /// Light in fiber, and how much longer than straight fiber lies.
 const MICROSECONDS_PER_KM: f64 = 5.0 * 1.5;
 
+/// More are not made up.
+const MOST_CENTERS: u32 = 10_000;
+
 /// The network, or why there is none.
 pub(super) fn network(made: &MadeNetwork, catalog: &Catalog) -> Result<Declarations, String> {
     let hubs = usize::try_from(made.centers).unwrap_or(usize::MAX).min(HUBS.len());
@@ -49,6 +52,12 @@ pub(super) fn network(made: &MadeNetwork, catalog: &Catalog) -> Result<Declarati
 /// Centers of unlike sizes, each with chips of one or two kinds, all chips given out to the node.
 fn centers(made: &MadeNetwork, catalog: &Catalog) -> Result<Vec<Center>, String> {
     let per_node = u64::from(made.chips_per_node.max(1));
+    if made.pools.is_empty() || made.pools.iter().any(|pools| !(0.0..1e9).contains(&pools.share)) {
+        return Err("`pools` must be chips, each with a share of zero or more".to_owned());
+    }
+    if made.centers > MOST_CENTERS {
+        return Err(format!("{} centers are more than {MOST_CENTERS}", made.centers));
+    }
     if made.centers == 0 || !made.chips.is_multiple_of(per_node) {
         return Err(format!(
             "{} chips in {} centers do not make whole nodes of {per_node}",

@@ -134,12 +134,7 @@ impl Scenario {
         let folders = Folders::new(told.data.as_deref(), file.data.as_deref(), path);
         let network = read_network(&file, told, &folders, catalog, &source)?;
         let contenders = contenders(&file, &source)?;
-        if file.load.get_ref().forms() != 1 {
-            let help = "give one of `[load.delta]`, `[load.csv]`, `[load.philly]`, `[load.openb]`, \
-                        `[load.gavel]`, `[load.swf]` and `[load.made]`";
-            let said = "a load comes from one place";
-            return Err(misread(&source, file.load.span(), said, Some(help)));
-        }
+        check(&file.load, &source)?;
         let speeds = match &file.load.get_ref().speeds {
             None => Speeds::default(),
             Some(name) => {
@@ -219,6 +214,27 @@ fn parse(name: &str, text: &str) -> Result<file::File, Error> {
         let at = wrong.span().unwrap_or(0..0);
         Error::Scenario(Box::new(Misread::at(name, text, at, wrong.message())))
     })
+}
+
+/// That the load comes from one place, and that nothing is said of it in vain.
+fn check(load: &toml::Spanned<file::Load>, source: &(String, String)) -> Result<(), Error> {
+    let wrong = |said: String, help| Err(misread(source, load.span(), said, Some(help)));
+    if load.get_ref().forms() != 1 {
+        let help = "give one of `[load.delta]`, `[load.csv]`, `[load.philly]`, `[load.openb]`, \
+                    `[load.gavel]`, `[load.swf]` and `[load.made]`";
+        return wrong("a load comes from one place".to_owned(), help);
+    }
+    if let Some((key, expected)) = load.get_ref().out_of_range() {
+        let help = "the keys and what they mean are in the documentation of scenarios";
+        return wrong(format!("`{key}` must be {expected}"), help);
+    }
+    match load.get_ref().for_lists_only() {
+        Some(key) => wrong(
+            format!("`{key}` means nothing to a load that is made up"),
+            "leave it out; `[load.made]` has keys of its own",
+        ),
+        None => Ok(()),
+    }
 }
 
 fn contenders(file: &file::File, source: &(String, String)) -> Result<Vec<Contender>, Error> {

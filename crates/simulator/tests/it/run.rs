@@ -126,7 +126,8 @@ fn data_comes_first_and_what_moved_is_counted() {
 
 #[test]
 fn a_job_that_fits_nowhere_is_refused_and_ends_the_run() {
-    let run = play(&laptop(), vec![job(0, 1, "on = \"cuda\"\nchips = 8\nnodes = 9")]);
+    let setup = Setup { audit: Audit::Steps, ..laptop() };
+    let run = play(&setup, vec![job(0, 1, "on = \"cuda\"\nchips = 8\nnodes = 9")]);
     assert_eq!(told(&run).len(), 1);
     assert_eq!((run.finished[0].fate, run.unfinished), (Fate::Refused, 1));
     assert!(run.lasted < Span::from_secs(3_600), "{}", run.lasted);
@@ -169,7 +170,7 @@ fn a_job_of_a_center_that_goes_down_runs_again_elsewhere_once_the_center_is_decl
     };
     let planned = vec![Planned { after: Span::from_secs(30), fault }];
     setup.faults = Faults { planned, until: Span::from_secs(40), ..Faults::default() };
-    let both = "chips = 1\n[[variant]]\non = \"cuda\"\n[[variant]]\non = \"cann\"\nspeed = 0.5";
+    let both = "expected = \"100s\"\nchips = 1\n[[variant]]\non = \"cuda\"\n[[variant]]\non = \"cann\"\nspeed = 0.5";
     let run = play(&setup, vec![job(0, 100, both)]);
     assert_eq!(run.finished.len(), 1);
     let job = &run.finished[0];

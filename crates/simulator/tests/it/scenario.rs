@@ -73,12 +73,41 @@ fn a_wrong_scenario_is_told_with_its_line() {
     );
     says(
         &format!(
+            "{NETWORK}[load]\nfirst = 3\n[load.made]\njobs = 9\nover = \"1h\"\ntenants = 1\n\
+             workloads = 1\nclusters = \"c.csv\"\nlike = {{ A = 1.0 }}\n"
+        ),
+        "s.toml:11:1: `first` means nothing to a load that is made up; leave it out; \
+         `[load.made]` has keys of its own",
+    );
+    says(
+        &format!(
             "{NETWORK}[load.swf]\nfile = \"x\"\n[[faults.event]]\nafter = \"1h\"\nwhat = \"cut\"\n\
              center = \"nowhere\"\nlasts = \"1m\"\n"
         ),
         "s.toml:13:1: there is no center `nowhere`; give `center` the name of one of the \
          network's centers",
     );
+}
+
+#[test]
+fn numbers_that_cannot_be_meant_are_refused() {
+    let says = |key: &str, value: &str, expected: &str| {
+        let mut made =
+            String::from("[load.made]\nover = \"1h\"\ntenants = 1\nclusters = \"c.csv\"\n");
+        for (name, usual) in
+            [("jobs", "9"), ("workloads", "2"), ("like", "{ A = 1.0 }"), ("swing", "0")]
+        {
+            let value = if name == key { value } else { usual };
+            made.push_str(&format!("{name} = {value}\n"));
+        }
+        let help = "the keys and what they mean are in the documentation of scenarios";
+        let said = format!("s.toml:11:1: `{key}` must be {expected}; {help}");
+        self::says(&format!("{NETWORK}{made}"), &said);
+    };
+    says("jobs", "0", "a number above zero");
+    says("workloads", "0", "a number above zero");
+    says("like", "{}", "clusters, each with a number above zero");
+    says("swing", "nan", "a number from 0 to 1");
 }
 
 #[test]
