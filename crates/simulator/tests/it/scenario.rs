@@ -91,7 +91,7 @@ fn a_wrong_scenario_is_told_with_its_line() {
 
 #[test]
 fn numbers_that_cannot_be_meant_are_refused() {
-    let says = |key: &str, value: &str, expected: &str| {
+    let refused = |key: &str, value: &str, expected: &str| {
         let mut made =
             String::from("[load.made]\nover = \"1h\"\ntenants = 1\nclusters = \"c.csv\"\n");
         for (name, usual) in
@@ -101,13 +101,13 @@ fn numbers_that_cannot_be_meant_are_refused() {
             made.push_str(&format!("{name} = {value}\n"));
         }
         let help = "the keys and what they mean are in the documentation of scenarios";
-        let said = format!("s.toml:11:1: `{key}` must be {expected}; {help}");
-        self::says(&format!("{NETWORK}{made}"), &said);
+        let said = format!("s.toml:11:2: `{key}` must be {expected}; {help}");
+        says(&format!("{NETWORK}{made}"), &said);
     };
-    says("jobs", "0", "a number above zero");
-    says("workloads", "0", "a number above zero");
-    says("like", "{}", "clusters, each with a number above zero");
-    says("swing", "nan", "a number from 0 to 1");
+    refused("jobs", "0", "a number above zero");
+    refused("workloads", "0", "a number above zero");
+    refused("like", "{}", "clusters, each with a number above zero");
+    refused("swing", "nan", "a number from 0 to 1");
 }
 
 #[test]
