@@ -104,9 +104,9 @@ pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
         let Some(attempt) = job.phase.attempt().filter(|a| a.attempt == *id) else { continue };
         judge_attempt(world, job, attempt, &mut found);
     }
-    for center in &touched.centers {
+    for (center, attempts) in &touched.centers {
         let all = touched.declared.contains(center);
-        let whom = if all { Judged::All } else { Judged::Only(&touched.attempts) };
+        let whom = if all { Judged::All } else { Judged::Only(attempts) };
         pool::judge(world, center, whom, &mut found);
     }
     for staging in touched.transfers.iter().filter_map(|id| world.transfers.get(id)) {

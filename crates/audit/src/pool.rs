@@ -7,7 +7,8 @@ use crate::Judged;
 use crate::overdraft::{Claim, overdraft};
 use crate::promise::{Findings, Promise};
 use model::{
-    Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, Placement, Pool, PoolId, Slots, Span,
+    Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, PartPlacement, Placement, Pool,
+    PoolId, Slots, Span,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use world::World;
@@ -40,11 +41,34 @@ pub(crate) fn judge(
     for ((pool, node), holds) in nodes(world, center, whom) {
         // A pool that does not exist is told by the gang that is in it.
         let Some(pool) = state.center.pool(pool) else { continue };
+        // Most nodes have room for all that anybody holds of them, at whatever time.
+        if has_room(pool, &holds) {
+            continue;
+        }
         let name = format!("{center}/{} node {node}", pool.pool);
         for view in [View::Promised, View::InUse] {
             judge_node(&name, pool, &holds, view, world.at, whom, found);
         }
     }
+}
+
+/// Whether a node has room for everybody at once.
+fn has_room(pool: &Pool, holds: &[Hold<'_>]) -> bool {
+    let (mut cores, mut memory, mut chips) = (0_u64, 0_u64, Vec::new());
+    for Hold { slots, .. } in holds {
+        cores = cores.saturating_add(slots.cores.0);
+        memory = memory.saturating_add(slots.memory.0);
+        for chip in &slots.chips {
+            let at = usize::from(*chip);
+            if chips.len() <= at {
+                chips.resize(at + 1, 0_u64);
+            }
+            chips[at] = chips[at].saturating_add(slots.share.0);
+        }
+    }
+    cores <= pool.cores.0
+        && memory <= pool.memory.0
+        && chips.into_iter().all(|share| share <= Chips::ONE.0)
 }
 
 /// Who holds what of the nodes on which a judged attempt does. For a few attempts a look at their
@@ -72,11 +96,29 @@ fn nodes<'a>(world: &'a World, center: &CenterId, whom: Judged<'_, AttemptId>) -
     for ((pool, node), holds) in &mut nodes {
         let holders = world.holders(center, pool, *node);
         for attempt in holders.filter_map(|id| world.live_attempt(id)) {
-            let here = held(attempt, center).filter(|(of, s)| of == pool && s.node == *node);
-            holds.extend(here.map(|(_, slots)| Hold { attempt, slots }));
+            holds
+                .extend(on_node(attempt, center, pool, *node).map(|slots| Hold { attempt, slots }));
         }
     }
     nodes
+}
+
+/// What an attempt holds of a node that it is listed for.
+fn on_node<'a>(
+    attempt: &'a Attempt,
+    center: &CenterId,
+    pool: &PoolId,
+    node: u32,
+) -> impl Iterator<Item = &'a Slots> {
+    let here = |part: &&PartPlacement| part.center == *center && part.pool == *pool;
+    attempt.placement.parts.iter().filter(here).flat_map(move |part| {
+        // A gang's nodes are sorted; should they not be, all are looked at.
+        let at = part.nodes.partition_point(|slots| slots.node < node);
+        let sorted = part.nodes.get(at).is_some_and(|slots| slots.node == node);
+        let nodes = if sorted { &part.nodes[at..] } else { &part.nodes[..] };
+        let beyond = move |slots: &&Slots| sorted && slots.node != node;
+        nodes.iter().take_while(move |s| !beyond(s)).filter(move |slots| slots.node == node)
+    })
 }
 
 /// What an attempt holds in a center.

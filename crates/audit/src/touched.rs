@@ -1,7 +1,7 @@
 //! What some facts touched, so that a step is judged for what it did and not for all there is.
 
 use model::{AttemptId, CenterId, DatasetVersion, Fact, JobId, LinkId, TransferId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use world::World;
 
 /// What is to be judged after some facts.
@@ -10,8 +10,8 @@ pub(crate) struct Touched {
     pub(crate) jobs: BTreeSet<JobId>,
     /// Attempts that took something: offered or started.
     pub(crate) attempts: BTreeSet<AttemptId>,
-    /// Centers in which they did, and those declared anew.
-    pub(crate) centers: BTreeSet<CenterId>,
+    /// Centers in which they did, each with who did, and those declared anew.
+    pub(crate) centers: BTreeMap<CenterId, BTreeSet<AttemptId>>,
     /// Centers declared anew: all that is in them is judged.
     pub(crate) declared: BTreeSet<CenterId>,
     pub(crate) transfers: BTreeSet<TransferId>,
@@ -52,7 +52,9 @@ impl Touched {
         for center in &touched.declared {
             touched.attempts.extend(world.live(center));
         }
-        touched.centers.extend(touched.declared.iter().cloned());
+        for center in &touched.declared {
+            touched.centers.entry(center.clone()).or_default();
+        }
         if !declared_links.is_empty() {
             let over = world.transfers.values().filter(|staging| {
                 staging.hops.iter().any(|hop| declared_links.contains(&hop.link))
@@ -66,7 +68,9 @@ impl Touched {
     fn take(&mut self, world: &World, attempt: AttemptId) {
         if let Some(live) = world.live_attempt(attempt) {
             self.attempts.insert(attempt);
-            self.centers.extend(live.placement.parts.iter().map(|part| part.center.clone()));
+            for part in &live.placement.parts {
+                self.centers.entry(part.center.clone()).or_default().insert(attempt);
+            }
         }
     }
 }
