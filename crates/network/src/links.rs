@@ -21,26 +21,31 @@ pub struct Booking {
 /// one of the two books or releases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Links {
-    free: Arc<BTreeMap<Hop, Profile>>,
+    numbers: Arc<BTreeMap<Hop, usize>>,
+    /// By number: directions are numbered as [`Topology`] numbers them.
+    free: Arc<Vec<Profile>>,
 }
 
 impl Links {
     /// Every direction of the topology's links, nothing booked.
     #[must_use]
     pub fn new(topology: &Topology) -> Self {
-        let directions = topology.links().iter().flat_map(|link| {
-            [true, false].map(|forward| {
-                let hop = Hop { link: link.link.clone(), forward };
-                (hop, Profile::new(link.capacity.0))
-            })
+        let free = topology.links().iter().flat_map(|link| {
+            let free = Profile::new(link.capacity.0);
+            [free.clone(), free]
         });
-        Self { free: Arc::new(directions.collect()) }
+        Self { numbers: topology.directions(), free: Arc::new(free.collect()) }
     }
 
     /// What is free of one direction, in bits per second.
     #[must_use]
     pub fn free(&self, hop: &Hop) -> Option<&Profile> {
-        self.free.get(hop)
+        Some(self.pipe(*self.numbers.get(hop)?))
+    }
+
+    /// What is free of the direction of this number.
+    pub(crate) fn pipe(&self, direction: usize) -> &Profile {
+        &self.free[direction]
     }
 
     /// Books every step on every hop, or nothing and says where it does not fit.
@@ -61,7 +66,7 @@ impl Links {
 
     /// Forgets what was before `now`.
     pub fn forget_before(&mut self, now: Moment) {
-        Arc::make_mut(&mut self.free).values_mut().for_each(|free| free.forget_before(now));
+        Arc::make_mut(&mut self.free).iter_mut().for_each(|free| free.forget_before(now));
     }
 
     /// Changes every hop in every step from `from` on, or nothing.
@@ -71,18 +76,20 @@ impl Links {
         from: Moment,
         change: impl Fn(&mut Profile, Moment, Moment, u64) -> Result<(), Misfit>,
     ) -> Result<(), Error> {
-        let mut changed: BTreeMap<&Hop, Profile> = BTreeMap::new();
+        let mut changed: BTreeMap<usize, Profile> = BTreeMap::new();
         for hop in &booking.hops {
             let unknown = || Error::NoSuchLink { link: hop.link.clone() };
-            let before = self.free.get(hop).ok_or_else(unknown)?;
-            let free = changed.entry(hop).or_insert_with(|| before.clone());
+            let number = *self.numbers.get(hop).ok_or_else(unknown)?;
+            let free = changed.entry(number).or_insert_with(|| self.pipe(number).clone());
             for step in &booking.steps {
                 change(free, step.from.max(from), step.until, step.rate.0)
                     .map_err(|misfit| Error::Misfit { hop: hop.clone(), misfit })?;
             }
         }
-        let changed = changed.into_iter().map(|(hop, free)| (hop.clone(), free));
-        Arc::make_mut(&mut self.free).extend(changed);
+        let all = Arc::make_mut(&mut self.free);
+        for (number, free) in changed {
+            all[number] = free;
+        }
         Ok(())
     }
 }

@@ -42,6 +42,9 @@ pub struct Path {
     pub latency_us: u64,
     /// The least capacity of any hop; `Rate::MAX` without hops.
     pub capacity: Rate,
+    /// The numbers of the directions crossed in its topology, in order: twice the place of the link,
+    /// one more backward.
+    pub directions: Vec<usize>,
 }
 
 impl Path {
@@ -130,6 +133,8 @@ pub struct Topology {
     into: Vec<Vec<(Way, usize)>>,
     /// For each site the capacity of the widest link that ends there.
     widest: Vec<Rate>,
+    /// The number of each direction: twice its link's, one more backward.
+    directions: Arc<BTreeMap<Hop, usize>>,
     /// Whether crossing any link costs anything.
     has_tolls: bool,
     /// Behind a lock because everyone who plans on this topology shares it.
@@ -142,6 +147,12 @@ struct Way {
     link: usize,
     forward: bool,
     to: usize,
+}
+
+impl Way {
+    fn direction(&self) -> usize {
+        2 * self.link + usize::from(!self.forward)
+    }
 }
 
 /// What a path is made of. Ways are nodes beside sites so that parallel links are different paths.
@@ -182,7 +193,12 @@ impl Topology {
             }
         }
         let has_tolls = links.iter().any(|link| link.toll > 0);
-        Ok(Self { sites, links, out, into, widest, has_tolls, known: Mutex::default() })
+        let hops = links.iter().flat_map(|link| {
+            [true, false].map(|forward| Hop { link: link.link.clone(), forward })
+        });
+        let directions = Arc::new(hops.zip(0..).collect());
+        let known = Mutex::default();
+        Ok(Self { sites, links, out, into, widest, directions, has_tolls, known })
     }
 
     /// The sites, by name.
@@ -229,6 +245,10 @@ impl Topology {
         index_of(&self.sites, site).map_or(Rate(0), |site| self.widest[site])
     }
 
+    pub(crate) fn directions(&self) -> Arc<BTreeMap<Hop, usize>> {
+        Arc::clone(&self.directions)
+    }
+
     /// How many links end at a site.
     #[must_use]
     pub fn links_at(&self, site: &str) -> usize {
@@ -252,10 +272,9 @@ impl Topology {
 
     /// The only direction that leads out of a site, where there is but one: the same link is the
     /// only one that leads in.
-    #[must_use]
-    pub fn only_way_out(&self, site: &str) -> Option<Hop> {
+    pub(crate) fn only_way_out(&self, site: &str) -> Option<usize> {
         match self.out[index_of(&self.sites, site)?].as_slice() {
-            [way] => Some(Hop { link: self.links[way.link].link.clone(), forward: way.forward }),
+            [way] => Some(way.direction()),
             _ => None,
         }
     }
@@ -327,11 +346,34 @@ impl Topology {
         (u128::from(self.links[way.link].latency_us) << 32) + 1
     }
 
+    /// The at most `k` shortest paths that touch only `allowed` sites, both ends among them: least
+    /// latency first, then fewest hops, then by the hops' names. Which of several equal ones make it
+    /// into the first `k` is the same on every machine. None when a site is unknown.
+    #[must_use]
+    pub fn paths(&self, from: &str, to: &str, k: usize, allowed: &Allowed) -> Arc<[Path]> {
+        let (Some(from), Some(to)) = (index_of(&self.sites, from), index_of(&self.sites, to))
+        else {
+            return Arc::new([]);
+        };
+        let question = (from, to, k, allowed.number);
+        if let Some(paths) = self.known().paths.get(&question) {
+            return Arc::clone(paths);
+        }
+        let paths = match k {
+            1 => self.shortest(from, to, allowed).into_iter().collect(),
+            _ => self.search(from, to, k, allowed),
+        };
+        let mut known = self.known();
+        if known.paths.len() >= REMEMBERED {
+            known.paths.clear();
+        }
+        known.paths.insert(question, Arc::clone(&paths));
+        paths
+    }
+
     /// The shortest path: of least latency, then of fewest hops, then by the hops' names from the
     /// last to the first.
-    #[must_use]
-    pub fn shortest(&self, from: &str, to: &str, allowed: &Allowed) -> Option<Path> {
-        let (from, to) = (index_of(&self.sites, from)?, index_of(&self.sites, to)?);
+    fn shortest(&self, from: usize, to: usize, allowed: &Allowed) -> Option<Path> {
         let distances = self.distances(from, allowed);
         distances[to]?;
         let (mut ways, mut here) = (Vec::new(), to);
@@ -346,28 +388,6 @@ impl Topology {
         }
         ways.reverse();
         Some(self.path(&ways))
-    }
-
-    /// The at most `k` shortest paths that touch only `allowed` sites, both ends among them: least
-    /// latency first, then fewest hops, then by the hops' names. Which of several equal ones make it
-    /// into the first `k` is the same on every machine. None when a site is unknown.
-    #[must_use]
-    pub fn paths(&self, from: &str, to: &str, k: usize, allowed: &Allowed) -> Arc<[Path]> {
-        let (Some(from), Some(to)) = (index_of(&self.sites, from), index_of(&self.sites, to))
-        else {
-            return Arc::new([]);
-        };
-        let question = (from, to, k, allowed.number);
-        if let Some(paths) = self.known().paths.get(&question) {
-            return Arc::clone(paths);
-        }
-        let paths = self.search(from, to, k, allowed);
-        let mut known = self.known();
-        if known.paths.len() >= REMEMBERED {
-            known.paths.clear();
-        }
-        known.paths.insert(question, Arc::clone(&paths));
-        paths
     }
 
     fn search(&self, from: usize, to: usize, k: usize, allowed: &Allowed) -> Arc<[Path]> {
@@ -391,11 +411,13 @@ impl Topology {
     }
 
     fn path(&self, nodes: &[Node]) -> Path {
-        let mut path = Path { hops: Vec::new(), latency_us: 0, capacity: Rate::MAX };
+        let (hops, directions) = (Vec::new(), Vec::new());
+        let mut path = Path { hops, latency_us: 0, capacity: Rate::MAX, directions };
         for node in nodes {
             if let Node::Way(way) = node {
                 let link = &self.links[way.link];
                 path.hops.push(Hop { link: link.link.clone(), forward: way.forward });
+                path.directions.push(way.direction());
                 path.latency_us = path.latency_us.saturating_add(link.latency_us);
                 path.capacity = path.capacity.min(link.capacity);
             }

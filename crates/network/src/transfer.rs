@@ -4,7 +4,6 @@ use crate::topology::Origin;
 use crate::{Allowed, Booking, Links, Path, Spread, Topology};
 use calendar::{Pouring, Profile, Work, pour};
 use model::attempt::RateStep;
-use model::link::Hop;
 use model::{Bytes, Moment, Rate, Span};
 
 /// A volume that is wanted somewhere.
@@ -104,11 +103,12 @@ impl Links {
                 break;
             }
             // Where the shortest path carries it as fast as any could, the others are not asked for.
-            let shortest = topology.shortest(source, request.to, &request.allowed);
-            let first = shortest.and_then(|path| self.pour_over(source, &path, request, work));
+            let shortest = topology.paths(source, request.to, 1, &request.allowed);
+            let Some(path) = shortest.first() else { continue };
+            let first = self.pour_over(source, path, request, work);
             let is_done = first.as_ref().is_some_and(|plan| {
                 plan.arrives == soonest
-                    || self.gateways_decide(topology, request, plan, work) == Some(true)
+                    || self.gateways_decide(topology, request, (plan, path), work) == Some(true)
             });
             keep_better(&mut best, first);
             if !is_done {
@@ -116,7 +116,7 @@ impl Links {
             }
         }
         let leads_there =
-            |source: &&str| topology.shortest(source, request.to, &request.allowed).is_some();
+            |source: &&str| !topology.paths(source, request.to, 1, &request.allowed).is_empty();
         best.ok_or_else(|| match request.sources.iter().any(leads_there) {
             true => NoTransfer::NoBandwidth { to: request.to.to_owned(), volume: request.volume },
             false => why_no_path(topology, request),
@@ -129,16 +129,15 @@ impl Links {
         &self,
         topology: &Topology,
         request: &TransferRequest<'_>,
-        plan: &TransferPlan,
+        (plan, path): (&TransferPlan, &Path),
         work: &mut Work,
     ) -> Option<bool> {
-        let hops = &plan.booking.hops;
-        let only = |site: &str, hop: Option<&Hop>| {
-            hop.filter(|_| topology.links_at(site) == 1).and_then(|hop| self.free(hop))
+        let only = |site: &str, direction: Option<&usize>| {
+            direction.filter(|_| topology.links_at(site) == 1).map(|number| self.pipe(*number))
         };
-        let pipes: Vec<&Profile> = only(&plan.source, hops.first())
+        let pipes: Vec<&Profile> = only(&plan.source, path.directions.first())
             .into_iter()
-            .chain(only(request.to, hops.last()))
+            .chain(only(request.to, path.directions.last()))
             .collect();
         if pipes.is_empty() {
             return None;
@@ -191,7 +190,7 @@ impl Links {
         let what = Pouring { from: not_before, volume, most, least: Rate(1) };
         let origin = |source: &str| {
             let origin = topology.origin(source, most, allowed)?;
-            let pipe = topology.only_way_out(source).and_then(|hop| self.free(&hop));
+            let pipe = topology.only_way_out(source).map(|number| self.pipe(number));
             let out = match pipe {
                 Some(pipe) if volume > Bytes::ZERO => {
                     pour(&[pipe], &what, &mut Work::unbounded())?.last()?.until
@@ -210,14 +209,15 @@ impl Links {
         request: &TransferRequest<'_>,
         work: &mut Work,
     ) -> Option<TransferPlan> {
-        let pipes: Option<Vec<&Profile>> = path.hops.iter().map(|hop| self.free(hop)).collect();
+        let pipes: Vec<&Profile> =
+            path.directions.iter().map(|number| self.pipe(*number)).collect();
         let what = Pouring {
             from: request.not_before,
             volume: request.volume,
             most: request.most,
             least: request.least.min(path.capacity),
         };
-        let poured = pour(&pipes?, &what, work)?;
+        let poured = pour(&pipes, &what, work)?;
         let end = poured.last().map_or(request.not_before, |last| last.until);
         let step =
             |s: calendar::Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };

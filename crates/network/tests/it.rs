@@ -232,7 +232,12 @@ impl Chart {
     /// Every way from `from` to `to` that meets no site twice and only sites of `regions`.
     fn all_paths(&self, from: &str, to: &str, regions: &str) -> Vec<Path> {
         let mut found = Vec::new();
-        let start = Path { hops: vec![], latency_us: 0, capacity: Rate::MAX };
+        let start = Path {
+            hops: vec![],
+            directions: vec![],
+            latency_us: 0,
+            capacity: Rate::MAX,
+        };
         self.walk(&mut vec![from.to_owned()], to, regions, &start, &mut found);
         found.sort_by_key(|path| (path.latency_us, path.hops.len()));
         found
@@ -255,11 +260,12 @@ impl Chart {
             found.push(path.clone());
             return;
         }
-        for link in self.topology.links() {
+        for (number, link) in self.topology.links().iter().enumerate() {
             for (forward, near, far) in [(true, &link.a, &link.b), (false, &link.b, &link.a)] {
                 if *near == here && !met.contains(far) {
                     let mut longer = path.clone();
                     longer.hops.push(Hop { link: link.link.clone(), forward });
+                    longer.directions.push(2 * number + usize::from(!forward));
                     longer.latency_us += link.latency_us;
                     longer.capacity = longer.capacity.min(link.capacity);
                     met.push(far.clone());

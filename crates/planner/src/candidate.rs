@@ -5,7 +5,6 @@ use crate::class::ClassId;
 use crate::options::{Choice, Options};
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
-use crate::roster::Seat;
 use crate::staging::{Coming, Soonest, Staged, stage};
 use crate::{Policy, Situation};
 use calendar::Work;
@@ -14,6 +13,7 @@ use model::job::JobSpec;
 use model::{CenterId, DatasetVersion, Moment, Money, Objective, PoolId, Region};
 use network::Booking;
 use serde::Serialize;
+use std::borrow::Cow;
 use world::{Version, World};
 
 /// A place that would do, with its terms.
@@ -55,7 +55,7 @@ pub struct Candidate {
 pub(crate) struct Rank {
     /// Past its deadline.
     late: bool,
-    terms: (i128, i128),
+    terms: (i64, i64),
 }
 
 /// What a place is judged by.
@@ -69,19 +69,25 @@ pub(crate) struct Terms {
 
 impl Rank {
     pub(crate) fn of(spec: &JobSpec, policy: &Policy, now: Moment, terms: Terms) -> Self {
-        let finish = i128::from(terms.finish.0);
-        let price = i128::from(terms.price);
-        let wait = i128::from(terms.finish.since(now).0);
         let late = spec.deadline.is_some_and(|deadline| terms.finish > deadline);
+        Self { late, ..Self::in_time(spec, policy, now, terms) }
+    }
+
+    /// The rank of a place that meets whatever deadline.
+    pub(crate) fn in_time(spec: &JobSpec, policy: &Policy, now: Moment, terms: Terms) -> Self {
+        let signed = |unsigned: u64| i64::try_from(unsigned).unwrap_or(i64::MAX);
+        let (finish, price) = (signed(terms.finish.0), terms.price);
         let terms = match spec.objective {
             Objective::Fastest => (finish, price),
             Objective::Cheapest => (price, finish),
             Objective::Balanced => {
-                (price + wait * i128::from(policy.hour_is_worth) / 3_600_000, finish)
+                let wait = i128::from(terms.finish.since(now).0);
+                let worth = wait * i128::from(policy.hour_is_worth) / 3_600_000;
+                (price.saturating_add(i64::try_from(worth).unwrap_or(i64::MAX)), finish)
             }
-            Objective::Greenest => (i128::from(terms.energy_mwh), finish),
+            Objective::Greenest => (signed(terms.energy_mwh), finish),
         };
-        Self { late, terms }
+        Self { late: false, terms }
     }
 }
 
@@ -144,38 +150,51 @@ impl<'a> Scene<'a> {
         spec.inputs.iter().map(version).collect()
     }
 
-    /// A rank the choice's real one is not better than. `None` when it will never do.
-    pub(crate) fn bound(
+    /// When a choice's data is there at the soonest and what bringing it costs at least. `None` when
+    /// it never is.
+    pub(crate) fn data_bound(
+        &self,
+        choice: &Choice,
+        inputs: &[Soonest<'_>],
+    ) -> Option<(Moment, i64)> {
+        let seat = self.view.roster.seat(choice.pool);
+        let mut bound = (self.situation.now, 0_i64);
+        for input in inputs {
+            bound.0 = bound.0.max(input.at(self, seat)?);
+            bound.1 = bound.1.saturating_add(input.price(self, seat));
+        }
+        Some(bound)
+    }
+
+    /// The rank of a choice that starts at `start` and whose data costs `price`.
+    pub(crate) fn rank_at(
         &self,
         asked: Asked<'_>,
         choice: &Choice,
-        inputs: &[Soonest<'_>],
-    ) -> Option<Rank> {
-        let seat = self.view.roster.seat(choice.pool);
+        start: Moment,
+        price: i64,
+    ) -> Rank {
+        self.rank(asked, choice, start + choice.run, choice.price.saturating_add(price))
+    }
+
+    /// The rank of a choice that starts now, in time for whatever deadline: what
+    /// [`Options::order`] goes by.
+    pub(crate) fn rank_in_time(&self, asked: Asked<'_>, choice: &Choice) -> Rank {
+        let Choice { run, price, energy_mwh, .. } = *choice;
         let now = self.situation.now;
-        let ready =
-            inputs.iter().try_fold(now, |ready, input| Some(ready.max(input.at(self, seat)?)))?;
-        let pool = &self.view.pools[choice.pool as usize];
-        let start = pool.not_before(ready, asked.options.ask(choice))?;
-        let tolls = inputs.iter().map(|input| input.price(self, seat));
-        let price = tolls.fold(choice.price, i64::saturating_add);
-        Some(self.rank(asked, seat, choice, start + choice.run, price))
+        let terms = Terms { finish: now + run, price, energy_mwh };
+        Rank::in_time(asked.spec, self.policy, now, terms)
     }
 
     /// The rank of a choice that ends at `finish` for `price`.
     pub(crate) fn rank(
         &self,
         asked: Asked<'_>,
-        seat: &Seat,
         choice: &Choice,
         finish: Moment,
         price: i64,
     ) -> Rank {
-        // Energy costs a division or two, and few ask for it.
-        let energy_mwh = match asked.spec.objective {
-            Objective::Greenest => energy(seat, asked.options, choice),
-            _ => 0,
-        };
+        let Choice { energy_mwh, .. } = *choice;
         Rank::of(asked.spec, self.policy, self.situation.now, Terms { finish, price, energy_mwh })
     }
 
@@ -223,7 +242,7 @@ impl<'a> Scene<'a> {
             until: start + limit,
             finish: start + choice.run,
             price,
-            energy_mwh: energy(seat, asked.options, choice),
+            energy_mwh: choice.energy_mwh,
             slots,
             transfers: data.transfers,
             inputs: data.inputs,
@@ -246,9 +265,8 @@ impl<'a> Scene<'a> {
     ) -> Result<Data, Refusal> {
         let now = self.situation.now;
         let mut data = Data { ready: now, transfers: Vec::new(), inputs: Vec::new(), price: 0 };
-        // What one input takes of the links is not there for the next.
-        let mut links = self.view.links.clone();
-        for input in &spec.inputs {
+        let mut links = Cow::Borrowed(&self.view.links);
+        for (number, input) in (1..).zip(&spec.inputs) {
             let dataset = &input.dataset.dataset;
             let missing = || Refusal::NoDataset { dataset: dataset.clone() };
             let version = self.world.version(&input.dataset).ok_or_else(missing)?;
@@ -257,11 +275,13 @@ impl<'a> Scene<'a> {
             match stage(self, &links, version, &center.center, work)? {
                 Staged::Here => {}
                 Staged::Coming { transfer, arrives, price } => {
+                    // What one input takes of the links is not there for the next.
                     if let Transfer::New(staging) = &transfer
+                        && number < spec.inputs.len()
                         && !self.coming.has(staging)
                     {
                         let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
-                        let booked = links.book(&Booking { hops, steps });
+                        let booked = links.to_mut().book(&Booking { hops, steps });
                         booked.expect("what was planned on these links fits them");
                     }
                     data.ready = data.ready.max(arrives);
@@ -282,17 +302,6 @@ fn may_live(center: &model::Center, version: &Version) -> Result<(), Refusal> {
     }
     let dataset = version.registered.data.dataset.clone();
     Err(Refusal::Residency { dataset, allowed: allowed.clone() })
-}
-
-/// The energy a choice's chips are expected to use, cooling included, in milliwatt-hours.
-fn energy(seat: &Seat, options: &Options, choice: &Choice) -> u64 {
-    let ask = options.ask(choice);
-    let watts = u128::from(seat.chip.as_ref().and_then(|c| c.power_watts).unwrap_or(0));
-    let milli_chips = u128::from(ask.chips.times(ask.nodes.into()).0);
-    let pue = u128::from(seat.center.pue_thousandths);
-    // W × chips/1000 × ms × PUE/1000, brought from watt-milliseconds to milliwatt-hours.
-    let scaled = watts * milli_chips * u128::from(choice.run.0) * pue;
-    u64::try_from(scaled / 1_000 / 3_600_000).unwrap_or(u64::MAX)
 }
 
 /// The regions inside both lists; an empty list allows everything.

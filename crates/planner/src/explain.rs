@@ -48,7 +48,7 @@ pub fn explain(
         Some(if *priority < turn.0 { jobs.len() } else { jobs.range(..job).count() })
     });
     let ahead = ahead.sum();
-    let options = crate::plan::options(world, &view, class);
+    let options = crate::plan::options(world, &view, policy, class);
     Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead))
 }
 
@@ -63,7 +63,7 @@ pub fn trial(
 ) -> Explanation {
     let turns = view.lines.turns().take_while(|(priority, ..)| *priority <= Reverse(spec.priority));
     let ahead = turns.filter_map(|(_, _, id)| Some(view.lines.class(*id)?.jobs.len())).sum();
-    let options = Options::of(world, &view.roster, spec);
+    let options = Options::of(world, &view.roster, spec, policy);
     Field::of(world, view, situation, policy, class_of(spec), spec, &options).told(ahead)
 }
 
@@ -94,7 +94,7 @@ impl Field {
             match scene.open(asked, choice, Reach::Ever, &mut Work::unbounded()) {
                 Ok(found) => {
                     let micros = found.price.micros;
-                    let rank = scene.rank(asked, seat, choice, found.finish, micros);
+                    let rank = scene.rank(asked, choice, found.finish, micros);
                     ranked.push(((rank, number), found));
                 }
                 Err(refusal) => speak(&mut refused, &seat.center.center, refusal),

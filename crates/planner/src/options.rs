@@ -1,11 +1,14 @@
 //! Where a class could go at all: what can be said of its candidates without any calendar.
 
+use crate::Policy;
+use crate::candidate::{Rank, Terms};
 use crate::pool::Ask;
 use crate::refusal::Refusal;
 use crate::roster::{PoolNumber, Roster, Seat};
 use model::center::Center;
 use model::job::{JobSpec, On, Variant, Within};
-use model::{ChipId, Chips, Span};
+use model::{ChipId, Chips, Moment, Span};
+use std::collections::BTreeMap;
 use world::World;
 
 /// A pool as one variant would use it.
@@ -17,12 +20,17 @@ pub(crate) struct Choice {
     pub(crate) run: Span,
     /// What its chips cost for that long, in micro-units.
     pub(crate) price: i64,
+    /// The energy its chips are expected to use, cooling included, in milliwatt-hours.
+    pub(crate) energy_mwh: u64,
 }
 
-/// A class's choices, in the order of pools and variants.
+/// A class's choices.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
+    /// In the order of pools and variants.
     pub(crate) choices: Vec<Choice>,
+    /// The numbers of all choices, the one first that is worth most where all could start at once.
+    pub(crate) order: Vec<u32>,
     /// What each variant asks of a pool.
     pub(crate) asks: Vec<Ask>,
     /// How long each variant may run.
@@ -31,21 +39,31 @@ pub(crate) struct Options {
 
 impl Options {
     /// All that stands against nothing the world declares.
-    pub(crate) fn of(world: &World, roster: &Roster, spec: &JobSpec) -> Self {
+    pub(crate) fn of(world: &World, roster: &Roster, spec: &JobSpec, policy: &Policy) -> Self {
         let variants = || spec.parts.iter().take(1).flat_map(|part| &part.variants);
         let limit = |index| spec.limit(index).unwrap_or(Span::MAX);
         let mut options = Self {
             choices: Vec::new(),
+            order: Vec::new(),
             asks: variants().map(|variant| ask(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
         };
         for (index, variant) in (0_u16..).zip(variants()) {
             let ask = options.asks[usize::from(index)];
-            let mut consider = |number: PoolNumber| {
-                let seat = roster.seat(number);
-                if center(spec, &seat.center).is_ok() && pool(spec, seat, variant, &ask).is_ok() {
-                    options.choices.push(choice(world, seat, spec, index, number, &ask));
+            let mut runs: BTreeMap<Option<&ChipId>, Span> = BTreeMap::new();
+            let mut consider = |pool: PoolNumber| {
+                let seat = roster.seat(pool);
+                if center(spec, &seat.center).is_err()
+                    || self::pool(spec, seat, variant, &ask).is_err()
+                {
+                    return;
                 }
+                let chip = seat.pool().chip.as_ref();
+                let learned = || expected_run(world, spec, index, chip);
+                let run = *runs.entry(chip).or_insert_with(learned);
+                let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
+                let energy_mwh = energy(seat, &ask, run);
+                options.choices.push(Choice { pool, variant: index, run, price, energy_mwh });
             };
             match &variant.on {
                 On::Chip(chip) => roster.with_chip(chip).iter().copied().for_each(&mut consider),
@@ -54,7 +72,19 @@ impl Options {
             }
         }
         options.choices.sort_unstable_by_key(|choice| (choice.pool, choice.variant));
+        options.put_in_order(spec, policy);
         options
+    }
+
+    fn put_in_order(&mut self, spec: &JobSpec, policy: &Policy) {
+        let rank = |choice: &Choice| {
+            let Choice { run, price, energy_mwh, .. } = *choice;
+            let terms = Terms { finish: Moment::ZERO + run, price, energy_mwh };
+            Rank::in_time(spec, policy, Moment::ZERO, terms)
+        };
+        let mut order: Vec<(Rank, u32)> = self.choices.iter().map(rank).zip(0..).collect();
+        order.sort_unstable();
+        self.order = order.into_iter().map(|(_, number)| number).collect();
     }
 
     pub(crate) fn ask(&self, choice: &Choice) -> &Ask {
@@ -81,19 +111,6 @@ pub(crate) fn ask(spec: &JobSpec, variant: &Variant) -> Ask {
         memory: variant.memory,
         one_block: spec.together.within == Within::Block,
     }
-}
-
-fn choice(
-    world: &World,
-    seat: &Seat,
-    spec: &JobSpec,
-    index: u16,
-    pool: PoolNumber,
-    ask: &Ask,
-) -> Choice {
-    let run = expected_run(world, spec, index, seat.pool().chip.as_ref());
-    let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
-    Choice { pool, variant: index, run, price }
 }
 
 /// What stands against a center, whatever its pools are.
@@ -192,4 +209,15 @@ fn expected_run(world: &World, spec: &JobSpec, index: u16, chip: Option<&ChipId>
         },
     };
     run.min(limit)
+}
+
+/// The energy the chips of a gang are expected to use in `run`, cooling included, in
+/// milliwatt-hours.
+fn energy(seat: &Seat, ask: &Ask, run: Span) -> u64 {
+    let watts = u128::from(seat.chip.as_ref().and_then(|c| c.power_watts).unwrap_or(0));
+    let milli_chips = u128::from(ask.chips.times(ask.nodes.into()).0);
+    let pue = u128::from(seat.center.pue_thousandths);
+    // W × chips/1000 × ms × PUE/1000, brought from watt-milliseconds to milliwatt-hours.
+    let scaled = watts * milli_chips * u128::from(run.0) * pue;
+    u64::try_from(scaled / 3_600_000_000).unwrap_or(u64::MAX)
 }

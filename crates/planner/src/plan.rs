@@ -157,7 +157,7 @@ impl<'a> Walk<'a> {
     }
 
     fn options(&self, class: &Class) -> Arc<Options> {
-        options(self.world, &self.view, class)
+        options(self.world, &self.view, self.policy, class)
     }
 
     /// The best place for a job of the class; what was searched before is not searched again.
@@ -167,8 +167,7 @@ impl<'a> Walk<'a> {
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let known = self.searches.remove(&id).filter(|search| search.reach() == reach);
         let mut search = known.unwrap_or_else(|| {
-            let all = 0..options.choices.len();
-            Search::new(&scene, asked, reach, all, &mut self.work)
+            Search::all(&scene, asked, reach, &mut self.work)
         });
         search.catch_up(&scene, asked);
         let opened = search.opened;
@@ -189,7 +188,7 @@ impl<'a> Walk<'a> {
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let numbered = pools.iter().flat_map(|pool| options.in_pool(*pool));
-        let mut search = Search::new(&scene, asked, Reach::Now, numbered, &mut self.work);
+        let mut search = Search::among(&scene, asked, Reach::Now, numbered, &mut self.work);
         let best = search.best(&scene, asked, &mut self.work);
         self.plan.opened += search.opened;
         best
@@ -441,8 +440,13 @@ pub(crate) const fn scene<'a>(
 }
 
 /// Where a class could go, worked out once.
-pub(crate) fn options(world: &World, view: &View, class: &Class) -> Arc<Options> {
-    let work_out = || Arc::new(Options::of(world, &view.roster, &class.spec));
+pub(crate) fn options(
+    world: &World,
+    view: &View,
+    policy: &Policy,
+    class: &Class,
+) -> Arc<Options> {
+    let work_out = || Arc::new(Options::of(world, &view.roster, &class.spec, policy));
     Arc::clone(class.options.get_or_init(work_out))
 }
 

@@ -69,10 +69,6 @@ impl Coming {
         }
     }
 
-    fn of(&self, data: &DatasetVersion) -> impl Iterator<Item = &Staging> {
-        self.copies.get(data).into_iter().flat_map(BTreeMap::values)
-    }
-
     /// Whether a job before brings this copy; its bandwidth is booked then.
     pub(crate) fn has(&self, staging: &Staging) -> bool {
         self.copies.get(&staging.data).is_some_and(|copies| copies.contains_key(&staging.to))
@@ -97,7 +93,10 @@ impl Coming {
 /// How soon one input can be at each center.
 pub(crate) struct Soonest<'a> {
     version: &'a Version,
-    coming: BTreeMap<&'a CenterId, Moment>,
+    /// Copies that jobs before bring along.
+    planned: Option<&'a BTreeMap<CenterId, Staging>>,
+    /// Whether any copy is under way.
+    any_under_way: bool,
     spread: Spread,
 }
 
@@ -110,15 +109,25 @@ impl<'a> Soonest<'a> {
         let now = situation.now;
         let what = (registered.bytes, now, Rate::MAX);
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
-        let under = world.transfers_of(&registered.data).map(|t| (&t.to, t.arrives.max(now)));
-        let planned = coming.of(&registered.data).map(|t| (&t.to, t.arrives));
-        Self { version, coming: planned.chain(under).collect(), spread }
+        let any_under_way = world.transfers_of(&registered.data).next().is_some();
+        Self { version, planned: coming.copies.get(&registered.data), any_under_way, spread }
+    }
+
+    /// When a copy that is on its way to the center is there.
+    fn coming(&self, scene: &Scene<'_>, center: &CenterId) -> Option<Moment> {
+        let data = &self.version.registered.data;
+        let under_way = match self.any_under_way {
+            true => scene.world.transfer_to(data, center),
+            false => None,
+        };
+        let arrives = under_way.map(|transfer| transfer.arrives.max(scene.situation.now));
+        arrives.or_else(|| Some(self.planned?.get(center)?.arrives))
     }
 
     /// What bringing it to the seat's center costs at least, in micro-units.
     pub(crate) fn price(&self, scene: &Scene<'_>, seat: &Seat) -> i64 {
         let center = &seat.center.center;
-        if self.version.replicas.contains(center) || self.coming.contains_key(center) {
+        if self.version.replicas.contains(center) || self.coming(scene, center).is_some() {
             return 0;
         }
         let toll = seat.site.map_or(0, |site| scene.view.topology.least_toll(&self.spread, site));
@@ -132,8 +141,8 @@ impl<'a> Soonest<'a> {
         if self.version.replicas.contains(center) {
             return Some(scene.situation.now);
         }
-        match self.coming.get(center) {
-            Some(arrives) => Some(*arrives),
+        match self.coming(scene, center) {
+            Some(arrives) => Some(arrives),
             None => scene.view.topology.soonest(&self.spread, seat.site?),
         }
     }

@@ -34,7 +34,7 @@ struct Small {
 }
 
 impl Small {
-    fn draw(seed: u64) -> Self {
+    fn draw(seed: u64, most: u32) -> Self {
         let mut small = Self { world: World::default(), rng: ChaCha8Rng::seed_from_u64(seed) };
         small.tell(&Fact::NetworkCreated(NetworkCreated {
             network: NetworkUid::from_bytes([1; 8]),
@@ -48,7 +48,7 @@ impl Small {
         file.tenants.into_iter().for_each(|t| small.tell(&Fact::TenantDeclared(Arc::new(t))));
         small.join_some();
         small.register_data();
-        let jobs = small.rng.random_range(1..14);
+        let jobs = small.rng.random_range(1..most);
         (0..jobs).for_each(|_| small.submit());
         small
     }
@@ -205,7 +205,7 @@ fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy
     for (_, id) in jobs {
         let id_of = class_of(&world.job(id).unwrap().spec);
         let class = Arc::clone(view.lines.class(id_of).unwrap());
-        let options = Options::of(world, &view.roster, &class.spec);
+        let options = Options::of(world, &view.roster, &class.spec, policy);
         let asked = Asked { class: id_of, spec: &class.spec, options: &options };
         let best = best_of_all(&walk.scene(), asked, walk.reach(&class.spec.tenant));
         walk.settle(id, id_of, &class, best);
@@ -216,20 +216,21 @@ fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy
 fn best_of_all(scene: &Scene<'_>, asked: Asked<'_>, reach: Reach) -> Option<(Rank, Candidate)> {
     let open = |(number, choice)| {
         let found = scene.open(asked, choice, reach, &mut Work::unbounded()).ok()?;
-        let seat = scene.view.roster.seat(choice.pool);
-        let rank = scene.rank(asked, seat, choice, found.finish, found.price.micros);
+        let rank = scene.rank(asked, choice, found.finish, found.price.micros);
         Some(((rank, number), found))
     };
     let all = asked.options.choices.iter().enumerate().filter_map(open);
     all.min_by_key(|(rank, _)| *rank).map(|((rank, _), found)| (rank, found))
 }
 
+/// Draws worlds of fewer than `most` jobs and has them judged.
 fn check(
     seeds: std::ops::Range<u64>,
-    mut judge: impl FnMut(u64, &Small, &Board, &Situation, &Policy),
+    most: u32,
+    judge: &mut impl FnMut(u64, &Small, &Board, &Situation, &Policy),
 ) {
     for seed in seeds {
-        let mut small = Small::draw(seed);
+        let mut small = Small::draw(seed, most);
         let reservations = small.rng.random_range(0..4);
         let board = Board::of(&small.world, NOW);
         let situation = Situation { now: NOW, silent: BTreeMap::new() };
@@ -241,15 +242,18 @@ fn check(
 #[test]
 fn best_first_finds_what_looking_at_everything_finds() {
     let (mut offered, mut reserved, mut moved) = (0, 0, 0);
-    check(0..4_000, |seed, small, board, situation, policy| {
-        let found = plan(&small.world, board.view(), situation, policy);
-        let all = exhaustive(&small.world, board.view(), situation, policy);
+    let mut judge = |seed: u64, small: &Small, board: &Board, at: &Situation, policy: &Policy| {
+        let found = plan(&small.world, board.view(), at, policy);
+        let all = exhaustive(&small.world, board.view(), at, policy);
         assert_eq!(told(&found), told(&all), "seed {seed}");
         assert_eq!(found.left, 0);
         offered += found.offers.len();
         reserved += found.starts.len();
         moved += found.offers.iter().filter(|o| !o.transfers.is_empty()).count();
-    });
+    };
+    check(0..4_000, 14, &mut judge);
+    // Where many queue, choices are come back to again and again.
+    check(4_000..4_150, 300, &mut judge);
     // Worlds in which nothing happens would prove nothing.
     assert!(offered > 8_000 && reserved > 1_000 && moved > 500, "{offered} {reserved} {moved}");
 }
