@@ -48,6 +48,11 @@ pub struct Path {
 }
 
 impl Path {
+    /// From a site to itself.
+    const fn empty() -> Self {
+        Self { hops: Vec::new(), latency_us: 0, capacity: Rate::MAX, directions: Vec::new() }
+    }
+
     /// The latency in milliseconds, rounded up so that a plan never arrives early.
     #[must_use]
     pub const fn latency(&self) -> Span {
@@ -273,10 +278,7 @@ impl Topology {
     /// The only direction that leads out of a site, where there is but one: the same link is the
     /// only one that leads in.
     pub(crate) fn only_way_out(&self, site: &str) -> Option<usize> {
-        match self.out[index_of(&self.sites, site)?].as_slice() {
-            [way] => Some(way.direction()),
-            _ => None,
-        }
+        self.stub(index_of(&self.sites, site)?).map(|way| way.direction())
     }
 
     /// When a spreading volume can be at a site at the soonest, over whatever path from whichever
@@ -355,6 +357,41 @@ impl Topology {
         else {
             return Arc::new([]);
         };
+        // Sites at the end of one link are most: all their ways are the ways of the site at its
+        // other end, and only those are searched for and remembered.
+        let first = self.stub(from).filter(|_| from != to);
+        let start = first.map_or(from, |way| way.to);
+        let last = self.stub(to).filter(|_| start != to);
+        let end = last.map_or(to, |way| way.to);
+        if first.is_none() && last.is_none() {
+            return self.paths_between(from, to, k, allowed);
+        }
+        if !allowed.has(from) || !allowed.has(to) {
+            return Arc::new([]);
+        }
+        let last = last.map(|way| Way { to, forward: !way.forward, ..way });
+        let whole = |core: &Path| {
+            let mut path = Path::empty();
+            first.iter().for_each(|way| self.go_on(&mut path, way));
+            path.hops.extend_from_slice(&core.hops);
+            path.directions.extend_from_slice(&core.directions);
+            path.latency_us = path.latency_us.saturating_add(core.latency_us);
+            path.capacity = path.capacity.min(core.capacity);
+            last.iter().for_each(|way| self.go_on(&mut path, way));
+            path
+        };
+        self.paths_between(start, end, k, allowed).iter().map(whole).collect()
+    }
+
+    /// The only way out of a site, where there is but one.
+    fn stub(&self, site: usize) -> Option<Way> {
+        match self.out[site].as_slice() {
+            [way] => Some(*way),
+            _ => None,
+        }
+    }
+
+    fn paths_between(&self, from: usize, to: usize, k: usize, allowed: &Allowed) -> Arc<[Path]> {
         let question = (from, to, k, allowed.number);
         if let Some(paths) = self.known().paths.get(&question) {
             return Arc::clone(paths);
@@ -411,18 +448,22 @@ impl Topology {
     }
 
     fn path(&self, nodes: &[Node]) -> Path {
-        let (hops, directions) = (Vec::new(), Vec::new());
-        let mut path = Path { hops, latency_us: 0, capacity: Rate::MAX, directions };
+        let mut path = Path::empty();
         for node in nodes {
             if let Node::Way(way) = node {
-                let link = &self.links[way.link];
-                path.hops.push(Hop { link: link.link.clone(), forward: way.forward });
-                path.directions.push(way.direction());
-                path.latency_us = path.latency_us.saturating_add(link.latency_us);
-                path.capacity = path.capacity.min(link.capacity);
+                self.go_on(&mut path, way);
             }
         }
         path
+    }
+
+    /// Lengthens a path by one hop.
+    fn go_on(&self, path: &mut Path, way: &Way) {
+        let link = &self.links[way.link];
+        path.hops.push(Hop { link: link.link.clone(), forward: way.forward });
+        path.directions.push(way.direction());
+        path.latency_us = path.latency_us.saturating_add(link.latency_us);
+        path.capacity = path.capacity.min(link.capacity);
     }
 
     /// The region in which the shortest path of all first leaves the `allowed` sites. `None` when
