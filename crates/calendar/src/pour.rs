@@ -33,8 +33,7 @@ pub fn pour(pipes: &[&Profile], what: &Pouring, work: &mut Work) -> Option<Vec<S
         return None;
     }
     while left > 0 {
-        let from = next_useful(pipes, at, least, work)?;
-        let (rate, open_until) = tightest(pipes, from);
+        let (from, rate, open_until) = next_useful(pipes, at, least, work)?;
         let amount = rate.min(what.most.0);
         let needed = left.div_ceil(u128::from(amount));
         let done = u64::try_from(needed).ok().and_then(|ms| from.0.checked_add(ms)).map(Moment);
@@ -52,22 +51,25 @@ pub fn pour(pipes: &[&Profile], what: &Pouring, work: &mut Work) -> Option<Vec<S
     Some(poured)
 }
 
-/// The first moment not before `at` in which every pipe has at least `least` free.
-fn next_useful(pipes: &[&Profile], mut at: Moment, least: u64, work: &mut Work) -> Option<Moment> {
-    loop {
+/// The first moment not before `at` in which every pipe has at least `least` free, what the tightest
+/// allows then, and until when that holds.
+fn next_useful(
+    pipes: &[&Profile],
+    mut at: Moment,
+    least: u64,
+    work: &mut Work,
+) -> Option<(Moment, u64, Moment)> {
+    'moments: loop {
         work.count(1);
-        let next = pipes.iter().try_fold(at, |at, pipe| pipe.next_free(at, least))?;
-        if next == at {
-            return Some(at);
+        let (mut rate, mut until) = (u64::MAX, Moment::MAX);
+        for pipe in pipes {
+            let now = pipe.segment_at(at);
+            if now.amount < least {
+                at = pipe.next_free(now.until, least).filter(|next| *next > at)?;
+                continue 'moments;
+            }
+            (rate, until) = (rate.min(now.amount), until.min(now.until));
         }
-        at = next;
+        return Some((at, rate, until));
     }
-}
-
-/// What all pipes allow at `at`, and until when that holds.
-fn tightest(pipes: &[&Profile], at: Moment) -> (u64, Moment) {
-    pipes
-        .iter()
-        .map(|pipe| pipe.segment_at(at))
-        .fold((u64::MAX, Moment::MAX), |(rate, until), s| (rate.min(s.amount), until.min(s.until)))
 }

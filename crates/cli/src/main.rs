@@ -33,10 +33,10 @@ use session::{Globals, Session};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Gives memory back: the C library keeps what each of many threads once held, which for a server
-/// that runs for months is most of what it has.
+/// Gives memory back also for threads that are idle: other allocators keep what each of many threads
+/// once held, which for a server that runs for months is most of what it has.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Where a server listens when nothing else is said.
 const SERVER: &str = "http://127.0.0.1:7070";

@@ -138,6 +138,8 @@ pub struct Topology {
     into: Vec<Vec<(Way, usize)>>,
     /// For each site the capacity of the widest link that ends there.
     widest: Vec<Rate>,
+    /// The capacity of the narrowest link.
+    narrowest: Rate,
     /// The number of each direction: twice its link's, one more backward.
     directions: Arc<BTreeMap<Hop, usize>>,
     /// Whether crossing any link costs anything.
@@ -202,8 +204,9 @@ impl Topology {
             [true, false].map(|forward| Hop { link: link.link.clone(), forward })
         });
         let directions = Arc::new(hops.zip(0..).collect());
+        let narrowest = links.iter().map(|link| link.capacity).min().unwrap_or(Rate(0));
         let known = Mutex::default();
-        Ok(Self { sites, links, out, into, widest, directions, has_tolls, known })
+        Ok(Self { sites, links, out, into, widest, narrowest, directions, has_tolls, known })
     }
 
     /// The sites, by name.
@@ -254,10 +257,9 @@ impl Topology {
         Arc::clone(&self.directions)
     }
 
-    /// How many links end at a site.
-    #[must_use]
-    pub fn links_at(&self, site: &str) -> usize {
-        index_of(&self.sites, site).map_or(0, |site| self.out[site].len())
+    /// The capacity of the narrowest link.
+    pub(crate) const fn narrowest(&self) -> Rate {
+        self.narrowest
     }
 
     /// A site's number in this topology, for questions that are asked often.
@@ -267,18 +269,22 @@ impl Topology {
     }
 
     /// How soon a volume can be anywhere from these sources.
-    pub(crate) fn origin(&self, site: &str, most: Rate, allowed: &Allowed) -> Option<Origin> {
-        let site = index_of(&self.sites, site)?;
+    pub(crate) fn origin(&self, site: usize, most: Rate, allowed: &Allowed) -> Origin {
         let widest = self.widest[site].min(most);
         let distances = self.distances(site, allowed);
         let tolls = self.has_tolls.then(|| self.tolls(site, allowed));
-        Some(Origin { site, widest, distances, tolls, out: Moment::ZERO })
+        Origin { site, widest, distances, tolls, out: Moment::ZERO }
     }
 
     /// The only direction that leads out of a site, where there is but one: the same link is the
     /// only one that leads in.
-    pub(crate) fn only_way_out(&self, site: &str) -> Option<usize> {
-        self.stub(index_of(&self.sites, site)?).map(|way| way.direction())
+    pub(crate) fn only_way_out(&self, site: usize) -> Option<usize> {
+        self.stub(site).map(|way| way.direction())
+    }
+
+    /// The only direction that leads into a site, where there is but one.
+    pub(crate) fn only_way_in(&self, site: usize) -> Option<usize> {
+        self.stub(site).map(|way| Way { forward: !way.forward, ..way }.direction())
     }
 
     /// When a spreading volume can be at a site at the soonest, over whatever path from whichever
@@ -353,10 +359,14 @@ impl Topology {
     /// into the first `k` is the same on every machine. None when a site is unknown.
     #[must_use]
     pub fn paths(&self, from: &str, to: &str, k: usize, allowed: &Allowed) -> Arc<[Path]> {
-        let (Some(from), Some(to)) = (index_of(&self.sites, from), index_of(&self.sites, to))
-        else {
-            return Arc::new([]);
-        };
+        match (self.number(from), self.number(to)) {
+            (Some(from), Some(to)) => self.ways(from, to, k, allowed),
+            _ => Arc::new([]),
+        }
+    }
+
+    /// [`Self::paths`] between sites by number.
+    pub(crate) fn ways(&self, from: usize, to: usize, k: usize, allowed: &Allowed) -> Arc<[Path]> {
         // Sites at the end of one link are most: all their ways are the ways of the site at its
         // other end, and only those are searched for and remembered.
         let first = self.stub(from).filter(|_| from != to);
@@ -434,8 +444,10 @@ impl Topology {
         let successors = |node: &Node| match *node {
             Node::Way(way) => vec![(Node::Site(way.to), 0)],
             Node::Site(site) => {
+                // Nothing leads on from a site at the end of one link.
+                let leads_on = |way: &&Way| way.to == to || self.out[way.to].len() > 1;
                 let ways = self.out[site].iter().filter(|way| allowed.has(way.to));
-                ways.map(|way| (Node::Way(*way), self.cost(way))).collect()
+                ways.filter(leads_on).map(|way| (Node::Way(*way), self.cost(way))).collect()
             }
         };
         let found = yen(&Node::Site(from), successors, |node| *node == Node::Site(to), k);

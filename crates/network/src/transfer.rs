@@ -4,7 +4,7 @@ use crate::topology::Origin;
 use crate::{Allowed, Booking, Links, Path, Spread, Topology};
 use calendar::{Pouring, Profile, Work, pour};
 use model::attempt::RateStep;
-use model::{Bytes, Moment, Rate, Span};
+use model::{Bytes, Moment, Rate};
 
 /// A volume that is wanted somewhere.
 #[derive(Debug, Clone)]
@@ -19,9 +19,9 @@ pub struct TransferRequest<'a> {
     pub not_before: Moment,
     /// Never faster than this: what the stores at both ends can do.
     pub most: Rate,
-    /// Stretches of time that allow less than this are left to others, so that a transfer is not cut
-    /// into crumbs. On a path that is slower by nature its capacity counts instead.
-    pub least: Rate,
+    /// Stretches of time that leave less than one part in so many of a path's capacity are left to
+    /// others, so that a transfer is not cut into crumbs; `u64::MAX` uses every stretch.
+    pub least_part: u64,
     /// How many paths to look at from each source; one at least.
     pub paths: usize,
     /// Where the data may be, even in passing.
@@ -92,24 +92,25 @@ impl Links {
         work: &mut Work,
     ) -> Result<TransferPlan, NoTransfer> {
         let mut best: Option<TransferPlan> = None;
-        let mut sources: Vec<(Moment, &str)> = request
-            .sources
-            .iter()
-            .filter_map(|source| Some((soonest(topology, request, source)?, *source)))
-            .collect();
+        let to = topology.number(request.to);
+        let mut sources: Vec<Candidate<'_>> = to.map_or_else(Vec::new, |to| {
+            let mut candidate = |name| {
+                let from = topology.number(name)?;
+                let soonest = self.soonest(topology, request, (from, to), work)?;
+                Some(Candidate { soonest, name, from, to })
+            };
+            request.sources.iter().copied().filter_map(&mut candidate).collect()
+        });
         sources.sort_unstable();
-        for (soonest, source) in sources {
-            if best.as_ref().is_some_and(|best| best.arrives < soonest) {
+        for source in &sources {
+            if best.as_ref().is_some_and(|best| best.arrives < source.soonest) {
                 break;
             }
             // Where the shortest path carries it as fast as any could, the others are not asked for.
-            let shortest = topology.paths(source, request.to, 1, &request.allowed);
+            let shortest = topology.ways(source.from, source.to, 1, &request.allowed);
             let Some(path) = shortest.first() else { continue };
-            let first = self.pour_over(source, path, request, work);
-            let is_done = first.as_ref().is_some_and(|plan| {
-                plan.arrives == soonest
-                    || self.gateways_decide(topology, request, (plan, path), work) == Some(true)
-            });
+            let first = self.pour_over(source.name, path, request, work);
+            let is_done = first.as_ref().is_some_and(|plan| plan.arrives <= source.soonest);
             keep_better(&mut best, first);
             if !is_done {
                 self.try_all(topology, request, source, &mut best, work);
@@ -123,33 +124,28 @@ impl Links {
         })
     }
 
-    /// Whether a plan over the shortest path arrives as soon as the links that every path from its
-    /// source crosses would let it, were all others empty.
-    fn gateways_decide(
+    /// When the volume could be there at the soonest from this source, over whatever path: as soon
+    /// as the links that every path crosses let it, were all others empty.
+    fn soonest(
         &self,
         topology: &Topology,
         request: &TransferRequest<'_>,
-        (plan, path): (&TransferPlan, &Path),
+        (from, to): (usize, usize),
         work: &mut Work,
-    ) -> Option<bool> {
-        let only = |site: &str, direction: Option<&usize>| {
-            direction.filter(|_| topology.links_at(site) == 1).map(|number| self.pipe(*number))
-        };
-        let pipes: Vec<&Profile> = only(&plan.source, path.directions.first())
-            .into_iter()
-            .chain(only(request.to, path.directions.last()))
-            .collect();
-        if pipes.is_empty() {
-            return None;
+    ) -> Option<Moment> {
+        let TransferRequest { volume, not_before, most, allowed, .. } = request;
+        let mut origin = topology.origin(from, *most, allowed);
+        if from != to && *volume > Bytes::ZERO {
+            let ends = [topology.only_way_out(from), topology.only_way_in(to)];
+            let pipes: Vec<&Profile> = ends.into_iter().flatten().map(|n| self.pipe(n)).collect();
+            let least = least_of(topology.narrowest(), request.least_part);
+            let what = Pouring { from: *not_before, volume: *volume, most: *most, least };
+            if !pipes.is_empty() {
+                origin.out = pour(&pipes, &what, work)?.last()?.until;
+            }
         }
-        let what = Pouring {
-            from: request.not_before,
-            volume: request.volume,
-            most: request.most,
-            least: Rate(1),
-        };
-        let end = pour(&pipes, &what, work)?.last()?.until;
-        Some(plan.arrives <= end + Span(plan.latency_us.div_ceil(1_000)))
+        let spread = Spread { from: vec![origin], volume: *volume, not_before: *not_before };
+        topology.soonest(&spread, to)
     }
 
     /// Looks at the shortest paths of one source in the order of what they could do at best.
@@ -157,11 +153,12 @@ impl Links {
         &self,
         topology: &Topology,
         request: &TransferRequest<'_>,
-        source: &str,
+        source: &Candidate<'_>,
         best: &mut Option<TransferPlan>,
         work: &mut Work,
     ) {
-        let paths = topology.paths(source, request.to, request.paths.max(1), &request.allowed);
+        let Candidate { from, to, .. } = *source;
+        let paths = topology.ways(from, to, request.paths.max(1), &request.allowed);
         let mut paths: Vec<(Moment, &Path)> = paths
             .iter()
             .filter_map(|path| {
@@ -174,22 +171,25 @@ impl Links {
             if best.as_ref().is_some_and(|best| best.arrives < soonest) {
                 return;
             }
-            keep_better(best, self.pour_over(source, path, request, work));
+            keep_better(best, self.pour_over(source.name, path, request, work));
         }
     }
 
-    /// How soon a volume can be anywhere from these sources, no faster than `most`.
+    /// How soon a volume can be anywhere from these sources, no faster than `most` and using
+    /// stretches as [`TransferRequest::least_part`] says.
     #[must_use]
     pub fn spread<'a>(
         &self,
         topology: &Topology,
         sources: impl Iterator<Item = &'a str>,
-        (volume, not_before, most): (Bytes, Moment, Rate),
+        (volume, not_before, most, least_part): (Bytes, Moment, Rate, u64),
         allowed: &Allowed,
     ) -> Spread {
-        let what = Pouring { from: not_before, volume, most, least: Rate(1) };
+        let least = least_of(topology.narrowest(), least_part);
+        let what = Pouring { from: not_before, volume, most, least };
         let origin = |source: &str| {
-            let origin = topology.origin(source, most, allowed)?;
+            let source = topology.number(source)?;
+            let origin = topology.origin(source, most, allowed);
             let pipe = topology.only_way_out(source).map(|number| self.pipe(number));
             let out = match pipe {
                 Some(pipe) if volume > Bytes::ZERO => {
@@ -215,7 +215,7 @@ impl Links {
             from: request.not_before,
             volume: request.volume,
             most: request.most,
-            least: request.least.min(path.capacity),
+            least: least_of(path.capacity, request.least_part),
         };
         let poured = pour(&pipes, &what, work)?;
         let end = poured.last().map_or(request.not_before, |last| last.until);
@@ -250,12 +250,18 @@ fn is_better(plan: &TransferPlan, than: &TransferPlan) -> bool {
         .is_lt()
 }
 
-/// When the volume could be there at the soonest from this source.
-fn soonest(topology: &Topology, request: &TransferRequest<'_>, source: &str) -> Option<Moment> {
-    let TransferRequest { to, volume, not_before, most, allowed, .. } = request;
-    let from = vec![topology.origin(source, *most, allowed)?];
-    let spread = Spread { from, volume: *volume, not_before: *not_before };
-    topology.soonest(&spread, topology.number(to)?)
+/// A source of a transfer, by what it could do at best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Candidate<'a> {
+    soonest: Moment,
+    name: &'a str,
+    from: usize,
+    to: usize,
+}
+
+/// What a stretch has to leave of so much capacity.
+fn least_of(capacity: Rate, part: u64) -> Rate {
+    Rate(capacity.0.checked_div(part).unwrap_or(1).max(1))
 }
 
 fn why_no_path(topology: &Topology, request: &TransferRequest<'_>) -> NoTransfer {

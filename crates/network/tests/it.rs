@@ -55,7 +55,7 @@ fn request<'a>(topology: &Topology, from: &'a [&'a str], to: &'a str) -> Transfe
         volume: Bytes(10_000),
         not_before: Moment(1_000),
         most: Rate::MAX,
-        least: Rate(1),
+        least_part: u64::MAX,
         paths: 4,
         allowed: topology.allow(|region| region.starts_with("cn/")),
     }
@@ -116,7 +116,7 @@ fn stretches_too_narrow_to_be_useful_are_left_to_others() {
     wish.allowed = topology.allow(|region| region == "cn/shanghai" || region == "cn/zhejiang");
     let crumbs = plan(&topology, &links, &wish).unwrap();
     assert_eq!(crumbs.booking.steps[0].rate, Rate(100));
-    wish.least = Rate(1_000_000);
+    wish.least_part = 16;
     let whole = plan(&topology, &links, &wish).unwrap();
     let step = RateStep { from: Moment(4_000), until: Moment(14_000), rate: Rate(8_000) };
     assert_eq!(whole.booking.steps, [step], "a link slow by nature is used all the same");
@@ -355,7 +355,7 @@ fn play(seed: u64) {
             volume: Bytes(rng.random_range(0..400)),
             not_before: Moment(rng.random_range(0..300)),
             most: Rate(rng.random_range(1..20_000)),
-            least: Rate(1),
+            least_part: u64::MAX,
             paths: 100,
             allowed,
         };

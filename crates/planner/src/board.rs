@@ -22,18 +22,42 @@ const DECLINED_FOR: Span = Span::from_secs(60);
 /// How much longer an attempt that outlives its limit is taken to hold its chips.
 const OVERRUN: Span = Span::from_secs(5);
 
+/// How many reservations each tenant has.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tally(BTreeMap<TenantId, usize>);
+
+impl Tally {
+    pub(crate) fn of(&self, tenant: &TenantId) -> usize {
+        self.0.get(tenant).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn add(&mut self, tenant: &TenantId) {
+        *self.0.entry(tenant.clone()).or_default() += 1;
+    }
+
+    pub(crate) fn take(&mut self, tenant: &TenantId) {
+        if let Some(count) = self.0.get_mut(tenant) {
+            *count = count.saturating_sub(1);
+        }
+    }
+}
+
 /// What planning reads. A copy shares all that is large, and copies no job.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(crate) roster: Arc<Roster>,
     /// By number.
     pub(crate) pools: Vec<Arc<PoolBoard>>,
+    /// How often each of them was changed.
+    changes: Vec<u32>,
     pub(crate) links: Links,
     pub(crate) topology: Arc<Topology>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) declined: BTreeMap<(ClassId, CenterId), (Refused, Moment)>,
     /// Starts told to jobs that wait; what they hold is taken off the pools.
     pub(crate) reserved: Arc<BTreeMap<JobId, Arc<Reservation>>>,
+    /// How many of them each tenant has.
+    pub(crate) reserved_by: Arc<Tally>,
 }
 
 impl View {
@@ -44,7 +68,14 @@ impl View {
         self.pools.get(number as usize).map(Arc::as_ref)
     }
 
+    /// How often a pool was changed: what was found out of it is still so while this stays the same.
+    pub(crate) fn changes(&self, number: PoolNumber) -> u32 {
+        self.changes[number as usize]
+    }
+
     pub(crate) fn pool_mut(&mut self, number: PoolNumber) -> &mut PoolBoard {
+        let changes = &mut self.changes[number as usize];
+        *changes = changes.wrapping_add(1);
         Arc::make_mut(&mut self.pools[number as usize])
     }
 
@@ -141,6 +172,7 @@ impl Board {
         let topology = Arc::new(crate::staging::topology(world));
         let roster = Arc::new(Roster::of(world, &topology));
         let view = View {
+            changes: vec![0; roster.seats().count()],
             pools: roster.seats().map(|(_, s)| Arc::new(PoolBoard::new(s.pool()))).collect(),
             roster,
             links: Links::new(&topology),
@@ -148,6 +180,7 @@ impl Board {
             lines: Arc::default(),
             declined: BTreeMap::new(),
             reserved: Arc::default(),
+            reserved_by: Arc::default(),
         };
         let mut board = Self {
             view,
@@ -278,6 +311,7 @@ impl Board {
             return None;
         }
         let reservation = Arc::make_mut(&mut self.view.reserved).remove(&job)?;
+        Arc::make_mut(&mut self.view.reserved_by).take(&reservation.tenant);
         self.view.lift(&reservation);
         self.due.remove(&(reservation.due, job));
         if let Some(count) = self.reserved_of.get_mut(&reservation.class) {
@@ -319,6 +353,7 @@ impl Board {
         self.view.put_down(reservation);
         self.due.insert((reservation.due, job));
         *self.reserved_of.entry(reservation.class).or_default() += 1;
+        Arc::make_mut(&mut self.view.reserved_by).add(&reservation.tenant);
         Arc::make_mut(&mut self.view.reserved).insert(job, Arc::new(reservation.clone()));
         true
     }
@@ -461,13 +496,4 @@ impl Board {
             given.expect("what was booked can be given back");
         }
     }
-}
-
-/// How many reservations each tenant has.
-pub(crate) fn reservations_of(view: &View) -> BTreeMap<TenantId, usize> {
-    let mut count: BTreeMap<TenantId, usize> = BTreeMap::new();
-    for reservation in view.reserved.values() {
-        *count.entry(reservation.tenant.clone()).or_default() += 1;
-    }
-    count
 }

@@ -81,9 +81,11 @@ impl Rank {
             Objective::Fastest => (finish, price),
             Objective::Cheapest => (price, finish),
             Objective::Balanced => {
-                let wait = i128::from(terms.finish.since(now).0);
-                let worth = wait * i128::from(policy.hour_is_worth) / 3_600_000;
-                (price.saturating_add(i64::try_from(worth).unwrap_or(i64::MAX)), finish)
+                let (wait, worth) = (signed(terms.finish.since(now).0), policy.hour_is_worth);
+                // Dividing is dear, and wide numbers more so: only where it could be too much.
+                let costs = wait.checked_mul(worth).map(|product| product / 3_600_000);
+                let costs = costs.unwrap_or(i64::MAX);
+                (price.saturating_add(costs), finish)
             }
             Objective::Greenest => (signed(terms.energy_mwh), finish),
         };
@@ -214,6 +216,7 @@ impl<'a> Scene<'a> {
         let board = &self.view.pools[choice.pool as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let (start, slots) = match reach {
+            Reach::Now if data.ready > self.at_once_by() => return Err(Refusal::NoWindow),
             Reach::Now if data.ready <= self.situation.now => {
                 let slots = board.now(data.ready, limit, ask, work);
                 (data.ready, slots.ok_or(Refusal::NoWindow)?)
@@ -254,6 +257,19 @@ impl<'a> Scene<'a> {
     pub(crate) fn is_due(&self, ready: Moment, start: Moment) -> bool {
         let now = self.situation.now;
         if ready <= now { start <= now } else { start <= ready + self.policy.stage_ahead }
+    }
+
+    /// Until when the data of a job has to be there that is given nothing but a start at once: what
+    /// takes longer waits until the job is one of those at the head of its tenant's queue.
+    fn at_once_by(&self) -> Moment {
+        self.situation.now + self.policy.stage_ahead
+    }
+
+    /// Whether a job whose data is there at `ready` and that starts at `start`, or later for both,
+    /// may be within `reach`.
+    pub(crate) fn is_within(&self, reach: Reach, ready: Moment, start: Moment) -> bool {
+        let by = self.at_once_by();
+        reach == Reach::Ever || (ready <= by && start <= by + self.policy.stage_ahead)
     }
 
     /// What it takes to have a job's inputs at a center.

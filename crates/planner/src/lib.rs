@@ -18,6 +18,7 @@ mod board;
 mod candidate;
 mod class;
 mod explain;
+mod first;
 mod node;
 mod options;
 pub mod packing;
@@ -105,7 +106,8 @@ pub struct Policy {
     /// price's currency.
     pub hour_is_worth: i64,
     /// How much sooner than its nodes are free a job's data may be there: staging does not begin
-    /// before.
+    /// before. For a job behind its tenant's reservations it is also how soon the data has to be
+    /// there: what takes longer waits until the job is one of those at the head.
     pub stage_ahead: Span,
 }
 
@@ -121,3 +123,4 @@ impl Default for Policy {
         }
     }
 }
+

@@ -1,11 +1,12 @@
 //! Going through the queue.
 
-use crate::board::{Touched, View, reservations_of};
+use crate::board::{Tally, Touched, View};
 use crate::candidate::{Asked, Candidate, Rank, Reach, Scene};
 use crate::class::{Class, ClassId, Turn};
+use crate::first::FirstNodes;
 use crate::options::Options;
 use crate::roster::PoolNumber;
-use crate::search::Search;
+use crate::search::{Calendars, Search};
 use crate::staging::Coming;
 use crate::{Policy, Situation};
 use calendar::Work;
@@ -111,12 +112,14 @@ pub(crate) struct Walk<'a> {
     policy: &'a Policy,
     view: View,
     coming: Coming,
-    /// Reservations by tenant.
-    reserved: BTreeMap<TenantId, usize>,
+    /// How many reservations each tenant has by now.
+    reserved: Arc<Tally>,
+    /// Jobs whose reservations were taken back.
+    lifted: BTreeSet<JobId>,
     searches: BTreeMap<ClassId, Search>,
     /// Jobs that were given a start.
     placed: BTreeSet<JobId>,
-    work: Work,
+    calendars: Calendars,
     plan: Plan,
 }
 
@@ -134,9 +137,10 @@ impl<'a> Walk<'a> {
             policy,
             view: view.clone(),
             coming: Coming::default(),
-            reserved: BTreeMap::new(),
+            reserved: Arc::default(),
+            lifted: BTreeSet::new(),
             searches: BTreeMap::new(),
-            work: Work::up_to(work),
+            calendars: Calendars { work: Work::up_to(work), first: FirstNodes::default() },
             placed: BTreeSet::new(),
             plan: Plan {
                 parent: world.number,
@@ -167,11 +171,11 @@ impl<'a> Walk<'a> {
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let known = self.searches.remove(&id).filter(|search| search.reach() == reach);
         let mut search = known.unwrap_or_else(|| {
-            Search::all(&scene, asked, reach, &mut self.work)
+            Search::all(&scene, asked, reach, &mut self.calendars.work)
         });
         search.catch_up(&scene, asked);
         let opened = search.opened;
-        let best = search.best(&scene, asked, &mut self.work);
+        let best = search.best(&scene, asked, &mut self.calendars);
         self.plan.opened += search.opened - opened;
         self.searches.insert(id, search);
         best
@@ -188,16 +192,15 @@ impl<'a> Walk<'a> {
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let numbered = pools.iter().flat_map(|pool| options.in_pool(*pool));
-        let mut search = Search::among(&scene, asked, Reach::Now, numbered, &mut self.work);
-        let best = search.best(&scene, asked, &mut self.work);
+        let mut search = Search::among(&scene, asked, Reach::Now, numbered, &mut self.calendars.work);
+        let best = search.best(&scene, asked, &mut self.calendars);
         self.plan.opened += search.opened;
         best
     }
 
     /// How far ahead a tenant's next job may be given a start.
     pub(crate) fn reach(&self, tenant: &TenantId) -> Reach {
-        let has = self.reserved.get(tenant).copied().unwrap_or(0);
-        if has < self.policy.reservations { Reach::Ever } else { Reach::Now }
+        if self.reserved.of(tenant) < self.policy.reservations { Reach::Ever } else { Reach::Now }
     }
 
     /// Finds a place for a job: one to offer, or one to wait for.
@@ -258,7 +261,7 @@ impl<'a> Walk<'a> {
 
     fn reserve(&mut self, reservation: Reservation) {
         self.view.put_down(&reservation);
-        *self.reserved.entry(reservation.tenant.clone()).or_default() += 1;
+        Arc::make_mut(&mut self.reserved).add(&reservation.tenant);
         self.placed.insert(reservation.job);
         self.plan.starts.push(reservation);
     }
@@ -280,7 +283,7 @@ impl<'a> Walk<'a> {
     }
 
     pub(crate) fn done(mut self) -> Plan {
-        self.plan.work = self.work.done();
+        self.plan.work = self.calendars.work.done();
         self.plan
     }
 
@@ -295,7 +298,7 @@ impl<'a> Walk<'a> {
         let mut turns: BinaryHeap<Reverse<Turn>> = lines.turns().copied().map(Reverse).collect();
         let mut left = lines.len();
         while let Some(Reverse((priority, job, id))) = turns.pop() {
-            if self.work.is_spent() {
+            if self.calendars.work.is_spent() {
                 self.plan.left = left;
                 break;
             }
@@ -316,7 +319,7 @@ impl<'a> Walk<'a> {
     /// Looks only at what changed: classes somebody came into line of, pools something was freed
     /// in, and reservations whose time has come.
     pub(crate) fn touched(mut self, touched: &Touched) -> Plan {
-        self.reserved = reservations_of(&self.view);
+        self.reserved = Arc::clone(&self.view.reserved_by);
         self.due(&touched.due);
         let pools: Vec<PoolNumber> = match touched.all {
             true => self.view.roster.seats().map(|(number, _)| number).collect(),
@@ -324,7 +327,7 @@ impl<'a> Walk<'a> {
         };
         let lines = Arc::clone(&self.view.lines);
         for (_, _, id) in lines.turns() {
-            if self.work.is_spent() {
+            if self.calendars.work.is_spent() {
                 break;
             }
             let Some(class) = lines.class(*id) else { continue };
@@ -343,7 +346,7 @@ impl<'a> Walk<'a> {
     fn due(&mut self, due: &BTreeSet<JobId>) {
         let lines = Arc::clone(&self.view.lines);
         for job in due {
-            let Some(reservation) = self.view.reserved.get(job).cloned() else { continue };
+            let Some(reservation) = self.reservation_of(*job).cloned() else { continue };
             let Some(class) = lines.class(reservation.class) else { continue };
             self.lift(&reservation);
             self.searches.remove(&reservation.class);
@@ -353,19 +356,22 @@ impl<'a> Walk<'a> {
 
     fn lift(&mut self, reservation: &Reservation) {
         self.view.lift(reservation);
-        Arc::make_mut(&mut self.view.reserved).remove(&reservation.job);
-        if let Some(count) = self.reserved.get_mut(&reservation.tenant) {
-            *count = count.saturating_sub(1);
-        }
+        self.lifted.insert(reservation.job);
+        Arc::make_mut(&mut self.reserved).take(&reservation.tenant);
+    }
+
+    /// The start a job had before, unless it was taken back.
+    fn reservation_of(&self, job: JobId) -> Option<&Arc<Reservation>> {
+        self.view.reserved.get(&job).filter(|_| !self.lifted.contains(&job))
     }
 
     /// Places the jobs of a class that have no start yet.
     fn enter(&mut self, id: ClassId, class: &Class) {
         for job in &class.jobs {
-            if self.work.is_spent() {
+            if self.calendars.work.is_spent() {
                 return;
             }
-            if self.view.reserved.contains_key(job) || self.placed.contains(job) {
+            if self.reservation_of(*job).is_some() || self.placed.contains(job) {
                 continue;
             }
             if matches!(self.place(*job, id, class), Step::Stuck) {
@@ -377,14 +383,14 @@ impl<'a> Walk<'a> {
     /// Starts jobs of a class in pools where something was freed: those that wait without a start,
     /// and those that are better off there than where they have one.
     fn move_up(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber]) {
-        while !self.work.is_spent() {
+        while !self.calendars.work.is_spent() {
             let found = self.best_in(id, class, pools);
             let job = match &found {
                 Some((rank, _)) => self.would_gain(class, *rank),
                 None => None,
             };
             if let (Some((_, best)), Some(job)) = (found, job) {
-                if let Some(reservation) = self.view.reserved.get(&job).cloned() {
+                if let Some(reservation) = self.reservation_of(job).cloned() {
                     self.lift(&reservation);
                 }
                 self.offer(job, best);
@@ -398,14 +404,14 @@ impl<'a> Walk<'a> {
     fn would_gain(&self, class: &Class, rank: Rank) -> Option<JobId> {
         class.jobs.iter().copied().find(|job| {
             !self.placed.contains(job)
-                && self.view.reserved.get(job).is_none_or(|reservation| rank < reservation.rank)
+                && self.reservation_of(*job).is_none_or(|reservation| rank < reservation.rank)
         })
     }
 
     /// Starts the first job of the class that stands in its own way: its reservation is in one of
     /// these pools, and without it the job can start at once.
     fn start_in_own_place(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber]) -> bool {
-        let mut own = class.jobs.iter().map_while(|job| self.view.reserved.get(job));
+        let mut own = class.jobs.iter().map_while(|job| self.reservation_of(*job));
         let Some(own) = own.find(|r| pools.contains(&r.number)).cloned() else {
             return false;
         };
@@ -417,8 +423,8 @@ impl<'a> Walk<'a> {
             return true;
         }
         self.view.put_down(&own);
-        *self.reserved.entry(own.tenant.clone()).or_default() += 1;
-        Arc::make_mut(&mut self.view.reserved).insert(own.job, own);
+        self.lifted.remove(&own.job);
+        Arc::make_mut(&mut self.reserved).add(&own.tenant);
         false
     }
 }

@@ -48,8 +48,6 @@ pub struct PoolBoard {
     nodes_per_block: u32,
     nodes: Vec<Arc<Vec<Hold>>>,
     profiles: Vec<(u32, Profile)>,
-    /// How often anything was held or released.
-    changes: u64,
 }
 
 /// Sizes that have a profile of their own: powers of two and the whole node.
@@ -73,14 +71,7 @@ impl PoolBoard {
             nodes: vec![empty; usize::try_from(pool.nodes).unwrap_or(0)],
             profiles: sizes(limits.chips).into_iter().map(|k| (k, profile())).collect(),
             limits,
-            changes: 0,
         }
-    }
-
-    /// How often anything was held or released: what was found out before is still so while this
-    /// stays the same.
-    pub(crate) const fn changes(&self) -> u64 {
-        self.changes
     }
 
     /// Whole chips in use at `at`, over all nodes.
@@ -121,7 +112,6 @@ impl PoolBoard {
         edit: impl FnOnce(&mut Vec<Hold>),
     ) {
         let Some(node) = self.nodes.get_mut(node as usize) else { return };
-        self.changes += 1;
         let mut cuts: Vec<Moment> = node
             .iter()
             .flat_map(|h| [h.from, h.until])

@@ -9,6 +9,7 @@
 //! job brings along can make a choice better: then it is put in once more.
 
 use crate::candidate::{Asked, Candidate, Rank, Reach, Scene};
+use crate::first::FirstNodes;
 use crate::staging::Soonest;
 use calendar::Work;
 use model::Moment;
@@ -23,7 +24,7 @@ enum Known {
     /// When its calendar first has the nodes, for however short.
     Nodes,
     /// When its calendar has the nodes for long enough, as of this many changes of the pool.
-    Window(u64),
+    Window(u32),
 }
 
 /// A choice, by its number, with a rank it does not beat.
@@ -40,12 +41,21 @@ struct Data {
     copies: usize,
 }
 
+/// What all searches of a plan ask of calendars.
+#[derive(Debug)]
+pub(crate) struct Calendars {
+    pub(crate) work: Work,
+    pub(crate) first: FirstNodes,
+}
+
 /// What is left of a class's choices.
 #[derive(Debug)]
 pub(crate) struct Search {
     reach: Reach,
     /// How many choices were taken off the front of the class's order; all that follow are left.
     taken: usize,
+    /// The first of those.
+    head: Option<(Rank, u32)>,
     left: BinaryHeap<Entry>,
     /// For each choice, where the class reads any data.
     data: Vec<Option<Data>>,
@@ -93,7 +103,8 @@ impl Search {
 
     fn empty(scene: &Scene<'_>, reach: Reach) -> Self {
         let copies = scene.coming.len();
-        Self { reach, taken: 0, left: BinaryHeap::new(), data: Vec::new(), copies, opened: 0 }
+        let (left, data) = (BinaryHeap::new(), Vec::new());
+        Self { reach, taken: 0, head: None, left, data, copies, opened: 0 }
     }
 
     /// How far ahead it looks.
@@ -136,24 +147,25 @@ impl Search {
         &mut self,
         scene: &Scene<'_>,
         asked: Asked<'_>,
-        work: &mut Work,
+        calendars: &mut Calendars,
     ) -> Option<(Rank, Candidate)> {
         let mut opened: Vec<Entry> = Vec::new();
         let mut best: Option<((Rank, u32), Candidate)> = None;
         let mut inputs: Option<Vec<Soonest<'_>>> = None;
-        while !work.is_spent() {
+        while !calendars.work.is_spent() {
             let Some((bound, number, known)) = self.next(scene, asked) else { break };
             if best.as_ref().is_some_and(|(best, _)| *best < (bound, number)) {
                 self.left.push(Reverse((bound, number, known)));
                 break;
             }
             let choice = &asked.options.choices[number as usize];
-            let changes = scene.view.pools[choice.pool as usize].changes();
+            let changes = scene.view.changes(choice.pool);
             if known != Known::Window(changes) || self.is_outdated(scene, number) {
-                self.look_closer(scene, asked, &mut inputs, (number, known), work);
+                self.look_closer(scene, asked, &mut inputs, (number, known), calendars);
                 continue;
             }
             self.opened += 1;
+            let work = &mut calendars.work;
             let Ok(found) = scene.open(asked, choice, self.reach, work) else { continue };
             let rank = scene.rank(asked, choice, found.finish, found.price.micros);
             // What its transfers cost may fall when they have to take another path.
@@ -200,14 +212,18 @@ impl Search {
 
     /// The choice that might be the best of all that are left.
     fn next(&mut self, scene: &Scene<'_>, asked: Asked<'_>) -> Option<(Rank, u32, Known)> {
-        let first = asked.options.order.get(self.taken).map(|number| {
-            let choice = &asked.options.choices[*number as usize];
-            (scene.rank_in_time(asked, choice), *number)
-        });
+        if self.head.is_none() {
+            self.head = asked.options.order.get(self.taken).map(|number| {
+                let choice = &asked.options.choices[*number as usize];
+                (scene.rank_in_time(asked, choice), *number)
+            });
+        }
         let left = self.left.peek().map(|Reverse((rank, number, _))| (*rank, *number));
-        if left.is_none() || first.is_some_and(|first| Some(first) < left) {
-            let (rank, number) = first?;
+        if let Some((rank, number)) = self.head
+            && left.is_none_or(|left| (rank, number) < left)
+        {
             self.taken += 1;
+            self.head = None;
             return Some((rank, number, Known::Bound));
         }
         self.left.pop().map(|Reverse(entry)| entry)
@@ -221,21 +237,27 @@ impl Search {
         asked: Asked<'_>,
         inputs: &mut Option<Vec<Soonest<'a>>>,
         (number, known): (u32, Known),
-        work: &mut Work,
+        calendars: &mut Calendars,
     ) {
-        let choice = &asked.options.choices[number as usize];
-        let pool = &scene.view.pools[choice.pool as usize];
-        let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let Some((ready, price)) = self.data_of(scene, asked, inputs, number) else { return };
+        let choice = &asked.options.choices[number as usize];
+        let (view, now) = (scene.view, scene.situation.now);
+        let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let (start, known) = match known {
-            Known::Bound => (pool.not_before(ready, ask), Known::Nodes),
+            Known::Bound => {
+                let first = calendars.first.at(view, choice.pool, now, ask);
+                (first.map(|first| first.max(ready)), Known::Nodes)
+            }
             Known::Nodes | Known::Window(_) => {
-                (pool.window(ready, limit, ask, work), Known::Window(pool.changes()))
+                let pool = &view.pools[choice.pool as usize];
+                let start = pool.window(ready, limit, ask, &mut calendars.work);
+                (start, Known::Window(view.changes(choice.pool)))
             }
         };
         let Some(start) = start else { return };
         // Where no data has to come, what cannot start at once never can within this plan.
-        if self.reach == Reach::Now && self.data.is_empty() && start > ready {
+        let is_too_late = self.reach == Reach::Now && self.data.is_empty() && start > ready;
+        if is_too_late || !scene.is_within(self.reach, ready, start) {
             return;
         }
         let rank = scene.rank_at(asked, choice, start, price);

@@ -16,8 +16,9 @@ use world::{Version, World};
 /// The price of a path is the sum over its links, each rounded down to a micro-unit: no path has
 /// more links than this.
 const ROUNDED: i64 = 256;
-/// Stretches that allow less are left to others: a transfer is not cut into crumbs.
-const LEAST_RATE: Rate = Rate(1_000_000);
+/// Stretches that leave less than this part of a path are left to others: a transfer is not cut
+/// into crumbs.
+const LEAST_PART: u64 = 16;
 
 /// The sites and links a world declares. A link with an end that was never declared carries
 /// nothing.
@@ -93,6 +94,8 @@ impl Coming {
 /// How soon one input can be at each center.
 pub(crate) struct Soonest<'a> {
     version: &'a Version,
+    /// The sites that have it.
+    at: Vec<usize>,
     /// Copies that jobs before bring along.
     planned: Option<&'a BTreeMap<CenterId, Staging>>,
     /// Whether any copy is under way.
@@ -107,10 +110,18 @@ impl<'a> Soonest<'a> {
         let allowed = allowed(&view.topology, &registered.residency);
         let sources = version.replicas.iter().map(CenterId::as_str);
         let now = situation.now;
-        let what = (registered.bytes, now, Rate::MAX);
+        let what = (registered.bytes, now, Rate::MAX, LEAST_PART);
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
         let any_under_way = world.transfers_of(&registered.data).next().is_some();
-        Self { version, planned: coming.copies.get(&registered.data), any_under_way, spread }
+        let at = version.replicas.iter().filter_map(|c| view.topology.number(c.as_str())).collect();
+        Self { version, at, planned: coming.copies.get(&registered.data), any_under_way, spread }
+    }
+
+    fn is_at(&self, seat: &Seat) -> bool {
+        match seat.site {
+            Some(site) => self.at.contains(&site),
+            None => self.version.replicas.contains(&seat.center.center),
+        }
     }
 
     /// When a copy that is on its way to the center is there.
@@ -126,8 +137,7 @@ impl<'a> Soonest<'a> {
 
     /// What bringing it to the seat's center costs at least, in micro-units.
     pub(crate) fn price(&self, scene: &Scene<'_>, seat: &Seat) -> i64 {
-        let center = &seat.center.center;
-        if self.version.replicas.contains(center) || self.coming(scene, center).is_some() {
+        if self.is_at(seat) || self.coming(scene, &seat.center.center).is_some() {
             return 0;
         }
         let toll = seat.site.map_or(0, |site| scene.view.topology.least_toll(&self.spread, site));
@@ -137,11 +147,10 @@ impl<'a> Soonest<'a> {
 
     /// A moment before which it is not at the seat's center; none when it never is.
     pub(crate) fn at(&self, scene: &Scene<'_>, seat: &Seat) -> Option<Moment> {
-        let center = &seat.center.center;
-        if self.version.replicas.contains(center) {
+        if self.is_at(seat) {
             return Some(scene.situation.now);
         }
-        match self.coming(scene, center) {
+        match self.coming(scene, &seat.center.center) {
             Some(arrives) => Some(arrives),
             None => scene.view.topology.soonest(&self.spread, seat.site?),
         }
@@ -206,7 +215,7 @@ pub(crate) fn stage(
         volume: registered.bytes,
         not_before: now,
         most: Rate::MAX,
-        least: LEAST_RATE,
+        least_part: LEAST_PART,
         paths: policy.paths,
         allowed,
     };

@@ -76,11 +76,12 @@ async fn run_to(net: &Net, batch: &Value, submitted: &mut u64, total: u64) {
     net.within(Duration::from_secs(600), "all jobs have ended", over).await;
 }
 
-/// Memory once what is over has left it: the least of some looks, a second apart.
+/// Memory once what is over has left it: the least of some looks, a second apart. What is free goes
+/// back to the system within some ten seconds of the last change.
 async fn settled_kib(net: &Net) -> u64 {
     let mut least = u64::MAX;
     let mut looks = tokio::time::interval(Duration::from_secs(1));
-    for _ in 0..15 {
+    for _ in 0..45 {
         looks.tick().await;
         least = least.min(resident_kib(net));
     }
