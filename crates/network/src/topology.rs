@@ -89,8 +89,12 @@ impl Allowed {
 type Question = (usize, usize, usize, u32);
 /// A question for distances: from, over which set of sites.
 type From = (usize, u32);
-/// From one site to each: latency in the upper bits, links crossed in the lower 32.
-pub(crate) type Distances = Arc<[Option<u128>]>;
+/// From one site to each: latency in the upper bits, links crossed in the lower [`HOPS`].
+pub(crate) type Distances = Arc<[u64]>;
+/// How many bits count links crossed.
+const HOPS: u32 = 20;
+/// The distance of what cannot be reached.
+const NEVER: u64 = u64::MAX;
 
 /// A volume at its sources.
 #[derive(Debug, Clone)]
@@ -103,13 +107,30 @@ pub struct Spread {
 /// A source, and what limits it wherever the volume goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
-    pub(crate) site: usize,
-    pub(crate) widest: Rate,
-    pub(crate) distances: Distances,
+    site: usize,
+    widest: Rate,
+    /// `None` where the volume must not be.
+    distances: Option<Measured>,
     /// What it costs to get anywhere; nothing where nothing costs anything.
-    pub(crate) tolls: Option<Distances>,
+    tolls: Option<Measured>,
     /// When the volume is out of the site at the soonest.
     pub(crate) out: Moment,
+}
+
+/// How far everything is from a site: what leads out of it by its only link, then from there.
+#[derive(Debug, Clone)]
+struct Measured {
+    first: u64,
+    then: Distances,
+}
+
+impl Measured {
+    fn to(&self, site: usize) -> Option<u64> {
+        match self.then.get(site) {
+            None | Some(&NEVER) => None,
+            Some(distance) => Some(self.first.saturating_add(*distance)),
+        }
+    }
 }
 
 /// Answers given before. Only speed depends on them.
@@ -271,9 +292,21 @@ impl Topology {
     /// How soon a volume can be anywhere from these sources.
     pub(crate) fn origin(&self, site: usize, most: Rate, allowed: &Allowed) -> Origin {
         let widest = self.widest[site].min(most);
-        let distances = self.distances(site, allowed);
-        let tolls = self.has_tolls.then(|| self.tolls(site, allowed));
-        Origin { site, widest, distances, tolls, out: Moment::ZERO }
+        let mut origin =
+            Origin { site, widest, distances: None, tolls: None, out: Moment::ZERO };
+        if !allowed.has(site) {
+            return origin;
+        }
+        // What is at the end of one link is as far from everything as its neighbor, and that link.
+        let stub = self.stub(site);
+        let start = stub.map_or(site, |way| way.to);
+        let first = stub.map_or(0, |way| self.cost(&way));
+        origin.distances = Some(Measured { first, then: self.distances(start, allowed) });
+        if self.has_tolls {
+            let first = stub.map_or(0, |way| self.links[way.link].toll);
+            origin.tolls = Some(Measured { first, then: self.tolls(start, allowed) });
+        }
+        origin
     }
 
     /// The only direction that leads out of a site, where there is but one: the same link is the
@@ -293,8 +326,12 @@ impl Topology {
     pub fn soonest(&self, spread: &Spread, to: usize) -> Option<Moment> {
         let Spread { from, volume, not_before } = spread;
         let arrives = |origin: &Origin| {
-            let latency = latency_of((*origin.distances.get(to)?)?);
-            if origin.site == to || *volume == Bytes::ZERO {
+            let distances = origin.distances.as_ref()?;
+            if origin.site == to {
+                return Some(*not_before);
+            }
+            let latency = latency_of(distances.to(to)?);
+            if *volume == Bytes::ZERO {
                 return Some(*not_before + latency);
             }
             let takes = volume.time_at(self.widest[to].min(origin.widest))?;
@@ -318,21 +355,21 @@ impl Topology {
         if let Some(known) = self.known().tolls.get(&origin) {
             return Arc::clone(known);
         }
-        let tolls = self.measure(from, allowed, |way| self.links[way.link].toll.into());
+        let tolls = self.measure(from, allowed, |way| self.links[way.link].toll);
         self.known().tolls.insert(origin, Arc::clone(&tolls));
         tolls
     }
 
-    fn measure(&self, from: usize, allowed: &Allowed, of: impl Fn(&Way) -> u128) -> Distances {
-        let mut distances = vec![None; self.sites.len()];
+    fn measure(&self, from: usize, allowed: &Allowed, of: impl Fn(&Way) -> u64) -> Distances {
+        let mut distances = vec![NEVER; self.sites.len()];
         if allowed.has(from) {
-            distances[from] = Some(0);
-            let successors = |site: &usize| -> Vec<(usize, u128)> {
+            distances[from] = 0;
+            let successors = |site: &usize| -> Vec<(usize, u64)> {
                 let ways = self.out[*site].iter().filter(|way| allowed.has(way.to));
                 ways.map(|way| (way.to, of(way))).collect()
             };
             for (site, (_, distance)) in dijkstra_all(&from, successors) {
-                distances[site] = Some(distance);
+                distances[site] = distance;
             }
         }
         distances.into()
@@ -342,16 +379,15 @@ impl Topology {
     #[must_use]
     pub fn least_toll(&self, spread: &Spread, to: usize) -> u64 {
         let toll = |origin: &Origin| match &origin.tolls {
-            Some(tolls) => *tolls.get(to)?,
+            Some(tolls) => tolls.to(to),
             None => Some(0),
         };
-        let least = spread.from.iter().filter_map(toll).min().unwrap_or(0);
-        u64::try_from(least).unwrap_or(u64::MAX)
+        spread.from.iter().filter_map(toll).min().unwrap_or(0)
     }
 
-    /// 2^32 microseconds and 2^32 hops are far more than any path has.
-    fn cost(&self, way: &Way) -> u128 {
-        (u128::from(self.links[way.link].latency_us) << 32) + 1
+    /// 2^43 microseconds and 2^20 hops are far more than any path has.
+    fn cost(&self, way: &Way) -> u64 {
+        (self.links[way.link].latency_us.min(1 << 32) << HOPS) + 1
     }
 
     /// The at most `k` shortest paths that touch only `allowed` sites, both ends among them: least
@@ -422,13 +458,15 @@ impl Topology {
     /// last to the first.
     fn shortest(&self, from: usize, to: usize, allowed: &Allowed) -> Option<Path> {
         let distances = self.distances(from, allowed);
-        distances[to]?;
+        if distances[to] == NEVER {
+            return None;
+        }
         let (mut ways, mut here) = (Vec::new(), to);
         while here != from {
-            let left = distances[here]?;
-            let before = self.into[here]
-                .iter()
-                .filter(|(way, site)| distances[*site].is_some_and(|d| d + self.cost(way) == left));
+            let left = distances[here];
+            let before = self.into[here].iter().filter(|(way, site)| {
+                distances[*site] != NEVER && distances[*site] + self.cost(way) == left
+            });
             let (way, site) = before.min_by_key(|(way, _)| (way.link, !way.forward))?;
             ways.push(Node::Way(*way));
             here = *site;
@@ -495,9 +533,8 @@ impl Topology {
 }
 
 /// The latency in a distance, in milliseconds, rounded up.
-fn latency_of(distance: u128) -> Span {
-    let micros = u64::try_from(distance >> 32).unwrap_or(u64::MAX);
-    Span(micros.div_ceil(1_000))
+fn latency_of(distance: u64) -> Span {
+    Span((distance >> HOPS).div_ceil(1_000))
 }
 
 fn index_of(sites: &[Site], name: &str) -> Option<usize> {

@@ -1,6 +1,5 @@
 //! The best way for a volume: from which replica, over which path, at which rates when.
 
-use crate::topology::Origin;
 use crate::{Allowed, Booking, Links, Path, Spread, Topology};
 use calendar::{Pouring, Profile, Work, pour};
 use model::attempt::RateStep;
@@ -189,15 +188,15 @@ impl Links {
         let what = Pouring { from: not_before, volume, most, least };
         let origin = |source: &str| {
             let source = topology.number(source)?;
-            let origin = topology.origin(source, most, allowed);
+            let mut origin = topology.origin(source, most, allowed);
             let pipe = topology.only_way_out(source).map(|number| self.pipe(number));
-            let out = match pipe {
+            origin.out = match pipe {
                 Some(pipe) if volume > Bytes::ZERO => {
                     pour(&[pipe], &what, &mut Work::unbounded())?.last()?.until
                 }
                 _ => not_before,
             };
-            Some(Origin { out, ..origin })
+            Some(origin)
         };
         Spread { from: sources.filter_map(origin).collect(), volume, not_before }
     }

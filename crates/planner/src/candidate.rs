@@ -2,7 +2,7 @@
 
 use crate::board::View;
 use crate::class::ClassId;
-use crate::options::{Choice, Options};
+use crate::options::{Choice, Options, energy};
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
 use crate::staging::{Coming, Soonest, Staged, stage};
@@ -59,22 +59,27 @@ pub(crate) struct Rank {
 }
 
 /// What a place is judged by.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Terms {
+pub(crate) struct Terms<'a> {
     pub(crate) finish: Moment,
     /// In micro-units.
     pub(crate) price: i64,
-    pub(crate) energy_mwh: u64,
+    /// Costs a division or two to work out, and few ask for it.
+    pub(crate) energy_mwh: &'a dyn Fn() -> u64,
 }
 
 impl Rank {
-    pub(crate) fn of(spec: &JobSpec, policy: &Policy, now: Moment, terms: Terms) -> Self {
+    pub(crate) fn of(spec: &JobSpec, policy: &Policy, now: Moment, terms: &Terms<'_>) -> Self {
         let late = spec.deadline.is_some_and(|deadline| terms.finish > deadline);
         Self { late, ..Self::in_time(spec, policy, now, terms) }
     }
 
     /// The rank of a place that meets whatever deadline.
-    pub(crate) fn in_time(spec: &JobSpec, policy: &Policy, now: Moment, terms: Terms) -> Self {
+    pub(crate) fn in_time(
+        spec: &JobSpec,
+        policy: &Policy,
+        now: Moment,
+        terms: &Terms<'_>,
+    ) -> Self {
         let signed = |unsigned: u64| i64::try_from(unsigned).unwrap_or(i64::MAX);
         let (finish, price) = (signed(terms.finish.0), terms.price);
         let terms = match spec.objective {
@@ -87,7 +92,7 @@ impl Rank {
                 let costs = costs.unwrap_or(i64::MAX);
                 (price.saturating_add(costs), finish)
             }
-            Objective::Greenest => (signed(terms.energy_mwh), finish),
+            Objective::Greenest => (signed((terms.energy_mwh)()), finish),
         };
         Self { late: false, terms }
     }
@@ -180,12 +185,12 @@ impl<'a> Scene<'a> {
     }
 
     /// The rank of a choice that starts now, in time for whatever deadline: what
-    /// [`Options::order`] goes by.
+    /// choices are sorted by.
     pub(crate) fn rank_in_time(&self, asked: Asked<'_>, choice: &Choice) -> Rank {
-        let Choice { run, price, energy_mwh, .. } = *choice;
         let now = self.situation.now;
-        let terms = Terms { finish: now + run, price, energy_mwh };
-        Rank::in_time(asked.spec, self.policy, now, terms)
+        let energy_mwh = &|| self.energy(asked, choice);
+        let terms = Terms { finish: now + choice.run, price: choice.price, energy_mwh };
+        Rank::in_time(asked.spec, self.policy, now, &terms)
     }
 
     /// The rank of a choice that ends at `finish` for `price`.
@@ -196,8 +201,13 @@ impl<'a> Scene<'a> {
         finish: Moment,
         price: i64,
     ) -> Rank {
-        let Choice { energy_mwh, .. } = *choice;
-        Rank::of(asked.spec, self.policy, self.situation.now, Terms { finish, price, energy_mwh })
+        let energy_mwh = &|| self.energy(asked, choice);
+        let terms = Terms { finish, price, energy_mwh };
+        Rank::of(asked.spec, self.policy, self.situation.now, &terms)
+    }
+
+    fn energy(&self, asked: Asked<'_>, choice: &Choice) -> u64 {
+        energy(self.view.roster.seat(choice.pool), asked.options.ask(choice), choice.run)
     }
 
     /// The choice's terms, or why it will not do.
@@ -245,7 +255,7 @@ impl<'a> Scene<'a> {
             until: start + limit,
             finish: start + choice.run,
             price,
-            energy_mwh: choice.energy_mwh,
+            energy_mwh: self.energy(asked, choice),
             slots,
             transfers: data.transfers,
             inputs: data.inputs,

@@ -3,7 +3,7 @@
 use crate::board::View;
 use crate::pool::Ask;
 use crate::roster::PoolNumber;
-use model::Moment;
+use model::{Moment, Span};
 use std::collections::BTreeMap;
 
 /// Whole chips on a node, and how many such nodes.
@@ -12,20 +12,23 @@ type Shape = (u32, u32);
 /// When each pool first has the nodes for a shape, for however short. Good for one plan.
 #[derive(Debug, Default)]
 pub(crate) struct FirstNodes {
-    known: BTreeMap<Shape, Vec<Option<Known>>>,
+    known: BTreeMap<Shape, Vec<Known>>,
 }
 
+/// Small, for very many are looked at one after another.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    /// After how many changes of the pool.
+    /// After how many changes of the pool, and one.
     changes: u32,
-    /// `None`: never.
-    at: Option<Moment>,
+    /// Milliseconds from now on; what is later than that is taken for that.
+    after: u32,
 }
 
+const NEVER: u32 = u32::MAX;
+
 impl FirstNodes {
-    /// The first moment not before `now`, which is always the same, at which the pool has the nodes
-    /// for `ask`.
+    /// A moment not before `now`, which is always the same, before which the pool does not have the
+    /// nodes for `ask`. `None` when it never has.
     pub(crate) fn at(
         &mut self,
         view: &View,
@@ -33,17 +36,15 @@ impl FirstNodes {
         now: Moment,
         ask: &Ask,
     ) -> Option<Moment> {
-        let pools = &view.pools;
-        let of_shape = self.known.entry((ask.whole(), ask.nodes));
-        let known = &mut of_shape.or_insert_with(|| vec![None; pools.len()])[pool as usize];
-        let changes = view.changes(pool);
-        match known {
-            Some(known) if known.changes == changes => known.at,
-            _ => {
-                let at = pools[pool as usize].not_before(now, ask);
-                *known = Some(Known { changes, at });
-                at
-            }
+        let unknown = || vec![Known { changes: 0, after: 0 }; view.pools.len()];
+        let of_shape = self.known.entry((ask.whole(), ask.nodes)).or_insert_with(unknown);
+        let known = &mut of_shape[pool as usize];
+        let changes = view.changes(pool).wrapping_add(1).max(1);
+        if known.changes != changes {
+            let at = view.pools[pool as usize].not_before(now, ask);
+            let after = at.map(|at| u32::try_from(at.since(now).0).unwrap_or(NEVER - 1));
+            *known = Known { changes, after: after.map_or(NEVER, |after| after.min(NEVER - 1)) };
         }
+        (known.after != NEVER).then(|| now + Span(known.after.into()))
     }
 }

@@ -20,17 +20,16 @@ pub(crate) struct Choice {
     pub(crate) run: Span,
     /// What its chips cost for that long, in micro-units.
     pub(crate) price: i64,
-    /// The energy its chips are expected to use, cooling included, in milliwatt-hours.
-    pub(crate) energy_mwh: u64,
 }
 
 /// A class's choices.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
-    /// In the order of pools and variants.
+    /// The one first that is worth most where all could start at once; equals in the order of pools
+    /// and variants.
     pub(crate) choices: Vec<Choice>,
-    /// The numbers of all choices, the one first that is worth most where all could start at once.
-    pub(crate) order: Vec<u32>,
+    /// The numbers of all choices, by pool.
+    by_pool: Vec<u32>,
     /// What each variant asks of a pool.
     pub(crate) asks: Vec<Ask>,
     /// How long each variant may run.
@@ -44,7 +43,7 @@ impl Options {
         let limit = |index| spec.limit(index).unwrap_or(Span::MAX);
         let mut options = Self {
             choices: Vec::new(),
-            order: Vec::new(),
+            by_pool: Vec::new(),
             asks: variants().map(|variant| ask(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
         };
@@ -62,8 +61,7 @@ impl Options {
                 let learned = || expected_run(world, spec, index, chip);
                 let run = *runs.entry(chip).or_insert_with(learned);
                 let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
-                let energy_mwh = energy(seat, &ask, run);
-                options.choices.push(Choice { pool, variant: index, run, price, energy_mwh });
+                options.choices.push(Choice { pool, variant: index, run, price });
             };
             match &variant.on {
                 On::Chip(chip) => roster.with_chip(chip).iter().copied().for_each(&mut consider),
@@ -71,20 +69,23 @@ impl Options {
                 On::Cpu => roster.seats().for_each(|(number, _)| consider(number)),
             }
         }
-        options.choices.sort_unstable_by_key(|choice| (choice.pool, choice.variant));
-        options.put_in_order(spec, policy);
+        options.put_in_order(roster, spec, policy);
         options
     }
 
-    fn put_in_order(&mut self, spec: &JobSpec, policy: &Policy) {
+    fn put_in_order(&mut self, roster: &Roster, spec: &JobSpec, policy: &Policy) {
         let rank = |choice: &Choice| {
-            let Choice { run, price, energy_mwh, .. } = *choice;
-            let terms = Terms { finish: Moment::ZERO + run, price, energy_mwh };
-            Rank::in_time(spec, policy, Moment::ZERO, terms)
+            let energy_mwh = || energy(roster.seat(choice.pool), self.ask(choice), choice.run);
+            let (finish, price) = (Moment::ZERO + choice.run, choice.price);
+            let terms = Terms { finish, price, energy_mwh: &energy_mwh };
+            (Rank::in_time(spec, policy, Moment::ZERO, &terms), choice.pool, choice.variant)
         };
-        let mut order: Vec<(Rank, u32)> = self.choices.iter().map(rank).zip(0..).collect();
-        order.sort_unstable();
-        self.order = order.into_iter().map(|(_, number)| number).collect();
+        let mut ranked: Vec<_> = self.choices.iter().map(|choice| (rank(choice), *choice)).collect();
+        ranked.sort_unstable_by_key(|(rank, _)| *rank);
+        self.choices = ranked.into_iter().map(|(_, choice)| choice).collect();
+        let mut by_pool: Vec<u32> = (0..).take(self.choices.len()).collect();
+        by_pool.sort_unstable_by_key(|number| self.choices[*number as usize].pool);
+        self.by_pool = by_pool;
     }
 
     pub(crate) fn ask(&self, choice: &Choice) -> &Ask {
@@ -96,10 +97,11 @@ impl Options {
     }
 
     /// The numbers of the choices in a pool.
-    pub(crate) fn in_pool(&self, pool: PoolNumber) -> std::ops::Range<usize> {
-        let first = self.choices.partition_point(|choice| choice.pool < pool);
-        let count = self.choices[first..].iter().take_while(|c| c.pool == pool).count();
-        first..first + count
+    pub(crate) fn in_pool(&self, pool: PoolNumber) -> impl Iterator<Item = usize> {
+        let pool_of = |number: u32| self.choices[number as usize].pool;
+        let first = self.by_pool.partition_point(|number| pool_of(*number) < pool);
+        let from = self.by_pool[first..].iter().map(|number| *number as usize);
+        from.take_while(move |number| self.choices[*number].pool == pool)
     }
 }
 
@@ -213,7 +215,7 @@ fn expected_run(world: &World, spec: &JobSpec, index: u16, chip: Option<&ChipId>
 
 /// The energy the chips of a gang are expected to use in `run`, cooling included, in
 /// milliwatt-hours.
-fn energy(seat: &Seat, ask: &Ask, run: Span) -> u64 {
+pub(crate) fn energy(seat: &Seat, ask: &Ask, run: Span) -> u64 {
     let watts = u128::from(seat.chip.as_ref().and_then(|c| c.power_watts).unwrap_or(0));
     let milli_chips = u128::from(ask.chips.times(ask.nodes.into()).0);
     let pue = u128::from(seat.center.pue_thousandths);

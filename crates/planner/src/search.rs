@@ -77,7 +77,7 @@ impl Search {
         if !asked.spec.inputs.is_empty() {
             search.data = vec![None; asked.options.choices.len()];
             search.put_in(scene, asked, 0..asked.options.choices.len());
-            search.taken = asked.options.order.len();
+            search.taken = asked.options.choices.len();
             work.count(search.left.len() as u64 / 16);
         }
         search
@@ -92,7 +92,7 @@ impl Search {
         work: &mut Work,
     ) -> Self {
         let mut search = Self::empty(scene, reach);
-        search.taken = asked.options.order.len();
+        search.taken = asked.options.choices.len();
         if !asked.spec.inputs.is_empty() {
             search.data = vec![None; asked.options.choices.len()];
         }
@@ -213,10 +213,8 @@ impl Search {
     /// The choice that might be the best of all that are left.
     fn next(&mut self, scene: &Scene<'_>, asked: Asked<'_>) -> Option<(Rank, u32, Known)> {
         if self.head.is_none() {
-            self.head = asked.options.order.get(self.taken).map(|number| {
-                let choice = &asked.options.choices[*number as usize];
-                (scene.rank_in_time(asked, choice), *number)
-            });
+            let first = asked.options.choices.get(self.taken);
+            self.head = first.map(|c| (scene.rank_in_time(asked, c), number(self.taken)));
         }
         let left = self.left.peek().map(|Reverse((rank, number, _))| (*rank, *number));
         if let Some((rank, number)) = self.head
