@@ -221,9 +221,9 @@ impl Topology {
             }
         }
         let has_tolls = links.iter().any(|link| link.toll > 0);
-        let hops = links.iter().flat_map(|link| {
-            [true, false].map(|forward| Hop { link: link.link.clone(), forward })
-        });
+        let hops = links
+            .iter()
+            .flat_map(|link| [true, false].map(|forward| Hop { link: link.link.clone(), forward }));
         let directions = Arc::new(hops.zip(0..).collect());
         let narrowest = links.iter().map(|link| link.capacity).min().unwrap_or(Rate(0));
         let known = Mutex::default();
@@ -292,8 +292,7 @@ impl Topology {
     /// How soon a volume can be anywhere from these sources.
     pub(crate) fn origin(&self, site: usize, most: Rate, allowed: &Allowed) -> Origin {
         let widest = self.widest[site].min(most);
-        let mut origin =
-            Origin { site, widest, distances: None, tolls: None, out: Moment::ZERO };
+        let mut origin = Origin { site, widest, distances: None, tolls: None, out: Moment::ZERO };
         if !allowed.has(site) {
             return origin;
         }

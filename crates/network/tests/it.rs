@@ -232,12 +232,7 @@ impl Chart {
     /// Every way from `from` to `to` that meets no site twice and only sites of `regions`.
     fn all_paths(&self, from: &str, to: &str, regions: &str) -> Vec<Path> {
         let mut found = Vec::new();
-        let start = Path {
-            hops: vec![],
-            directions: vec![],
-            latency_us: 0,
-            capacity: Rate::MAX,
-        };
+        let start = Path { hops: vec![], directions: vec![], latency_us: 0, capacity: Rate::MAX };
         self.walk(&mut vec![from.to_owned()], to, regions, &start, &mut found);
         found.sort_by_key(|path| (path.latency_us, path.hops.len()));
         found

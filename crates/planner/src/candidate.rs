@@ -74,12 +74,7 @@ impl Rank {
     }
 
     /// The rank of a place that meets whatever deadline.
-    pub(crate) fn in_time(
-        spec: &JobSpec,
-        policy: &Policy,
-        now: Moment,
-        terms: &Terms<'_>,
-    ) -> Self {
+    pub(crate) fn in_time(spec: &JobSpec, policy: &Policy, now: Moment, terms: &Terms<'_>) -> Self {
         let signed = |unsigned: u64| i64::try_from(unsigned).unwrap_or(i64::MAX);
         let (finish, price) = (signed(terms.finish.0), terms.price);
         let terms = match spec.objective {

@@ -102,6 +102,12 @@ impl Lines {
         self.order.iter()
     }
 
+    /// Where a class stands in the order.
+    pub(crate) fn turn(&self, id: ClassId) -> Option<Turn> {
+        let class = self.classes.get(&id)?;
+        Some((Reverse(class.spec.priority), *class.jobs.first()?, id))
+    }
+
     pub(crate) fn class(&self, id: ClassId) -> Option<&Arc<Class>> {
         self.classes.get(&id)
     }

@@ -80,7 +80,8 @@ impl Options {
             let terms = Terms { finish, price, energy_mwh: &energy_mwh };
             (Rank::in_time(spec, policy, Moment::ZERO, &terms), choice.pool, choice.variant)
         };
-        let mut ranked: Vec<_> = self.choices.iter().map(|choice| (rank(choice), *choice)).collect();
+        let mut ranked: Vec<_> =
+            self.choices.iter().map(|choice| (rank(choice), *choice)).collect();
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
         self.choices = ranked.into_iter().map(|(_, choice)| choice).collect();
         let mut by_pool: Vec<u32> = (0..).take(self.choices.len()).collect();

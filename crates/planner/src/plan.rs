@@ -170,9 +170,8 @@ impl<'a> Walk<'a> {
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let known = self.searches.remove(&id).filter(|search| search.reach() == reach);
-        let mut search = known.unwrap_or_else(|| {
-            Search::all(&scene, asked, reach, &mut self.calendars.work)
-        });
+        let mut search =
+            known.unwrap_or_else(|| Search::all(&scene, asked, reach, &mut self.calendars.work));
         search.catch_up(&scene, asked);
         let opened = search.opened;
         let best = search.best(&scene, asked, &mut self.calendars);
@@ -192,7 +191,8 @@ impl<'a> Walk<'a> {
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let numbered = pools.iter().flat_map(|pool| options.in_pool(*pool));
-        let mut search = Search::among(&scene, asked, Reach::Now, numbered, &mut self.calendars.work);
+        let mut search =
+            Search::among(&scene, asked, Reach::Now, numbered, &mut self.calendars.work);
         let best = search.best(&scene, asked, &mut self.calendars);
         self.plan.opened += search.opened;
         best
@@ -326,16 +326,21 @@ impl<'a> Walk<'a> {
             false => touched.pools.iter().copied().collect(),
         };
         let lines = Arc::clone(&self.view.lines);
-        for (_, _, id) in lines.turns() {
+        let mut turns: Vec<Turn> = match pools.is_empty() && !touched.all {
+            true => touched.classes.iter().filter_map(|id| lines.turn(*id)).collect(),
+            false => lines.turns().copied().collect(),
+        };
+        turns.sort_unstable();
+        for (_, _, id) in turns {
             if self.calendars.work.is_spent() {
                 break;
             }
-            let Some(class) = lines.class(*id) else { continue };
+            let Some(class) = lines.class(id) else { continue };
             if !pools.is_empty() {
-                self.move_up(*id, class, &pools);
+                self.move_up(id, class, &pools);
             }
-            if touched.all || touched.classes.contains(id) {
-                self.enter(*id, class);
+            if touched.all || touched.classes.contains(&id) {
+                self.enter(id, class);
             }
         }
         self.done()
@@ -446,12 +451,7 @@ pub(crate) const fn scene<'a>(
 }
 
 /// Where a class could go, worked out once.
-pub(crate) fn options(
-    world: &World,
-    view: &View,
-    policy: &Policy,
-    class: &Class,
-) -> Arc<Options> {
+pub(crate) fn options(world: &World, view: &View, policy: &Policy, class: &Class) -> Arc<Options> {
     let work_out = || Arc::new(Options::of(world, &view.roster, &class.spec, policy));
     Arc::clone(class.options.get_or_init(work_out))
 }

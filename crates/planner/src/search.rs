@@ -67,12 +67,7 @@ pub(crate) struct Search {
 
 impl Search {
     /// All choices of the class.
-    pub(crate) fn all(
-        scene: &Scene<'_>,
-        asked: Asked<'_>,
-        reach: Reach,
-        work: &mut Work,
-    ) -> Self {
+    pub(crate) fn all(scene: &Scene<'_>, asked: Asked<'_>, reach: Reach, work: &mut Work) -> Self {
         let mut search = Self::empty(scene, reach);
         if !asked.spec.inputs.is_empty() {
             search.data = vec![None; asked.options.choices.len()];
@@ -137,8 +132,10 @@ impl Search {
             if let Some(data) = self.data.get_mut(i) {
                 *data = Some(Data { ready, price, copies: scene.coming.len() });
             }
-            let rank = scene.rank_at(asked, choice, ready, price);
-            self.left.push(Reverse((rank, number(i), Known::Bound)));
+            if scene.is_within(self.reach, ready, ready) {
+                let rank = scene.rank_at(asked, choice, ready, price);
+                self.left.push(Reverse((rank, number(i), Known::Bound)));
+            }
         }
     }
 
