@@ -12,7 +12,7 @@ const ARCHIVE_AT_ONCE: usize = 1_000;
 /// How many surplus ones are worth a transaction.
 const ARCHIVE_AT_LEAST: usize = 200;
 
-/// How often the calendars' past is dropped.
+/// How often the calendars' past is dropped, and keys that are too old.
 const FORGET_EVERY: Span = Span::from_secs(60);
 
 impl Controller {
@@ -43,8 +43,12 @@ impl Controller {
         if self.now.since(self.forgotten) > FORGET_EVERY {
             self.forgotten = self.now;
             self.board.forget_before(self.now);
+            self.forget_keys();
         }
         self.expire_leases();
+    }
+
+    fn forget_keys(&mut self) {
         let oldest = Moment(self.now.0.saturating_sub(self.settings.keep_keys.0));
         if self.world.keys.values().any(|submission| submission.at < oldest) {
             self.emit(Fact::KeysForgotten(KeysForgotten { before: oldest }));
@@ -54,9 +58,15 @@ impl Controller {
     /// Takes attempts to be over whose lease has run out at a silent center: their supervisors
     /// have stopped them by now, agent alive or not.
     fn expire_leases(&mut self) {
-        let expired: Vec<(CenterId, AttemptId)> = self
-            .world
-            .all_live()
+        // No lease is out within its margin, and a center that is heard of is not gone through.
+        let margin = match self.settings.fencing {
+            true => self.settings.lease_margin,
+            false => self.settings.silent_after,
+        };
+        let centers = self.world.centers.keys();
+        let silent = centers.filter(|center| self.silence_of(center) > margin);
+        let live = silent.flat_map(|center| self.world.live(center).map(move |id| (center, id)));
+        let expired: Vec<(CenterId, AttemptId)> = live
             .filter(|(center, attempt)| self.lease_is_out(center, *attempt))
             .map(|(center, attempt)| (center.clone(), attempt))
             .collect();
@@ -67,8 +77,13 @@ impl Controller {
         }
     }
 
+    /// How long nothing was heard of a center.
+    fn silence_of(&self, center: &CenterId) -> Span {
+        self.sessions.get(center).map_or(Span::MAX, |session| self.now.since(session.heard))
+    }
+
     fn lease_is_out(&self, center: &CenterId, attempt: AttemptId) -> bool {
-        let silent = self.sessions.get(center).map_or(Span::MAX, |s| self.now.since(s.heard));
+        let silent = self.silence_of(center);
         if !self.settings.fencing {
             return silent > self.settings.silent_after;
         }

@@ -158,14 +158,9 @@ impl Controller {
         let Some(job) = self.world.job(attempt.job) else { return };
         let Some(past) = job.past.last().filter(|p| p.epoch == attempt.epoch) else { return };
         let placement = Arc::clone(&past.placement);
-        let awaited: BTreeSet<TransferId> = self
-            .world
-            .all_live()
-            .filter_map(|(_, id)| self.world.live_attempt(id))
-            .flat_map(|a| a.placement.awaits.iter().copied())
-            .collect();
         for transfer in &placement.awaits {
-            if self.world.transfers.contains_key(transfer) && !awaited.contains(transfer) {
+            let is_awaited = self.world.awaiting(*transfer).next().is_some();
+            if self.world.transfers.contains_key(transfer) && !is_awaited {
                 let end = TransferEnd::Dropped;
                 self.emit(Fact::TransferEnded(TransferEnded { transfer: *transfer, end }));
             }
@@ -279,9 +274,9 @@ impl Controller {
         self.emit(Fact::TransferEnded(TransferEnded { transfer, end }));
         let waiting: Vec<AttemptId> = self
             .world
-            .all_live()
-            .filter_map(|(_, id)| self.world.live_attempt(id))
-            .filter(|a| a.state.started().is_none() && a.placement.awaits.contains(&transfer))
+            .awaiting(transfer)
+            .filter_map(|id| self.world.live_attempt(id))
+            .filter(|a| a.state.started().is_none())
             .map(|a| a.attempt)
             .collect();
         for attempt in waiting {

@@ -2,7 +2,7 @@
 
 use crate::pool::Ask;
 use model::attempt::Slots;
-use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool};
+use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
 
 /// The most chips of one node that are planned with: a node's chips are one word of bits.
 const MOST_CHIPS: u16 = 64;
@@ -49,6 +49,19 @@ impl Hold {
 
 fn bits(slots: &Slots) -> u64 {
     slots.chips.iter().filter(|c| **c < MOST_CHIPS).fold(0, |bits, chip| bits | 1 << chip)
+}
+
+/// A stretch of time in which a node has no whole chip free.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shut {
+    from: Moment,
+    until: Moment,
+}
+
+impl Shut {
+    pub(crate) fn at(&self, at: Moment) -> bool {
+        self.from <= at && at < self.until
+    }
 }
 
 /// What is held at some time of a stretch.
@@ -136,6 +149,24 @@ impl Limits {
         }
         let free = self.all() & !held.chips;
         (free != 0).then(|| lowest(free, 1))
+    }
+
+    /// The first stretch of time in which no whole chip of the node is free; an empty one when some
+    /// always is.
+    pub(crate) fn shut(&self, holds: &[Hold]) -> Shut {
+        let is_full = |at| Held::over(holds, at, at + Span(1)).chips == self.all();
+        let starts = holds.iter().map(|hold| hold.from);
+        let Some(from) = starts.filter(|at| self.chips > 0 && is_full(*at)).min() else {
+            return Shut { from: Moment::MAX, until: Moment::MAX };
+        };
+        let next = |at| holds.iter().map(|hold| hold.until).filter(|until| *until > at).min();
+        let mut until = from;
+        while is_full(until)
+            && let Some(later) = next(until)
+        {
+            until = later;
+        }
+        Shut { from, until }
     }
 
     /// Whether exactly this slot is free in all of `[from, until)`.

@@ -1,6 +1,6 @@
 //! A pool's nodes over time: who holds which chips when, and when a gang fits.
 
-use crate::node::{Held, Hold, Limits};
+use crate::node::{Held, Hold, Limits, Shut};
 use calendar::{Profile, Work};
 use model::attempt::Slots;
 use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
@@ -47,6 +47,8 @@ pub struct PoolBoard {
     limits: Limits,
     nodes_per_block: u32,
     nodes: Vec<Arc<Vec<Hold>>>,
+    /// For each node when it has no whole chip free: most nodes that cannot do are passed by thus.
+    shut: Vec<Shut>,
     profiles: Vec<(u32, Profile)>,
 }
 
@@ -68,6 +70,7 @@ impl PoolBoard {
         let empty = Arc::new(Vec::new());
         Self {
             nodes_per_block: pool.nodes_per_block,
+            shut: vec![limits.shut(&empty); usize::try_from(pool.nodes).unwrap_or(0)],
             nodes: vec![empty; usize::try_from(pool.nodes).unwrap_or(0)],
             profiles: sizes(limits.chips).into_iter().map(|k| (k, profile())).collect(),
             limits,
@@ -111,7 +114,8 @@ impl PoolBoard {
         until: Moment,
         edit: impl FnOnce(&mut Vec<Hold>),
     ) {
-        let Some(node) = self.nodes.get_mut(node as usize) else { return };
+        let number = node as usize;
+        let Some(node) = self.nodes.get_mut(number) else { return };
         let mut cuts: Vec<Moment> = node
             .iter()
             .flat_map(|h| [h.from, h.until])
@@ -124,6 +128,7 @@ impl PoolBoard {
         let free = |holds: &[Hold], a, b| chips - Held::over(holds, a, b).chips.count_ones();
         let before: Vec<u32> = cuts.windows(2).map(|w| free(node, w[0], w[1])).collect();
         edit(Arc::make_mut(node));
+        self.shut[number] = self.limits.shut(node);
         for (w, before) in cuts.windows(2).zip(before) {
             let after = free(node, w[0], w[1]);
             for (k, profile) in &mut self.profiles {
@@ -231,12 +236,14 @@ impl PoolBoard {
     /// few blocks as it can.
     #[must_use]
     pub fn bind(&self, from: Moment, until: Moment, ask: &Ask) -> Option<Vec<Slots>> {
-        let fits = (0_u32..).zip(&self.nodes).filter_map(|(node, holds)| {
-            let (left, chips) = self.limits.fit(holds, from, until, ask)?;
+        let takes_whole = ask.whole() > 0;
+        let open = (0_u32..).zip(&self.shut).filter(|(_, shut)| !(takes_whole && shut.at(from)));
+        let mut fits = open.filter_map(|(node, _)| {
+            let (left, chips) = self.limits.fit(&self.nodes[node as usize], from, until, ask)?;
             Some((left, node, chips))
         });
         let chosen = match ask.nodes {
-            1 => vec![fits.min_by_key(|(left, node, _)| (*left, *node))?],
+            1 => vec![fullest(&mut fits)?],
             _ => self.gang(fits.collect(), ask)?,
         };
         let slot = |(_, node, chips): (u32, u32, u64)| Slots {
@@ -273,6 +280,20 @@ impl PoolBoard {
         fits.sort_unstable_by_key(|(_, node, _)| *node);
         Some(fits)
     }
+}
+
+/// The first of the nodes that have least chips left free.
+fn fullest(fits: &mut impl Iterator<Item = (u32, u32, u64)>) -> Option<(u32, u32, u64)> {
+    let mut best: Option<(u32, u32, u64)> = None;
+    for fit in fits {
+        if best.is_none_or(|best| fit.0 < best.0) {
+            best = Some(fit);
+        }
+        if fit.0 == 0 {
+            break;
+        }
+    }
+    best
 }
 
 #[cfg(test)]
