@@ -5,7 +5,7 @@
 use model::attempt::{AttemptState, Stop};
 use model::fact::{Fact, TransferEnd};
 use model::{AttemptId, CenterId, DatasetVersion, Moment, Phase, Staging, TransferId};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire::{Order, PaceStep, Run, RunInput, RunOutput, Stage};
 use world::World;
 
@@ -51,6 +51,8 @@ impl Book {
 pub(crate) struct OrderBooks {
     revision: u64,
     books: BTreeMap<CenterId, Book>,
+    /// Which centers have an order about it.
+    told: BTreeMap<About, BTreeSet<CenterId>>,
     changed: Vec<CenterId>,
 }
 
@@ -71,20 +73,31 @@ impl OrderBooks {
     fn put(&mut self, center: &CenterId, about: About, say: Say) {
         self.revision += 1;
         let book = self.books.entry(center.clone()).or_default();
-        if let Some(old) = book.revision_of.insert(about.clone(), self.revision) {
-            book.by_revision.remove(&old);
+        match book.revision_of.insert(about.clone(), self.revision) {
+            Some(old) => _ = book.by_revision.remove(&old),
+            None => _ = self.told.entry(about.clone()).or_default().insert(center.clone()),
         }
         book.by_revision.insert(self.revision, (about, say));
         self.changed.push(center.clone());
     }
 
     fn drop_all(&mut self, about: &About) {
-        self.books.values_mut().for_each(|book| book.drop(about));
+        for center in self.told.remove(about).unwrap_or_default() {
+            if let Some(book) = self.books.get_mut(&center) {
+                book.drop(about);
+            }
+        }
     }
 
     fn drop_at(&mut self, center: &CenterId, about: &About) {
         if let Some(book) = self.books.get_mut(center) {
             book.drop(about);
+        }
+        if let Some(told) = self.told.get_mut(about) {
+            told.remove(center);
+            if told.is_empty() {
+                self.told.remove(about);
+            }
         }
     }
 
@@ -126,13 +139,7 @@ impl OrderBooks {
     }
 
     fn restate(&mut self, about: &About) {
-        let holders: Vec<CenterId> = self
-            .books
-            .iter()
-            .filter(|(_, book)| book.revision_of.contains_key(about))
-            .map(|(center, _)| center.clone())
-            .collect();
-        for center in holders {
+        for center in self.told.get(about).cloned().unwrap_or_default() {
             self.put(&center, about.clone(), Say::Current);
         }
     }

@@ -192,7 +192,7 @@ impl<'a> Walk<'a> {
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let numbered = pools.iter().flat_map(|pool| options.in_pool(*pool));
         let mut search =
-            Search::among(&scene, asked, Reach::Now, numbered, &mut self.calendars.work);
+            Search::among(&scene, asked, Reach::Now, numbered, &mut self.calendars);
         let best = search.best(&scene, asked, &mut self.calendars);
         self.plan.opened += search.opened;
         best

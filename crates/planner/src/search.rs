@@ -84,15 +84,26 @@ impl Search {
         asked: Asked<'_>,
         reach: Reach,
         numbered: impl Iterator<Item = usize>,
-        work: &mut Work,
+        calendars: &mut Calendars,
     ) -> Self {
         let mut search = Self::empty(scene, reach);
         search.taken = asked.options.choices.len();
+        let now = scene.situation.now;
+        let open: Vec<usize> = numbered
+            .filter(|i| {
+                let choice = &asked.options.choices[*i];
+                let ask = asked.options.ask(choice);
+                let first = calendars.first.at(scene.view, choice.pool, now, ask);
+                first.is_some_and(|first| scene.is_within(reach, now, first))
+            })
+            .collect();
         if !asked.spec.inputs.is_empty() {
             search.data = vec![None; asked.options.choices.len()];
         }
-        search.put_in(scene, asked, numbered);
-        work.count(1 + search.left.len() as u64 / 16);
+        calendars.work.count(1 + open.len() as u64 / 16);
+        if !open.is_empty() {
+            search.put_in(scene, asked, open.into_iter());
+        }
         search
     }
 
