@@ -1,9 +1,13 @@
 //! Which sites there are, which links join them, and the shortest ways from one to another.
 
+mod spread;
+
 use crate::Error;
 use model::link::Hop;
 use model::{Bytes, LinkId, Moment, Rate, Span};
-use pathfinding::prelude::{dijkstra_all, yen};
+use pathfinding::prelude::yen;
+pub use spread::Spread;
+use spread::{Distances, NEVER};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -89,50 +93,6 @@ impl Allowed {
 type Question = (usize, usize, usize, u32);
 /// A question for distances: from, over which set of sites.
 type From = (usize, u32);
-/// From one site to each: latency in the upper bits, links crossed in the lower [`HOPS`].
-pub(crate) type Distances = Arc<[u64]>;
-/// How many bits count links crossed.
-const HOPS: u32 = 20;
-/// The distance of what cannot be reached.
-const NEVER: u64 = u64::MAX;
-
-/// A volume at its sources.
-#[derive(Debug, Clone)]
-pub struct Spread {
-    pub(crate) from: Vec<Origin>,
-    pub(crate) volume: Bytes,
-    pub(crate) not_before: Moment,
-}
-
-/// A source, and what limits it wherever the volume goes.
-#[derive(Debug, Clone)]
-pub(crate) struct Origin {
-    site: usize,
-    widest: Rate,
-    /// `None` where the volume must not be.
-    distances: Option<Measured>,
-    /// What it costs to get anywhere; nothing where nothing costs anything.
-    tolls: Option<Measured>,
-    /// When the volume is out of the site at the soonest.
-    pub(crate) out: Moment,
-}
-
-/// How far everything is from a site: what leads out of it by its only link, then from there.
-#[derive(Debug, Clone)]
-struct Measured {
-    first: u64,
-    then: Distances,
-}
-
-impl Measured {
-    fn to(&self, site: usize) -> Option<u64> {
-        match self.then.get(site) {
-            None | Some(&NEVER) => None,
-            Some(distance) => Some(self.first.saturating_add(*distance)),
-        }
-    }
-}
-
 /// Answers given before. Only speed depends on them.
 #[derive(Debug, Default)]
 struct Known {
@@ -289,25 +249,6 @@ impl Topology {
         index_of(&self.sites, site)
     }
 
-    /// How soon a volume can be anywhere from these sources.
-    pub(crate) fn origin(&self, site: usize, most: Rate, allowed: &Allowed) -> Origin {
-        let widest = self.widest[site].min(most);
-        let mut origin = Origin { site, widest, distances: None, tolls: None, out: Moment::ZERO };
-        if !allowed.has(site) {
-            return origin;
-        }
-        // What is at the end of one link is as far from everything as its neighbor, and that link.
-        let stub = self.stub(site);
-        let start = stub.map_or(site, |way| way.to);
-        let first = stub.map_or(0, |way| self.cost(&way));
-        origin.distances = Some(Measured { first, then: self.distances(start, allowed) });
-        if self.has_tolls {
-            let first = stub.map_or(0, |way| self.links[way.link].toll);
-            origin.tolls = Some(Measured { first, then: self.tolls(start, allowed) });
-        }
-        origin
-    }
-
     /// The only direction that leads out of a site, where there is but one: the same link is the
     /// only one that leads in.
     pub(crate) fn only_way_out(&self, site: usize) -> Option<usize> {
@@ -317,76 +258,6 @@ impl Topology {
     /// The only direction that leads into a site, where there is but one.
     pub(crate) fn only_way_in(&self, site: usize) -> Option<usize> {
         self.stub(site).map(|way| Way { forward: !way.forward, ..way }.direction())
-    }
-
-    /// When a spreading volume can be at a site at the soonest, over whatever path from whichever
-    /// source: no plan arrives earlier. `None` when no path leads there.
-    #[must_use]
-    pub fn soonest(&self, spread: &Spread, to: usize) -> Option<Moment> {
-        let Spread { from, volume, not_before } = spread;
-        let arrives = |origin: &Origin| {
-            let distances = origin.distances.as_ref()?;
-            if origin.site == to {
-                return Some(*not_before);
-            }
-            let latency = latency_of(distances.to(to)?);
-            if *volume == Bytes::ZERO {
-                return Some(*not_before + latency);
-            }
-            let takes = volume.time_at(self.widest[to].min(origin.widest))?;
-            Some((*not_before + takes).max(origin.out) + latency)
-        };
-        from.iter().filter_map(arrives).min()
-    }
-
-    fn distances(&self, from: usize, allowed: &Allowed) -> Distances {
-        let origin = (from, allowed.number);
-        if let Some(known) = self.known().distances.get(&origin) {
-            return Arc::clone(known);
-        }
-        let distances = self.measure(from, allowed, |way| self.cost(way));
-        self.known().distances.insert(origin, Arc::clone(&distances));
-        distances
-    }
-
-    fn tolls(&self, from: usize, allowed: &Allowed) -> Distances {
-        let origin = (from, allowed.number);
-        if let Some(known) = self.known().tolls.get(&origin) {
-            return Arc::clone(known);
-        }
-        let tolls = self.measure(from, allowed, |way| self.links[way.link].toll);
-        self.known().tolls.insert(origin, Arc::clone(&tolls));
-        tolls
-    }
-
-    fn measure(&self, from: usize, allowed: &Allowed, of: impl Fn(&Way) -> u64) -> Distances {
-        let mut distances = vec![NEVER; self.sites.len()];
-        if allowed.has(from) {
-            distances[from] = 0;
-            let successors = |site: &usize| -> Vec<(usize, u64)> {
-                let ways = self.out[*site].iter().filter(|way| allowed.has(way.to));
-                ways.map(|way| (way.to, of(way))).collect()
-            };
-            for (site, (_, distance)) in dijkstra_all(&from, successors) {
-                distances[site] = distance;
-            }
-        }
-        distances.into()
-    }
-
-    /// What a spreading volume pays in tolls at least to get to a site.
-    #[must_use]
-    pub fn least_toll(&self, spread: &Spread, to: usize) -> u64 {
-        let toll = |origin: &Origin| match &origin.tolls {
-            Some(tolls) => tolls.to(to),
-            None => Some(0),
-        };
-        spread.from.iter().filter_map(toll).min().unwrap_or(0)
-    }
-
-    /// 2^43 microseconds and 2^20 hops are far more than any path has.
-    fn cost(&self, way: &Way) -> u64 {
-        (self.links[way.link].latency_us.min(1 << 32) << HOPS) + 1
     }
 
     /// The at most `k` shortest paths that touch only `allowed` sites, both ends among them: least
@@ -529,11 +400,6 @@ impl Topology {
             index_of(&self.sites, from).into_iter().chain(hops.iter().filter_map(ends));
         crossed.find(|site| !allowed.has(*site)).map(|site| self.sites[site].region.as_str())
     }
-}
-
-/// The latency in a distance, in milliseconds, rounded up.
-fn latency_of(distance: u64) -> Span {
-    Span((distance >> HOPS).div_ceil(1_000))
 }
 
 fn index_of(sites: &[Site], name: &str) -> Option<usize> {

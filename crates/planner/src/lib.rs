@@ -19,6 +19,7 @@ mod candidate;
 mod class;
 mod explain;
 mod first;
+mod holds;
 mod node;
 mod options;
 pub mod packing;
@@ -35,7 +36,8 @@ pub use board::{Board, Touched, View};
 pub use candidate::{Candidate, meet};
 pub use class::{Class, ClassId, Lines, class_of};
 pub use explain::{Explanation, explain, trial};
-pub use plan::{Offer, Plan, Reservation, Transfer, still_holds};
+pub use holds::still_holds;
+pub use plan::{Offer, Plan, Reservation, Transfer};
 pub use pool::{Ask, PoolBoard};
 pub use refusal::{Refusal, Standing};
 

@@ -1,0 +1,41 @@
+//! Whether what was planned a while ago still holds.
+
+use crate::Situation;
+use crate::board::View;
+use crate::plan::{Offer, Transfer};
+use world::World;
+
+/// Whether an offer drawn up a while ago still holds on the live board.
+#[must_use]
+pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Offer) -> bool {
+    let place = &offer.placement;
+    let from = place.start.max(situation.now);
+    let until = place.until.max(from + model::Span(1));
+    let nodes = place.parts.iter().all(|part| {
+        let known = world.centers.get(&part.center).is_some_and(|c| c.agent.is_some());
+        let pool = view.pool(&part.center, &part.pool);
+        known
+            && !situation.silent.contains_key(&part.center)
+            && pool.is_some_and(|pool| pool.is_free(&part.nodes, from, until))
+    });
+    let here = |data: &model::DatasetVersion| {
+        let center = place.center();
+        let version = world.exact(data);
+        version.is_some_and(|v| v.replicas.contains(center))
+            || world.transfer_to(data, center).is_some()
+    };
+    let mut links = view.links.clone();
+    let transfers = offer.transfers.iter().all(|transfer| match transfer {
+        Transfer::Under(id) => world.transfers.contains_key(id),
+        Transfer::New(staging) => {
+            let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
+            world.transfer_to(&staging.data, &staging.to).is_some()
+                || (world.exact(&staging.data).is_some_and(|v| v.replicas.contains(&staging.from))
+                    && links.book(&network::Booking { hops, steps }).is_ok())
+        }
+    });
+    let coming = |data: &&model::DatasetVersion| {
+        offer.transfers.iter().any(|t| matches!(t, Transfer::New(s) if s.data == **data))
+    };
+    nodes && transfers && place.inputs.iter().all(|data| coming(&data) || here(data))
+}
