@@ -227,13 +227,6 @@ impl Topology {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The capacity of the widest link that ends at a site: nothing enters or leaves it faster over
-    /// one path.
-    #[must_use]
-    pub fn widest(&self, site: &str) -> Rate {
-        index_of(&self.sites, site).map_or(Rate(0), |site| self.widest[site])
-    }
-
     pub(crate) fn directions(&self) -> Arc<BTreeMap<Hop, usize>> {
         Arc::clone(&self.directions)
     }

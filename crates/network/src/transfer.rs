@@ -83,7 +83,7 @@ impl Links {
     ///
     /// Each path is used as soon and as fast as it allows. Sources and paths are looked at in the
     /// order of what they could do at best, and not at all once that is later than what was found:
-    /// the answer is the same as if all had been looked at.
+    /// the answer is the same as if all had been looked at. The links are those of the topology.
     pub fn plan_transfer(
         &self,
         topology: &Topology,

@@ -4,13 +4,14 @@ use crate::board::View;
 use crate::class::ClassId;
 use crate::options::{Choice, Options, energy};
 use crate::plan::Transfer;
+use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::staging::{Coming, Soonest, Staged, stage};
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::attempt::Slots;
 use model::job::JobSpec;
-use model::{CenterId, DatasetVersion, Moment, Money, Objective, PoolId, Region};
+use model::{CenterId, DatasetVersion, Moment, Money, PoolId, Region};
 use network::Booking;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -47,50 +48,6 @@ pub struct Candidate {
     /// The versions of its inputs.
     #[serde(skip)]
     pub inputs: Vec<DatasetVersion>,
-}
-
-/// What a job's objective makes of a place; the least is the best. Places of equal rank come in
-/// the order of their names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Rank {
-    /// Past its deadline.
-    late: bool,
-    terms: (i64, i64),
-}
-
-/// What a place is judged by.
-pub(crate) struct Terms<'a> {
-    pub(crate) finish: Moment,
-    /// In micro-units.
-    pub(crate) price: i64,
-    /// Costs a division or two to work out, and few ask for it.
-    pub(crate) energy_mwh: &'a dyn Fn() -> u64,
-}
-
-impl Rank {
-    pub(crate) fn of(spec: &JobSpec, policy: &Policy, now: Moment, terms: &Terms<'_>) -> Self {
-        let late = spec.deadline.is_some_and(|deadline| terms.finish > deadline);
-        Self { late, ..Self::in_time(spec, policy, now, terms) }
-    }
-
-    /// The rank of a place that meets whatever deadline.
-    pub(crate) fn in_time(spec: &JobSpec, policy: &Policy, now: Moment, terms: &Terms<'_>) -> Self {
-        let signed = |unsigned: u64| i64::try_from(unsigned).unwrap_or(i64::MAX);
-        let (finish, price) = (signed(terms.finish.0), terms.price);
-        let terms = match spec.objective {
-            Objective::Fastest => (finish, price),
-            Objective::Cheapest => (price, finish),
-            Objective::Balanced => {
-                let (wait, worth) = (signed(terms.finish.since(now).0), policy.hour_is_worth);
-                // Dividing is dear, and wide numbers more so: only where it could be too much.
-                let costs = wait.checked_mul(worth).map(|product| product / 3_600_000);
-                let costs = costs.unwrap_or(i64::MAX);
-                (price.saturating_add(costs), finish)
-            }
-            Objective::Greenest => (signed((terms.energy_mwh)()), finish),
-        };
-        Self { late: false, terms }
-    }
 }
 
 /// How far ahead a candidate may start.

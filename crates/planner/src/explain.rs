@@ -1,10 +1,11 @@
 //! Why a job waits, or what would become of one: the planner's own answer.
 
 use crate::board::View;
-use crate::candidate::{Asked, Candidate, Rank, Reach};
+use crate::candidate::{Asked, Candidate, Reach};
 use crate::class::{ClassId, class_of};
 use crate::options::{self, Options};
 use crate::plan::scene;
+use crate::rank::Rank;
 use crate::refusal::{Refusal, Standing};
 use crate::staging::Coming;
 use crate::{Policy, Situation};

@@ -1,7 +1,7 @@
 //! When pools have free nodes again: remembered, for all classes of one shape ask the same.
 
+use crate::ask::Ask;
 use crate::board::View;
-use crate::pool::Ask;
 use crate::roster::PoolNumber;
 use model::{Moment, Span};
 use std::collections::BTreeMap;

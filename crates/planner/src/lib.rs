@@ -14,6 +14,7 @@
 //!
 //! Deliberately absent: clocks, randomness, the log, and any idea of who is asking.
 
+mod ask;
 mod board;
 mod candidate;
 mod class;
@@ -25,6 +26,7 @@ mod options;
 pub mod packing;
 mod plan;
 mod pool;
+mod rank;
 mod refusal;
 mod roster;
 mod search;
@@ -32,13 +34,14 @@ mod staging;
 #[cfg(test)]
 mod tests;
 
+pub use ask::Ask;
 pub use board::{Board, Touched, View};
 pub use candidate::{Candidate, meet};
 pub use class::{Class, ClassId, Lines, class_of};
 pub use explain::{Explanation, explain, trial};
 pub use holds::still_holds;
 pub use plan::{Offer, Plan, Reservation, Transfer};
-pub use pool::{Ask, PoolBoard};
+pub use pool::PoolBoard;
 pub use refusal::{Refusal, Standing};
 
 use model::{CenterId, Moment, Span};

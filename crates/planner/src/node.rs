@@ -1,6 +1,6 @@
 //! A node over time: who holds which of its chips when, and what else fits beside them.
 
-use crate::pool::Ask;
+use crate::ask::Ask;
 use model::attempt::Slots;
 use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
 

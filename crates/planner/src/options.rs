@@ -1,8 +1,8 @@
 //! Where a class could go at all: what can be said of its candidates without any calendar.
 
 use crate::Policy;
-use crate::candidate::{Rank, Terms};
-use crate::pool::Ask;
+use crate::ask::Ask;
+use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{PoolNumber, Roster, Seat};
 use model::center::Center;

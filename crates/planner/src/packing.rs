@@ -11,7 +11,7 @@
 //! free chips only, and takes a node for usable by a class as long as one job of it fits. Counting
 //! how many fit sees cores run out before chips do.
 
-use crate::pool::Ask;
+use crate::ask::Ask;
 use model::{Bytes, Chips, Cores};
 use std::collections::{BTreeMap, BTreeSet};
 

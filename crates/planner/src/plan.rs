@@ -1,10 +1,11 @@
 //! Going through the queue.
 
 use crate::board::{Tally, Touched, View};
-use crate::candidate::{Asked, Candidate, Rank, Reach, Scene};
+use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::class::{Class, ClassId, Turn};
 use crate::first::FirstNodes;
 use crate::options::Options;
+use crate::rank::Rank;
 use crate::roster::PoolNumber;
 use crate::search::{Calendars, Search};
 use crate::staging::Coming;

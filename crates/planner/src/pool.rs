@@ -1,43 +1,12 @@
 //! A pool's nodes over time: who holds which chips when, and when a gang fits.
 
+use crate::ask::Ask;
 use crate::node::{Held, Hold, Limits, Shut};
 use calendar::{Profile, Work};
 use model::attempt::Slots;
-use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
+use model::{AttemptId, Moment, Pool, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// What a gang asks of a pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ask {
-    /// Nodes.
-    pub nodes: u32,
-    /// Chips on each; less than one is a share of one chip.
-    pub chips: Chips,
-    /// Cores on each.
-    pub cores: Cores,
-    /// Memory on each.
-    pub memory: Bytes,
-    /// All nodes in one block.
-    pub one_block: bool,
-}
-
-impl Ask {
-    /// Whole chips it takes on a node; none for a share of one.
-    pub(crate) fn whole(&self) -> u32 {
-        if self.is_share() { 0 } else { u32::try_from(self.chips.touched()).unwrap_or(u32::MAX) }
-    }
-
-    /// Whether it takes less than a chip.
-    pub(crate) fn is_share(&self) -> bool {
-        self.chips > Chips::ZERO && self.chips < Chips::ONE
-    }
-
-    /// How much of each chip it takes.
-    fn share(&self) -> Chips {
-        if self.is_share() { self.chips } else { Chips::ONE }
-    }
-}
 
 /// A pool's commitments. One profile per size counts the nodes on which that many whole chips are
 /// free, so that finding a window skips whole stretches; which chips of which nodes is settled when
@@ -299,7 +268,7 @@ fn fullest(fits: &mut impl Iterator<Item = (u32, u32, u64)>) -> Option<(u32, u32
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::{Capability, Currency, JobId, Money, PoolId};
+    use model::{Bytes, Capability, Chips, Cores, Currency, JobId, Money, PoolId};
 
     fn pool(nodes: u32, chips: u16) -> PoolBoard {
         PoolBoard::new(&Pool {

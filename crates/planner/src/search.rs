@@ -8,8 +8,9 @@
 //! it is worth later, and most choices are never opened at all. Only a copy of data that an earlier
 //! job brings along can make a choice better: then it is put in once more.
 
-use crate::candidate::{Asked, Candidate, Rank, Reach, Scene};
+use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::first::FirstNodes;
+use crate::rank::Rank;
 use crate::staging::Soonest;
 use calendar::Work;
 use model::Moment;
@@ -35,7 +36,7 @@ type Entry = Reverse<(Rank, u32, Known)>;
 struct Data {
     /// When it can be there.
     ready: Moment,
-    /// What bringing it costs.
+    /// What bringing it costs, in micro-units.
     price: i64,
     /// As of how many copies planned.
     copies: usize,
@@ -68,9 +69,8 @@ pub(crate) struct Search {
 impl Search {
     /// All choices of the class.
     pub(crate) fn all(scene: &Scene<'_>, asked: Asked<'_>, reach: Reach, work: &mut Work) -> Self {
-        let mut search = Self::empty(scene, reach);
+        let mut search = Self::empty(scene, asked, reach);
         if !asked.spec.inputs.is_empty() {
-            search.data = vec![None; asked.options.choices.len()];
             search.put_in(scene, asked, 0..asked.options.choices.len());
             search.taken = asked.options.choices.len();
             work.count(search.left.len() as u64 / 16);
@@ -86,7 +86,7 @@ impl Search {
         numbered: impl Iterator<Item = usize>,
         calendars: &mut Calendars,
     ) -> Self {
-        let mut search = Self::empty(scene, reach);
+        let mut search = Self::empty(scene, asked, reach);
         search.taken = asked.options.choices.len();
         let now = scene.situation.now;
         let open: Vec<usize> = numbered
@@ -97,9 +97,6 @@ impl Search {
                 first.is_some_and(|first| scene.is_within(reach, now, first))
             })
             .collect();
-        if !asked.spec.inputs.is_empty() {
-            search.data = vec![None; asked.options.choices.len()];
-        }
         calendars.work.count(1 + open.len() as u64 / 16);
         if !open.is_empty() {
             search.put_in(scene, asked, open.into_iter());
@@ -107,9 +104,10 @@ impl Search {
         search
     }
 
-    fn empty(scene: &Scene<'_>, reach: Reach) -> Self {
+    fn empty(scene: &Scene<'_>, asked: Asked<'_>, reach: Reach) -> Self {
+        let reading = if asked.spec.inputs.is_empty() { 0 } else { asked.options.choices.len() };
+        let (left, data) = (BinaryHeap::new(), vec![None; reading]);
         let copies = scene.coming.len();
-        let (left, data) = (BinaryHeap::new(), Vec::new());
         Self { reach, taken: 0, head: None, left, data, copies, opened: 0 }
     }
 

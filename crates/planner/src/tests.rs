@@ -1,7 +1,8 @@
 //! Small random worlds, planned twice: best first, and by looking at everything.
 
-use crate::candidate::{Asked, Candidate, Rank, Reach, Scene};
+use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::options::Options;
+use crate::rank::Rank;
 use crate::{Board, Plan, Policy, Situation, View, class_of, plan};
 use calendar::Work;
 use model::fact::{

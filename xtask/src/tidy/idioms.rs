@@ -75,7 +75,7 @@ fn check_rust(source: &Source) -> Vec<Violation> {
 
 /// What a line says about the machine it was written on.
 fn foreign(line: &str) -> Option<(String, &'static str)> {
-    // A path that merely ends so, such as `{dir}/work/`, is not absolute.
+    // What is only the end of a longer path is not absolute.
     let begins =
         |before: &str| !before.ends_with(|c: char| c.is_alphanumeric() || "_-.})/~]".contains(c));
     let is_absolute = |path: &&&str| line.match_indices(**path).any(|(at, _)| begins(&line[..at]));

@@ -38,9 +38,11 @@ async fn an_attempt_reads_neither_other_attempts_nor_its_own_orders() {
     let first = ground.attempt_dir(attempt(1));
     // Its owner may open its own work directory to all; nothing else of it opens.
     fs::set_permissions(first.join("work"), Permissions::from_mode(0o700)).unwrap();
+    let theirs = first.join("work").join("file");
     let first = first.display();
+    let theirs = theirs.display();
     let script = format!(
-        "for f in {first}/work/file {first}/stdout {first}/launch.json ../launch.json ../claim; \
+        "for f in {theirs} {first}/stdout {first}/launch.json ../launch.json ../claim; \
          do cat $f && exit 1; done; ls {first} && exit 2; echo hi > ../x && exit 3; \
          echo fine > file && echo more > $TMPDIR/file && cat file"
     );

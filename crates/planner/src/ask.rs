@@ -1,0 +1,35 @@
+//! What a gang takes of each of its nodes.
+
+use model::{Bytes, Chips, Cores};
+
+/// What a gang asks of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    /// Nodes.
+    pub nodes: u32,
+    /// Chips on each; less than one is a share of one chip.
+    pub chips: Chips,
+    /// Cores on each.
+    pub cores: Cores,
+    /// Memory on each.
+    pub memory: Bytes,
+    /// All nodes in one block.
+    pub one_block: bool,
+}
+
+impl Ask {
+    /// Whole chips it takes on a node; none for a share of one.
+    pub(crate) fn whole(&self) -> u32 {
+        if self.is_share() { 0 } else { u32::try_from(self.chips.touched()).unwrap_or(u32::MAX) }
+    }
+
+    /// Whether it takes less than a chip.
+    pub(crate) fn is_share(&self) -> bool {
+        self.chips > Chips::ZERO && self.chips < Chips::ONE
+    }
+
+    /// How much of each chip it takes.
+    pub(crate) fn share(&self) -> Chips {
+        if self.is_share() { self.chips } else { Chips::ONE }
+    }
+}
