@@ -25,6 +25,8 @@ pub struct TransferRequest<'a> {
     pub paths: usize,
     /// Where the data may be, even in passing.
     pub allowed: Allowed,
+    /// What arrives later is of no use.
+    pub by: Moment,
 }
 
 /// The best way found.
@@ -74,6 +76,14 @@ pub enum NoTransfer {
         /// How much is to be moved.
         volume: Bytes,
     },
+    /// There are paths, but by none is it there in time.
+    #[error("nothing arrives at `{to}` by {by}")]
+    TooLate {
+        /// Where it is wanted.
+        to: String,
+        /// When it is wanted at the latest.
+        by: Moment,
+    },
 }
 
 impl Links {
@@ -101,8 +111,11 @@ impl Links {
             request.sources.iter().copied().filter_map(&mut candidate).collect()
         });
         sources.sort_unstable();
+        let is_known_to_lead_there = !sources.is_empty();
         for source in &sources {
-            if best.as_ref().is_some_and(|best| best.arrives < source.soonest) {
+            let in_time =
+                |soonest| soonest <= best.as_ref().map_or(request.by, |best| best.arrives);
+            if !in_time(source.soonest) {
                 break;
             }
             // Where the shortest path carries it as fast as any could, the others are not asked for.
@@ -114,6 +127,10 @@ impl Links {
             if !is_done {
                 self.try_all(topology, request, source, &mut best, work);
             }
+        }
+        best = best.filter(|best| best.arrives <= request.by);
+        if best.is_none() && is_known_to_lead_there && request.by < Moment::MAX {
+            return Err(NoTransfer::TooLate { to: request.to.to_owned(), by: request.by });
         }
         let leads_there =
             |source: &&str| !topology.paths(source, request.to, 1, &request.allowed).is_empty();
@@ -133,7 +150,7 @@ impl Links {
         work: &mut Work,
     ) -> Option<Moment> {
         let TransferRequest { volume, not_before, most, allowed, .. } = request;
-        let mut origin = topology.origin(from, *most, allowed);
+        let mut origin = topology.origin(from, *volume, *most, allowed);
         if from != to && *volume > Bytes::ZERO {
             let ends = [topology.only_way_out(from), topology.only_way_in(to)];
             let pipes: Vec<&Profile> = ends.into_iter().flatten().map(|n| self.pipe(n)).collect();
@@ -188,7 +205,7 @@ impl Links {
         let what = Pouring { from: not_before, volume, most, least };
         let origin = |source: &str| {
             let source = topology.number(source)?;
-            let mut origin = topology.origin(source, most, allowed);
+            let mut origin = topology.origin(source, volume, most, allowed);
             let pipe = topology.only_way_out(source).map(|number| self.pipe(number));
             origin.out = match pipe {
                 Some(pipe) if volume > Bytes::ZERO => {

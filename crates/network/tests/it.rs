@@ -58,6 +58,7 @@ fn request<'a>(topology: &Topology, from: &'a [&'a str], to: &'a str) -> Transfe
         least_part: u64::MAX,
         paths: 4,
         allowed: topology.allow(|region| region.starts_with("cn/")),
+        by: Moment::MAX,
     }
 }
 
@@ -353,6 +354,7 @@ fn play(seed: u64) {
             least_part: u64::MAX,
             paths: 100,
             allowed,
+            by: Moment::MAX,
         };
         let ways = sources.iter().flat_map(|from| chart.all_paths(from, to, regions));
         let arrivals: Vec<_> = ways
@@ -371,6 +373,12 @@ fn play(seed: u64) {
             arrivals.into_iter().filter(|(at, _)| *at < Moment(2_000)).min(),
             "seed {seed}"
         );
+        if let Ok(TransferPlan { arrives, .. }) = found {
+            let by = |by| plan(&chart.topology, &links, &TransferRequest { by, ..wish.clone() });
+            assert_eq!(by(arrives), found, "seed {seed}: in time is in time");
+            let late = by(Moment(arrives.0 - 1));
+            assert!(matches!(late, Err(NoTransfer::TooLate { .. })), "seed {seed}: {late:?}");
+        }
         if let Ok(plan) = found {
             links.book(&plan.booking).expect("a plan fits");
             booked.push(plan.booking);

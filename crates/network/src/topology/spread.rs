@@ -31,6 +31,8 @@ pub(crate) struct Origin {
     tolls: Option<Measured>,
     /// When the volume is out of the site at the soonest.
     pub(crate) out: Moment,
+    /// How long the volume takes where nothing is narrower than the site's own links.
+    takes: Option<Span>,
 }
 
 /// How far everything is from a site: what leads out of it by its only link, then from there.
@@ -51,9 +53,16 @@ impl Measured {
 
 impl Topology {
     /// How soon a volume can be anywhere from these sources.
-    pub(crate) fn origin(&self, site: usize, most: Rate, allowed: &Allowed) -> Origin {
+    pub(crate) fn origin(
+        &self,
+        site: usize,
+        volume: Bytes,
+        most: Rate,
+        allowed: &Allowed,
+    ) -> Origin {
         let widest = self.widest[site].min(most);
-        let mut origin = Origin { site, widest, distances: None, tolls: None, out: Moment::ZERO };
+        let (out, takes) = (Moment::ZERO, volume.time_at(widest));
+        let mut origin = Origin { site, widest, distances: None, tolls: None, out, takes };
         if !allowed.has(site) {
             return origin;
         }
@@ -83,7 +92,10 @@ impl Topology {
             if *volume == Bytes::ZERO {
                 return Some(*not_before + latency);
             }
-            let takes = volume.time_at(self.widest[to].min(origin.widest))?;
+            let takes = match self.widest[to] < origin.widest {
+                true => volume.time_at(self.widest[to])?,
+                false => origin.takes?,
+            };
             Some((*not_before + takes).max(origin.out) + latency)
         };
         from.iter().filter_map(arrives).min()
