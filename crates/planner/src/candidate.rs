@@ -119,8 +119,8 @@ impl<'a> Scene<'a> {
         let seat = self.view.roster.seat(choice.pool);
         let mut bound = (self.situation.now, 0_i64);
         for input in inputs {
-            bound.0 = bound.0.max(input.at(self, seat)?);
-            bound.1 = bound.1.saturating_add(input.price(self, seat));
+            let (at, price) = input.at(self, seat)?;
+            bound = (bound.0.max(at), bound.1.saturating_add(price));
         }
         Some(bound)
     }
@@ -134,15 +134,6 @@ impl<'a> Scene<'a> {
         price: i64,
     ) -> Rank {
         self.rank(asked, choice, start + choice.run, choice.price.saturating_add(price))
-    }
-
-    /// The rank of a choice that starts now, in time for whatever deadline: what
-    /// choices are sorted by.
-    pub(crate) fn rank_in_time(&self, asked: Asked<'_>, choice: &Choice) -> Rank {
-        let now = self.situation.now;
-        let energy_mwh = &|| self.energy(asked, choice);
-        let terms = Terms { finish: now + choice.run, price: choice.price, energy_mwh };
-        Rank::in_time(asked.spec, self.policy, now, &terms)
     }
 
     /// The rank of a choice that ends at `finish` for `price`.
@@ -174,11 +165,10 @@ impl<'a> Scene<'a> {
         let center = &seat.center;
         work.count(1);
         self.closed(asked.class, &center.center)?;
-        let data = self.data(asked.spec, center, work)?;
+        let data = self.data(asked.spec, center, reach, work)?;
         let board = &self.view.pools[choice.pool as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let (start, slots) = match reach {
-            Reach::Now if data.ready > self.at_once_by() => return Err(Refusal::NoWindow),
             Reach::Now if data.ready <= self.situation.now => {
                 let slots = board.now(data.ready, limit, ask, work);
                 (data.ready, slots.ok_or(Refusal::NoWindow)?)
@@ -239,9 +229,14 @@ impl<'a> Scene<'a> {
         &self,
         spec: &JobSpec,
         center: &'a model::Center,
+        reach: Reach,
         work: &mut Work,
     ) -> Result<Data, Refusal> {
         let now = self.situation.now;
+        let by = match reach {
+            Reach::Now => self.at_once_by(),
+            Reach::Ever => Moment::MAX,
+        };
         let mut data = Data { ready: now, transfers: Vec::new(), inputs: Vec::new(), price: 0 };
         let mut links = Cow::Borrowed(&self.view.links);
         for (number, input) in (1..).zip(&spec.inputs) {
@@ -250,13 +245,14 @@ impl<'a> Scene<'a> {
             let version = self.world.version(&input.dataset).ok_or_else(missing)?;
             may_live(center, version)?;
             data.inputs.push(version.registered.data.clone());
-            match stage(self, &links, version, &center.center, work)? {
+            match stage(self, &links, version, (&center.center, by), work)? {
                 Staged::Here => {}
+                Staged::Coming { arrives, .. } if arrives > by => return Err(Refusal::NoWindow),
                 Staged::Coming { transfer, arrives, price } => {
                     // What one input takes of the links is not there for the next.
                     if let Transfer::New(staging) = &transfer
                         && number < spec.inputs.len()
-                        && !self.coming.has(staging)
+                        && self.coming.to(&staging.data, &staging.to).is_none()
                     {
                         let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
                         let booked = links.to_mut().book(&Booking { hops, steps });

@@ -19,7 +19,6 @@ mod board;
 mod candidate;
 mod class;
 mod explain;
-mod first;
 mod holds;
 mod node;
 mod options;
@@ -30,6 +29,7 @@ mod rank;
 mod refusal;
 mod roster;
 mod search;
+mod shelf;
 mod staging;
 #[cfg(test)]
 mod tests;

@@ -4,12 +4,16 @@ use crate::Policy;
 use crate::ask::Ask;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
-use crate::roster::{PoolNumber, Roster, Seat};
+use crate::roster::{BandNumber, PoolNumber, Roster, Seat};
 use model::center::Center;
 use model::job::{JobSpec, On, Variant, Within};
 use model::{ChipId, Chips, Moment, Span};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use world::World;
+
+/// Choices are broad where at least one in so many pools with the right chips is among them.
+const BROAD: usize = 4;
 
 /// A pool as one variant would use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,14 +26,27 @@ pub(crate) struct Choice {
     pub(crate) price: i64,
 }
 
+/// All pools of one chip as one variant would use them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) variant: u16,
+    pub(crate) bands: Range<BandNumber>,
+    /// How long it is expected to run there.
+    pub(crate) run: Span,
+}
+
 /// A class's choices.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     /// The one first that is worth most where all could start at once; equals in the order of pools
     /// and variants.
     pub(crate) choices: Vec<Choice>,
-    /// The numbers of all choices, by pool.
-    by_pool: Vec<u32>,
+    /// All choices by pool, each with its number.
+    by_pool: Vec<(PoolNumber, u32)>,
+    /// The chips there is any choice with.
+    pub(crate) rows: Vec<Row>,
+    /// Whether a good part of all pools with these chips is among the choices.
+    pub(crate) are_broad: bool,
     /// What each variant asks of a pool.
     pub(crate) asks: Vec<Ask>,
     /// How long each variant may run.
@@ -44,12 +61,14 @@ impl Options {
         let mut options = Self {
             choices: Vec::new(),
             by_pool: Vec::new(),
+            rows: Vec::new(),
+            are_broad: false,
             asks: variants().map(|variant| ask(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
         };
         for (index, variant) in (0_u16..).zip(variants()) {
             let ask = options.asks[usize::from(index)];
-            let mut runs: BTreeMap<Option<&ChipId>, Span> = BTreeMap::new();
+            let mut rows: BTreeMap<BandNumber, Row> = BTreeMap::new();
             let mut consider = |pool: PoolNumber| {
                 let seat = roster.seat(pool);
                 if center(spec, &seat.center).is_err()
@@ -57,9 +76,12 @@ impl Options {
                 {
                     return;
                 }
-                let chip = seat.pool().chip.as_ref();
-                let learned = || expected_run(world, spec, index, chip);
-                let run = *runs.entry(chip).or_insert_with(learned);
+                let row = || Row {
+                    variant: index,
+                    bands: seat.bands.clone(),
+                    run: expected_run(world, spec, index, seat.pool().chip.as_ref()),
+                };
+                let run = rows.entry(seat.bands.start).or_insert_with(row).run;
                 let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
                 options.choices.push(Choice { pool, variant: index, run, price });
             };
@@ -68,7 +90,11 @@ impl Options {
                 On::Class(class) => roster.of_class(class).iter().copied().for_each(&mut consider),
                 On::Cpu => roster.seats().for_each(|(number, _)| consider(number)),
             }
+            options.rows.extend(rows.into_values());
         }
+        let bands = options.rows.iter().flat_map(|row| row.bands.clone());
+        let pools: usize = bands.map(|band| roster.band(band).pools.len()).sum();
+        options.are_broad = options.choices.len() * BROAD >= pools;
         options.put_in_order(roster, spec, policy);
         options
     }
@@ -84,9 +110,8 @@ impl Options {
             self.choices.iter().map(|choice| (rank(choice), *choice)).collect();
         ranked.sort_unstable_by_key(|(rank, _)| *rank);
         self.choices = ranked.into_iter().map(|(_, choice)| choice).collect();
-        let mut by_pool: Vec<u32> = (0..).take(self.choices.len()).collect();
-        by_pool.sort_unstable_by_key(|number| self.choices[*number as usize].pool);
-        self.by_pool = by_pool;
+        self.by_pool = self.choices.iter().map(|choice| choice.pool).zip(0..).collect();
+        self.by_pool.sort_unstable();
     }
 
     pub(crate) fn ask(&self, choice: &Choice) -> &Ask {
@@ -98,11 +123,10 @@ impl Options {
     }
 
     /// The numbers of the choices in a pool.
-    pub(crate) fn in_pool(&self, pool: PoolNumber) -> impl Iterator<Item = usize> {
-        let pool_of = |number: u32| self.choices[number as usize].pool;
-        let first = self.by_pool.partition_point(|number| pool_of(*number) < pool);
-        let from = self.by_pool[first..].iter().map(|number| *number as usize);
-        from.take_while(move |number| self.choices[*number].pool == pool)
+    pub(crate) fn in_pool(&self, pool: PoolNumber) -> impl Iterator<Item = u32> {
+        let first = self.by_pool.partition_point(|(other, _)| *other < pool);
+        let from = self.by_pool[first..].iter();
+        from.take_while(move |(other, _)| *other == pool).map(|(_, number)| *number)
     }
 }
 

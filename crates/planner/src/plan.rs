@@ -3,11 +3,11 @@
 use crate::board::{Tally, Touched, View};
 use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::class::{Class, ClassId, Turn};
-use crate::first::FirstNodes;
 use crate::options::Options;
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
 use crate::search::{Calendars, Search};
+use crate::shelf::Shelves;
 use crate::staging::Coming;
 use crate::{Policy, Situation};
 use calendar::Work;
@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
             reserved: Arc::default(),
             lifted: BTreeSet::new(),
             searches: BTreeMap::new(),
-            calendars: Calendars { work: Work::up_to(work), first: FirstNodes::default() },
+            calendars: Calendars { work: Work::up_to(work), shelves: Shelves::default() },
             placed: BTreeSet::new(),
             plan: Plan {
                 parent: world.number,
@@ -172,8 +172,8 @@ impl<'a> Walk<'a> {
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let known = self.searches.remove(&id).filter(|search| search.reach() == reach);
         let mut search =
-            known.unwrap_or_else(|| Search::all(&scene, asked, reach, &mut self.calendars.work));
-        search.catch_up(&scene, asked);
+            known.unwrap_or_else(|| Search::all(&scene, asked, reach, &mut self.calendars));
+        search.catch_up(&scene, asked, &mut self.calendars);
         let opened = search.opened;
         let best = search.best(&scene, asked, &mut self.calendars);
         self.plan.opened += search.opened - opened;
@@ -354,13 +354,15 @@ impl<'a> Walk<'a> {
             let Some(reservation) = self.reservation_of(*job).cloned() else { continue };
             let Some(class) = lines.class(reservation.class) else { continue };
             self.lift(&reservation);
-            self.searches.remove(&reservation.class);
             self.place(reservation.job, reservation.class, class);
         }
     }
 
     fn lift(&mut self, reservation: &Reservation) {
         self.view.lift(reservation);
+        self.calendars.shelves.give_back(reservation.number);
+        // What was found before may be better now.
+        self.searches.clear();
         self.lifted.insert(reservation.job);
         Arc::make_mut(&mut self.reserved).take(&reservation.tenant);
     }

@@ -116,15 +116,6 @@ impl PoolBoard {
         self.profiles.iter_mut().for_each(|(_, profile)| profile.forget_before(now));
     }
 
-    /// A moment before which `ask` does not fit, whatever its length. Cheap; `None` when it never
-    /// does.
-    pub(crate) fn not_before(&self, from: Moment, ask: &Ask) -> Option<Moment> {
-        match self.profile_for(ask) {
-            Some(profile) => profile.next_free(from, u64::from(ask.nodes)),
-            None => Some(from),
-        }
-    }
-
     /// A moment before which `ask` does not fit for all of `span`. `None` when it never does.
     pub(crate) fn window(
         &self,

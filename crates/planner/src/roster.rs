@@ -3,11 +3,27 @@
 use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId};
 use network::Topology;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use world::World;
 
 /// A pool's number: pools are numbered by the names of their centers, then by their own.
 pub(crate) type PoolNumber = u32;
+
+/// A band's number: bands are numbered by chip, then by price.
+pub(crate) type BandNumber = u32;
+
+/// How many pools a band has at the most: few enough to be kept in order by moving them.
+const BAND: usize = 32;
+
+/// Pools with the same chip and of about the same price: what a job wants of one it wants of all.
+#[derive(Debug)]
+pub(crate) struct Band {
+    /// The cheapest first; equals in the order of numbers.
+    pub(crate) pools: Vec<PoolNumber>,
+    /// The one whose center needs least energy for cooling.
+    pub(crate) thriftiest: PoolNumber,
+}
 
 /// A pool and where it stands.
 #[derive(Debug, Clone)]
@@ -18,6 +34,10 @@ pub(crate) struct Seat {
     pub(crate) chip: Option<Arc<Chip>>,
     /// The center's number in the topology.
     pub(crate) site: Option<usize>,
+    /// The bands of all pools with the same chip.
+    pub(crate) bands: Range<BandNumber>,
+    /// Its own among them.
+    pub(crate) band: BandNumber,
 }
 
 impl Seat {
@@ -34,6 +54,7 @@ pub(crate) struct Roster {
     centers: Vec<(Arc<Center>, PoolNumber)>,
     by_chip: BTreeMap<ChipId, Vec<PoolNumber>>,
     by_class: BTreeMap<ChipClass, Vec<PoolNumber>>,
+    bands: Vec<Band>,
 }
 
 impl Roster {
@@ -53,10 +74,49 @@ impl Roster {
                     roster.by_class.entry(chip.class.clone()).or_default().push(number);
                 }
                 let (center, chip) = (Arc::clone(center), chip.cloned());
-                roster.seats.push(Seat { center, index, chip, site });
+                roster.seats.push(Seat { center, index, chip, site, bands: 0..0, band: 0 });
             }
         }
+        roster.put_in_bands();
         roster
+    }
+
+    fn put_in_bands(&mut self) {
+        let mut alike: BTreeMap<(Option<&ChipId>, bool), Vec<PoolNumber>> = BTreeMap::new();
+        for (number, seat) in self.seats() {
+            let chip = seat.chip.as_ref().map(|chip| &chip.chip);
+            alike.entry((chip, seat.pool().chips_per_node == 0)).or_default().push(number);
+        }
+        let mut bands: Vec<Band> = Vec::new();
+        let next = |bands: &[Band]| u32::try_from(bands.len()).expect("fewer bands than pools");
+        let mut of: Vec<(PoolNumber, Range<BandNumber>)> = Vec::new();
+        for mut pools in alike.into_values() {
+            pools.sort_by_key(|number| (self.seat(*number).pool().price_per_hour.micros, *number));
+            let first = next(&bands);
+            bands.extend(pools.chunks(BAND).map(|pools| {
+                Band {
+                    pools: pools.to_vec(),
+                    thriftiest: *pools
+                        .iter()
+                        .min_by_key(|number| self.seat(**number).center.pue_thousandths)
+                        .expect("a chunk is not empty"),
+                }
+            }));
+            of.extend(pools.iter().map(|number| (*number, first..next(&bands))));
+        }
+        for (number, all) in of {
+            self.seats[number as usize].bands = all;
+        }
+        for (band, number) in
+            (0..).zip(&bands).flat_map(|(n, b)| b.pools.iter().map(move |p| (n, p)))
+        {
+            self.seats[*number as usize].band = band;
+        }
+        self.bands = bands;
+    }
+
+    pub(crate) fn band(&self, number: BandNumber) -> &Band {
+        &self.bands[number as usize]
     }
 
     fn next(&self) -> PoolNumber {
@@ -85,7 +145,7 @@ impl Roster {
     }
 
     /// The numbers of a center's pools.
-    pub(crate) fn pools_of(&self, center: &CenterId) -> std::ops::Range<PoolNumber> {
+    pub(crate) fn pools_of(&self, center: &CenterId) -> Range<PoolNumber> {
         let Ok(of) = self.centers.binary_search_by(|(c, ..)| c.center.cmp(center)) else {
             return 0..0;
         };

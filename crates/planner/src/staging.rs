@@ -53,41 +53,49 @@ pub(crate) fn topology(world: &World) -> Topology {
 /// Copies that jobs earlier in the same plan bring along.
 #[derive(Debug, Default)]
 pub(crate) struct Coming {
-    copies: BTreeMap<DatasetVersion, BTreeMap<CenterId, Staging>>,
-    /// What came where, in the order it was planned.
-    planned: Vec<(DatasetVersion, CenterId)>,
+    copies: BTreeMap<DatasetVersion, Copies>,
+    count: usize,
+}
+
+/// Copies of one version.
+#[derive(Debug, Default)]
+struct Copies {
+    to: BTreeMap<CenterId, Staging>,
+    /// Where they come to, in the order they were planned, with how many of any version were planned
+    /// before.
+    planned: Vec<(usize, CenterId)>,
 }
 
 impl Coming {
     /// Notes a copy to be brought, and books its bandwidth on the working view.
     pub(crate) fn add(&mut self, view: &mut View, staging: &Staging) {
         let copies = self.copies.entry(staging.data.clone()).or_default();
-        if copies.insert(staging.to.clone(), staging.clone()).is_none() {
+        if copies.to.insert(staging.to.clone(), staging.clone()).is_none() {
             let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
             // Where a link was declared smaller meanwhile there is nothing left to book.
             let _ = view.links.book(&booking);
-            self.planned.push((staging.data.clone(), staging.to.clone()));
+            copies.planned.push((self.count, staging.to.clone()));
+            self.count += 1;
         }
     }
 
-    /// Whether a job before brings this copy; its bandwidth is booked then.
-    pub(crate) fn has(&self, staging: &Staging) -> bool {
-        self.copies.get(&staging.data).is_some_and(|copies| copies.contains_key(&staging.to))
+    /// The copy of this data that a job before brings there; its bandwidth is booked then.
+    pub(crate) fn to(&self, data: &DatasetVersion, center: &CenterId) -> Option<&Staging> {
+        self.copies.get(data)?.to.get(center)
     }
 
     /// How many copies there are.
-    pub(crate) fn len(&self) -> usize {
-        self.planned.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.count
     }
 
     /// Where copies of a job's inputs come to that were planned after the first `seen`.
     pub(crate) fn since(&self, seen: usize, world: &World, spec: &JobSpec) -> Vec<&CenterId> {
-        let reads = |data: &DatasetVersion| {
-            let versions = spec.inputs.iter().filter_map(|i| world.version(&i.dataset));
-            versions.into_iter().any(|version| version.registered.data == *data)
-        };
-        let new = self.planned[seen..].iter().filter(|(data, _)| reads(data));
-        new.map(|(_, center)| center).collect()
+        let versions = spec.inputs.iter().filter_map(|input| world.version(&input.dataset));
+        let copies = versions.filter_map(|version| self.copies.get(&version.registered.data));
+        let new = |copies: &Copies| copies.planned.partition_point(|(before, _)| *before < seen);
+        let centers = copies.flat_map(|copies| &copies.planned[new(copies)..]);
+        centers.map(|(_, center)| center).collect()
     }
 }
 
@@ -96,10 +104,8 @@ pub(crate) struct Soonest<'a> {
     version: &'a Version,
     /// The sites that have it.
     at: Vec<usize>,
-    /// Copies that jobs before bring along.
-    planned: Option<&'a BTreeMap<CenterId, Staging>>,
-    /// Whether any copy is under way.
-    any_under_way: bool,
+    /// The sites a copy is on its way to, and when it is there.
+    coming: Vec<(usize, Moment)>,
     spread: Spread,
 }
 
@@ -112,48 +118,33 @@ impl<'a> Soonest<'a> {
         let now = situation.now;
         let what = (registered.bytes, now, Rate::MAX, LEAST_PART);
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
-        let any_under_way = world.transfers_of(&registered.data).next().is_some();
-        let at = version.replicas.iter().filter_map(|c| view.topology.number(c.as_str())).collect();
-        Self { version, at, planned: coming.copies.get(&registered.data), any_under_way, spread }
+        let site = |center: &CenterId| view.topology.number(center.as_str());
+        let at = version.replicas.iter().filter_map(site).collect();
+        let under_way = world.transfers_of(&registered.data).map(AsRef::as_ref);
+        let planned = coming.copies.get(&registered.data).into_iter().flat_map(|c| c.to.values());
+        let arrival = |s: &Staging| Some((site(&s.to)?, s.arrives.max(now)));
+        let coming = under_way.chain(planned).filter_map(arrival).collect();
+        Self { version, at, coming, spread }
     }
 
-    fn is_at(&self, seat: &Seat) -> bool {
-        match seat.site {
-            Some(site) => self.at.contains(&site),
-            None => self.version.replicas.contains(&seat.center.center),
-        }
-    }
-
-    /// When a copy that is on its way to the center is there.
-    fn coming(&self, scene: &Scene<'_>, center: &CenterId) -> Option<Moment> {
-        let data = &self.version.registered.data;
-        let under_way = match self.any_under_way {
-            true => scene.world.transfer_to(data, center),
-            false => None,
+    /// A moment before which it is not at the seat's center, and what bringing it costs at least, in
+    /// micro-units; none when it never is there.
+    pub(crate) fn at(&self, scene: &Scene<'_>, seat: &Seat) -> Option<(Moment, i64)> {
+        let Some(site) = seat.site else {
+            let is_there = self.version.replicas.contains(&seat.center.center);
+            return is_there.then_some((scene.situation.now, 0));
         };
-        let arrives = under_way.map(|transfer| transfer.arrives.max(scene.situation.now));
-        arrives.or_else(|| Some(self.planned?.get(center)?.arrives))
-    }
-
-    /// What bringing it to the seat's center costs at least, in micro-units.
-    pub(crate) fn price(&self, scene: &Scene<'_>, seat: &Seat) -> i64 {
-        if self.is_at(seat) || self.coming(scene, &seat.center.center).is_some() {
-            return 0;
+        if self.at.contains(&site) {
+            return Some((scene.situation.now, 0));
         }
-        let toll = seat.site.map_or(0, |site| scene.view.topology.least_toll(&self.spread, site));
-        let toll = i64::try_from(toll).unwrap_or(i64::MAX);
-        toll_for(self.version.registered.bytes, toll).saturating_sub(ROUNDED)
-    }
-
-    /// A moment before which it is not at the seat's center; none when it never is.
-    pub(crate) fn at(&self, scene: &Scene<'_>, seat: &Seat) -> Option<Moment> {
-        if self.is_at(seat) {
-            return Some(scene.situation.now);
+        if let Some((_, arrives)) = self.coming.iter().find(|(to, _)| *to == site) {
+            return Some((*arrives, 0));
         }
-        match self.coming(scene, &seat.center.center) {
-            Some(arrives) => Some(arrives),
-            None => scene.view.topology.soonest(&self.spread, seat.site?),
-        }
+        let topology = &scene.view.topology;
+        let soonest = topology.soonest(&self.spread, site)?;
+        let toll = i64::try_from(topology.least_toll(&self.spread, site)).unwrap_or(i64::MAX);
+        let toll = toll_for(self.version.registered.bytes, toll).saturating_sub(ROUNDED);
+        Some((soonest, toll))
     }
 }
 
@@ -172,12 +163,13 @@ pub(crate) enum Staged {
     },
 }
 
-/// The soonest way to have a copy of `version` at `to`, given what is free on `links`.
+/// The soonest way to have a copy of `version` at `to`, given what is free on `links`; a way that
+/// takes longer than until `by` is of no use.
 pub(crate) fn stage(
     scene: &Scene<'_>,
     links: &Links,
     version: &Version,
-    to: &CenterId,
+    (to, by): (&CenterId, Moment),
     work: &mut Work,
 ) -> Result<Staged, Refusal> {
     if version.replicas.contains(to) {
@@ -191,7 +183,7 @@ pub(crate) fn stage(
         let (transfer, arrives) = (Transfer::Under(under.transfer), under.arrives.max(now));
         return Ok(Staged::Coming { transfer, arrives, price: 0 });
     }
-    if let Some(staging) = coming.copies.get(data).and_then(|copies| copies.get(to)) {
+    if let Some(staging) = coming.to(data, to) {
         let (transfer, arrives) = (Transfer::New(staging.clone()), staging.arrives);
         return Ok(Staged::Coming { transfer, arrives, price: 0 });
     }
@@ -218,10 +210,12 @@ pub(crate) fn stage(
         least_part: LEAST_PART,
         paths: policy.paths,
         allowed,
+        by,
     };
     let dataset = data.dataset.clone();
     let plan = links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {
         NoTransfer::NoReplica => Refusal::NoReplica { dataset: dataset.clone() },
+        NoTransfer::TooLate { .. } => Refusal::NoWindow,
         NoTransfer::NoPath { .. }
         | NoTransfer::ForbiddenRegion { .. }
         | NoTransfer::NoBandwidth { .. } => Refusal::NoPath { dataset: dataset.clone() },
