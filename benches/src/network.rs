@@ -32,7 +32,7 @@ pub(crate) enum Shape {
 impl Shape {
     const fn file(self) -> &'static str {
         match self {
-            Self::Timers => include_str!("../timers.toml"),
+            Self::Timers => include_str!("../../catalog/networks/timers.toml"),
             Self::Processes => include_str!("../../catalog/networks/laptop.toml"),
         }
     }

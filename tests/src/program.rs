@@ -104,7 +104,7 @@ pub struct Finished {
 
 impl Finished {
     /// Runs `portolan` to its end, with these variables in its environment.
-    pub(crate) async fn run(args: &[&str], env: &[(&str, &str)], dir: &Path) -> Self {
+    pub async fn run(args: &[&str], env: &[(&str, &str)], dir: &Path) -> Self {
         let mut command = command(args);
         command.envs(env.iter().copied()).current_dir(dir).stdin(Stdio::null());
         let mut command = tokio::process::Command::from(command);

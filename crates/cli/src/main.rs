@@ -15,6 +15,7 @@ mod demo;
 mod failure;
 mod job;
 mod link;
+mod load;
 mod log;
 mod look;
 mod network;
@@ -89,6 +90,7 @@ enum Command {
     #[command(subcommand)]
     Log(log::Log),
     Simulate(simulate::Simulate),
+    Load(load::Load),
     Completions(completion::Completions),
     /// Hold one attempt: started by an agent, never by people.
     #[command(hide = true)]
@@ -151,6 +153,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Token(token) => token.run(session).await,
         Command::Log(log) => log.run(session).await,
         Command::Simulate(simulate) => simulate.run(session),
+        Command::Load(load) => load.run(session).await,
         Command::Completions(completions) => completions.run(),
         Command::Openapi => session::print(&format!("{}\n", api::openapi().to_pretty_json()?)),
         Command::Supervise { .. } => Ok(()),

@@ -236,7 +236,7 @@ fn play(case: &Case<'_>, contender: Contender) -> anyhow::Result<Played> {
 }
 
 /// Errors of the simulator, those of documents at their places.
-fn failed(error: simulator::Error) -> anyhow::Error {
+pub(crate) fn failed(error: simulator::Error) -> anyhow::Error {
     match error {
         simulator::Error::Network(diagnostics) => Failure::from(diagnostics).into(),
         simulator::Error::Scenario(misread) => Failure::Documents(vec![misread]).into(),

@@ -13,6 +13,7 @@ pub mod baseline;
 mod engine;
 mod error;
 pub mod fault;
+pub mod floor;
 mod judge;
 pub mod load;
 pub mod log;

@@ -308,9 +308,14 @@ impl<'a> Readers<'a> {
     }
 }
 
+/// The name of a tenant that has none of its own.
+pub(super) fn numbered(number: u32) -> TenantId {
+    TenantId::new(&format!("t{number:03}")).expect("a letter and a number are a slug")
+}
+
 fn tenants(count: u32, homes: &[&CenterId]) -> Vec<Tenant> {
     let tenant = |number: u32| Tenant {
-        tenant: TenantId::new(&format!("t{number:03}")).expect("a letter and a number are a slug"),
+        tenant: numbered(number),
         parent: None,
         weight: 1,
         home: homes.iter().cycle().nth(number as usize).map(|home| (*home).clone()),

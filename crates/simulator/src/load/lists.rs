@@ -113,7 +113,8 @@ pub fn openb(
 }
 
 /// Which column of a table holds what. Times are in seconds; `end` is `ok`, `failed` or `cancelled`;
-/// `classes` and `models` are joined by `|` or `+`.
+/// `classes` and `models` are joined by `|` or `+`. A table whose columns nobody tells has them under
+/// the names of these fields.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Columns {
@@ -151,15 +152,42 @@ pub struct Columns {
     pub memory_gib: Option<String>,
 }
 
-/// Reads any table whose columns are told.
+impl Columns {
+    /// The names that columns have where nobody tells others; of what may be left out, those that
+    /// stand in the table's head.
+    fn usual(head: &[String]) -> Self {
+        let there = |name: &str| head.iter().any(|n| n == name).then(|| name.to_owned());
+        Self {
+            submit: "submit".to_owned(),
+            chips: "chips".to_owned(),
+            work: "work".to_owned(),
+            tenant: there("tenant"),
+            workload: there("workload"),
+            limit: there("limit"),
+            kind: there("kind"),
+            classes: there("classes"),
+            models: there("models"),
+            end: there("end"),
+            dataset: there("dataset"),
+            preemptible: there("preemptible"),
+            checkpoint: there("checkpoint"),
+            priority: there("priority"),
+            cores: there("cores"),
+            memory_gib: there("memory_gib"),
+        }
+    }
+}
+
+/// Reads any table; its columns are those told, or have the names of [`Columns`].
 pub fn csv(
     file: &str,
     text: &str,
-    names: &Columns,
+    told: Option<&Columns>,
     speeds: &Speeds,
     factor: f64,
 ) -> Result<Vec<Ask>, Error> {
     let table = Table::read(file, text)?;
+    let names = &told.cloned().unwrap_or_else(|| Columns::usual(table.head()));
     let [submit, chips, work] = table.columns([&names.submit, &names.chips, &names.work])?;
     let of = |name: &Option<String>| name.as_ref().map(|n| table.column(n)).transpose();
     let (owner, workload, limit) = (of(&names.tenant)?, of(&names.workload)?, of(&names.limit)?);
@@ -258,13 +286,25 @@ mod tests {
             memory_gib: None,
         };
         let text = "t,who,gpus,run,on\n5,Ann,0.5,100,cuda|cann\n3,bob,8,1,cuda\n";
-        let asks = csv("x.csv", text, &names, &Speeds::default(), 1.0).unwrap();
+        let asks = csv("x.csv", text, Some(&names), &Speeds::default(), 1.0).unwrap();
         assert_eq!(asks[1].wish.tenant.as_str(), "ann");
         assert_eq!(asks[1].wish.chips, Chips(500));
         assert_eq!(asks[1].after, Span::from_secs(2));
         let Allowed::Classes(classes) = &asks[1].wish.on else { panic!("classes were told") };
         assert_eq!(classes.len(), 2);
-        let wrong = csv("x.csv", &text.replace("gpus", "cards"), &names, &Speeds::default(), 1.0);
+        let wrong =
+            csv("x.csv", &text.replace("gpus", "cards"), Some(&names), &Speeds::default(), 1.0);
         assert!(wrong.unwrap_err().to_string().contains("there is no column `gpus`"));
+    }
+
+    #[test]
+    fn a_table_whose_columns_nobody_tells_has_them_under_their_own_names() {
+        let text = "submit,tenant,chips,work,priority,note\n0,lab,2,1.5,7,x\n";
+        let asks = csv("x.csv", text, None, &Speeds::default(), 1.0).unwrap();
+        let Ask { wish, actual, .. } = &asks[0];
+        assert_eq!((wish.tenant.as_str(), wish.chips, wish.priority), ("lab", Chips(2_000), 7));
+        assert_eq!((actual.work, wish.workload.as_str()), (Span(1_500), "job"));
+        let wrong = csv("x.csv", "submit,chips\n0,1\n", None, &Speeds::default(), 1.0);
+        assert!(wrong.unwrap_err().to_string().contains("there is no column `work`"));
     }
 }

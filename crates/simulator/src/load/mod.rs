@@ -9,6 +9,7 @@ pub mod gavel;
 pub mod generate;
 pub mod lists;
 mod rows;
+pub mod sets;
 pub mod swf;
 
 pub(crate) use rows::rounded;

@@ -4,7 +4,7 @@ use super::{Contender, Scenario, file, files};
 use crate::Error;
 use crate::baseline::{self, Admission};
 use crate::load::generate::{DataRecipe, Made, Recipe, clusters};
-use crate::load::{Arrival, Ask, Speeds, Stock, Tailor, delta, gavel, lists, rounded, swf};
+use crate::load::{Arrival, Ask, Speeds, Stock, Tailor, delta, gavel, lists, rounded, sets, swf};
 use crate::log::Nowhere;
 use crate::measure::{Finished, Summary};
 use crate::run::{Counts, Sample, run};
@@ -106,7 +106,8 @@ impl Scenario {
         speeds: &mut Arc<Speeds>,
         stock: &mut Vec<Stock>,
     ) -> Result<Vec<Ask>, Error> {
-        let file::Load { delta, csv, philly, openb, gavel, swf, limit_factor, .. } = &self.load;
+        let file::Load { delta, csv, philly, openb, gavel, swf, sets, limit_factor, .. } =
+            &self.load;
         let factor = *limit_factor;
         let read = |name: &str| match &self.jobs {
             Some(path) => files::read(path),
@@ -122,7 +123,7 @@ impl Scenario {
         }
         if let Some(csv) = csv {
             let (file, text) = read(&csv.file)?;
-            return lists::csv(&file, &text, &csv.columns, speeds, factor);
+            return lists::csv(&file, &text, csv.columns.as_ref(), speeds, factor);
         }
         if let Some(philly) = philly {
             let (file, text) = read(&philly.file)?;
@@ -144,6 +145,9 @@ impl Scenario {
         if let Some(swf) = swf {
             let (file, text) = read(&swf.file)?;
             return swf::jobs(&file, &text, swf.processors_per_chip, factor);
+        }
+        if let Some(sets) = sets {
+            return Ok(sets::jobs(&self.sets(sets), seed, factor));
         }
         let said = "there are no jobs";
         Err(self.misread(0..0, format!("{said}: give one of the forms under `[load]`")))
@@ -168,6 +172,26 @@ impl Scenario {
             }
         }
         asks
+    }
+
+    fn sets(&self, file: &file::Sets) -> sets::Sets {
+        let set = |set: &file::SetFile| sets::Set {
+            workload: set.workload.clone(),
+            count: set.count,
+            from: *set.from,
+            every: *set.every,
+            chips: *set.chips,
+            run: (*set.run, set.to.map_or(*set.run, |to| *to)),
+            limit: set.limit.map(|limit| *limit),
+            priority: set.priority,
+            preemptible: set.preemptible,
+            classes: set.classes.clone(),
+        };
+        let tenants = match &file.tenants {
+            file::Tenants::Count(count) => sets::numbered(*count),
+            file::Tenants::Named(names) => names.clone(),
+        };
+        sets::Sets { tenants, sets: file.jobs.iter().map(set).collect() }
     }
 
     fn recipe(&self, made: &file::MadeLoad) -> Result<Recipe, Error> {

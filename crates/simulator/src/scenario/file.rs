@@ -1,7 +1,7 @@
 //! The shape of a scenario file, key by key.
 
 use crate::load::lists;
-use model::{Bytes, CenterId, ChipId, Objective, Rate, Span};
+use model::{Bytes, CenterId, ChipClass, ChipId, Chips, Objective, Rate, Span, TenantId};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -34,7 +34,8 @@ pub(super) struct File {
     pub(super) data: Option<String>,
     #[serde(default = "first_seed")]
     pub(super) seeds: Vec<u64>,
-    pub(super) network: toml::Spanned<Network>,
+    /// Left out only where the load is for a network that is there already.
+    pub(super) network: Option<toml::Spanned<Network>>,
     pub(super) load: toml::Spanned<Load>,
     #[serde(default)]
     pub(super) policy: Policy,
@@ -103,6 +104,7 @@ pub(super) struct Load {
     pub(super) gavel: Option<Gavel>,
     pub(super) swf: Option<Swf>,
     pub(super) made: Option<MadeLoad>,
+    pub(super) sets: Option<Sets>,
 
     pub(super) speeds: Option<String>,
     #[serde(default = "one")]
@@ -130,7 +132,7 @@ const SHARE: &str = "a number from 0 to 1";
 impl Load {
     /// How many forms of load are given.
     pub(super) fn forms(&self) -> usize {
-        let Self { delta, csv, philly, openb, gavel, swf, made, .. } = self;
+        let Self { delta, csv, philly, openb, gavel, swf, made, sets, .. } = self;
         let given = [
             delta.is_some(),
             csv.is_some(),
@@ -139,6 +141,7 @@ impl Load {
             gavel.is_some(),
             swf.is_some(),
             made.is_some(),
+            sets.is_some(),
         ];
         given.into_iter().filter(|given| *given).count()
     }
@@ -172,6 +175,14 @@ impl Load {
                 ("share", share(data.share), SHARE),
                 ("zipf", data.zipf.is_finite(), "a number"),
                 ("sigma", data.sigma.is_finite(), "a number"),
+            ]);
+        }
+        if let Some(sets) = &self.sets {
+            let right = |jobs: &SetFile| jobs.to.is_none_or(|to| *to >= *jobs.run);
+            let some = sets.tenants.count() > 0;
+            numbers.extend([
+                ("tenants", some, "at least one tenant, and at most 100000"),
+                ("to", sets.jobs.iter().all(right), "a span that is not shorter than `run`"),
             ]);
         }
         let wrong = numbers.into_iter().find(|(_, right, _)| !right);
@@ -232,12 +243,12 @@ pub(super) struct Pods {
     pub(super) chips: BTreeMap<String, ChipId>,
 }
 
-/// Any table, with the names of its columns.
+/// Any table, with the names of its columns where those are not the usual ones.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Table {
     pub(super) file: String,
-    pub(super) columns: lists::Columns,
+    pub(super) columns: Option<lists::Columns>,
 }
 
 /// Gavel's lists, with the throughputs they mean and the catalog's names of its chips.
@@ -261,6 +272,64 @@ pub(super) struct Swf {
 
 fn one_processor() -> u32 {
     1
+}
+
+/// Sets of alike jobs, the same for each of these tenants.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sets {
+    pub(super) tenants: Tenants,
+    pub(super) jobs: Vec<SetFile>,
+}
+
+/// Tenants by name, or so many.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Tenants {
+    Count(u32),
+    Named(Vec<TenantId>),
+}
+
+impl Tenants {
+    /// How many; none where there are too many to be meant.
+    pub(super) fn count(&self) -> usize {
+        let count = match self {
+            Self::Count(count) => usize::try_from(*count).unwrap_or(usize::MAX),
+            Self::Named(names) => names.len(),
+        };
+        if count > 100_000 { 0 } else { count }
+    }
+}
+
+/// Alike jobs that come one after the other.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SetFile {
+    pub(super) workload: String,
+    pub(super) count: u32,
+    #[serde(default = "at_once")]
+    pub(super) from: Text<Span>,
+    #[serde(default = "at_once")]
+    pub(super) every: Text<Span>,
+    #[serde(default = "one_chip")]
+    pub(super) chips: Text<Chips>,
+    pub(super) run: Text<Span>,
+    pub(super) to: Option<Text<Span>>,
+    pub(super) limit: Option<Text<Span>>,
+    #[serde(default)]
+    pub(super) priority: i32,
+    #[serde(default)]
+    pub(super) preemptible: bool,
+    #[serde(default)]
+    pub(super) classes: Vec<ChipClass>,
+}
+
+fn at_once() -> Text<Span> {
+    Text(Span::ZERO)
+}
+
+fn one_chip() -> Text<Chips> {
+    Text(Chips::ONE)
 }
 
 /// A load that is made up.

@@ -1,7 +1,8 @@
 //! Scenario files: a network, a load, faults, policies, measures and seeds.
 //!
 //! The one door is [`Scenario::open`]; [`Scenario::case`] then reads or makes the load of one seed,
-//! and [`Case::play`] plays it under one policy.
+//! and [`Case::play`] plays it under one policy. [`Scenario::on`] opens one for a network that is
+//! there already: then only `[load]` counts, and the file may also be a bare list of jobs.
 //!
 //! | in | key | default |
 //! |---|---|---|
@@ -12,7 +13,7 @@
 //! | | `chips`: chip files beside the catalog | none |
 //! | `[network.made]` | `centers`, `chips`, `access` and `backbone` (rates), `[[network.made.pools]]` with `chip`, `share`, `price_per_chip_hour` | |
 //! | | `chips_per_node`, `store` | 8, none |
-//! | `[load]` | one of `[load.delta]`, `[load.csv]`, `[load.philly]`, `[load.openb]`, `[load.gavel]`, `[load.swf]`, `[load.made]` | |
+//! | `[load]` | one of `[load.delta]`, `[load.csv]`, `[load.philly]`, `[load.openb]`, `[load.gavel]`, `[load.swf]`, `[load.made]`, `[load.sets]` | |
 //! | | `speeds`: a table like the delta's `speeds.csv` | all chips have speed 1 |
 //! | | `offers`: the load that the jobs offer as they are; `--load` stretches arrivals | 1 |
 //! | | `from`, `until` (after the first arrival), `first` (so many jobs) | all |
@@ -22,13 +23,16 @@
 //! | | `objective` | `"fastest"` |
 //! | `[load.delta]` | `jobs` (`{seed}` stands for the seed) | |
 //! | | `datasets` | `"datasets.csv"` |
-//! | `[load.csv]` | `file`, `columns = { submit = "…", chips = "…", work = "…" }` and any other of [`Columns`](crate::load::lists::Columns) | |
+//! | `[load.csv]` | `file` | |
+//! | | `columns = { submit = "…", chips = "…", work = "…" }` and any other of [`Columns`](crate::load::lists::Columns) | each as it is called there |
 //! | `[load.philly]`, `[load.openb]` | `file`; openb: `chips = { T4 = "nvidia-t4" }` | |
 //! | `[load.gavel]` | `file`, `throughputs`, `chips = { v100 = "…" }`; `jobs_per_hour` for its generator's lists | |
 //! | `[load.swf]` | `file`; `processors_per_chip` | 1 |
 //! | `[load.made]` | `jobs`, `over`, `tenants`, `workloads`, `clusters` (a summary like Acme's), `like = { Seren = 0.6 }` | |
 //! | | `chip_seconds`, `swing`, `peak`, `largest`, `longest`, `preemptible` | as drawn, 0, noon, any, 30 d, 0 |
 //! | `[load.made.data]` | `sets`, `share`, `median`; `zipf`, `sigma` | 1, 1 |
+//! | `[load.sets]` | `tenants`: their names, or how many; `[[load.sets.jobs]]` with `workload`, `count`, `run` | |
+//! | | `every`, `from`, `chips`, `to` (run times are drawn from `run` to `to`), `limit`, `priority`, `preemptible`, `classes` | 0, 0, 1, `run`, a round figure, 0, false, any |
 //! | `[policy]` | `compare`: `portolan` and names of [`baseline::Policy`] | all |
 //! | | `loads` | as the jobs offer |
 //! | | `transfer_share`: the rate of each transfer of the other policies | `"5 Gbit/s"` |
@@ -133,6 +137,36 @@ impl Scenario {
         let file = parse(&source.0, &source.1)?;
         let folders = Folders::new(told.data.as_deref(), file.data.as_deref(), path);
         let network = read_network(&file, told, &folders, catalog, &source)?;
+        Self::of(file, network, folders, told, source)
+    }
+
+    /// Reads a load for a network that is there already. Beside scenarios, whose network, faults and
+    /// policies then mean nothing, a bare list will do: a table (`.csv`) whose columns are named as
+    /// [`Columns`](crate::load::lists::Columns) calls them, or a list in the Standard Workload
+    /// Format (`.swf`).
+    pub fn on(network: Declarations, path: &Path, told: &Told) -> Result<Self, Error> {
+        let source = match bare(path) {
+            Some(form) => {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let name = toml::Value::from(&*name);
+                let text = format!("about = \"a list\"\n[load.{form}]\nfile = {name}\n");
+                (path.display().to_string(), text)
+            }
+            None => files::read(path)?,
+        };
+        let mut file = parse(&source.0, &source.1)?;
+        (file.faults, file.policy) = (file::Faults::default(), file::Policy::default());
+        let folders = Folders::new(told.data.as_deref(), file.data.as_deref(), path);
+        Self::of(file, network, folders, told, source)
+    }
+
+    fn of(
+        file: file::File,
+        network: Declarations,
+        folders: Folders,
+        told: &Told,
+        source: (String, String),
+    ) -> Result<Self, Error> {
         let contenders = contenders(&file, &source)?;
         check(&file.load, &source)?;
         let speeds = match &file.load.get_ref().speeds {
@@ -196,6 +230,12 @@ impl Scenario {
     }
 }
 
+/// The form of a list that stands alone, by what its name ends in.
+fn bare(path: &Path) -> Option<&'static str> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    ["csv", "swf"].into_iter().find(|form| *form == ending)
+}
+
 fn misread(
     (file, text): &(String, String),
     at: std::ops::Range<usize>,
@@ -221,7 +261,7 @@ fn check(load: &toml::Spanned<file::Load>, source: &(String, String)) -> Result<
     let wrong = |said: String, help| Err(misread(source, load.span(), said, Some(help)));
     if load.get_ref().forms() != 1 {
         let help = "give one of `[load.delta]`, `[load.csv]`, `[load.philly]`, `[load.openb]`, \
-                    `[load.gavel]`, `[load.swf]` and `[load.made]`";
+                    `[load.gavel]`, `[load.swf]`, `[load.made]` and `[load.sets]`";
         return wrong("a load comes from one place".to_owned(), help);
     }
     if let Some((key, expected)) = load.get_ref().out_of_range() {
@@ -256,8 +296,11 @@ fn read_network(
     catalog: &Catalog,
     source: &(String, String),
 ) -> Result<Declarations, Error> {
-    let at = file.network.span();
-    let network = file.network.get_ref();
+    let Some(network) = &file.network else {
+        let help = "give `[network]` with `files`, `tables = true` or `[network.made]`";
+        return Err(misread(source, 0..0, "there is no network", Some(help)));
+    };
+    let (at, network) = (network.span(), network.get_ref());
     let catalog = &with_chips(catalog, &network.chips, folders)?;
     if !told.network.is_empty() {
         let texts: Result<Vec<_>, _> = told.network.iter().map(|path| files::read(path)).collect();

@@ -52,7 +52,7 @@ fn a_wrong_scenario_is_told_with_its_line() {
     says(
         &format!("{NETWORK}[load.phily]\nfile = \"x.csv\"\n"),
         "s.toml:11:7: unknown field `phily`, expected one of `delta`, `csv`, `philly`, `openb`, \
-         `gavel`, `swf`, `made`, `speeds`, `offers`, `from`, `until`, `first`, \
+         `gavel`, `swf`, `made`, `sets`, `speeds`, `offers`, `from`, `until`, `first`, \
          `arrivals_divided_by`, `durations_divided_by`, `longest`, `limit_factor`, `checkpoints`, \
          `objective`",
     );
@@ -69,7 +69,7 @@ fn a_wrong_scenario_is_told_with_its_line() {
     says(
         &format!("{NETWORK}[load]\nfirst = 3\n"),
         "s.toml:11:1: a load comes from one place; give one of `[load.delta]`, `[load.csv]`, \
-         `[load.philly]`, `[load.openb]`, `[load.gavel]`, `[load.swf]` and `[load.made]`",
+         `[load.philly]`, `[load.openb]`, `[load.gavel]`, `[load.swf]`, `[load.made]` and `[load.sets]`",
     );
     says(
         &format!(
@@ -112,7 +112,7 @@ fn numbers_that_cannot_be_meant_are_refused() {
 
 #[test]
 fn every_shipped_scenario_can_be_opened_and_has_jobs_where_its_files_are_shipped() {
-    for name in ["csv", "delta", "laptop-faults", "laptop-small", "philly", "swf"] {
+    for name in ["csv", "delta", "laptop-faults", "laptop-small", "philly", "short-jobs", "swf"] {
         let scenario = open(&format!("{name}.toml"));
         let case = scenario.case(None, scenario.seeds[0]).unwrap();
         assert_eq!(case.arrivals().count() as u64, case.jobs(), "{name}");
