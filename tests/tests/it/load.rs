@@ -96,7 +96,7 @@ async fn a_load_names_what_a_network_lacks_and_what_to_do() {
         net.cli(net.tenant("lab"), &["load", &file, "--tenant", "lab", "--speed", "max"]).await;
     assert_eq!(own.code, Some(0), "{}", own.stderr);
     assert!(own.stderr.contains("no agent is there for 2 timer centers"), "{}", own.stderr);
-    assert!(own.stdout.contains("2 of 1 tenants: 2 completed"), "{}", own.stdout);
+    assert!(own.stdout.contains("2 of 1 tenant: 2 completed"), "{}", own.stdout);
     let (_, text) = load(&net, &[&file, "--declare-tenants", "--speed", "2"]).await;
     assert!(text.contains("2 of 2 tenants: 2 completed"), "{text}");
 

@@ -421,7 +421,8 @@ fn jobs(report: &Report) -> String {
     let others = others.into_iter().filter(|(count, _)| *count > 0);
     let others = others.map(|(count, what)| format!("{count} {what}"));
     let all: Vec<String> = ended.chain(others).collect();
-    format!("{} of {} tenants: {}", report.jobs, report.tenants, all.join(", "))
+    let tenants = if report.tenants == 1 { "tenant" } else { "tenants" };
+    format!("{} of {} {tenants}: {}", report.jobs, report.tenants, all.join(", "))
 }
 
 fn waits(report: &Report, look: &Look) -> String {

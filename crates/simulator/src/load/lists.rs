@@ -132,7 +132,7 @@ pub struct Columns {
     pub limit: Option<String>,
     /// A column of the speeds.
     pub kind: Option<String>,
-    /// Classes of chips it can run on; any where this is left out.
+    /// Classes of chips it can run on; any where this is left out, or a cell of it empty.
     pub classes: Option<String>,
     /// Chips it can run on, instead of classes.
     pub models: Option<String>,
@@ -202,10 +202,13 @@ pub fn csv(
         let chips = Chips(row.thousandths(chips)?.into());
         let limit = limit.map_or(Ok(asked(work, factor)), |column| row.seconds(column))?;
         let name = workload.map_or("job", |column| row.text(column));
-        let on = match (classes, models) {
-            (Some(column), _) => Allowed::Classes(row.items(column, "classes of chips")?),
-            (None, Some(column)) => Allowed::Models(row.items(column, "chips of the catalog")?),
-            (None, None) => Allowed::Any,
+        let classes = classes.map_or(Ok(vec![]), |column| row.items(column, "classes of chips"))?;
+        let models =
+            models.map_or(Ok(vec![]), |column| row.items(column, "chips of the catalog"))?;
+        let on = match (&*classes, &*models) {
+            ([], []) => Allowed::Any,
+            ([], _) => Allowed::Models(models),
+            _ => Allowed::Classes(classes),
         };
         let span = |column| {
             if row.text(column).is_empty() { Ok(None) } else { row.seconds(column).map(Some) }
@@ -299,9 +302,10 @@ mod tests {
 
     #[test]
     fn a_table_whose_columns_nobody_tells_has_them_under_their_own_names() {
-        let text = "submit,tenant,chips,work,priority,note\n0,lab,2,1.5,7,x\n";
+        let text = "submit,tenant,chips,work,priority,models,note\n0,lab,2,1.5,7,,x\n";
         let asks = csv("x.csv", text, None, &Speeds::default(), 1.0).unwrap();
         let Ask { wish, actual, .. } = &asks[0];
+        assert_eq!(wish.on, Allowed::Any);
         assert_eq!((wish.tenant.as_str(), wish.chips, wish.priority), ("lab", Chips(2_000), 7));
         assert_eq!((actual.work, wish.workload.as_str()), (Span(1_500), "job"));
         let wrong = csv("x.csv", "submit,chips\n0,1\n", None, &Speeds::default(), 1.0);
