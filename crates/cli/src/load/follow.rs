@@ -138,7 +138,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn check(kind: &str, content: Value, expected: Option<What>) {
+    fn check(kind: &str, content: &Value, expected: Option<What>) {
         let event = json!({"number": 9, "kind": kind, "at_ms": 500, "subjects": ["job-7"],
             "content": content});
         let event = serde_json::from_value(event).expect("an event");
@@ -149,21 +149,21 @@ mod tests {
 
     #[test]
     fn facts_say_what_happened_to_a_job() {
-        check("job-submitted", json!({"anything": 1}), Some(What::Submitted));
+        check("job-submitted", &json!({"anything": 1}), Some(What::Submitted));
         let slots = json!({"node": 0, "chips": [1, 2], "share": 1_000, "cores": 1, "memory": 1});
         let part = json!({"center": "lingang", "pool": "a100", "variant": 0, "nodes": [slots]});
         let placement = json!({"plan": 1, "parts": [part], "start": 1, "until": 2, "finish": 2,
             "price": {"micros": 1, "currency": "CNY"}, "inputs": [], "awaits": []});
         let place = (CenterId::new("lingang").unwrap(), PoolId::new("a100").unwrap());
         let offer = json!({"attempt": "job-7.1", "placement": placement});
-        check("job-offered", offer, Some(What::Offered(place, Chips(2_000))));
-        check("attempt-started", json!({"attempt": "job-7.1"}), Some(What::Started));
+        check("job-offered", &offer, Some(What::Offered(place, Chips(2_000))));
+        check("attempt-started", &json!({"attempt": "job-7.1"}), Some(What::Started));
         let ended = json!({"outcome": {"exited": {"code": 0}}, "ran": 250, "cpu": 0, "memory": 0});
         let over = json!({"attempt": "job-7.1", "ended": ended});
-        check("attempt-ended", over, Some(What::Over(Span(250))));
+        check("attempt-ended", &over, Some(What::Over(Span(250))));
         let ended = json!({"job": 7, "end": "completed"});
-        check("job-ended", ended, Some(What::Ended(JobEnd::Completed)));
-        check("attempt-accepted", json!({"attempt": "job-7.1"}), None);
+        check("job-ended", &ended, Some(What::Ended(JobEnd::Completed)));
+        check("attempt-accepted", &json!({"attempt": "job-7.1"}), None);
     }
 
     #[test]

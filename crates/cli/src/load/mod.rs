@@ -117,7 +117,7 @@ impl Load {
         let limits = Limits {
             connections: self.connections.into(),
             patience: self.patience.to_std(),
-            longest: jobs.iter().map(|job| job.longest()).max().unwrap_or_default().to_std(),
+            longest: jobs.iter().map(Job::longest).max().unwrap_or_default().to_std(),
         };
         let replayed = Replay::new(client, &jobs, &ground.only, limits, bar.clone()).run().await;
         bar.finish_and_clear();
