@@ -66,10 +66,11 @@ impl Controller {
             self.offer(id, offer);
         }
         for reservation in &plan.starts {
-            let Reservation { job, start, .. } = *reservation;
+            let Reservation { job, start, ref center, .. } = *reservation;
             let untold = self.world.job(job).is_some_and(|job| job.promise.is_none());
             if self.board.reserve(reservation) && untold {
-                self.emit(Fact::JobPromised(JobPromised { job, start, plan: id }));
+                let center = Some(center.clone());
+                self.emit(Fact::JobPromised(JobPromised { job, start, plan: id, center }));
             }
         }
     }

@@ -160,10 +160,10 @@ macro_rules! facts {
                 .expect("facts have only text keys")
             }
 
-            /// Reads a stored fact; the error says why and what to do.
+            /// Reads a stored fact of this or an older version; the error says why and what to do.
             pub fn read(kind: &str, version: u16, payload: &[u8]) -> Result<Self, String> {
                 match (kind, version) {
-                    $(($kind, $version) => serde_json::from_slice(payload)
+                    $(($kind, 1..=$version) => serde_json::from_slice(payload)
                         .map(Self::$name)
                         .map_err(|error| error.to_string()),)*
                     _ => Err("this program does not know it; a newer one wrote it, so run that".into()),
@@ -205,7 +205,7 @@ facts! {
     /// A job's end was asked for.
     JobCanceled(JobTouched) = "job-canceled" v 1;
     /// A job was first told when it starts.
-    JobPromised(JobPromised) = "job-promised" v 1;
+    JobPromised(JobPromised) = "job-promised" v 2;
     /// A job was given a place: a new attempt, to be confirmed by the center.
     JobOffered(JobOffered) = "job-offered" v 1;
     /// The center took an attempt.
@@ -311,6 +311,16 @@ mod tests {
         assert_eq!(record.header.subjects, ["job-7"]);
         let newer = Record { header: Header { version: 2, ..record.header }, ..record };
         assert!(newer.fact().unwrap_err().to_string().contains("a newer one wrote it"));
+    }
+
+    #[test]
+    fn a_start_told_by_an_older_program_reads_without_its_center() {
+        let old = br#"{"job":7,"start":5000,"plan":2}"#;
+        let read = Fact::read("job-promised", 1, old).unwrap();
+        let Fact::JobPromised(promised) = &read else { panic!("{read:?}") };
+        assert_eq!((promised.start, promised.center.as_ref()), (Moment(5_000), None));
+        assert_eq!(Fact::read("job-promised", 2, &read.payload()), Ok(read));
+        assert!(Fact::read("job-promised", 3, old).is_err());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What a tenant wants run, and how far it has come.
 
+mod promise;
 mod spec;
 
+pub use promise::{Cause, GRACE, Horizon, Kept, Promise};
 pub use spec::{
     Array, Checkpoint, Dependency, DependencyKind, Duration, Input, InputMode, JobKind, JobSpec,
     Objective, On, Output, Part, SecretRef, Together, Variant, WhenCutOff, Within,
@@ -134,7 +136,7 @@ pub struct Job {
     /// Attempts that are over.
     pub past: Vec<PastAttempt>,
     /// The start it was first told.
-    pub promise: Option<Moment>,
+    pub promise: Option<Promise>,
     /// Whether its tenant wants it to end as soon as nothing of it is alive.
     pub canceled: bool,
 }

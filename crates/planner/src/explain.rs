@@ -8,6 +8,7 @@ use crate::plan::scene;
 use crate::rank::Rank;
 use crate::refusal::{Refusal, Standing};
 use crate::staging::Coming;
+use crate::terms::Terms;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::job::JobSpec;
@@ -21,6 +22,8 @@ use world::World;
 pub struct Explanation {
     /// Places that would do, best first.
     pub candidates: Vec<Candidate>,
+    /// The terms of each of them, in the same order.
+    pub terms: Vec<Terms>,
     /// Where every center stands, in the order of names.
     pub standings: Vec<Standing>,
     /// Jobs that come before it.
@@ -71,6 +74,7 @@ pub fn trial(
 /// All that can be said of every center, nothing left out.
 struct Field {
     candidates: Vec<Candidate>,
+    terms: Vec<Terms>,
     refused: BTreeMap<CenterId, Refusal>,
     now: model::Moment,
 }
@@ -88,7 +92,7 @@ impl Field {
         let coming = Coming::default();
         let scene = scene(world, view, &coming, situation, policy);
         let asked = Asked { class, spec, options };
-        let mut ranked: Vec<((Rank, usize), Candidate)> = Vec::new();
+        let mut ranked: Vec<((Rank, usize), Candidate, Terms)> = Vec::new();
         let mut refused = refusals(world, view, spec);
         for (number, choice) in options.choices.iter().enumerate() {
             let seat = view.roster.seat(choice.pool);
@@ -96,17 +100,22 @@ impl Field {
                 Ok(found) => {
                     let micros = found.price.micros;
                     let rank = scene.rank(asked, choice, found.finish, micros);
-                    ranked.push(((rank, number), found));
+                    let terms = scene.terms(asked, choice, &found);
+                    ranked.push(((rank, number), found, terms));
                 }
                 Err(refusal) => speak(&mut refused, &seat.center.center, refusal),
             }
         }
-        ranked.sort_by_key(|(rank, _)| *rank);
-        let candidates: Vec<Candidate> = ranked.into_iter().map(|(_, found)| found).collect();
+        ranked.sort_by_key(|(rank, ..)| *rank);
+        let (candidates, mut terms): (Vec<Candidate>, Vec<Terms>) =
+            ranked.into_iter().map(|(_, found, terms)| (found, terms)).unzip();
         for candidate in &candidates {
             refused.remove(&candidate.center);
         }
-        Self { candidates, refused, now: situation.now }
+        for (other, terms) in candidates.iter().zip(&mut terms).skip(1) {
+            terms.behind = Some(scene.behind(asked, &candidates[0], other));
+        }
+        Self { candidates, terms, refused, now: situation.now }
     }
 
     /// Where each center stands: all but the best center's refusals, then what the best waits for.
@@ -132,7 +141,7 @@ impl Field {
             standings.insert(candidate.center.clone(), refusal);
         }
         let standings = standings.into_iter().map(standing).collect();
-        Explanation { candidates: self.candidates, standings, ahead }
+        Explanation { candidates: self.candidates, terms: self.terms, standings, ahead }
     }
 }
 

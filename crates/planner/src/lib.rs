@@ -4,7 +4,8 @@
 //! best of its candidates: center, pool, variant, start, replica and path decided together. Jobs
 //! that can start now become offers; those at the head of their tenant's queue that cannot get
 //! reservations, so that what is behind them fills gaps without delaying them. [`repair`] does the
-//! same for what an event touched, and nothing else. [`explain`] asks the same code why a job waits.
+//! same for what an event touched, and nothing else. [`explain`] asks the same code why a job waits,
+//! and [`remedies`] which smallest change would help.
 //!
 //! Alike jobs are a [`Class`]: where they could go at all is worked out once for all of them, and
 //! of these choices only those are opened whose bound is better than the best found.
@@ -17,6 +18,7 @@
 mod ask;
 mod board;
 mod candidate;
+mod change;
 mod class;
 mod explain;
 mod holds;
@@ -27,22 +29,27 @@ mod plan;
 mod pool;
 mod rank;
 mod refusal;
+mod remedy;
 mod roster;
 mod search;
 mod shelf;
 mod staging;
+mod terms;
 #[cfg(test)]
 mod tests;
 
 pub use ask::Ask;
 pub use board::{Board, Touched, View};
 pub use candidate::{Candidate, meet};
+pub use change::Change;
 pub use class::{Class, ClassId, Lines, class_of};
 pub use explain::{Explanation, explain, trial};
 pub use holds::still_holds;
 pub use plan::{Offer, Plan, Reservation, Transfer};
 pub use pool::PoolBoard;
 pub use refusal::{Refusal, Standing};
+pub use remedy::{Of, Remedies, Remedy, remedies};
+pub use terms::{Basis, Behind, Fetch, Risk, Terms};
 
 use model::{CenterId, Moment, Span};
 use std::collections::BTreeMap;

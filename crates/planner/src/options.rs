@@ -2,6 +2,7 @@
 
 use crate::Policy;
 use crate::ask::Ask;
+use crate::terms::Basis;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{BandNumber, PoolNumber, Roster, Seat};
@@ -10,7 +11,7 @@ use model::job::{JobSpec, On, Variant, Within};
 use model::{ChipId, Chips, Moment, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use world::World;
+use world::{Taught, World};
 
 /// Choices are broad where at least one in so many pools with the right chips is among them.
 const BROAD: usize = 4;
@@ -216,6 +217,16 @@ fn chip_fits(spec: &JobSpec, seat: &Seat, variant: &Variant) -> Result<(), Refus
 /// there is one, scaled by the variant's speed; else the limit, scaled by what was learned from
 /// finished jobs of the same tenant and workload. Never more than the limit.
 fn expected_run(world: &World, spec: &JobSpec, index: u16, chip: Option<&ChipId>) -> Span {
+    estimate(world, spec, index, chip).0
+}
+
+/// The same, and what it rests on.
+pub(crate) fn estimate(
+    world: &World,
+    spec: &JobSpec,
+    index: u16,
+    chip: Option<&ChipId>,
+) -> (Span, Basis) {
     let limit = spec.limit(index).unwrap_or(Span::MAX);
     let told = match spec.duration {
         model::job::Duration::Limited { expected, .. } => expected,
@@ -223,19 +234,31 @@ fn expected_run(world: &World, spec: &JobSpec, index: u16, chip: Option<&ChipId>
     };
     let variant = spec.parts.first().and_then(|p| p.variants.get(usize::from(index)));
     let speed = variant.and_then(|v| v.speed_thousandths).filter(|speed| *speed > 0);
-    let run = match (told, speed) {
-        (Some(told), Some(speed)) => told.scaled(1_000, u64::from(speed)),
-        (Some(told), None) => told,
-        (None, _) => match world.lesson(&spec.tenant, spec.workload.as_deref(), chip) {
-            Some(lesson) => limit.scaled(lesson.thousandths(), 1_000),
+    let taught = || world.taught(&spec.tenant, spec.workload.as_deref(), chip);
+    let (run, basis) = match (told, speed) {
+        (Some(told), Some(speed)) => {
+            (told.scaled(1_000, u64::from(speed)), Basis::Told { speed_thousandths: speed })
+        }
+        (Some(told), None) => (told, Basis::Told { speed_thousandths: 1_000 }),
+        (None, _) => match taught() {
+            Some(Taught { lesson, on_this_chip }) => {
+                let learned = Basis::Learned {
+                    jobs: lesson.jobs,
+                    of_limit_thousandths: lesson.thousandths(),
+                    confidence_thousandths: lesson.confidence(),
+                    on_this_chip,
+                };
+                (limit.scaled(lesson.thousandths(), 1_000), learned)
+            }
             None => {
                 let own = variant.is_some_and(|v| v.limit.is_some());
                 let speed = speed.filter(|_| !own).unwrap_or(1_000);
-                limit.scaled(1_000, u64::from(speed))
+                let basis = Basis::Limit { speed_thousandths: speed };
+                (limit.scaled(1_000, u64::from(speed)), basis)
             }
         },
     };
-    run.min(limit)
+    (run.min(limit), basis)
 }
 
 /// The energy the chips of a gang are expected to use in `run`, cooling included, in

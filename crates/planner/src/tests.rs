@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use world::World;
 
+mod remedy;
+
 const CHIPS: [(&str, &str); 3] = [
     ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
     ("ascend", include_str!("../../../catalog/chips/ascend-910b3.toml")),

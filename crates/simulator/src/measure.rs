@@ -1,5 +1,6 @@
 //! What is left of a job once it is over: enough to measure a run by, whoever ran it.
 
+use model::job::GRACE;
 use model::{Bytes, CenterId, ChipTime, Chips, Span, TenantId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -81,9 +82,6 @@ pub struct Summary {
     /// Of the start times told, the share that held; none where nobody was told one.
     pub promises_held: Option<f64>,
 }
-
-/// A promise holds if the job starts no later than this after it: a moment is told to the second.
-const GRACE: Span = Span::from_secs(1);
 
 /// Runs shorter than this count as this long in slowdowns.
 const SHORTEST: Span = Span::from_secs(10);

@@ -90,7 +90,7 @@ impl Tally {
         Finished {
             arrival,
             submitted: job.submitted.since(self.start),
-            promised: job.promise.map(|at| at.since(self.start)),
+            promised: job.promise.as_ref().map(|told| told.start.since(self.start)),
             fate,
             ..nothing(arrival, actual, &job.spec)
         }

@@ -1,10 +1,11 @@
 //! One fact after another.
 
 use crate::index::Listed;
+use crate::promise::Count;
 use crate::{CenterState, Dataset, Submission, Version, World};
 use model::attempt::AttemptState;
 use model::fact::{DatasetRegistered, Fact, JobSubmitted, ReplicaTouched};
-use model::job::{Job, PastAttempt};
+use model::job::{Job, PastAttempt, Promise};
 use model::{JobId, Moment, Phase};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -158,11 +159,15 @@ impl World {
         let id = fact.job().expect("facts about jobs name one");
         let job = self.jobs.get_mut(id.number()).ok_or_else(|| format!("{id} is not here"))?;
         let was = Listed::of(job);
+        let count = Count::of(job, at, fact);
         after(job, fact, at)?;
         let is = Listed::of(job);
         if was != is {
             self.index.leave(was, job);
             self.index.enter(is, job);
+        }
+        if let Some(count) = count {
+            self.promises.add(at, count);
         }
         match fact {
             Fact::AttemptEnded(f) => self.learn(f),
@@ -210,7 +215,8 @@ fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
             return Ok(());
         }
         Fact::JobPromised(f) => {
-            job.promise.get_or_insert(f.start);
+            let told = Promise { start: f.start, told: at, center: f.center.clone() };
+            job.promise.get_or_insert(told);
             return Ok(());
         }
         Fact::JobOffered(f) if f.attempt.epoch != job.epoch + 1 => return Err(cannot()),
@@ -221,7 +227,9 @@ fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
         (Fact::JobOffered(f), Phase::Placed(attempt)) => {
             attempt.offered = at;
             job.epoch = f.attempt.epoch;
-            job.promise.get_or_insert(f.placement.start);
+            let start = f.placement.start;
+            let center = Some(f.placement.center().clone());
+            job.promise.get_or_insert(Promise { start, told: at, center });
         }
         (Fact::AttemptEnded(f), _) if f.ended.outcome.is_own_fault() => job.failures += 1,
         _ => {}
@@ -240,5 +248,9 @@ fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
         });
     }
     job.phase = phase;
+    if matches!(job.phase, Phase::Held) && !job.has_run() {
+        // Its tenant took it back; it is told a start anew once it is released.
+        job.promise = None;
+    }
     Ok(())
 }

@@ -59,6 +59,15 @@ fn name(chip: Option<&ChipId>) -> &str {
 /// Under which name the lesson of all chips together is kept; no chip is called so.
 const ALL: &str = "*";
 
+/// What is known of how long a job will run, and of whose runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taught {
+    /// What finished jobs taught.
+    pub lesson: Lesson,
+    /// Whether they ran on the chip that was asked about; else on any.
+    pub on_this_chip: bool,
+}
+
 impl World {
     /// What is known of a tenant's jobs of this workload on this chip; of all chips together while
     /// too few ran on this one. `None` while nothing is known.
@@ -69,10 +78,22 @@ impl World {
         workload: Option<&str>,
         chip: Option<&ChipId>,
     ) -> Option<Lesson> {
+        self.taught(tenant, workload, chip).map(|taught| taught.lesson)
+    }
+
+    /// The lesson, and whose it is.
+    #[must_use]
+    pub fn taught(
+        &self,
+        tenant: &TenantId,
+        workload: Option<&str>,
+        chip: Option<&ChipId>,
+    ) -> Option<Taught> {
         let lessons = self.lessons.0.get(tenant)?.get(workload.unwrap_or_default())?;
         let enough = |lesson: &&Lesson| lesson.jobs >= ENOUGH;
-        let own = lessons.get(name(chip)).filter(enough);
-        own.or_else(|| lessons.get(ALL).filter(enough)).copied()
+        let taught = |on_this_chip| move |lesson: &Lesson| Taught { lesson: *lesson, on_this_chip };
+        let own = lessons.get(name(chip)).filter(enough).map(taught(true));
+        own.or_else(|| lessons.get(ALL).filter(enough).map(taught(false)))
     }
 
     /// Draws the lesson of an attempt that ended by itself.

@@ -10,10 +10,12 @@
 mod fold;
 mod index;
 mod lesson;
+mod promise;
 mod shelves;
 
 pub use fold::Contradiction;
-pub use lesson::Lesson;
+pub use lesson::{Lesson, Taught};
+pub use promise::{Promises, Record, Tally, Tries};
 pub use shelves::Shelves;
 
 use index::{Index, Listed};
@@ -65,6 +67,9 @@ pub struct World {
     /// What finished jobs taught about run times.
     #[serde(default)]
     lessons: lesson::Lessons,
+    /// How the starts that jobs were told held. A snapshot without it is of an older program: the
+    /// whole log is read anew then.
+    pub promises: Promises,
     /// Derived from the rest; rebuilt when a snapshot is read.
     #[serde(skip)]
     index: Index,
@@ -275,6 +280,7 @@ impl World {
             next: self.next,
             ended: self.ended.clone(),
             lessons: self.lessons.clone(),
+            promises: self.promises.clone(),
         }
     }
 

@@ -21,7 +21,7 @@ pub(crate) fn job(found: &Found) -> view::Job {
         state: job.phase.word().to_owned(),
         priority: spec.priority,
         submitted_ms: job.submitted,
-        promised_ms: job.promise,
+        promised_ms: job.promise.as_ref().map(|told| told.start),
         started_ms: started(job),
         ended_ms: match job.phase {
             Phase::Ended { at, .. } => Some(at),

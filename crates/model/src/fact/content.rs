@@ -104,6 +104,9 @@ pub struct JobPromised {
     pub start: Moment,
     /// The plan that said so.
     pub plan: PlanId,
+    /// Where it is to start; version 1 does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub center: Option<CenterId>,
 }
 
 /// Content of `job-offered`.
