@@ -168,13 +168,18 @@ export function why({ network, jobs: all }, one, t, zero) {
     const busy = { center: c.center, reason: "busy", text: "the best place, free in 8s", may_pass: true };
     return none ? (c.pools[0].chip.startsWith("ascend") ? small : wrong) : busy;
   });
+  const best = candidates[0];
+  const found = best
+    ? [{ field: "limit", text: "limit: 40m 0s instead of 1h 0m", to: 2_400_000, size_thousandths: 334, at_once: true, center: best.center, pool: best.pool, start_ms: zero + t, finish_ms: zero + t + 2_400_000, price: best.price }]
+    : [];
+  const changes = { goal: best ? "start" : "run", at: null, found, complete: true };
   const ahead = all.filter((j) => j.number < one.number && j.submitted <= t && state(j, t) === "waiting").length;
   const summary = none
     ? `No center can run ${short.job}: none has 8 nodes of 8 cann chips.`
     : one.odd === "held"
       ? `${short.job} is on hold until somebody releases it.`
       : `${short.job} waits for chips; the first are expected in 8 s.`;
-  return { job: short.job, state: short.state, summary, plan: { candidates, standings, ahead }, tries: attempts(one, t, zero) };
+  return { job: short.job, state: short.state, summary, plan: { candidates, standings, ahead, changes }, tries: attempts(one, t, zero) };
 }
 
 export function log(one, t, stderr) {

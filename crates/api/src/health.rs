@@ -73,8 +73,12 @@ pub(crate) async fn read_metrics(
 
 fn figures(controller: &Controller) -> Figures {
     let world = controller.world();
-    let mut figures =
-        Figures { facts: world.number, ended: world.ended.clone(), ..Figures::default() };
+    let mut figures = Figures {
+        facts: world.number,
+        ended: world.ended.clone(),
+        promises: world.promises.clone(),
+        ..Figures::default()
+    };
     let waiting = world.waiting_len() as u64;
     let mut placed = 0;
     for (_, attempt) in world.all_live() {

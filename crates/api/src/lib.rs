@@ -26,6 +26,7 @@ mod log;
 mod metrics;
 mod network;
 mod problem;
+mod promise;
 pub mod serve;
 mod settings;
 mod token;
@@ -157,6 +158,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(dataset::get_dataset, dataset::remove_dataset))
         .routes(routes!(dataset::get_dataset_ticket))
         .routes(routes!(transfer::list_transfers))
+        .routes(routes!(promise::read_promises))
         .routes(routes!(token::list_tokens, token::create_token))
         .routes(routes!(token::revoke_token))
         .routes(routes!(log::read_log))

@@ -1,5 +1,6 @@
 //! What is counted, in OpenMetrics. Labels are few and never ids of jobs.
 
+use model::Moment;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
@@ -95,6 +96,8 @@ pub(crate) struct State {
     pub(crate) jobs: BTreeMap<&'static str, u64>,
     /// Jobs that ended, by how, archived ones included.
     pub(crate) ended: BTreeMap<String, u64>,
+    /// How told starts held.
+    pub(crate) promises: world::Promises,
     /// The number of the last fact.
     pub(crate) facts: u64,
     /// Centers and whether each is silent, with its chips: all, and held, in thousandths.
@@ -133,6 +136,12 @@ impl State {
         registry.register("queue_jobs", "Jobs that wait for a place", gauge(queue));
         let ended = &mut self.ended.iter().map(|(how, n)| (how.clone(), *n));
         registry.register("jobs_ended", "Jobs that ended, by how", family("end", ended));
+        let kept = self.promises.all(Moment::ZERO).all();
+        let promises = Family::<Labels, Counter>::default();
+        for (held, starts) in [("yes", kept.held), ("no", kept.told - kept.held)] {
+            promises.get_or_create(&[("held", held.to_owned())]).inc_by(starts);
+        }
+        registry.register("promises", "Told starts, by whether they held", promises);
         let facts = ConstCounter::new(self.facts);
         registry.register("facts", "Facts in the log", facts);
         let silent = self.centers.iter().filter(|c| c.silent).count();

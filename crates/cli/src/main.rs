@@ -20,6 +20,7 @@ mod log;
 mod look;
 mod network;
 mod progress;
+mod promise;
 mod serve;
 mod session;
 mod simulate;
@@ -72,6 +73,7 @@ enum Command {
     /// Let held jobs be planned.
     Release(job::change::Which),
     Plan(job::plan::Trial),
+    Promises(promise::Show),
     #[command(subcommand)]
     Data(dataset::Data),
     Centers(center::List),
@@ -143,6 +145,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Hold(which) => which.run(Change::Hold, session).await,
         Command::Release(which) => which.run(Change::Release, session).await,
         Command::Plan(trial) => trial.run(session).await,
+        Command::Promises(show) => show.run(session).await,
         Command::Data(data) => data.run(session).await,
         Command::Centers(list) => list.run(session).await,
         Command::Center(change) => change.run(session).await,

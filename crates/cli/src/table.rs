@@ -203,6 +203,13 @@ impl Table {
     }
 }
 
+/// A sentence on its own, wrapped where it is longer than a line.
+pub(crate) fn sentence(text: &str, look: &Look) -> String {
+    let mut table = Table::new([Column::new("").least(24)]).wrapping();
+    table.row([text.into()]);
+    table.render(look, "")
+}
+
 /// Names and what they are, one a line, long ones wrapped.
 pub(crate) fn list(pairs: &[(&'static str, String)], look: &Look) -> String {
     let columns = [Column::new(""), Column::new("").least(24)];

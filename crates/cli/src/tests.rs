@@ -162,25 +162,58 @@ fn a_job_is_shown_with_what_it_asked_for_and_its_attempts() {
 }
 
 fn plan() -> Value {
+    let cny = |micros: i64| json!({"micros": micros, "currency": "CNY"});
     json!({
         "candidates": [
             {"center": "lingang", "pool": "a100", "variant": 0, "data_ready_ms": NOW,
              "start_ms": NOW, "finish_ms": NOW + 120_000, "until_ms": NOW + 600_000,
-             "price": {"micros": 600_000, "currency": "CNY"}, "energy_mwh": 26_700,
-             "staged_bytes": 0},
+             "price": cny(600_000), "energy_mwh": 26_700, "staged_bytes": 0, "wait_ms": 0,
+             "run_ms": 120_000, "limit_ms": 600_000,
+             "run_from": {"from": "told", "speed_thousandths": 1_000},
+             "chips_price": cny(600_000), "transfers_price": cny(0), "fetches": [],
+             "risk": {"told": 80, "held": 77, "attempts": 91, "refused": 2, "lost": 1,
+                "overrun_ms": 480_000},
+             "behind": null},
             {"center": "kunshan", "pool": "dcu", "variant": 1, "data_ready_ms": NOW + 3_000,
              "start_ms": NOW + 3_000, "finish_ms": NOW + 243_000, "until_ms": NOW + 603_000,
-             "price": {"micros": 320_000, "currency": "CNY"}, "energy_mwh": 41_000,
-             "staged_bytes": 256 << 20},
+             "price": cny(320_000), "energy_mwh": 41_000, "staged_bytes": 256 << 20,
+             "wait_ms": 3_000, "run_ms": 240_000, "limit_ms": 600_000,
+             "run_from": {"from": "learned", "jobs": 9, "of_limit_thousandths": 400,
+                "confidence_thousandths": 750, "on_this_chip": true},
+             "chips_price": cny(300_000), "transfers_price": cny(20_000),
+             "fetches": [{"dataset": "texts", "bytes": 256 << 20, "from": "lingang",
+                "arrives_ms": NOW + 3_000, "price": cny(20_000), "is_under_way": false}],
+             "risk": {"told": 0, "held": 0, "attempts": 0, "refused": 0, "lost": 0,
+                "overrun_ms": 360_000},
+             "behind": {"by": "time", "later_ms": 123_000}},
         ],
         "standings": [
-            {"center": "kunshan", "reason": "slower", "may_pass": true,
+            {"center": "kunshan", "reason": "worse", "may_pass": true,
              "text": "would finish 2m 3s later than the best, for 0.32 CNY"},
             {"center": "zhangjiang", "reason": "wrong-chip", "may_pass": false,
              "text": "has ascend-910b3, the job runs on any cuda chip or any hip chip, and there \
                       is no variant for it"},
         ],
-        "ahead": 1
+        "ahead": 1,
+        "changes": {"goal": "none", "at": null, "found": [], "complete": true}
+    })
+}
+
+fn changes() -> Value {
+    let change = |field: &str, text: &str, center: &str, wait: u64| {
+        json!({"field": field, "text": text, "to": null, "size_thousandths": 334,
+            "at_once": wait == 0, "center": center, "pool": "a100", "start_ms": NOW + wait,
+            "finish_ms": NOW + wait + 240_000,
+            "price": {"micros": 7_200_000, "currency": "CNY"}})
+    };
+    json!({
+        "goal": "start", "at": null, "complete": true,
+        "found": [
+            change("limit", "limit: 40m 0s instead of 1h 0m", "lingang", 0),
+            change("nodes", "nodes: 1 instead of 2", "lingang", 600_000),
+            change("variant", "a variant more, on: any ascend-cann-toolkit-and-more chip",
+                "zhangjiang", 0),
+        ]
     })
 }
 
@@ -193,19 +226,47 @@ fn a_plan_ticks_the_best_and_says_why_not_elsewhere() {
 fn a_job_that_can_run_nowhere_is_told_so() {
     let mut plan = plan();
     plan["candidates"] = json!([]);
+    plan["changes"]["goal"] = "run".into();
     insta::assert_snapshot!(shown(plan, job::plan::planned));
 }
 
 #[test]
-fn why_tells_a_waiting_job_its_prospects_and_its_past() {
+fn why_tells_a_waiting_job_its_prospects_what_would_help_and_its_past() {
+    let mut plan = plan();
+    plan["changes"] = changes();
     let why = json!({
         "job": "job-42", "state": "waiting",
-        "summary": "job-42 waits for lingang, where it can start soon; 1 jobs come before it",
-        "plan": plan(),
+        "summary": "job-42 waits for lingang, where it can start soon; 1 job comes before it",
+        "plan": plan,
         "tries": [attempt("job-42.1", "over", json!({"ended_ms": NOW - 150_000,
             "outcome": "preempted"}))]
     });
     insta::assert_snapshot!(shown(why, job::plan::explained));
+}
+
+#[test]
+fn promises_are_told_by_how_far_ahead_by_center_and_with_what_broke_them() {
+    let kept = |told: u64, held: u64, late: Option<u64>| {
+        json!({"told": told, "held": held, "held_thousandths": held * 1_000 / told,
+            "bias_ms": if late.is_some() { 90_500 } else { -4_000 }, "late_p50_ms": late,
+            "late_p90_ms": late.map(|ms| ms * 2), "late_p99_ms": late.map(|ms| ms * 4),
+            "late_max_ms": late.map(|ms| ms * 5)})
+    };
+    let all = json!({
+        "since_ms": NOW - 86_400_000, "grace_ms": 1_000, "all": kept(131, 127, Some(44_000)),
+        "withdrawn": 2,
+        "horizons": [
+            with(json!({"horizon": "at once"}), kept(100, 100, None)),
+            with(json!({"horizon": "under 10m"}), kept(31, 27, Some(44_000))),
+        ],
+        "causes": [
+            {"cause": "busy", "text": "its nodes were not free in time", "starts": 3},
+            {"cause": "lost", "text": "its center was lost or cut off", "starts": 1},
+        ],
+        "centers": [with(json!({"name": "lingang"}), kept(131, 127, Some(44_000)))],
+        "tenants": [with(json!({"name": "lab"}), kept(131, 127, Some(44_000)))],
+    });
+    insta::assert_snapshot!(shown(all, promise::record));
 }
 
 fn center(name: &str, more: Value) -> Value {

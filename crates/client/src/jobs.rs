@@ -2,11 +2,11 @@
 
 use crate::{Client, Error};
 use model::file::job::JobFile;
-use model::{AttemptId, JobId, TenantId};
+use model::{AttemptId, CenterId, JobId, Moment, TenantId};
 use reqwest::Method;
 use serde::Serialize;
 use std::fmt::Write;
-use wire::view::{Job, JobDetail, Jobs, Plan, Submitted, Why};
+use wire::view::{Job, JobDetail, Jobs, Plan, Promises, Submitted, Why};
 
 /// What is submitted together, all of it or nothing.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +39,17 @@ pub struct JobFilter {
     pub limit: Option<usize>,
     /// Submitted before this one: the `next` of the page before.
     pub before: Option<String>,
+}
+
+/// Whose promises are wanted: the whole network's where nobody is named.
+#[derive(Debug, Clone, Default)]
+pub struct PromiseFilter {
+    /// Starts that came, or fell due, since about then.
+    pub since: Option<Moment>,
+    /// Of this tenant.
+    pub tenant: Option<TenantId>,
+    /// Of this center.
+    pub center: Option<CenterId>,
 }
 
 /// Which piece of a log is wanted.
@@ -112,9 +123,23 @@ impl Client {
         self.get(&format!("/v1/jobs/{job}"), &[]).await
     }
 
-    /// Why a job waits, or was placed where it is.
-    pub async fn why(&self, job: JobId) -> Result<Why, Error> {
-        self.get(&format!("/v1/jobs/{job}/why"), &[]).await
+    /// Why a job waits, or was placed where it is, and what would make it run sooner, or in the
+    /// center `at`.
+    pub async fn why(&self, job: JobId, at: Option<&CenterId>) -> Result<Why, Error> {
+        let query: Vec<_> = at.iter().map(|at| ("at", at.to_string())).collect();
+        self.get(&format!("/v1/jobs/{job}/why"), &query).await
+    }
+
+    /// How the starts held that jobs were told.
+    pub async fn promises(&self, filter: &PromiseFilter) -> Result<Promises, Error> {
+        let PromiseFilter { since, tenant, center } = filter;
+        let query = [
+            ("since_ms", since.map(|since| since.0.to_string())),
+            ("tenant", tenant.as_ref().map(ToString::to_string)),
+            ("center", center.as_ref().map(ToString::to_string)),
+        ];
+        let query: Vec<_> = query.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+        self.get("/v1/promises", &query).await
     }
 
     /// Asks for a job's end.
@@ -138,9 +163,16 @@ impl Client {
         response.json().await.map_err(Error::unreadable)
     }
 
-    /// What would become of a job if it were submitted now.
-    pub async fn plan(&self, job: &JobFile, tenant: Option<&TenantId>) -> Result<Plan, Error> {
-        let query: Vec<_> = tenant.iter().map(|t| ("tenant", t.to_string())).collect();
+    /// What would become of a job if it were submitted now, and what would make it run sooner, or
+    /// in the center `at`.
+    pub async fn plan(
+        &self,
+        job: &JobFile,
+        tenant: Option<&TenantId>,
+        at: Option<&CenterId>,
+    ) -> Result<Plan, Error> {
+        let tenant = tenant.map(|t| ("tenant", t.to_string()));
+        let query: Vec<_> = tenant.into_iter().chain(at.map(|at| ("at", at.to_string()))).collect();
         let make = || self.request(Method::POST, "/v1/plan").query(&query).json(job);
         let response = self.send_again(make).await?;
         response.json().await.map_err(Error::unreadable)

@@ -16,7 +16,7 @@ mod network;
 
 pub use error::Error;
 pub use events::{Event, Events};
-pub use jobs::{JobFilter, LogPart, LogWish, Submission};
+pub use jobs::{JobFilter, LogPart, LogWish, PromiseFilter, Submission};
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};

@@ -1,9 +1,7 @@
 //! One thing about a job that could be otherwise.
 
 use model::job::{Duration, JobSpec, On, Part, Variant, Within};
-use model::{
-    Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Objective, Region, Span,
-};
+use model::{Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Objective, Region, Span};
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
@@ -197,12 +195,33 @@ impl Change {
             Self::Budget { from, to } => part(from.micros.unsigned_abs(), to.micros.unsigned_abs()),
             Self::Deadline { from, to } => part(from.since(now).0, to.since(now).0),
             Self::Priority { from, to } => {
-                part(from.unsigned_abs().into(), u64::from(from.unsigned_abs()) + u64::from(from.abs_diff(*to)))
+                let was = u64::from(from.unsigned_abs());
+                part(was, was + u64::from(from.abs_diff(*to)))
             }
             Self::Residency { region, .. } => 1_000 + breadth(region),
-            Self::Runs { .. } | Self::Blocks | Self::Center { .. } | Self::Region { .. } => 1_000,
-            Self::Objective { .. } => 1_000,
+            Self::Runs { .. }
+            | Self::Blocks
+            | Self::Center { .. }
+            | Self::Region { .. }
+            | Self::Objective { .. } => 1_000,
             Self::Only { .. } => 2_000,
+        }
+    }
+
+    /// What it would be, where it is a figure, in the unit of its type.
+    #[must_use]
+    pub fn figure(&self) -> Option<i64> {
+        let signed = |unsigned: u64| i64::try_from(unsigned).unwrap_or(i64::MAX);
+        match self {
+            Self::Nodes { to, .. } => Some((*to).into()),
+            Self::Chips { to, .. } => Some(signed(to.0)),
+            Self::Cores { to, .. } => Some(signed(to.0)),
+            Self::Memory { to, .. } => Some(signed(to.0)),
+            Self::Limit { to, .. } => Some(signed(to.0)),
+            Self::Deadline { to, .. } => Some(signed(to.0)),
+            Self::Priority { to, .. } => Some((*to).into()),
+            Self::Budget { to, .. } => Some(to.micros),
+            _ => None,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use crate::Policy;
 use crate::ask::Ask;
-use crate::terms::Basis;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{BandNumber, PoolNumber, Roster, Seat};
+use crate::terms::Basis;
 use model::center::Center;
 use model::job::{JobSpec, On, Variant, Within};
 use model::{ChipId, Chips, Moment, Span};

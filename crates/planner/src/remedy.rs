@@ -10,10 +10,10 @@ use crate::board::View;
 use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::change::Change;
 use crate::class::{ClassId, class_of};
-use crate::first::FirstNodes;
 use crate::options::{Options, estimate};
 use crate::plan::scene;
 use crate::search::{Calendars, Search};
+use crate::shelf::Shelves;
 use crate::staging::Coming;
 use crate::terms::Basis;
 use crate::{Policy, Situation};
@@ -122,10 +122,10 @@ pub fn remedies(
             (id, Cow::Owned(spec), job)
         }
     };
-    let calendars = Calendars { work: Work::up_to(WORK), first: FirstNodes::default() };
     let coming = Coming::default();
     let scene = scene(world, &view, &coming, situation, policy);
-    let mut finder = Finder { scene, class, spec: &spec, job, calendars };
+    let work = Work::up_to(WORK);
+    let mut finder = Finder { scene, class, spec: &spec, job, work };
     Some(finder.all(at))
 }
 
@@ -135,7 +135,7 @@ struct Finder<'a> {
     class: ClassId,
     spec: &'a JobSpec,
     job: JobId,
-    calendars: Calendars,
+    work: Work,
 }
 
 impl<'a> Finder<'a> {
@@ -159,7 +159,7 @@ impl<'a> Finder<'a> {
         found.sort_by_key(|remedy: &Remedy| {
             (remedy.size, remedy.place.start, remedy.place.price.micros)
         });
-        Remedies { found, none_needed, complete: !self.calendars.work.is_spent() }
+        Remedies { found, none_needed, complete: !self.work.is_spent() }
     }
 
     /// The best place for the job with this spec, in this world and view where they are others.
@@ -171,23 +171,21 @@ impl<'a> Finder<'a> {
         view: Option<&View>,
     ) -> Option<Candidate> {
         let Scene { coming, situation, policy, .. } = self.scene;
-        let (world, view_is_other) = (world.unwrap_or(self.scene.world), view.is_some());
+        let world = world.unwrap_or(self.scene.world);
         let view = view.unwrap_or(self.scene.view);
         let scene = scene(world, view, coming, situation, policy);
         let options = Options::of(world, &view.roster, spec, policy);
         let asked = Asked { class: self.class, spec, options: &options };
-        let kept = view_is_other.then(|| std::mem::take(&mut self.calendars.first));
-        self.calendars.work.count(1 + options.choices.len() as u64);
-        let mut search = Search::all(&scene, asked, Reach::Ever, &mut self.calendars.work);
-        let best = search.best(&scene, asked, &mut self.calendars);
-        if let Some(kept) = kept {
-            self.calendars.first = kept;
-        }
-        best.map(|(_, best)| best).filter(|_| !self.calendars.work.is_spent())
+        self.work.count(1 + options.choices.len() as u64);
+        let mut calendars = Calendars { work: self.work, shelves: Shelves::default() };
+        let mut search = Search::all(&scene, asked, Reach::Ever, &mut calendars);
+        let best = search.best(&scene, asked, &mut calendars);
+        self.work = calendars.work;
+        best.map(|(_, best)| best).filter(|_| !self.work.is_spent())
     }
 
     fn changed(&mut self, change: &Change) -> Option<Candidate> {
-        if self.calendars.work.is_spent() {
+        if self.work.is_spent() {
             return None;
         }
         let spec = change.applied(self.spec);
@@ -210,7 +208,7 @@ impl<'a> Finder<'a> {
             let class = lines.class(reservation.class);
             if class.is_some_and(|class| (Reverse(class.spec.priority), *job) > turn) {
                 view.lift(reservation);
-                self.calendars.work.count(1);
+                self.work.count(1);
             }
         }
         view
@@ -288,7 +286,7 @@ impl<'a> Finder<'a> {
             let middle = fails + (best.0 - fails) / 2;
             match tried(self, middle) {
                 Some(found) => best = (middle, found),
-                None if self.calendars.work.is_spent() => return None,
+                None if self.work.is_spent() => return None,
                 None => fails = middle,
             }
         }
@@ -312,12 +310,8 @@ impl<'a> Finder<'a> {
         knobs.extend(self.more_places().map(Knob::Any));
         knobs.push(Knob::Any(self.more_homes()));
         let from = spec.objective;
-        let others = [
-            Objective::Fastest,
-            Objective::Cheapest,
-            Objective::Balanced,
-            Objective::Greenest,
-        ];
+        let others =
+            [Objective::Fastest, Objective::Cheapest, Objective::Balanced, Objective::Greenest];
         let others = others.into_iter().filter(|to| *to != from);
         knobs.push(Knob::Any(others.map(|to| Change::Objective { from, to }).collect()));
         if let Some(center) = at.filter(|center| spec.centers != [(*center).clone()]) {
@@ -417,7 +411,7 @@ impl<'a> Finder<'a> {
         let options = Options::of(world, &view.roster, spec, policy);
         let asked = Asked { class: self.class, spec, options: &options };
         let prices = options.choices.iter().filter_map(|choice| {
-            let work = &mut self.calendars.work;
+            let work = &mut self.work;
             let found = self.scene.open(asked, choice, Reach::Ever, work).ok()?;
             (found.price.currency == budget.currency).then_some(found.price.micros)
         });
@@ -449,9 +443,9 @@ impl<'a> Finder<'a> {
             .centers()
             .filter_map(|center| Some((&center.center, &center.site()?.region)))
             .collect();
-        let centers = sites.iter().filter(|(center, _)| {
-            !spec.centers.is_empty() && !spec.centers.contains(center)
-        });
+        let centers = sites
+            .iter()
+            .filter(|(center, _)| !spec.centers.is_empty() && !spec.centers.contains(center));
         let centers: Vec<Change> =
             centers.map(|(center, _)| Change::Center { center: (*center).clone() }).collect();
         let inside = |region: &Region| spec.regions.iter().any(|r| r.contains(region));

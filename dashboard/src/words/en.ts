@@ -141,6 +141,7 @@ export const en = {
     candidates: "Places that would do, best first",
     candidate: { center: "center", ready: "data ready", start: "start", finish: "finish", price: "price", bring: "to bring" },
     standings: "Why not",
+    changes: "One change that would help, the smallest first",
     mayPass: "may pass by waiting",
     willNotPass: "waiting does not help",
     now: "now",

@@ -16,3 +16,4 @@ mod log;
 mod million;
 #[cfg(feature = "long")]
 mod philly;
+mod why;

@@ -40,6 +40,7 @@ actions! {
     ListExchanges = "list_exchanges";
     ListChips = "list_chips";
     FollowEvents = "follow_events";
+    ReadPromises = "read_promises";
     ApplyNetwork = "apply_network";
     ListTokens = "list_tokens";
     CreateToken = "create_token";

@@ -3,15 +3,19 @@
 use super::{find, show, submit};
 use crate::Api;
 use crate::access::{Action, Resource, Who};
-use crate::dataset::For;
 use crate::extract::{Id, Query, Raw, must_be_json};
 use crate::problem::{Problem, Slug};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use model::job::Job;
-use model::{Bytes, JobId, Moment, Phase};
-use planner::{Candidate, Explanation, Snapshot, Standing, Transfer};
+use model::{Bytes, CenterId, JobId, Phase, Span, TenantId};
+use planner::{
+    Basis, Behind, Candidate, Explanation, Fetch, Of, Remedies, Remedy, Risk, Snapshot, Standing,
+    Terms, Transfer,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use wire::view;
 
 /// Works something out on a snapshot, off the loop and off the runtime's own threads.
@@ -33,15 +37,134 @@ async fn on_snapshot<T: Send + 'static>(
     })
 }
 
-fn plan(explanation: &Explanation) -> view::Plan {
+/// An explanation, and the changes that would help.
+struct Answer {
+    explanation: Explanation,
+    remedies: Remedies,
+    at: Option<CenterId>,
+}
+
+/// Explains a job, and seeks what would help it. `None` where it is not in line.
+fn answer(snapshot: &Snapshot, of: Of<'_>, at: Option<CenterId>) -> Option<Answer> {
+    let Snapshot { world, view, situation, policy } = snapshot;
+    let explanation = match of {
+        Of::Job(job) => planner::explain(world, view, situation, policy, job)?,
+        Of::Spec(spec) => planner::trial(world, view, situation, policy, spec),
+    };
+    let remedies = planner::remedies(world, view, situation, policy, of, at.as_ref())?;
+    Some(Answer { explanation, remedies, at })
+}
+
+fn plan(answer: &Answer) -> view::Plan {
+    let Answer { explanation, .. } = answer;
+    let candidates = explanation.candidates.iter().zip(&explanation.terms);
     view::Plan {
-        candidates: explanation.candidates.iter().map(candidate).collect(),
+        candidates: candidates.map(|(place, terms)| candidate(place, terms)).collect(),
         standings: explanation.standings.iter().map(standing).collect(),
         ahead: explanation.ahead as u64,
+        changes: changes(answer),
     }
 }
 
-fn candidate(candidate: &Candidate) -> view::Candidate {
+fn changes(answer: &Answer) -> view::Changes {
+    let Answer { explanation, remedies, at } = answer;
+    let goal = match (remedies.none_needed, at, explanation.candidates.is_empty()) {
+        (true, ..) => "none",
+        (false, Some(_), _) => "at",
+        (false, None, true) => "run",
+        (false, None, false) => "start",
+    };
+    view::Changes {
+        goal: goal.to_owned(),
+        at: at.clone(),
+        found: remedies.found.iter().map(change).collect(),
+        complete: remedies.complete,
+    }
+}
+
+fn change(remedy: &Remedy) -> view::Change {
+    let Remedy { change, size, place, at_once } = remedy;
+    view::Change {
+        field: change.token().to_owned(),
+        text: change.to_string(),
+        to: change.figure(),
+        size_thousandths: *size,
+        at_once: *at_once,
+        center: place.center.clone(),
+        pool: place.pool.clone(),
+        start_ms: place.start,
+        finish_ms: place.finish,
+        price: place.price,
+    }
+}
+
+fn basis(basis: Basis) -> view::RunBasis {
+    let bare = |from: &str| view::RunBasis {
+        from: from.to_owned(),
+        speed_thousandths: None,
+        jobs: None,
+        of_limit_thousandths: None,
+        confidence_thousandths: None,
+        on_this_chip: None,
+    };
+    match basis {
+        Basis::Told { speed_thousandths } => {
+            view::RunBasis { speed_thousandths: Some(speed_thousandths), ..bare("told") }
+        }
+        Basis::Limit { speed_thousandths } => {
+            view::RunBasis { speed_thousandths: Some(speed_thousandths), ..bare("limit") }
+        }
+        Basis::Learned { jobs, of_limit_thousandths, confidence_thousandths, on_this_chip } => {
+            view::RunBasis {
+                jobs: Some(jobs),
+                of_limit_thousandths: Some(of_limit_thousandths),
+                confidence_thousandths: Some(confidence_thousandths),
+                on_this_chip: Some(on_this_chip),
+                ..bare("learned")
+            }
+        }
+    }
+}
+
+fn fetch(fetch: &Fetch) -> view::Fetch {
+    view::Fetch {
+        dataset: fetch.data.dataset.clone(),
+        bytes: fetch.bytes,
+        from: fetch.from.clone(),
+        arrives_ms: fetch.arrives,
+        price: fetch.price,
+        is_under_way: fetch.is_under_way,
+    }
+}
+
+fn behind(behind: Behind) -> view::Behind {
+    let by = |by: &str| view::Behind {
+        by: by.to_owned(),
+        later_ms: None,
+        dearer: None,
+        energy_mwh: None,
+    };
+    match behind {
+        Behind::Deadline(late) => view::Behind { later_ms: Some(late), ..by("deadline") },
+        Behind::Time(later) => view::Behind { later_ms: Some(later), ..by("time") },
+        Behind::Price(dearer) => view::Behind { dearer: Some(dearer), ..by("price") },
+        Behind::Energy(more) => view::Behind { energy_mwh: Some(more), ..by("energy") },
+        Behind::Nothing => by("nothing"),
+    }
+}
+
+fn risk(risk: &Risk) -> view::Risk {
+    view::Risk {
+        told: risk.told,
+        held: risk.held,
+        attempts: risk.tries.over,
+        refused: risk.tries.refused,
+        lost: risk.tries.lost,
+        overrun_ms: risk.overrun,
+    }
+}
+
+fn candidate(candidate: &Candidate, terms: &Terms) -> view::Candidate {
     let staged = candidate.transfers.iter().map(|transfer| match transfer {
         Transfer::New(staging) => staging.bytes,
         Transfer::Under(_) => Bytes::ZERO,
@@ -57,7 +180,47 @@ fn candidate(candidate: &Candidate) -> view::Candidate {
         price: candidate.price,
         energy_mwh: candidate.energy_mwh,
         staged_bytes: staged.sum(),
+        wait_ms: terms.wait,
+        run_ms: terms.run,
+        limit_ms: terms.limit,
+        run_from: basis(terms.basis),
+        chips_price: terms.chips_price,
+        transfers_price: terms.transfers_price,
+        fetches: terms.fetches.iter().map(fetch).collect(),
+        risk: risk(&terms.risk),
+        behind: terms.behind.map(behind),
     }
+}
+
+/// Where a job is wanted to run.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Wish {
+    /// Say what would make this center the best.
+    #[param(value_type = Option<String>)]
+    at: Option<CenterId>,
+}
+
+/// For whom, and where a job is wanted to run.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TrialFor {
+    /// The tenant, where the token does not say.
+    #[param(value_type = Option<String>)]
+    tenant: Option<TenantId>,
+    /// Say what would make this center the best.
+    #[param(value_type = Option<String>)]
+    at: Option<CenterId>,
+}
+
+/// Refuses a center that is not there.
+async fn must_exist(api: &Api, at: Option<&CenterId>) -> Result<(), Problem> {
+    let Some(center) = at.cloned() else { return Ok(()) };
+    let asked = center.clone();
+    let known = api.gate.look(move |c| c.world().centers.contains_key(&asked)).await?;
+    if known { Ok(()) } else { Err(Problem::not_found(center)) }
 }
 
 fn standing(standing: &Standing) -> view::Standing {
@@ -71,34 +234,36 @@ fn standing(standing: &Standing) -> view::Standing {
 
 /// Why a job is where it is
 ///
-/// For a waiting job: the planner's own answer, center by center. For others, what was decided.
-#[utoipa::path(get, path = "/v1/jobs/{job}/why", tag = "jobs", params(("job" = String, Path)),
+/// For a waiting job: the planner's own answer, center by center, and the smallest changes that
+/// would help. For others, what was decided.
+#[utoipa::path(get, path = "/v1/jobs/{job}/why", tag = "jobs",
+    params(("job" = String, Path), Wish),
     responses((status = OK, body = view::Why)))]
 pub(crate) async fn explain_job(
     State(api): State<Api>,
     who: Who,
     Id(id): Id<JobId>,
+    Query(wish): Query<Wish>,
 ) -> Result<Json<view::Why>, Problem> {
     let found = find(&api, &who, Action::ExplainJob, id).await?;
-    let explanation = match found.job.phase {
+    must_exist(&api, wish.at.as_ref()).await?;
+    let answered = match found.job.phase {
         Phase::Waiting { .. } => {
-            let explain = move |s: &Snapshot| {
-                planner::explain(&s.world, &s.view, &s.situation, &s.policy, id)
-            };
-            on_snapshot(&api, explain).await?
+            on_snapshot(&api, move |s| answer(s, Of::Job(id), wish.at)).await?
         }
         Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => None,
     };
+    let explanation = answered.as_ref().map(|answer| &answer.explanation);
     // A job that waited a moment ago and has its place by now is told as it is now.
-    let found = match (&found.job.phase, &explanation) {
+    let found = match (&found.job.phase, explanation) {
         (Phase::Waiting { .. }, None) => find(&api, &who, Action::ExplainJob, id).await?,
         _ => found,
     };
     Ok(Json(view::Why {
         job: id,
         state: found.job.phase.word().to_owned(),
-        summary: summary(&found.job, explanation.as_ref()),
-        plan: explanation.as_ref().map(plan),
+        summary: summary(&found.job, explanation),
+        plan: answered.as_ref().map(plan),
         tries: show::tries(&found.job),
     }))
 }
@@ -133,8 +298,16 @@ fn waiting(job: &Job, explanation: &Explanation) -> String {
     let (id, ahead) = (job.job, explanation.ahead);
     match explanation.candidates.first() {
         Some(best) => {
-            let start = in_line(best.start);
-            format!("{id} waits for {}, {start}; {ahead} jobs come before it", best.center)
+            let before = match ahead {
+                0 => "no job comes before it".to_owned(),
+                1 => "1 job comes before it".to_owned(),
+                _ => format!("{ahead} jobs come before it"),
+            };
+            let start = match explanation.terms.first().map(|terms| terms.wait) {
+                None | Some(Span::ZERO) => "at once".to_owned(),
+                Some(wait) => format!("in {wait}"),
+            };
+            format!("{id} waits for {}, where it can start {start}; {before}", best.center)
         }
         None => {
             let nearest = explanation.standings.iter().max_by_key(|s| s.refusal.nearness());
@@ -151,20 +324,16 @@ fn waiting(job: &Job, explanation: &Explanation) -> String {
     }
 }
 
-fn in_line(start: Moment) -> String {
-    format!("where it can start at {start}")
-}
-
 /// What would become of a job if it were submitted now
 ///
 /// Nothing is submitted. The body is a job file as JSON.
-#[utoipa::path(post, path = "/v1/plan", tag = "jobs", params(For),
+#[utoipa::path(post, path = "/v1/plan", tag = "jobs", params(TrialFor),
     request_body(content = Value, description = "A job file as JSON"),
     responses((status = OK, body = view::Plan)))]
 pub(crate) async fn plan_job(
     State(api): State<Api>,
     who: Who,
-    Query(named): Query<For>,
+    Query(named): Query<TrialFor>,
     headers: HeaderMap,
     Raw(body): Raw,
 ) -> Result<Json<view::Plan>, Problem> {
@@ -173,7 +342,8 @@ pub(crate) async fn plan_job(
     must_be_json(&headers)?;
     let now = api.tokens.now(&api.gate).await?;
     let spec = submit::spec(submit::read_job(&body)?, &tenant, now)?;
-    let trial =
-        move |s: &Snapshot| planner::trial(&s.world, &s.view, &s.situation, &s.policy, &spec);
-    Ok(Json(plan(&on_snapshot(&api, trial).await?)))
+    must_exist(&api, named.at.as_ref()).await?;
+    let trial = move |s: &Snapshot| answer(s, Of::Spec(&spec), named.at);
+    let answered = on_snapshot(&api, trial).await?;
+    Ok(Json(plan(&answered.expect("what was not submitted can always be explained"))))
 }

@@ -295,7 +295,7 @@ fn result(jobs: &[JobDetail], staged: &BTreeMap<String, Bytes>, look: &Look) -> 
 async fn unplaceable(client: &Client, parts: &[Part], look: &Look) -> anyhow::Result<()> {
     for part in parts.iter().filter(|part| part.expect == "waiting") {
         say(format!("\n$ portolan why {}", part.job));
-        print_text(&explained(&client.why(part.job).await?, look))?;
+        print_text(&explained(&client.why(part.job, None).await?, look))?;
     }
     Ok(())
 }

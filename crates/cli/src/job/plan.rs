@@ -4,17 +4,20 @@ use super::file::{Form, read_all};
 use super::show::tries;
 use crate::look::Look;
 use crate::session::Session;
-use crate::table::{Cell, Column, Table, Tone};
+use crate::table::{Cell, Column, Table, Tone, sentence};
 use clap::Args;
-use model::{JobId, TenantId};
+use model::{CenterId, Cores, JobId, Span, TenantId};
 use std::path::PathBuf;
-use wire::view::{Plan, Standing, Why};
+use wire::view::{Behind, Candidate, Changes, Fetch, Plan, Risk, Standing, Why};
 
 /// Say why a job is where it is, center by center.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     /// Which, such as job-42.
     job: JobId,
+    /// Say what would make this center the best for it, rather than what would make it start sooner.
+    #[arg(long, value_name = "CENTER")]
+    at: Option<CenterId>,
 }
 
 /// Say what would become of a job if it were submitted now. Nothing is submitted.
@@ -25,6 +28,9 @@ pub(crate) struct Trial {
     /// For which tenant; operators must say.
     #[arg(long, value_name = "TENANT")]
     tenant: Option<TenantId>,
+    /// Say what would make this center the best for it, rather than what would make it start sooner.
+    #[arg(long, value_name = "CENTER")]
+    at: Option<CenterId>,
     /// In what the file is written, where its name does not say.
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Form>,
@@ -33,7 +39,7 @@ pub(crate) struct Trial {
 impl Explain {
     /// Prints the answer.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
-        let why = session.client()?.why(self.job).await?;
+        let why = session.client()?.why(self.job, self.at.as_ref()).await?;
         session.show(&why, explained)
     }
 }
@@ -44,7 +50,7 @@ impl Trial {
         let jobs = read_all(&[&self.file], self.format)?;
         let client = session.client()?;
         for job in &jobs {
-            let plan = client.plan(job, self.tenant.as_ref()).await?;
+            let plan = client.plan(job, self.tenant.as_ref(), self.at.as_ref()).await?;
             session.show(&plan, planned)?;
         }
         Ok(())
@@ -53,7 +59,7 @@ impl Trial {
 
 /// Why a job is where it is.
 pub(crate) fn explained(why: &Why, look: &Look) -> String {
-    let mut text = format!("{}\n", why.summary);
+    let mut text = sentence(&why.summary, look);
     if let Some(plan) = &why.plan {
         text.push('\n');
         text.push_str(&places(plan, look));
@@ -85,17 +91,16 @@ pub(crate) fn planned(plan: &Plan, look: &Look) -> String {
 }
 
 fn places(plan: &Plan, look: &Look) -> String {
-    let mut text = String::new();
+    let mut parts = Vec::new();
     if !plan.candidates.is_empty() {
-        text.push_str(&candidates(plan, look));
+        parts.push(candidates(plan, look));
+        parts.push(terms(plan, look));
     }
     if !others(plan).is_empty() {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text.push_str(&standings(plan, look));
+        parts.push(standings(plan, look));
     }
-    text
+    parts.extend(changes(&plan.changes, look));
+    parts.join("\n")
 }
 
 /// The places that would do, the best ticked.
@@ -106,9 +111,10 @@ fn candidates(plan: &Plan, look: &Look) -> String {
         Column::new("POOL").least(6),
         Column::new("VARIANT").right().rank(5),
         Column::new("START").rank(1),
+        Column::new("RUNS").right(),
         Column::new("FINISH").rank(2),
         Column::new("PRICE").right(),
-        Column::new("DATA").right().rank(3),
+        Column::new("BEHIND").right().rank(1),
         Column::new("ENERGY").right().rank(4),
     ]);
     for (i, place) in plan.candidates.iter().enumerate() {
@@ -121,19 +127,141 @@ fn candidates(plan: &Plan, look: &Look) -> String {
             place.pool.as_str().into(),
             (place.variant + 1).into(),
             at(place.start_ms).into(),
+            place.run_ms.into(),
             at(place.finish_ms).into(),
             place.price.into(),
-            place.staged_bytes.into(),
+            place.behind.as_ref().map_or(String::new(), behind).into(),
             energy(place.energy_mwh).into(),
         ]);
     }
     table.render(look, "")
 }
 
-/// Where the centers stand that are not ticked.
+/// What a place is worse by than the best.
+fn behind(behind: &Behind) -> String {
+    let Behind { by, later_ms, dearer, energy_mwh } = behind;
+    let later = later_ms.map(|later| match by.as_str() {
+        "deadline" => format!("{later} overdue"),
+        _ => format!("+{later}"),
+    });
+    let dearer = dearer.map(|dearer| format!("+{dearer}"));
+    let more = energy_mwh.map(|more| format!("+{}", energy(more)));
+    later.or(dearer).or(more).unwrap_or_else(|| "equal".to_owned())
+}
+
+/// What the figures of each place rest on, and what may come of them.
+fn terms(plan: &Plan, look: &Look) -> String {
+    let columns = [Column::new("CENTER"), Column::new(""), Column::new("TERMS").least(24)];
+    let mut table = Table::new(columns).wrapping();
+    for place in &plan.candidates {
+        let mut name = place.center.to_string();
+        let mut row = |what: &'static str, text: String| {
+            let what = Cell::new(what, Tone::Quiet);
+            table.row([std::mem::take(&mut name).into(), what, text.into()]);
+        };
+        row("runs", basis(place));
+        for fetch in &place.fetches {
+            row("data", brings(fetch, look));
+        }
+        if place.transfers_price.micros > 0 {
+            let (chips, moves) = (place.chips_price, place.transfers_price);
+            row("price", format!("{chips} for chips, {moves} for bringing data"));
+        }
+        row("risk", risk(&place.risk));
+    }
+    table.render(look, "")
+}
+
+/// Where the time comes from that a job is expected to run.
+fn basis(place: &Candidate) -> String {
+    let (run, limit, basis) = (place.run_ms, place.limit_ms, &place.run_from);
+    let speed = match basis.speed_thousandths {
+        None | Some(1_000) => String::new(),
+        Some(speed) => format!(" at its speed of {} here", Cores(speed.into())),
+    };
+    match (basis.from.as_str(), basis.jobs) {
+        ("told", _) => format!("{run}: the job's own figure{speed}; limit {limit}"),
+        ("learned", Some(jobs)) => {
+            let percent = basis.of_limit_thousandths.unwrap_or_default() / 10;
+            let trust = basis.confidence_thousandths.unwrap_or_default() / 10;
+            let on = if basis.on_this_chip == Some(true) { "on this chip" } else { "on any chip" };
+            format!(
+                "{run}: {percent} % of the limit of {limit}, as {jobs} such jobs took {on} \
+                 (confidence {trust} %)"
+            )
+        }
+        _ => format!("{run}: the limit{speed}, for nothing else is known"),
+    }
+}
+
+fn brings(fetch: &Fetch, look: &Look) -> String {
+    let Fetch { dataset, bytes, from, arrives_ms, price, is_under_way } = fetch;
+    let arrives = look.when(*arrives_ms);
+    match is_under_way {
+        true => format!("{dataset}, {bytes} from {from}, on its way, there {arrives}"),
+        false => format!("{dataset}, {bytes} from {from}, there {arrives}, for {price}"),
+    }
+}
+
+/// What the last thirty days say of a center, and how much longer the job may run than expected.
+fn risk(risk: &Risk) -> String {
+    let Risk { told, held, attempts, refused, lost, overrun_ms } = risk;
+    let starts = match told {
+        0 => "no start told here in 30 days".to_owned(),
+        _ => format!("{held} of {told} told starts held"),
+    };
+    let tries = match attempts {
+        0 => "no attempt ended here".to_owned(),
+        _ => format!("{refused} of {attempts} attempts refused, {lost} lost"),
+    };
+    match *overrun_ms {
+        Span::ZERO => format!("{starts}; {tries}"),
+        more => format!("{starts}; {tries}; may run {more} longer"),
+    }
+}
+
+/// The smallest changes that would help.
+fn changes(changes: &Changes, look: &Look) -> Option<String> {
+    let what = match (changes.goal.as_str(), &changes.at) {
+        ("none", _) => return None,
+        ("at", Some(at)) => format!("in {at}"),
+        ("run", _) => "at all".to_owned(),
+        _ => "sooner".to_owned(),
+    };
+    let mut text = if changes.found.is_empty() {
+        format!("No single change of the job would have it run {what}.\n")
+    } else {
+        let columns = [
+            Column::new("ONE CHANGE").least(24),
+            Column::new("START").rank(0),
+            Column::new("CENTER").least(8),
+            Column::new("PRICE").right(),
+        ];
+        let mut table = Table::new(columns).wrapping();
+        for change in &changes.found {
+            let start = match change.start_ms {
+                start if start <= look.now => Cell::new("at once", Tone::Good),
+                start => look.when(start).into(),
+            };
+            let (center, price) = (change.center.as_str(), change.price);
+            table.row([change.text.as_str().into(), start, center.into(), price.into()]);
+        }
+        format!(
+            "One change would have it run {what}, the smallest first:\n{}",
+            table.render(look, "")
+        )
+    };
+    if !changes.complete {
+        text.push_str(&look.dim("There was more to try than time to try it."));
+        text.push('\n');
+    }
+    Some(text)
+}
+
+/// Where the centers stand that no place of is shown.
 fn others(plan: &Plan) -> Vec<&Standing> {
-    let best = plan.candidates.first().map(|place| &place.center);
-    plan.standings.iter().filter(|standing| Some(&standing.center) != best).collect()
+    let shown = |center: &CenterId| plan.candidates.iter().any(|place| place.center == *center);
+    plan.standings.iter().filter(|standing| !shown(&standing.center)).collect()
 }
 
 /// Why each center will not do, or not yet.

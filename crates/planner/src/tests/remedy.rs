@@ -20,10 +20,8 @@ fn in_force(small: &mut Small, situation: &Situation, policy: &Policy) -> Board 
                     return under.transfer;
                 }
                 let transfer = small.world.next.transfer;
-                let fact = Fact::TransferPlanned(Arc::new(model::Staging {
-                    transfer,
-                    ..staging.clone()
-                }));
+                let fact =
+                    Fact::TransferPlanned(Arc::new(model::Staging { transfer, ..staging.clone() }));
                 small.world.fold(NOW, &fact).unwrap();
                 board.apply(&small.world, NOW, &fact);
                 transfer
@@ -198,13 +196,15 @@ fn a_told_change_does_what_is_told_of_it_and_the_next_smaller_one_does_not() {
         for job in world.waiting().take(4) {
             let named = world.centers.keys().map(Some).take(2);
             for at in [None].into_iter().chain(named) {
-                let case = Case { world, board: &board, situation: &situation, policy: &policy, job, at };
+                let case =
+                    Case { world, board: &board, situation: &situation, policy: &policy, job, at };
                 seen.judge(seed, &case);
             }
         }
     }
     let Seen { told, smaller, none, won } = &seen;
-    for token in ["nodes", "chips", "limit", "variant", "regions", "priority", "budget", "centers"] {
+    for token in ["nodes", "chips", "limit", "variant", "regions", "priority", "budget", "centers"]
+    {
         assert!(told.contains_key(token), "{token} was never told: {told:?}");
     }
     assert!(*smaller > 100 && *none > 10 && *won > 100, "{told:?} {smaller} {none} {won}");
@@ -244,7 +244,8 @@ fn a_limit_is_found_that_fits_a_gap_to_the_millisecond() {
     let policy = Policy::default();
     let board = in_force(&mut small, &situation, &policy);
     let world = &small.world;
-    let case = Case { world, board: &board, situation: &situation, policy: &policy, job: third, at: None };
+    let case =
+        Case { world, board: &board, situation: &situation, policy: &policy, job: third, at: None };
     let told = case.remedies();
     let [limit, ..] = &told.found[..] else { panic!("{told:?}") };
     let (from, to) = (Span::from_secs(3_600), Span::from_secs(2_400));

@@ -14,6 +14,7 @@ mod link;
 mod log;
 mod network;
 mod problem;
+mod promise;
 mod token;
 mod transfer;
 mod why;
@@ -27,9 +28,10 @@ pub use link::{End, Exchange, Exchanges, Link, Links};
 pub use log::{Event, LogPage, LogRecord};
 pub use network::{Applied, Chip, Chips, Document, NetworkFiles, Tenant, Tenants};
 pub use problem::{Problem, SpecError};
+pub use promise::{Cause, Kept, KeptAhead, KeptBy, Promises};
 pub use token::{NewToken, Token, TokenRole, TokenSecret, Tokens};
 pub use transfer::{RateStep, Transfer, Transfers};
-pub use why::{Candidate, Plan, Standing, Why};
+pub use why::{Behind, Candidate, Change, Changes, Fetch, Plan, Risk, RunBasis, Standing, Why};
 
 /// An amount of money in the schema; in the program it is [`model::Money`].
 #[derive(Debug, utoipa::ToSchema)]

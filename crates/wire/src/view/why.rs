@@ -1,7 +1,7 @@
 //! Why a job is where it is, and what would become of one.
 
 use super::{Attempt, MoneySchema};
-use model::{Bytes, CenterId, JobId, Moment, Money, PoolId};
+use model::{Bytes, CenterId, DatasetId, JobId, Moment, Money, PoolId, Span};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -31,6 +31,58 @@ pub struct Plan {
     pub standings: Vec<Standing>,
     /// Jobs that come before it.
     pub ahead: u64,
+    /// The smallest changes that would help.
+    pub changes: Changes,
+}
+
+/// Single changes of a job that would help, each tried with the planner's own code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Changes {
+    /// What they are to bring about: `run` at all, `start` sooner, run `at` a center that was named,
+    /// or `none` where nothing stands against the job as it is.
+    #[schema(example = "start")]
+    pub goal: String,
+    /// The center that was named.
+    #[schema(value_type = Option<String>)]
+    pub at: Option<CenterId>,
+    /// The smallest first. Of figures the smallest change that does it. Empty where no single change
+    /// helps.
+    pub found: Vec<Change>,
+    /// Whether all was tried; else there was too much to try.
+    pub complete: bool,
+}
+
+/// A change of a job that would help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Change {
+    /// What is changed: mostly a field of the job file.
+    #[schema(example = "limit")]
+    pub field: String,
+    /// The change in words.
+    #[schema(example = "limit: 40m 0s instead of 1h 0m")]
+    pub text: String,
+    /// What it would be, exactly, where it is a figure: milliseconds, bytes, thousandths of chips or
+    /// cores, micro-units of money, nodes, a priority.
+    pub to: Option<i64>,
+    /// How much of what is there is changed, in thousandths; what is no figure counts whole.
+    pub size_thousandths: u64,
+    /// Whether the job could be given its place at once then.
+    pub at_once: bool,
+    /// Where it would go.
+    #[schema(value_type = String)]
+    pub center: CenterId,
+    /// Into which pool.
+    #[schema(value_type = String)]
+    pub pool: PoolId,
+    /// When it would start.
+    #[schema(value_type = u64)]
+    pub start_ms: Moment,
+    /// When it would be expected to end.
+    #[schema(value_type = u64)]
+    pub finish_ms: Moment,
+    /// What it would be expected to cost.
+    #[schema(value_type = MoneySchema)]
+    pub price: Money,
 }
 
 /// A place that would do, with its terms.
@@ -64,6 +116,104 @@ pub struct Candidate {
     /// Data that would have to be brought there, not counting what is on its way.
     #[schema(value_type = u64)]
     pub staged_bytes: Bytes,
+    /// From now until it would start.
+    #[schema(value_type = u64)]
+    pub wait_ms: Span,
+    /// How long it is expected to run there.
+    #[schema(value_type = u64)]
+    pub run_ms: Span,
+    /// How long it may run there.
+    #[schema(value_type = u64)]
+    pub limit_ms: Span,
+    /// What the expected time rests on.
+    pub run_from: RunBasis,
+    /// What its chips are expected to cost.
+    #[schema(value_type = MoneySchema)]
+    pub chips_price: Money,
+    /// What its transfers cost.
+    #[schema(value_type = MoneySchema)]
+    pub transfers_price: Money,
+    /// Data that has to come first.
+    pub fetches: Vec<Fetch>,
+    /// What of the center's last thirty days bears on whether the start holds.
+    pub risk: Risk,
+    /// What it is worse by than the best; none for the best.
+    pub behind: Option<Behind>,
+}
+
+/// What the time a job is expected to run rests on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunBasis {
+    /// `told`: the tenant's own figure; `learned`: finished jobs of the same tenant and workload;
+    /// `limit`: nothing is known but the limit.
+    #[schema(example = "learned")]
+    pub from: String,
+    /// Told and limit: the speed the tenant gives this variant, in thousandths.
+    pub speed_thousandths: Option<u32>,
+    /// Learned: from how many jobs, older ones counting less.
+    pub jobs: Option<u32>,
+    /// Learned: the share of their limit they ran, in thousandths.
+    pub of_limit_thousandths: Option<u64>,
+    /// Learned: how far to trust it, in thousandths.
+    pub confidence_thousandths: Option<u64>,
+    /// Learned: whether they ran on this chip; else on any.
+    pub on_this_chip: Option<bool>,
+}
+
+/// Data that has to come before a job can start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Fetch {
+    /// Of which dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetId,
+    /// How much.
+    #[schema(value_type = u64)]
+    pub bytes: Bytes,
+    /// From whose store.
+    #[schema(value_type = String)]
+    pub from: CenterId,
+    /// When it is there.
+    #[schema(value_type = u64)]
+    pub arrives_ms: Moment,
+    /// What bringing it costs this job.
+    #[schema(value_type = MoneySchema)]
+    pub price: Money,
+    /// Whether it is on its way already.
+    pub is_under_way: bool,
+}
+
+/// What of a center's past bears on whether a start there holds: counted, not estimated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Risk {
+    /// Starts told there that it is known of how they held.
+    pub told: u64,
+    /// Of these, those that held.
+    pub held: u64,
+    /// Attempts there that are over.
+    pub attempts: u64,
+    /// Of these, those the center refused or could not start.
+    pub refused: u64,
+    /// Of these, those that were lost or cut off.
+    pub lost: u64,
+    /// How much longer than expected the job may run before its limit ends it.
+    #[schema(value_type = u64)]
+    pub overrun_ms: Span,
+}
+
+/// What a candidate is worse by than the best, in what the job's objective looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Behind {
+    /// `deadline`, `time`, `price`, `energy`, or `nothing` but the order of names.
+    #[schema(example = "time")]
+    pub by: String,
+    /// How much later than the deadline, or than the best.
+    #[schema(value_type = Option<u64>)]
+    pub later_ms: Option<Span>,
+    /// How much dearer, for a `balanced` job with what its time is worth counted in.
+    #[schema(value_type = Option<MoneySchema>)]
+    pub dearer: Option<Money>,
+    /// How much more energy, in milliwatt-hours.
+    pub energy_mwh: Option<u64>,
 }
 
 /// Why a center will not do, or not yet.
