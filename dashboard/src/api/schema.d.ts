@@ -416,7 +416,8 @@ export interface paths {
         };
         /**
          * Why a job is where it is
-         * @description For a waiting job: the planner's own answer, center by center. For others, what was decided.
+         * @description For a waiting job: the planner's own answer, center by center, and the smallest changes that
+         *     would help. For others, what was decided.
          */
         get: operations["explain_job"];
         put?: never;
@@ -534,6 +535,27 @@ export interface paths {
          * @description Nothing is submitted. The body is a job file as JSON.
          */
         post: operations["plan_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/promises": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How the starts held that jobs were told
+         * @description Of the whole network, a tenant or a center. Everyone may see how the network and its centers keep
+         *     their word; a tenant's own record is its own.
+         */
+        get: operations["read_promises"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -764,10 +786,32 @@ export interface components {
              */
             variant: number;
         };
+        /** @description What a candidate is worse by than the best, in what the job's objective looks at. */
+        Behind: {
+            /**
+             * @description `deadline`, `time`, `price`, `energy`, or `nothing` but the order of names.
+             * @example time
+             */
+            by: string;
+            dearer?: components["schemas"]["Money"] | null;
+            /**
+             * Format: int64
+             * @description How much more energy, in milliwatt-hours.
+             */
+            energy_mwh?: number | null;
+            /**
+             * Format: int64
+             * @description How much later than the deadline, or than the best.
+             */
+            later_ms?: number | null;
+        };
         /** @description A place that would do, with its terms. */
         Candidate: {
+            behind?: components["schemas"]["Behind"] | null;
             /** @description The center. */
             center: string;
+            /** @description What its chips are expected to cost. */
+            chips_price: components["schemas"]["Money"];
             /**
              * Format: int64
              * @description When the data it needs would be there.
@@ -778,15 +822,31 @@ export interface components {
              * @description Energy its chips are expected to use, in milliwatt-hours, cooling included.
              */
             energy_mwh: number;
+            /** @description Data that has to come first. */
+            fetches: components["schemas"]["Fetch"][];
             /**
              * Format: int64
              * @description When it is expected to end.
              */
             finish_ms: number;
+            /**
+             * Format: int64
+             * @description How long it may run there.
+             */
+            limit_ms: number;
             /** @description Its pool. */
             pool: string;
             /** @description What it is expected to cost, transfers included. */
             price: components["schemas"]["Money"];
+            /** @description What of the center's last thirty days bears on whether the start holds. */
+            risk: components["schemas"]["Risk"];
+            /** @description What the expected time rests on. */
+            run_from: components["schemas"]["RunBasis"];
+            /**
+             * Format: int64
+             * @description How long it is expected to run there.
+             */
+            run_ms: number;
             /**
              * Format: int64
              * @description Data that would have to be brought there, not counting what is on its way.
@@ -797,6 +857,8 @@ export interface components {
              * @description When it would start.
              */
             start_ms: number;
+            /** @description What its transfers cost. */
+            transfers_price: components["schemas"]["Money"];
             /**
              * Format: int64
              * @description When its nodes would be free again at the latest.
@@ -807,6 +869,26 @@ export interface components {
              * @description The variant, by index.
              */
             variant: number;
+            /**
+             * Format: int64
+             * @description From now until it would start.
+             */
+            wait_ms: number;
+        };
+        /** @description Why told starts did not hold. */
+        Cause: {
+            /**
+             * @description The cause in one token.
+             * @example busy
+             */
+            cause: string;
+            /**
+             * Format: int64
+             * @description How many starts.
+             */
+            starts: number;
+            /** @description The cause in words. */
+            text: string;
         };
         /** @description A computing center. */
         Center: {
@@ -868,6 +950,66 @@ export interface components {
         Centers: {
             /** @description All of them. */
             centers: components["schemas"]["Center"][];
+        };
+        /** @description A change of a job that would help. */
+        Change: {
+            /** @description Whether the job could be given its place at once then. */
+            at_once: boolean;
+            /** @description Where it would go. */
+            center: string;
+            /**
+             * @description What is changed: mostly a field of the job file.
+             * @example limit
+             */
+            field: string;
+            /**
+             * Format: int64
+             * @description When it would be expected to end.
+             */
+            finish_ms: number;
+            /** @description Into which pool. */
+            pool: string;
+            /** @description What it would be expected to cost. */
+            price: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description How much of what is there is changed, in thousandths; what is no figure counts whole.
+             */
+            size_thousandths: number;
+            /**
+             * Format: int64
+             * @description When it would start.
+             */
+            start_ms: number;
+            /**
+             * @description The change in words.
+             * @example limit: 40m 0s instead of 1h 0m
+             */
+            text: string;
+            /**
+             * Format: int64
+             * @description What it would be, exactly, where it is a figure: milliseconds, bytes, thousandths of chips or
+             *     cores, micro-units of money, nodes, a priority.
+             */
+            to?: number | null;
+        };
+        /** @description Single changes of a job that would help, each tried with the planner's own code. */
+        Changes: {
+            /** @description The center that was named. */
+            at?: string | null;
+            /** @description Whether all was tried; else there was too much to try. */
+            complete: boolean;
+            /**
+             * @description The smallest first. Of figures the smallest change that does it. Empty where no single change
+             *     helps.
+             */
+            found: components["schemas"]["Change"][];
+            /**
+             * @description What they are to bring about: `run` at all, `start` sooner, run `at` a center that was named,
+             *     or `none` where nothing stands against the job as it is.
+             * @example start
+             */
+            goal: string;
         };
         /** @description A chip of the catalog. Figures the maker does not disclose are absent. */
         Chip: {
@@ -1037,6 +1179,27 @@ export interface components {
             /** @description All of them. */
             exchanges: components["schemas"]["Exchange"][];
         };
+        /** @description Data that has to come before a job can start. */
+        Fetch: {
+            /**
+             * Format: int64
+             * @description When it is there.
+             */
+            arrives_ms: number;
+            /**
+             * Format: int64
+             * @description How much.
+             */
+            bytes: number;
+            /** @description Of which dataset. */
+            dataset: string;
+            /** @description From whose store. */
+            from: string;
+            /** @description Whether it is on its way already. */
+            is_under_way: boolean;
+            /** @description What bringing it costs this job. */
+            price: components["schemas"]["Money"];
+        };
         /** @description A dataset a job reads. */
         Input: {
             /** @description The dataset, with its version where one was asked for. */
@@ -1133,6 +1296,63 @@ export interface components {
             jobs: components["schemas"]["Job"][];
             /** @description What to ask for as `before` to get the next page; absent on the last. */
             next?: string | null;
+        };
+        /** @description How many told starts held, and how late the others were. */
+        Kept: {
+            /**
+             * Format: int64
+             * @description How much later than told jobs started on average; below zero is sooner.
+             */
+            bias_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Those that held or were beaten.
+             */
+            held: number;
+            /**
+             * Format: int64
+             * @description The same as a share, in thousandths; none where none was told.
+             */
+            held_thousandths?: number | null;
+            /**
+             * Format: int64
+             * @description The most of it, exactly.
+             */
+            late_max_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Of those that were late: what half of them were late by at most, told up to a quarter high.
+             */
+            late_p50_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The same for 90 %.
+             */
+            late_p90_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The same for 99 %.
+             */
+            late_p99_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Those it is known of how they held.
+             */
+            told: number;
+        };
+        /** @description How starts held that were told about equally far ahead. */
+        KeptAhead: components["schemas"]["Kept"] & {
+            /**
+             * @description How far ahead: `at once`, `under 1m`, `under 10m`, `under 1h`, `under 6h`, `under 1d`, `1d or
+             *     more`; each without those before it.
+             * @example under 10m
+             */
+            horizon: string;
+        };
+        /** @description How the starts held of one tenant or center. */
+        KeptBy: components["schemas"]["Kept"] & {
+            /** @description Whose. */
+            name: string;
         };
         /** @description A link and what is booked on it at present. */
         Link: {
@@ -1270,6 +1490,8 @@ export interface components {
             ahead: number;
             /** @description Places that would do, best first. */
             candidates: components["schemas"]["Candidate"][];
+            /** @description The smallest changes that would help. */
+            changes: components["schemas"]["Changes"];
             /** @description Where every center stands, by name. */
             standings: components["schemas"]["Standing"][];
         };
@@ -1336,6 +1558,35 @@ export interface components {
              */
             type: string;
         };
+        /** @description How the starts held that jobs were told. */
+        Promises: {
+            /** @description All of them. */
+            all: components["schemas"]["Kept"];
+            /** @description Why those that did not hold did not, most frequent first. */
+            causes: components["schemas"]["Cause"][];
+            /** @description By the center jobs were to start in; none where a tenant was asked about. */
+            centers: components["schemas"]["KeptBy"][];
+            /**
+             * Format: int64
+             * @description A start that comes no later than this after the one told has held.
+             */
+            grace_ms: number;
+            /** @description By how far ahead they were told. */
+            horizons: components["schemas"]["KeptAhead"][];
+            /**
+             * Format: int64
+             * @description From when on they are counted: hours are counted whole for two days, then days, then all.
+             */
+            since_ms: number;
+            /** @description By tenant, those the asker may see; none where a center was asked about. */
+            tenants: components["schemas"]["KeptBy"][];
+            /**
+             * Format: int64
+             * @description Starts nobody can say of whether they would have held: the tenant put the job on hold or
+             *     ended it before the time came.
+             */
+            withdrawn: number;
+        };
         /** @description A rate reserved over an interval. */
         RateStep: {
             /**
@@ -1353,6 +1604,70 @@ export interface components {
              * @description Until when, not included.
              */
             until_ms: number;
+        };
+        /** @description What of a center's past bears on whether a start there holds: counted, not estimated. */
+        Risk: {
+            /**
+             * Format: int64
+             * @description Attempts there that are over.
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Of these, those that held.
+             */
+            held: number;
+            /**
+             * Format: int64
+             * @description Of these, those that were lost or cut off.
+             */
+            lost: number;
+            /**
+             * Format: int64
+             * @description How much longer than expected the job may run before its limit ends it.
+             */
+            overrun_ms: number;
+            /**
+             * Format: int64
+             * @description Of these, those the center refused or could not start.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Starts told there that it is known of how they held.
+             */
+            told: number;
+        };
+        /** @description What the time a job is expected to run rests on. */
+        RunBasis: {
+            /**
+             * Format: int64
+             * @description Learned: how far to trust it, in thousandths.
+             */
+            confidence_thousandths?: number | null;
+            /**
+             * @description `told`: the tenant's own figure; `learned`: finished jobs of the same tenant and workload;
+             *     `limit`: nothing is known but the limit.
+             * @example learned
+             */
+            from: string;
+            /**
+             * Format: int32
+             * @description Learned: from how many jobs, older ones counting less.
+             */
+            jobs?: number | null;
+            /**
+             * Format: int64
+             * @description Learned: the share of their limit they ran, in thousandths.
+             */
+            of_limit_thousandths?: number | null;
+            /** @description Learned: whether they ran on this chip; else on any. */
+            on_this_chip?: boolean | null;
+            /**
+             * Format: int32
+             * @description Told and limit: the speed the tenant gives this variant, in thousandths.
+             */
+            speed_thousandths?: number | null;
         };
         /** @description Something wrong in a document. */
         SpecError: {
@@ -2358,7 +2673,10 @@ export interface operations {
     };
     explain_job: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what would make this center the best. */
+                at?: string;
+            };
             header?: never;
             path: {
                 job: string;
@@ -2546,6 +2864,8 @@ export interface operations {
     plan_job: {
         parameters: {
             query?: {
+                /** @description Say what would make this center the best. */
+                at?: string;
                 /** @description The tenant, where the token does not say. */
                 tenant?: string;
             };
@@ -2566,6 +2886,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_promises: {
+        parameters: {
+            query?: {
+                /** @description Only those of this center. */
+                center?: string;
+                /**
+                 * @description Starts that came, or fell due, since about then, in milliseconds since 1970; all of them
+                 *     where nothing is said.
+                 */
+                since_ms?: number;
+                /** @description Only this tenant's. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Promises"];
                 };
             };
             /** @description What went wrong */
