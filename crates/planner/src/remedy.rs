@@ -374,18 +374,12 @@ impl<'a> Finder<'a> {
             .filter(|to| *to > spec.priority)
             .collect();
         let above: Vec<i32> = above.into_iter().collect();
-        // Where the starts of those behind it are all that stands in its way, the next plan for the
-        // whole queue goes before them without any change.
-        let as_it_is = self.before_all_below(spec.priority);
-        let next = self.best(spec, None, Some(&as_it_is));
-        if next.map(|next| next.start) == base.map(|base| base.start) && !above.is_empty() {
+        if !above.is_empty() && !self.is_next_anyway(base) {
             let (from, most) = (spec.priority, above.len() as u64);
             let at = move |steps: u64| usize::try_from(steps - 1).unwrap_or(usize::MAX);
             let to = move |steps: u64| above.get(at(steps)).copied().unwrap_or(from);
-            knobs.push(Knob::Steps(
-                most,
-                Box::new(move |steps| Change::Priority { from, to: to(steps) }),
-            ));
+            let make = move |steps| Change::Priority { from, to: to(steps) };
+            knobs.push(Knob::Steps(most, Box::new(make)));
         }
         if let Some(from) = spec.budget {
             let free = JobSpec { budget: None, ..spec.clone() };
@@ -403,6 +397,14 @@ impl<'a> Finder<'a> {
             knobs.push(Knob::Steps(LATEST.0, Box::new(make)));
         }
         knobs
+    }
+
+    /// Whether the starts of jobs behind it are all that stands in its way: then the next plan for
+    /// the whole queue goes before them without any change.
+    fn is_next_anyway(&mut self, base: Option<&Candidate>) -> bool {
+        let as_it_is = self.before_all_below(self.spec.priority);
+        let next = self.best(self.spec, None, Some(&as_it_is));
+        next.map(|next| next.start) != base.map(|base| base.start)
     }
 
     /// What the dearest place would cost that pays in the budget's currency.

@@ -68,6 +68,7 @@ fn matrix() -> Vec<Row> {
         ("list_exchanges", "GET", "/v1/exchanges".into(), None, everyone),
         ("list_chips", "GET", "/v1/chips".into(), None, everyone),
         ("list_tenants", "GET", "/v1/tenants".into(), None, everyone),
+        ("read_promises", "GET", "/v1/promises".into(), None, everyone),
         ("follow_events", "GET", "/v1/events".into(), None, everyone),
         ("apply_network", "PUT", "/v1/network".into(), Some(json!({})), operators),
         (
