@@ -67,6 +67,10 @@ impl Home {
             }
         };
         fs::create_dir_all(dir.join("kept")).map_err(io(dir))?;
+        let checkpoints = dir.join("checkpoints");
+        fs::create_dir_all(&checkpoints)
+            .and_then(|()| fs::set_permissions(&checkpoints, fs::Permissions::from_mode(0o711)))
+            .map_err(io(&checkpoints))?;
         Ok(Self { dir: dir.to_owned(), uid, _lock: lock })
     }
 
@@ -93,6 +97,11 @@ impl Home {
     /// Whether an alarm stands.
     pub(crate) fn is_alarmed(&self) -> bool {
         self.dir.join("alarm.json").exists()
+    }
+
+    /// Where jobs' checkpoints are kept.
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.dir.join("checkpoints")
     }
 
     /// Where it is noted what an attempt's outputs became.

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: decisions, and any way in but the store's door.
 
+mod checkpoints;
 mod home;
 mod keeping;
 mod mind;

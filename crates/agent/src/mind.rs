@@ -2,8 +2,11 @@
 
 use crate::session::{Line, News, answer, listen, report};
 use crate::staging::Fetches;
+use crate::checkpoints::Checkpoints;
 use crate::{Error, Shared, boot_now, keeping, witness};
-use engines::{AnyEngine, BootTime, Cause, Engine, InputLink, Launch, State, Stream};
+use engines::{
+    AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,
+};
 use model::attempt::{Ended, Outcome, Stop};
 use model::{AttemptId, Bytes, NetworkUid, Span};
 use reconciler::{Abilities, Action, Event, Reconciler, Seen};
@@ -52,6 +55,7 @@ pub(crate) async fn run(
         Ok(())
     });
     let mut mind = Mind::new(shared, Arc::clone(&engine), line, joined.network, events);
+    mind.sweep().await;
     let mut look_around = tokio::time::interval(LOOK_AROUND);
     loop {
         let mut batch = Vec::new();
@@ -114,6 +118,7 @@ struct Mind {
     events: mpsc::Sender<Event>,
     http: reqwest::Client,
     fetches: Fetches,
+    checkpoints: Checkpoints,
     /// Whether reports are on their way.
     reporting: bool,
     /// Attempts that are over and whose logs are still kept, oldest first.
@@ -128,6 +133,7 @@ impl Mind {
         network: NetworkUid,
         events: mpsc::Sender<Event>,
     ) -> Self {
+        let checkpoints = Checkpoints::new(&shared.home.checkpoints(), network);
         let abilities = Abilities { images: false, draining: shared.home.is_alarmed() };
         Self {
             shared,
@@ -138,6 +144,7 @@ impl Mind {
             events,
             http: reqwest::Client::new(),
             fetches: Fetches::default(),
+            checkpoints,
             reporting: false,
             settled: VecDeque::new(),
         }
@@ -155,7 +162,12 @@ impl Mind {
         let mut seen = BTreeMap::new();
         if changed.is_empty() {
             match self.engine.observe().await {
-                Ok(all) => seen.extend(all.into_iter().map(|o| (o.attempt, sight(o.state)))),
+                Ok(all) => {
+                    for o in &all {
+                        batch.extend(self.checkpoints.look(o.attempt, &o.state));
+                    }
+                    seen.extend(all.into_iter().map(|o| (o.attempt, sight(o.state))));
+                }
                 Err(error) => tracing::warn!(%error, "the engine does not answer"),
             }
             if seen.is_empty() {
@@ -166,6 +178,7 @@ impl Mind {
         for attempt in changed {
             match self.engine.find(attempt).await {
                 Ok(Some(state)) => {
+                    batch.extend(self.checkpoints.look(attempt, &state));
                     seen.insert(attempt, sight(state));
                 }
                 Ok(None) => {}
@@ -174,6 +187,13 @@ impl Mind {
         }
         if !seen.is_empty() {
             batch.push(Event::Observed(seen));
+        }
+    }
+
+    /// Removes progress that was left behind long ago.
+    async fn sweep(&self) {
+        if let Ok(all) = self.engine.observe().await {
+            self.checkpoints.sweep(&all.into_iter().map(|o| o.attempt.job).collect());
         }
     }
 
@@ -240,7 +260,10 @@ impl Mind {
                     events.blocking_send(Event::OutputsKept { attempt, outputs }).ok()
                 });
             }
-            Action::Settle { attempt } => self.settled.push_back((Instant::now(), attempt)),
+            Action::Settle { attempt } => {
+                self.checkpoints.settled(attempt);
+                self.settled.push_back((Instant::now(), attempt));
+            }
             Action::Fetch(stage) => {
                 let events = self.events.clone();
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
@@ -275,6 +298,10 @@ impl Mind {
             launch.inputs.push(InputLink { name: input_dir(&input.name), target });
         }
         launch.outputs = run.outputs.iter().map(|o| keeping::output_dir(&o.name)).collect();
+        if let Some(kept) = &run.checkpoint {
+            let (name, target) = (kept.path.clone().into(), self.checkpoints.dir(run.attempt.job)?);
+            launch.checkpoint = Some(CheckpointDir { name, target, signal: kept.signal.clone() });
+        }
         launch.limit = run.limit;
         launch.grace = run.grace;
         launch.lease = lease.map(BootTime);
@@ -318,6 +345,9 @@ impl Mind {
         for input in &run.inputs {
             let path = work.join(input_dir(&input.name));
             add(&variable("INPUT", &input.name), path.display().to_string());
+        }
+        if let Some(kept) = &run.checkpoint {
+            add("PORTOLAN_CHECKPOINT", work.join(&kept.path).display().to_string());
         }
         for output in &run.outputs {
             let path = work.join(keeping::output_dir(&output.name));

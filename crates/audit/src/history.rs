@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 /// What it watches over: time never goes back; numbers are given once; a key makes one submission;
 /// an offer is only for a submitted job that is neither held nor ended and has no live attempt, and
 /// its epoch is the next; an attempt is live from its offer to its end, and only of a live one is
-/// anything told; a job ends once, with nothing of it alive, and nothing follows but its archiving.
+/// anything told; room is made only by preemptible jobs, for waiting ones of higher priority; a job ends once, with nothing of it alive, and nothing follows but its archiving.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     at: Moment,
@@ -27,6 +27,8 @@ pub struct History {
 struct Line {
     epoch: u32,
     state: State,
+    priority: i32,
+    preemptible: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,12 +101,17 @@ impl History {
             });
         }
         let state = if fact.spec.hold { State::Held } else { State::Waiting };
-        self.jobs.insert(id, Line { epoch: 0, state });
+        let (priority, preemptible) = (fact.spec.priority, fact.spec.preemptible);
+        self.jobs.insert(id, Line { epoch: 0, state, priority, preemptible });
     }
 
     /// A fact about a job that should be known.
     fn about(&mut self, id: JobId, fact: &Fact, found: &mut Findings) {
         let kind = fact.kind();
+        let by = match fact {
+            Fact::AttemptPreempted(f) => self.jobs.get(&f.by).copied(),
+            _ => None,
+        };
         let Some(line) = self.jobs.get_mut(&id) else {
             found.say(Promise::NoLoss, format!("{kind} is about {id}, which is not there"));
             return;
@@ -114,6 +121,15 @@ impl History {
             return;
         }
         match fact {
+            Fact::AttemptPreempted(f) => {
+                line.told(f.attempt, kind, found);
+                found.judge(Promise::Preemption, by.is_some_and(|by| line.yields_to(by)), || {
+                    format!("{} makes room for {}, for which it does not", f.attempt, f.by)
+                });
+            }
+            Fact::AttemptCheckpointed(f) => {
+                line.told(f.attempt, kind, found);
+            }
             Fact::JobOffered(f) => line.offered(f.attempt, found),
             Fact::AttemptAccepted(f) | Fact::AttemptStarted(f) => {
                 line.told(f.attempt, kind, found);
@@ -138,6 +154,11 @@ impl History {
 }
 
 impl Line {
+    /// Whether it makes room for a job that waits.
+    fn yields_to(&self, other: Self) -> bool {
+        self.preemptible && self.priority < other.priority && other.state == State::Waiting
+    }
+
     fn offered(&mut self, attempt: AttemptId, found: &mut Findings) {
         let AttemptId { job, epoch } = attempt;
         found.judge(Promise::Fencing, self.state == State::Waiting, || {
@@ -146,7 +167,7 @@ impl Line {
         found.judge(Promise::Fencing, Some(epoch) == self.epoch.checked_add(1), || {
             format!("{attempt} is offered after {job}.{}", self.epoch)
         });
-        *self = Self { epoch, state: State::Live };
+        *self = Self { epoch, state: State::Live, ..*self };
     }
 
     /// Whether what is told of an attempt is of the live one.

@@ -18,6 +18,7 @@ mod link;
 mod money;
 mod overdraft;
 mod pool;
+mod preemption;
 mod promise;
 mod replay;
 mod touched;
@@ -99,6 +100,7 @@ pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
         job::judge(world, job, &mut found);
     }
     job::judge_keys(world, facts, &mut found);
+    preemption::judge(world, facts, &mut found);
     for id in &touched.attempts {
         let Some(job) = world.job(id.job) else { continue };
         let Some(attempt) = job.phase.attempt().filter(|a| a.attempt == *id) else { continue };

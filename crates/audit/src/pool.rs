@@ -7,8 +7,8 @@ use crate::Judged;
 use crate::overdraft::{Claim, overdraft};
 use crate::promise::{Findings, Promise};
 use model::{
-    Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, PartPlacement, Placement, Pool,
-    PoolId, Slots, Span,
+    Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, PartPlacement, Pool, PoolId, Slots,
+    Span,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use world::World;
@@ -183,7 +183,7 @@ fn claim(
     match view {
         View::InUse => started.map(|from| Claim { who, from, until: Moment::MAX, amount, judged }),
         View::Promised => {
-            let (start, until) = window(&hold.attempt.placement, started);
+            let (start, until) = window(hold.attempt);
             Some(match (whom, started) {
                 // What has just been offered must not count on chips in use at this very moment,
                 // however long their user should have been gone.
@@ -200,11 +200,13 @@ fn claim(
 }
 
 /// When a plan has an attempt's nodes taken. One that started early will be gone early, and one
-/// that started late makes nobody else's plan wrong: what counts is the time both have.
-fn window(placement: &Placement, started: Option<Moment>) -> (Moment, Moment) {
-    let (start, until) = (placement.start, placement.until);
-    match started {
+/// that started late makes nobody else's plan wrong: what counts is the time both have. One that was
+/// told to make room has its nodes until it is to have left them.
+fn window(attempt: &Attempt) -> (Moment, Moment) {
+    let (start, until) = (attempt.placement.start, attempt.placement.until);
+    let (start, until) = match attempt.state.started() {
         None => (start, until),
         Some(started) => (start.max(started), until.min(started + until.since(start))),
-    }
+    };
+    (start, attempt.preempted.map_or(until, |preempted| until.min(preempted.until)))
 }

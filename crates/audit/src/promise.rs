@@ -27,6 +27,8 @@ pub enum Promise {
     Replay,
     /// Every pending job's reasons can be had.
     Explanations,
+    /// Only preemptible jobs make room, only for a higher priority, and each has its grace.
+    Preemption,
 }
 
 impl Promise {
@@ -45,6 +47,7 @@ impl Promise {
             Self::Money => "money",
             Self::Replay => "replay",
             Self::Explanations => "explanations",
+            Self::Preemption => "preemption",
         }
     }
 }

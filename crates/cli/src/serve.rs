@@ -41,6 +41,9 @@ pub(crate) struct Serve {
     /// How many ended jobs stay in memory at the most.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     keep_ended_jobs: usize,
+    /// Let nobody make room: jobs of higher priority wait like all others.
+    #[arg(long)]
+    no_preemption: bool,
     /// Take a snapshot after so many facts.
     #[arg(long, value_name = "FACTS", default_value_t = 50_000)]
     snapshot_every: u64,
@@ -107,6 +110,9 @@ impl Serve {
             keep_ended_jobs: self.keep_ended_jobs,
             ..controller::Settings::default()
         };
+        if self.no_preemption {
+            settings.controller.policy.preempting = None;
+        }
         settings.api.metrics_open = self.metrics_open;
         settings.poll = self.poll;
         settings.snapshot_every = self.snapshot_every;

@@ -364,7 +364,6 @@ fn not_supported(spec: &JobSpec) -> Option<&'static str> {
         (spec.array.is_some(), "arrays"),
         (!spec.after.is_empty(), "dependencies between jobs"),
         (spec.inputs.iter().any(streamed), "streamed inputs"),
-        (spec.checkpoint.is_some(), "checkpoints"),
         (!spec.secrets.is_empty(), "secrets"),
         (
             spec.parts.iter().flat_map(|p| &p.variants).any(|v| v.image.is_some()),

@@ -286,5 +286,11 @@ impl Controller {
 
 /// Whether a fact is the planner's doing, and so must keep every promise.
 const fn is_planned(fact: &Fact) -> bool {
-    matches!(fact, Fact::JobOffered(_) | Fact::TransferPlanned(_) | Fact::JobPromised(_))
+    matches!(
+        fact,
+        Fact::JobOffered(_)
+            | Fact::AttemptPreempted(_)
+            | Fact::TransferPlanned(_)
+            | Fact::JobPromised(_)
+    )
 }

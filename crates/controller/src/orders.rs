@@ -3,14 +3,12 @@
 //! Revisions live as long as the process: after a restart agents join again and ask for all.
 
 use model::attempt::{AttemptState, Stop};
-use model::fact::{Fact, TransferEnd};
-use model::{AttemptId, CenterId, DatasetVersion, Moment, Phase, Staging, TransferId};
+use model::fact::{AttemptPreempted, AttemptStopping, Fact, TransferEnd};
+use model::job::Job;
+use model::{Attempt, AttemptId, CenterId, DatasetVersion, Moment, Staging, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
-use wire::{Order, PaceStep, Run, RunInput, RunOutput, Stage};
+use wire::{Order, PaceStep, Run, RunCheckpoint, RunInput, RunOutput, Stage};
 use world::World;
-
-/// Between the polite and the hard signal, where the job names no checkpoint grace.
-const GRACE: model::Span = model::Span::from_secs(10);
 
 /// What an order is about; a newer order about the same thing replaces the older.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,10 +115,11 @@ impl OrderBooks {
                     self.put(&part.center, About::Attempt(f.attempt), Say::Current);
                 }
             }
-            Fact::AttemptStopping(f) => {
-                let attempt = world.live_attempt(f.attempt);
+            Fact::AttemptStopping(AttemptStopping { attempt: id, .. })
+            | Fact::AttemptPreempted(AttemptPreempted { attempt: id, .. }) => {
+                let attempt = world.live_attempt(*id);
                 for part in attempt.iter().flat_map(|a| &a.placement.parts) {
-                    self.put(&part.center, About::Attempt(f.attempt), Say::Current);
+                    self.put(&part.center, About::Attempt(*id), Say::Current);
                 }
             }
             Fact::AttemptEnded(f) => self.drop_all(&About::Attempt(f.attempt)),
@@ -169,33 +168,40 @@ impl OrderBooks {
     ) -> (u64, Vec<Order>) {
         let book = self.books.get(center);
         let newer = book.into_iter().flat_map(|b| b.by_revision.range(after + 1..));
-        let orders = newer.filter_map(|(_, (about, say))| match (about, say) {
+        let orders = newer.flat_map(|(_, (about, say))| match (about, say) {
             (About::Attempt(attempt), Say::Stop(why)) => {
-                Some(Order::Stop { attempt: *attempt, why: *why })
+                vec![Order::Stop { attempt: *attempt, why: *why }]
             }
             (About::Attempt(attempt), Say::Current | Say::Verify) => {
-                attempt_order(world, center, *attempt)
+                attempt_orders(world, center, *attempt)
             }
-            (About::Transfer(transfer), _) => Some(match world.transfers.get(transfer) {
+            (About::Transfer(transfer), _) => vec![match world.transfers.get(transfer) {
                 Some(staging) => stage_order(world, now, staging),
                 None => Order::Drop { transfer: *transfer },
-            }),
-            (About::Data(data), Say::Verify) => Some(Order::Verify { data: data.clone() }),
-            (About::Data(data), _) => Some(Order::Remove { data: data.clone() }),
+            }],
+            (About::Data(data), Say::Verify) => vec![Order::Verify { data: data.clone() }],
+            (About::Data(data), _) => vec![Order::Remove { data: data.clone() }],
         });
         (self.revision, orders.collect())
     }
 }
 
-fn attempt_order(world: &World, center: &CenterId, id: AttemptId) -> Option<Order> {
-    let job = world.job(id.job)?;
-    let Phase::Placed(attempt) = &job.phase else { return None };
-    if attempt.attempt != id {
-        return None;
-    }
-    if let AttemptState::Stopping { why, .. } = attempt.state {
-        return Some(Order::Stop { attempt: id, why });
-    }
+/// What a center should know of an attempt. Of one that is to stop also what it holds: an agent that
+/// has just started would else give its nodes to those who wait for them.
+fn attempt_orders(world: &World, center: &CenterId, id: AttemptId) -> Vec<Order> {
+    let Some(job) = world.job(id.job) else { return Vec::new() };
+    let Some(attempt) = job.phase.attempt().filter(|attempt| attempt.attempt == id) else {
+        return Vec::new();
+    };
+    let stop = match attempt.state {
+        AttemptState::Stopping { why, .. } => Some(Order::Stop { attempt: id, why }),
+        _ => None,
+    };
+    run_order(world, center, job, attempt).into_iter().chain(stop).collect()
+}
+
+fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> Option<Order> {
+    let id = attempt.attempt;
     let place = &attempt.placement;
     let at = place.parts.iter().position(|p| p.center == *center)?;
     let part = &place.parts[at];
@@ -221,7 +227,12 @@ fn attempt_order(world: &World, center: &CenterId, id: AttemptId) -> Option<Orde
         cores: variant.cores,
         memory: variant.memory,
         limit: job.spec.limit(part.variant),
-        grace: job.spec.checkpoint.as_ref().map_or(GRACE, |c| c.grace),
+        grace: job.spec.grace(),
+        checkpoint: job.spec.checkpoint.as_ref().map(|checkpoint| RunCheckpoint {
+            path: checkpoint.path.clone(),
+            interval: checkpoint.interval,
+            signal: checkpoint.signal.clone(),
+        }),
         lease: job.spec.when_cut_off.lease(),
         inputs: inputs
             .map(|(input, data)| RunInput { name: input.name.clone(), data: data.clone() })

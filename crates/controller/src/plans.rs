@@ -1,7 +1,7 @@
 //! Plans asked for, and plans put into force.
 
 use crate::{Controller, Solve};
-use model::fact::{Fact, JobOffered, JobPromised};
+use model::fact::{AttemptPreempted, Fact, JobOffered, JobPromised};
 use model::{AttemptId, Phase, Placement, PlanId, Staging, TransferId};
 use planner::{Offer, Plan, Reservation, Situation, Snapshot, Transfer};
 use std::sync::Arc;
@@ -76,16 +76,24 @@ impl Controller {
     }
 
     /// Makes an offer a fact, if it still holds: the job waits, its nodes and the links' bandwidth
-    /// are free, its data is where it was. One that does not hold sends only this job back.
+    /// are free or can be freed for it, its data is where it was. One that does not hold sends only this job back.
     fn offer(&mut self, plan: PlanId, offer: &Offer) {
         let Some(job) = self.world.job(offer.job) else { return };
         if !matches!(job.phase, Phase::Waiting { .. }) || job.canceled {
             return;
         }
         let attempt = AttemptId { job: offer.job, epoch: job.epoch + 1 };
+        let offer =
+            &planner::retimed(&self.world, self.board.view(), &self.situation(), offer);
         if !planner::still_holds(&self.world, self.board.view(), &self.situation(), offer) {
             self.board.touch_job(job);
             return;
+        }
+        // First those who leave are told, then whoever comes is given their place: until they have
+        // left nobody else can be.
+        for victim in &offer.preempts {
+            let (attempt, by, until) = (*victim, offer.job, offer.placement.start);
+            self.emit(Fact::AttemptPreempted(AttemptPreempted { attempt, by, until }));
         }
         let awaits = offer.transfers.iter().map(|transfer| self.transfer(transfer)).collect();
         let placement = Placement { plan, awaits, ..offer.placement.clone() };

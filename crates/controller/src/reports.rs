@@ -3,8 +3,8 @@
 use crate::{Answer, Controller, Rejected, Session};
 use model::attempt::{AttemptState, Ended};
 use model::fact::{
-    AgentJoined, AttemptEnded, AttemptStopping, AttemptTouched, DatasetRegistered, Fact, JobEnded,
-    JobRequeued, ReplicaTouched, TransferEnd, TransferEnded,
+    AgentJoined, AttemptCheckpointed, AttemptEnded, AttemptStopping, AttemptTouched,
+    DatasetRegistered, Fact, JobEnded, JobRequeued, ReplicaTouched, TransferEnd, TransferEnded,
 };
 use model::job::Job;
 use model::{
@@ -70,6 +70,7 @@ impl Controller {
         match report {
             Report::Accepted { attempt } => self.accepted(center, attempt),
             Report::Started { attempt } => self.started(center, attempt),
+            Report::Checkpointed { attempt, after } => self.checkpointed(center, attempt, after),
             Report::Refused { attempt, why } => {
                 if self.is_live_at(center, attempt) {
                     self.attempt_over(attempt, Outcome::Refused(why), Span::ZERO);
@@ -126,6 +127,20 @@ impl Controller {
         let state = self.world.live_attempt(attempt).map(|a| &a.state);
         if state.is_some_and(|s| s.started().is_none()) {
             self.emit(Fact::AttemptStarted(AttemptTouched { attempt }));
+        }
+    }
+
+    /// Notes how far an attempt's work is kept. The center counts from its start, which the server
+    /// heard of a little later; nothing is kept that has not happened yet.
+    fn checkpointed(&mut self, center: &CenterId, attempt: AttemptId, after: Span) {
+        if !self.is_live_at(center, attempt) {
+            return;
+        }
+        let Some(live) = self.world.live_attempt(attempt) else { return };
+        let Some(started) = live.state.started() else { return };
+        let at = (started + after).min(self.now);
+        if live.saved.is_none_or(|saved| saved < at) {
+            self.emit(Fact::AttemptCheckpointed(AttemptCheckpointed { attempt, at }));
         }
     }
 
@@ -302,9 +317,11 @@ fn next(job: &Job, outcome: &Outcome) -> Next {
         }
         own if own.is_own_fault() => again(Span::ZERO),
         Outcome::Stopped(Stop::Held) => Next::Again { after: Span::ZERO, held: true },
-        other if job.epoch >= MOST_ATTEMPTS => Next::End(JobEnd::Failed(other.clone())),
+        // Whoever made room has its old place in line, and none of its tries is spent.
+        Outcome::Stopped(Stop::Preempted) => again(Span::ZERO),
+        other if job.epoch - job.preemptions() >= MOST_ATTEMPTS => Next::End(JobEnd::Failed(other.clone())),
         // The planner remembers who refused, so nothing is gained by waiting.
-        Outcome::Stopped(Stop::Preempted) | Outcome::Refused(_) => again(Span::ZERO),
+        Outcome::Refused(_) => again(Span::ZERO),
         _ => again(Span(FIRST_BACKOFF.0 << job.epoch.min(16)).min(LONGEST_BACKOFF)),
     }
 }

@@ -402,7 +402,8 @@ fn a_canceled_job_ends_once_nothing_of_it_is_alive() {
     stage.report("zhangjiang", Report::Started { attempt: attempt("job-1.1") });
     stage.command(Command::Cancel(job));
     assert_eq!(stage.state(job), "stopping at zhangjiang/ascend");
-    assert!(matches!(stage.orders("zhangjiang")[0], Order::Stop { .. }));
+    // Also what it holds: an agent that has just started is to keep it for as long as that lasts.
+    assert!(matches!(stage.orders("zhangjiang")[..], [Order::Run(_), Order::Stop { .. }]));
     let stopped = ended(Outcome::Stopped(model::Stop::Canceled));
     let report = Report::Ended { attempt: attempt("job-1.1"), ended: stopped, outputs: vec![] };
     stage.report("zhangjiang", report);
@@ -477,5 +478,78 @@ fn outputs_found_before_their_attempts_end_is_told_are_not_taken_for_strays() {
     assert!(
         stage.controller.world().exact(&data).unwrap().replicas.contains(&center("zhangjiang"))
     );
+    stage.audit();
+}
+
+/// A job that takes all of lingang for `priority`, and what else it says.
+fn all_of_lingang(priority: i32, more: &str) -> Arc<JobSpec> {
+    job(&format!("priority = {priority}\n{more}\non = \"cuda\"\nchips = 8\nnodes = 2"))
+}
+
+#[test]
+fn a_preemptible_job_makes_room_for_a_higher_priority_and_waits_at_its_old_place() {
+    let mut stage = Stage::laptop();
+    let low = stage.submit(all_of_lingang(0, "preemptible = true"));
+    stage.report("lingang", Report::Started { attempt: attempt("job-1.1") });
+    let behind = stage.submit(all_of_lingang(0, ""));
+    stage.pass(Span(100), &["lingang"]);
+    assert_eq!(stage.state(low), "running at lingang/a100");
+    assert_eq!(stage.state(behind), "waiting", "an equal priority waits");
+
+    let high = stage.submit(all_of_lingang(5, ""));
+    stage.pass(Span(100), &["lingang"]);
+    assert_eq!(stage.state(low), "stopping at lingang/a100");
+    assert_eq!(stage.state(high), "offered at lingang/a100", "its place is kept for it");
+    let orders = stage.orders("lingang");
+    let stops = |order: &Order| match order {
+        Order::Stop { attempt, why: model::Stop::Preempted } => Some(attempt.to_string()),
+        _ => None,
+    };
+    assert_eq!(orders.iter().find_map(stops).as_deref(), Some("job-1.1"));
+
+    let stopped = ended(Outcome::Stopped(model::Stop::Preempted));
+    let report = Report::Ended { attempt: attempt("job-1.1"), ended: stopped, outputs: vec![] };
+    stage.report("lingang", report);
+    stage.report("lingang", Report::Started { attempt: attempt("job-3.1") });
+    stage.pass(Span(100), &["lingang"]);
+    assert_eq!(stage.state(low), "waiting");
+    assert_eq!(stage.controller.world().job(low).unwrap().preemptions(), 1);
+    assert_eq!(stage.state(high), "running at lingang/a100");
+    let reserved = |job| stage.controller.board().view().reservation(job).map(|r| r.start);
+    assert!(reserved(low).unwrap() < reserved(behind).unwrap(), "it keeps its place in line");
+
+    let done = ended(Outcome::Exited { code: 0 });
+    let report = Report::Ended { attempt: attempt("job-3.1"), ended: done, outputs: vec![] };
+    stage.report("lingang", report);
+    stage.pass(Span(100), &["lingang"]);
+    assert_eq!(stage.state(low), "offered at lingang/a100");
+    stage.audit();
+}
+
+#[test]
+fn work_up_to_the_last_checkpoint_is_kept_and_less_is_left_to_run() {
+    let mut stage = Stage::laptop();
+    let checkpoint = "preemptible = true\n[checkpoint]\npath = \"ck\"\n[[variant]]";
+    let low = stage.submit(all_of_lingang(0, checkpoint));
+    stage.report("lingang", Report::Started { attempt: attempt("job-1.1") });
+    stage.pass(Span::from_secs(20), &["lingang"]);
+    let after = Span::from_secs(15);
+    stage.report("lingang", Report::Checkpointed { attempt: attempt("job-1.1"), after });
+    stage.submit(all_of_lingang(5, ""));
+    stage.pass(Span::from_secs(2), &["lingang"]);
+    assert_eq!(stage.state(low), "stopping at lingang/a100");
+    let stopped = ended(Outcome::Stopped(model::Stop::Preempted));
+    let report = Report::Ended { attempt: attempt("job-1.1"), ended: stopped, outputs: vec![] };
+    stage.report("lingang", report);
+    let kept = stage.controller.world().job(low).unwrap().kept.clone().unwrap();
+    assert_eq!((kept.center, kept.work), (center("lingang"), after));
+    let done = ended(Outcome::Exited { code: 0 });
+    let report = Report::Ended { attempt: attempt("job-2.1"), ended: done, outputs: vec![] };
+    stage.report("lingang", report);
+    stage.pass(Span(100), &["lingang"]);
+    let job = stage.controller.world().job(low).unwrap();
+    let place = &job.phase.attempt().unwrap().placement;
+    assert_eq!(place.finish.since(place.start), Span::from_secs(600 - 15));
+    assert_eq!(place.until.since(place.start), Span::from_secs(600), "its limit is its limit");
     stage.audit();
 }

@@ -25,6 +25,9 @@ pub struct Launch {
     pub inputs: Vec<InputLink>,
     /// Empty directories made in the work directory, relative to it.
     pub outputs: Vec<PathBuf>,
+    /// Where its progress is kept; none when it keeps none.
+    #[serde(default)]
+    pub checkpoint: Option<CheckpointDir>,
     /// The longest it may run; none for a service.
     pub limit: Option<Span>,
     /// Between TERM and KILL when it is ended by its limit or its lease.
@@ -56,6 +59,7 @@ impl Launch {
             secrets: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            checkpoint: None,
             limit: None,
             grace: Span::from_secs(5),
             lease: None,
@@ -84,7 +88,9 @@ impl Launch {
                 return refuse(format!("its environment entry `{name}` cannot be set"));
             }
         }
-        let places = self.inputs.iter().map(|input| &input.name).chain(&self.outputs);
+        let kept = self.checkpoint.iter().map(|checkpoint| &checkpoint.name);
+        let outputs = || self.outputs.iter().chain(kept.clone());
+        let places = self.inputs.iter().map(|input| &input.name).chain(outputs());
         if let Some(place) = places.into_iter().find(|place| !stays_inside(place)) {
             return refuse(format!(
                 "`{}` is not a path inside its work directory",
@@ -93,13 +99,26 @@ impl Launch {
         }
         let clash = self.inputs.iter().find(|input| {
             let others = self.inputs.iter().filter(|other| !std::ptr::eq(*other, *input));
-            let mut places = others.map(|other| &other.name).chain(&self.outputs);
+            let mut places = others.map(|other| &other.name).chain(outputs());
             // A link cannot be a directory too, and nothing can be made through it.
             places.any(|place| place.starts_with(&input.name))
         });
         if let Some(input) = clash {
             let name = input.name.display();
             return refuse(format!("its input `{name}` is in the way of another input or output"));
+        }
+        if let Some(checkpoint) = &self.checkpoint {
+            let name = &checkpoint.name;
+            let mut others = self.inputs.iter().map(|input| &input.name).chain(&self.outputs);
+            if others.any(|other| other.starts_with(name) || name.starts_with(other)) {
+                let name = name.display();
+                return refuse(format!(
+                    "its checkpoint `{name}` is in the way of an input or output"
+                ));
+            }
+            if !checkpoint.target.is_absolute() {
+                return refuse("its checkpoint's directory has no absolute path".to_owned());
+            }
         }
         match self.inputs.iter().find(|input| !input.target.is_absolute()) {
             Some(input) => {
@@ -123,6 +142,19 @@ pub struct InputLink {
     pub name: PathBuf,
     /// The absolute path it leads to.
     pub target: PathBuf,
+}
+
+/// Where an attempt keeps its progress. The directory outlives it, for the job's next attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointDir {
+    /// Where it appears as a link, relative to the work directory.
+    pub name: PathBuf,
+    /// The absolute path it leads to. Made if it is not there, and given to the user the attempt
+    /// runs as; never removed by the engine.
+    pub target: PathBuf,
+    /// The signal that asks the command for a checkpoint, such as `USR1`: sent to the command
+    /// itself before it is told to end, which it is after half of its grace.
+    pub signal: Option<String>,
 }
 
 /// Which chips of a node an attempt may see.

@@ -28,7 +28,7 @@ pub use any::AnyEngine;
 pub use boot_time::BootTime;
 pub use engine::{Capabilities, Capacity, Enforcement, Engine, Error, LogChunk, Stream};
 pub use host::{enforcement_here, is_root};
-pub use launch::{ChipSlots, InputLink, Launch, RunAs, Secret};
+pub use launch::{CheckpointDir, ChipSlots, InputLink, Launch, RunAs, Secret};
 pub use process::{ProcessConfig, ProcessEngine, SupervisorCommand, UidRange};
 pub use state::{Cause, Exit, Observation, Outcome, State, Usage};
 pub use supervisor::supervise;

@@ -1,10 +1,11 @@
 //! One try of a job in one place: offered, staged, run, over.
 
 use crate::fact::Fact;
+use crate::job::JobSpec;
 use crate::link::Hop;
 use crate::{
-    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, Moment, Money, PlanId, PoolId, Rate,
-    Span, TransferId,
+    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, JobId, Moment, Money, PlanId, PoolId,
+    Rate, Span, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -111,6 +112,21 @@ pub struct Attempt {
     pub offered: Moment,
     /// How far it has come.
     pub state: AttemptState,
+    /// When its newest checkpoint was written, if its center told of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved: Option<Moment>,
+    /// For whom it makes room, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preempted: Option<Preempted>,
+}
+
+/// For whom an attempt makes room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preempted {
+    /// The job that is to run where it does.
+    pub by: JobId,
+    /// When its nodes are free at the latest.
+    pub until: Moment,
 }
 
 /// How far an attempt has come.
@@ -314,7 +330,24 @@ impl Attempt {
             placement: Arc::clone(placement),
             offered: Moment::ZERO,
             state: AttemptState::Offered,
+            saved: None,
+            preempted: None,
         }
+    }
+
+    /// The moment up to which its work outlives it, at `at`, were it to end then: its newest
+    /// checkpoint, by what its center told or else by how often its job writes one. Its start where
+    /// there is none; `None` when it has not started.
+    #[must_use]
+    pub fn kept_until(&self, spec: &JobSpec, at: Moment) -> Option<Moment> {
+        let started = self.state.started()?;
+        let Some(checkpoint) = &spec.checkpoint else { return Some(started) };
+        let by_interval = |interval: Span| {
+            let whole = at.since(started).0.checked_div(interval.0).unwrap_or(0);
+            started + Span(whole * interval.0)
+        };
+        let guess = || checkpoint.interval.map_or(started, by_interval);
+        Some(self.saved.unwrap_or_else(guess).max(started))
     }
 
     /// Whether nothing of it is alive any more.
@@ -328,6 +361,7 @@ impl Attempt {
     #[must_use]
     pub fn after(&self, fact: &Fact, at: Moment) -> Option<Self> {
         use AttemptState::{Accepted, Offered, Over, Running, Stopping};
+        let (mut saved, mut preempted) = (self.saved, self.preempted);
         let state = match (&self.state, fact) {
             (Offered, Fact::AttemptAccepted(f)) if f.attempt == self.attempt => Accepted,
             (Offered | Accepted, Fact::AttemptStarted(f)) if f.attempt == self.attempt => {
@@ -343,6 +377,18 @@ impl Attempt {
             {
                 Stopping { why: f.why, started: self.state.started() }
             }
+            (Offered | Accepted | Running { .. }, Fact::AttemptPreempted(f))
+                if f.attempt == self.attempt =>
+            {
+                preempted = Some(Preempted { by: f.by, until: f.until });
+                Stopping { why: Stop::Preempted, started: self.state.started() }
+            }
+            (Running { .. } | Stopping { started: Some(_), .. }, Fact::AttemptCheckpointed(f))
+                if f.attempt == self.attempt =>
+            {
+                saved = saved.max(Some(f.at));
+                self.state.clone()
+            }
             (Offered | Accepted | Running { .. } | Stopping { .. }, Fact::AttemptEnded(f))
                 if f.attempt == self.attempt =>
             {
@@ -350,6 +396,6 @@ impl Attempt {
             }
             _ => return None,
         };
-        Some(Self { state, ..self.clone() })
+        Some(Self { state, saved, preempted, ..self.clone() })
     }
 }

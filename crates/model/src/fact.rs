@@ -214,6 +214,10 @@ facts! {
     AttemptStarted(AttemptTouched) = "attempt-started" v 1;
     /// An attempt is to stop.
     AttemptStopping(AttemptStopping) = "attempt-stopping" v 1;
+    /// An attempt is to stop and make room for another job.
+    AttemptPreempted(AttemptPreempted) = "attempt-preempted" v 1;
+    /// A running attempt wrote a checkpoint.
+    AttemptCheckpointed(AttemptCheckpointed) = "attempt-checkpointed" v 1;
     /// Nothing of an attempt is alive any more.
     AttemptEnded(AttemptEnded) = "attempt-ended" v 1;
     /// A job whose attempt is over waits again.
@@ -249,6 +253,8 @@ impl Fact {
             Self::JobOffered(f) => Some(f.attempt.job),
             Self::AttemptAccepted(f) | Self::AttemptStarted(f) => Some(f.attempt.job),
             Self::AttemptStopping(f) => Some(f.attempt.job),
+            Self::AttemptPreempted(f) => Some(f.attempt.job),
+            Self::AttemptCheckpointed(f) => Some(f.attempt.job),
             Self::AttemptEnded(f) => Some(f.attempt.job),
             Self::JobRequeued(f) => Some(f.job),
             Self::JobEnded(f) => Some(f.job),
@@ -277,6 +283,7 @@ impl Fact {
                 let centers = f.placement.parts.iter().map(|p| center(&p.center));
                 std::iter::once(f.attempt.job.to_string()).chain(centers).collect()
             }
+            Self::AttemptPreempted(f) => vec![f.attempt.job.to_string(), f.by.to_string()],
             Self::DatasetRegistered(f) => {
                 vec![format!("dataset:{}", f.data.dataset), tenant(&f.tenant)]
             }

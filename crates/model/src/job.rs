@@ -9,9 +9,9 @@ pub use spec::{
     Objective, On, Output, Part, SecretRef, Together, Variant, WhenCutOff, Within,
 };
 
-use crate::attempt::{Attempt, Outcome, Placement};
+use crate::attempt::{Attempt, Outcome, Placement, Stop};
 use crate::fact::Fact;
-use crate::{JobId, Moment};
+use crate::{CenterId, JobId, Moment, Span};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -139,6 +139,28 @@ pub struct Job {
     pub promise: Option<Promise>,
     /// Whether its tenant wants it to end as soon as nothing of it is alive.
     pub canceled: bool,
+    /// What its checkpoints kept of the work of attempts that are over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
+}
+
+impl Job {
+    /// How often it was preempted so far.
+    #[must_use]
+    pub fn preemptions(&self) -> u32 {
+        let preempted = Outcome::Stopped(Stop::Preempted);
+        let times = self.past.iter().filter(|past| past.outcome == preempted).count();
+        u32::try_from(times).unwrap_or(u32::MAX)
+    }
+}
+
+/// Work that outlives the attempts that did it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Kept {
+    /// Where the checkpoint is: an attempt in another center begins anew.
+    pub center: CenterId,
+    /// How long it took to get so far.
+    pub work: Span,
 }
 
 /// An attempt that is over, in short.
@@ -156,4 +178,7 @@ pub struct PastAttempt {
     pub ended: Moment,
     /// How.
     pub outcome: Outcome,
+    /// The job it made room for, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preempted_by: Option<JobId>,
 }

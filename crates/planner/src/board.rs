@@ -1,16 +1,18 @@
 //! What is committed from now on: pools, links, reservations and the queue. Derived from the
 //! world, kept beside it fact by fact.
 
-use crate::class::{Class, ClassId, Lines, class_of};
+use crate::class::{Class, ClassId, Lines, class_of_job};
 use crate::plan::{Plan, Reservation};
 use crate::pool::PoolBoard;
+use crate::preempt::Victims;
 use crate::roster::{PoolNumber, Roster};
+use crate::tally::Tally;
 use model::attempt::{AttemptState, Slots};
-use model::fact::Fact;
+use model::fact::{AttemptPreempted, AttemptTouched, Fact};
 use model::job::Job;
 use model::{
     Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, PoolId, Refused, Span,
-    TenantId, TransferId,
+    TransferId,
 };
 use network::{Booking, Links, Topology};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,26 +23,6 @@ use world::World;
 const DECLINED_FOR: Span = Span::from_secs(60);
 /// How much longer an attempt that outlives its limit is taken to hold its chips.
 const OVERRUN: Span = Span::from_secs(5);
-
-/// How many reservations each tenant has.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Tally(BTreeMap<TenantId, usize>);
-
-impl Tally {
-    pub(crate) fn of(&self, tenant: &TenantId) -> usize {
-        self.0.get(tenant).copied().unwrap_or(0)
-    }
-
-    pub(crate) fn add(&mut self, tenant: &TenantId) {
-        *self.0.entry(tenant.clone()).or_default() += 1;
-    }
-
-    pub(crate) fn take(&mut self, tenant: &TenantId) {
-        if let Some(count) = self.0.get_mut(tenant) {
-            *count = count.saturating_sub(1);
-        }
-    }
-}
 
 /// What planning reads. A copy shares all that is large, and copies no job.
 #[derive(Debug, Clone)]
@@ -58,6 +40,8 @@ pub struct View {
     pub(crate) reserved: Arc<BTreeMap<JobId, Arc<Reservation>>>,
     /// How many of them each tenant has.
     pub(crate) reserved_by: Arc<Tally>,
+    /// Attempts that could make room for others.
+    pub(crate) victims: Victims,
 }
 
 impl View {
@@ -93,7 +77,7 @@ impl View {
 
     /// The class of a job that is in line.
     pub(crate) fn class_of(&self, job: &Job) -> Option<(ClassId, &Arc<Class>)> {
-        let id = class_of(&job.spec);
+        let id = class_of_job(job);
         self.lines.has(id, job.job).then_some((id, self.lines.class(id)?))
     }
 
@@ -181,6 +165,7 @@ impl Board {
             declined: BTreeMap::new(),
             reserved: Arc::default(),
             reserved_by: Arc::default(),
+            victims: Victims::default(),
         };
         let mut board = Self {
             view,
@@ -233,10 +218,12 @@ impl Board {
                 self.leave(world, f.attempt.job);
                 self.hold_live(world, f.attempt);
             }
-            Fact::AttemptStarted(f) => {
-                self.release(f.attempt);
-                self.hold_live(world, f.attempt);
+            Fact::AttemptStarted(AttemptTouched { attempt })
+            | Fact::AttemptPreempted(AttemptPreempted { attempt, .. }) => {
+                self.release(*attempt);
+                self.hold_live(world, *attempt);
             }
+            Fact::AttemptStopping(f) => self.spare(f.attempt),
             Fact::AttemptEnded(f) => {
                 if let Some(pool) = self.release(f.attempt) {
                     self.touched.pools.insert(pool);
@@ -278,7 +265,7 @@ impl Board {
         if let Some(at) = self.later_at.remove(&job) {
             self.later.remove(&(at, job));
         } else if let Some(job) = world.job(job) {
-            Arc::make_mut(&mut self.view.lines).leave(class_of(&job.spec), job.job);
+            Arc::make_mut(&mut self.view.lines).leave(class_of_job(job), job.job);
         }
         self.cancel_reservation(job);
     }
@@ -291,7 +278,7 @@ impl Board {
             self.later.insert((not_before, job.job));
             return;
         }
-        let class = class_of(&job.spec);
+        let class = class_of_job(job);
         let jobs = Arc::make_mut(&mut self.view.lines).enter(class, job);
         // Where another of its class waits without a start, nothing can be done for this one.
         if jobs <= 1 + self.reserved_of.get(&class).copied().unwrap_or(0) {
@@ -362,7 +349,7 @@ impl Board {
         let Outcome::Refused(why) = outcome else { return };
         let Some(job) = world.job(attempt.job) else { return };
         let Some(attempt) = job.phase.attempt() else { return };
-        let key = (class_of(&job.spec), attempt.placement.center().clone());
+        let key = (class_of_job(job), attempt.placement.center().clone());
         self.view.declined.insert(key, (why.clone(), now + DECLINED_FOR));
     }
 
@@ -395,7 +382,14 @@ impl Board {
             }
             _ => (attempt.placement.start, attempt.placement.until),
         };
+        let until = attempt.preempted.map_or(until, |preempted| until.min(preempted.until));
         self.hold_until(attempt.attempt, part, from, until.max(from + Span(1)));
+        if job.spec.preemptible
+            && attempt.state.stopping().is_none()
+            && let Some((number, ..)) = self.held.get(&attempt.attempt)
+        {
+            self.view.victims.add(*number, attempt.attempt, job.spec.priority);
+        }
     }
 
     fn hold_until(
@@ -415,7 +409,15 @@ impl Board {
         let (number, slots, until) = self.held.remove(&attempt)?;
         self.ends.remove(&(until, attempt));
         self.view.pool_mut(number).release(attempt, &slots);
+        self.view.victims.remove(number, attempt);
         Some(number)
+    }
+
+    /// An attempt that stops anyway makes room for nobody.
+    fn spare(&mut self, attempt: AttemptId) {
+        if let Some((number, ..)) = self.held.get(&attempt) {
+            self.view.victims.remove(*number, attempt);
+        }
     }
 
     /// Whether nobody waits, now or later.
@@ -438,7 +440,7 @@ impl Board {
 
     /// A job's class is to be looked at again.
     pub fn touch_job(&mut self, job: &Job) {
-        self.touched.classes.insert(class_of(&job.spec));
+        self.touched.classes.insert(class_of_job(job));
     }
 
     /// Lines up jobs whose time has come, and gives attempts that outlive their limit a little

@@ -180,7 +180,37 @@ impl<'a> Scene<'a> {
                 found.ok_or(Refusal::NoWindow)?
             }
         };
-        let pool = seat.pool();
+        self.terms(asked, choice, data, start, slots)
+    }
+
+    /// The choice's terms on nodes that will be free from `start` on, or why it will not do.
+    pub(crate) fn open_at(
+        &self,
+        asked: Asked<'_>,
+        choice: &Choice,
+        start: Moment,
+        slots: Vec<Slots>,
+        work: &mut Work,
+    ) -> Result<Candidate, Refusal> {
+        let center = &self.view.roster.seat(choice.pool).center;
+        self.closed(asked.class, &center.center)?;
+        let data = self.data(asked.spec, center, work)?;
+        if data.ready > start {
+            return Err(Refusal::NoWindow);
+        }
+        self.terms(asked, choice, data, start, slots)
+    }
+
+    fn terms(
+        &self,
+        asked: Asked<'_>,
+        choice: &Choice,
+        data: Data,
+        start: Moment,
+        slots: Vec<Slots>,
+    ) -> Result<Candidate, Refusal> {
+        let seat = self.view.roster.seat(choice.pool);
+        let (pool, center) = (seat.pool(), &seat.center);
         let currency = pool.price_per_hour.currency;
         let price = Money { micros: choice.price.saturating_add(data.price), currency };
         if let Some(budget) = asked.spec.budget
@@ -194,7 +224,7 @@ impl<'a> Scene<'a> {
             variant: choice.variant,
             data_ready: data.ready,
             start,
-            until: start + limit,
+            until: start + asked.options.limit(choice),
             finish: start + choice.run,
             price,
             energy_mwh: self.energy(asked, choice),

@@ -1,7 +1,7 @@
 //! Jobs of a class are interchangeable to the planner: it decides per class, not per job.
 
 use crate::options::Options;
-use model::job::Job;
+use model::job::{Job, Kept};
 use model::{Digest, JobId, JobSpec};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +16,8 @@ pub type ClassId = Digest;
 pub struct Class {
     /// The spec of one of them.
     pub spec: Arc<JobSpec>,
+    /// What is done of each of them, and where they can go on from it.
+    pub kept: Option<Kept>,
     /// Those that wait and may be tried now, oldest first.
     pub jobs: BTreeSet<JobId>,
     /// Where they could go at all; worked out when it is first asked for.
@@ -85,6 +87,16 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
     Digest::of(&said.0)
 }
 
+/// The class a job belongs to: its spec's, unless it goes on from a checkpoint.
+#[must_use]
+pub fn class_of_job(job: &Job) -> ClassId {
+    let class = class_of(&job.spec);
+    let Some(kept) = &job.kept else { return class };
+    let said = &mut Said(class.as_bytes().to_vec());
+    kept.hash(said);
+    Digest::of(&said.0)
+}
+
 /// Where a class stands in the order of the queue: by priority, then by its oldest job.
 pub(crate) type Turn = (Reverse<i32>, JobId, ClassId);
 
@@ -137,8 +149,8 @@ impl Lines {
     /// Puts a job in line; returns how many of its class are there.
     pub(crate) fn enter(&mut self, id: ClassId, job: &Job) -> usize {
         self.classes.entry(id).or_insert_with(|| {
-            let (spec, jobs) = (Arc::clone(&job.spec), BTreeSet::new());
-            Arc::new(Class { spec, jobs, options: OnceLock::new() })
+            let (spec, kept) = (Arc::clone(&job.spec), job.kept.clone());
+            Arc::new(Class { spec, kept, jobs: BTreeSet::new(), options: OnceLock::new() })
         });
         let mut jobs = 0;
         self.change(id, |class| {

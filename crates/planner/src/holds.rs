@@ -13,10 +13,9 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
     let until = place.until.max(from + model::Span(1));
     let nodes = place.parts.iter().all(|part| {
         let known = world.centers.get(&part.center).is_some_and(|c| c.agent.is_some());
-        let pool = view.pool(&part.center, &part.pool);
         known
             && !situation.silent.contains_key(&part.center)
-            && pool.is_some_and(|pool| pool.is_free(&part.nodes, from, until))
+            && view.is_free_without(world, &offer.preempts, part, (from, until))
     });
     let here = |data: &model::DatasetVersion| {
         let center = place.center();

@@ -27,6 +27,7 @@ mod options;
 pub mod packing;
 mod plan;
 mod pool;
+mod preempt;
 mod rank;
 mod refusal;
 mod remedy;
@@ -34,6 +35,7 @@ mod roster;
 mod search;
 mod shelf;
 mod staging;
+mod tally;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -42,11 +44,12 @@ pub use ask::Ask;
 pub use board::{Board, Touched, View};
 pub use candidate::{Candidate, meet};
 pub use change::Change;
-pub use class::{Class, ClassId, Lines, class_of};
+pub use class::{Class, ClassId, Lines, class_of, class_of_job};
 pub use explain::{Explanation, explain, trial};
 pub use holds::still_holds;
 pub use plan::{Offer, Plan, Reservation, Transfer};
 pub use pool::PoolBoard;
+pub use preempt::{Preempting, retimed};
 pub use refusal::{Refusal, Standing};
 pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use terms::{Basis, Behind, Fetch, Risk, Terms};
@@ -121,6 +124,8 @@ pub struct Policy {
     /// before. For a job behind its tenant's reservations it is also how soon the data has to be
     /// there: what takes longer waits until the job is one of those at the head.
     pub stage_ahead: Span,
+    /// Whether and how jobs of higher priority take the place of preemptible ones.
+    pub preempting: Option<Preempting>,
 }
 
 impl Default for Policy {
@@ -132,6 +137,7 @@ impl Default for Policy {
             paths: 4,
             hour_is_worth: 10_000_000,
             stage_ahead: Span::from_secs(600),
+            preempting: Some(Preempting::default()),
         }
     }
 }

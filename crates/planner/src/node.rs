@@ -42,7 +42,7 @@ impl Hold {
         }
     }
 
-    const fn overlaps(&self, from: Moment, until: Moment) -> bool {
+    pub(crate) const fn overlaps(&self, from: Moment, until: Moment) -> bool {
         self.from.0 < until.0 && from.0 < self.until.0
     }
 }

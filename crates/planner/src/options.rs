@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use crate::roster::{BandNumber, PoolNumber, Roster, Seat};
 use crate::terms::Basis;
 use model::center::Center;
-use model::job::{JobSpec, On, Variant, Within};
+use model::job::{JobSpec, Kept, On, Variant, Within};
 use model::{ChipId, Chips, Moment, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -57,6 +57,17 @@ pub(crate) struct Options {
 impl Options {
     /// All that stands against nothing the world declares.
     pub(crate) fn of(world: &World, roster: &Roster, spec: &JobSpec, policy: &Policy) -> Self {
+        Self::going_on(world, roster, spec, None, policy)
+    }
+
+    /// The same for jobs part of which is done: where their checkpoint is, less is left to run.
+    pub(crate) fn going_on(
+        world: &World,
+        roster: &Roster,
+        spec: &JobSpec,
+        kept: Option<&Kept>,
+        policy: &Policy,
+    ) -> Self {
         let variants = || spec.parts.iter().take(1).flat_map(|part| &part.variants);
         let limit = |index| spec.limit(index).unwrap_or(Span::MAX);
         let mut options = Self {
@@ -82,7 +93,9 @@ impl Options {
                     bands: seat.bands.clone(),
                     run: expected_run(world, spec, index, seat.pool().chip.as_ref()),
                 };
-                let run = rows.entry(seat.bands.start).or_insert_with(row).run;
+                let whole = rows.entry(seat.bands.start).or_insert_with(row).run;
+                let here = kept.filter(|kept| kept.center == seat.center.center);
+                let run = here.map_or(whole, |kept| whole.saturating_sub(kept.work).max(Span(1)));
                 let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
                 options.choices.push(Choice { pool, variant: index, run, price });
             };
@@ -95,7 +108,8 @@ impl Options {
         }
         let bands = options.rows.iter().flat_map(|row| row.bands.clone());
         let pools: usize = bands.map(|band| roster.band(band).pools.len()).sum();
-        options.are_broad = options.choices.len() * BROAD >= pools;
+        // Where a checkpoint is, a run is shorter than elsewhere on the same chips.
+        options.are_broad = kept.is_none() && options.choices.len() * BROAD >= pools;
         options.put_in_order(roster, spec, policy);
         options
     }

@@ -1,6 +1,8 @@
 //! Going through the queue.
 
-use crate::board::{Tally, Touched, View};
+mod room;
+
+use crate::board::{Touched, View};
 use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::class::{Class, ClassId, Turn};
 use crate::options::Options;
@@ -9,6 +11,7 @@ use crate::roster::PoolNumber;
 use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
 use crate::staging::Coming;
+use crate::tally::Tally;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::attempt::Slots;
@@ -53,6 +56,8 @@ pub struct Offer {
     pub placement: Placement,
     /// The transfers it needs.
     pub transfers: Vec<Transfer>,
+    /// Attempts that are to make room for it.
+    pub preempts: Vec<AttemptId>,
 }
 
 /// A transfer an offer needs.
@@ -121,6 +126,8 @@ pub(crate) struct Walk<'a> {
     /// Jobs that were given a start.
     placed: BTreeSet<JobId>,
     calendars: Calendars,
+    /// The work of looking for attempts that could make room.
+    preempting: Work,
     plan: Plan,
 }
 
@@ -142,6 +149,7 @@ impl<'a> Walk<'a> {
             lifted: BTreeSet::new(),
             searches: BTreeMap::new(),
             calendars: Calendars { work: Work::up_to(work), shelves: Shelves::default() },
+            preempting: Work::up_to(policy.preempting.map_or(0, |p| p.work)),
             placed: BTreeSet::new(),
             plan: Plan {
                 parent: world.number,
@@ -208,7 +216,10 @@ impl<'a> Walk<'a> {
         self.plan.considered += 1;
         let reach = self.reach(&class.spec.tenant);
         let best = self.best(id, class, reach);
-        self.settle(job, id, class, best)
+        match self.make_room(job, id, class, best.as_ref()) {
+            true => Step::Offered,
+            false => self.settle(job, id, class, best),
+        }
     }
 
     /// Gives a job the best place found for it.
@@ -279,7 +290,8 @@ impl<'a> Walk<'a> {
         }
         self.placed.insert(job);
         let placement = placement(&best);
-        self.plan.offers.push(Offer { job, placement, transfers: best.transfers });
+        let (transfers, preempts) = (best.transfers, Vec::new());
+        self.plan.offers.push(Offer { job, placement, transfers, preempts });
     }
 
     pub(crate) fn done(mut self) -> Plan {
@@ -454,7 +466,8 @@ pub(crate) const fn scene<'a>(
 
 /// Where a class could go, worked out once.
 pub(crate) fn options(world: &World, view: &View, policy: &Policy, class: &Class) -> Arc<Options> {
-    let work_out = || Arc::new(Options::of(world, &view.roster, &class.spec, policy));
+    let (roster, kept) = (&view.roster, class.kept.as_ref());
+    let work_out = || Arc::new(Options::going_on(world, roster, &class.spec, kept, policy));
     Arc::clone(class.options.get_or_init(work_out))
 }
 

@@ -216,13 +216,28 @@ impl PoolBoard {
         Some(chosen.into_iter().map(slot).collect())
     }
 
+    /// What is held of each node, in the order of nodes.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &[Hold]> {
+        self.nodes.iter().map(|holds| holds.as_slice())
+    }
+
+    /// What each node has.
+    pub(crate) const fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The block a node is in.
+    pub(crate) fn block(&self, node: u32) -> u32 {
+        node.checked_div(self.nodes_per_block).unwrap_or(0)
+    }
+
     /// Picks a gang's nodes out of those that fit.
     fn gang(&self, mut fits: Vec<(u32, u32, u64)>, ask: &Ask) -> Option<Vec<(u32, u32, u64)>> {
         let wanted = ask.nodes as usize;
         if fits.len() < wanted {
             return None;
         }
-        let block = |node: u32| node.checked_div(self.nodes_per_block).unwrap_or(0);
+        let block = |node: u32| self.block(node);
         let mut room: BTreeMap<u32, usize> = BTreeMap::new();
         for (_, node, _) in &fits {
             *room.entry(block(*node)).or_default() += 1;

@@ -2,7 +2,7 @@
 
 use crate::Seen;
 use model::attempt::Stop;
-use model::{AttemptId, DatasetVersion, Moment};
+use model::{AttemptId, DatasetVersion, Moment, Span};
 use wire::Run;
 
 /// Whose turn it is among attempts that want the same slots: by planned start.
@@ -18,6 +18,8 @@ pub(crate) struct Attempt {
     pub(crate) launching: bool,
     pub(crate) accepted: bool,
     pub(crate) started: bool,
+    /// How far its work is kept, while the server has not been told.
+    pub(crate) saved: Option<Span>,
     /// A stop was asked of the engine.
     pub(crate) stopped: bool,
     pub(crate) keeping: bool,

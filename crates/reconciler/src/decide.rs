@@ -95,6 +95,9 @@ impl Reconciler {
             attempt.started = true;
             self.outbox.push_back(Report::Started { attempt: id });
         }
+        if let Some(after) = attempt.saved.take_if(|_| attempt.started) {
+            self.outbox.push_back(Report::Checkpointed { attempt: id, after });
+        }
         match (&attempt.seen, attempt.stop) {
             (Some(Seen::Ended(ended)), stop) => {
                 let outputs = attempt.run.as_ref().map_or(Vec::new(), |r| r.outputs.clone());

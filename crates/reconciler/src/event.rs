@@ -27,6 +27,13 @@ pub enum Event {
     },
     /// Everything the engine knows of this network's attempts.
     Observed(BTreeMap<AttemptId, Seen>),
+    /// An attempt wrote a checkpoint.
+    Checkpointed {
+        /// Which.
+        attempt: AttemptId,
+        /// How long after its start.
+        after: Span,
+    },
     /// The engine could not start an attempt, and never will.
     NotStarted {
         /// Which.

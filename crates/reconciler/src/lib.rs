@@ -122,6 +122,10 @@ impl Reconciler {
                 self.index.doubtful.append(&mut self.index.fenced);
             }
             Event::Observed(seen) => self.observe(seen),
+            Event::Checkpointed { attempt, after } if self.attempts.contains_key(&attempt) => {
+                self.change(attempt, |known| known.saved = Some(after));
+            }
+            Event::Checkpointed { .. } => {}
             Event::NotStarted { attempt, why } if self.attempts.contains_key(&attempt) => {
                 self.change(attempt, |known| {
                     known.launching = false;

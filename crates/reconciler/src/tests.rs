@@ -39,6 +39,7 @@ fn run(job: u64, chip: u16, start: u64) -> Run {
         memory: Bytes(0),
         limit: None,
         grace: Span(5),
+        checkpoint: None,
         lease: None,
         inputs: Vec::new(),
         outputs: Vec::new(),
@@ -97,6 +98,7 @@ fn told(mind: &Reconciler) -> Vec<String> {
     let text = |report: &Report| match report {
         Report::Accepted { attempt } => format!("accepted {attempt}"),
         Report::Started { attempt } => format!("started {attempt}"),
+        Report::Checkpointed { attempt, after } => format!("checkpointed {attempt} after {after}"),
         Report::Refused { attempt, why } => format!("refused {attempt}: {why}"),
         Report::Ended { attempt, ended, .. } => format!("ended {attempt}: {}", ended.outcome),
         Report::Arrived { transfer, .. } => format!("arrived {transfer}"),

@@ -29,11 +29,12 @@ fn main() {
         return;
     }
     let began = std::time::Instant::now();
-    let (mut failed, mut jobs, mut offers, mut crashes) = (0, 0, 0, 0);
+    let (mut failed, mut jobs, mut offers, mut preempted, mut crashes) = (0, 0, 0, 0, 0);
     for seed in first..first + count {
         let verdict = sabotaged_run(seed, bug, &mut Nowhere);
         jobs += verdict.jobs;
         offers += verdict.counts.offers;
+        preempted += verdict.counts.preemptions;
         crashes += verdict.counts.crashes;
         if !verdict.holds() {
             failed += 1;
@@ -42,6 +43,7 @@ fn main() {
     }
     let took = began.elapsed();
     println!(
-        "{count} seeds, {failed} failed, {jobs} jobs, {offers} offers, {crashes} crashes, {took:?}"
+        "{count} seeds, {failed} failed, {jobs} jobs, {offers} offers, {preempted} preempted, \
+         {crashes} crashes, {took:?}"
     );
 }

@@ -41,6 +41,8 @@ pub(crate) struct Agent {
     pub(crate) is_up: bool,
     /// It does nothing before.
     pub(crate) idle_until: Moment,
+    /// Its hosts are down until then, whatever else befalls them meanwhile.
+    pub(crate) down_until: Moment,
     pub(crate) clock: Clock,
     mind: Reconciler,
     batch: Vec<Event>,
@@ -100,6 +102,7 @@ impl Agent {
             life: 0,
             is_up: false,
             idle_until: Moment::ZERO,
+            down_until: Moment::ZERO,
             clock,
             mind: Reconciler::new(Abilities::default()),
             batch: Vec::new(),
@@ -324,6 +327,7 @@ impl Agent {
             actual,
             speed: truth.speeds.thousandths(run.chip.as_ref(), actual.kind),
             dying: post.some(post.timing.dying),
+            kept: truth.kept.at(attempt.job, &self.center),
         };
         let (due, wrong) = self.engine.launch(&launch);
         post.at(due, Happening::Due(self.seat, attempt));
@@ -362,7 +366,7 @@ impl Agent {
         let later = match self.engine.due(attempt, post.now) {
             Became::Nothing => return,
             Became::Over => {
-                truth.judge.over(attempt);
+                truth.over(attempt, self);
                 return;
             }
             Became::Later(at) => at,

@@ -42,6 +42,35 @@ struct Held {
     /// How long it takes to die.
     dying: Span,
     ended: Option<Ended>,
+    keeps: Option<Keeps>,
+    /// Work that its checkpoints hold, once it is over.
+    kept: Option<Span>,
+}
+
+/// How an attempt keeps its progress.
+#[derive(Debug, Clone, Copy)]
+struct Keeps {
+    /// How often it writes a checkpoint by itself.
+    every: Option<Span>,
+    /// Whether it writes one when it is told to stop.
+    asked: bool,
+    /// Work that was done before it began.
+    before: Span,
+    /// Thousandths of the reference's speed.
+    speed: u32,
+}
+
+impl Keeps {
+    /// The work that is kept when the attempt ends so at `now`.
+    fn by(&self, held: &Held, outcome: &Outcome, now: Moment) -> Span {
+        let lived = now.since(held.began);
+        let whole = |every: Span| Span(lived.0.checked_div(every.0).map_or(0, |n| n * every.0));
+        let ran = match outcome {
+            Outcome::Stopped(_) if self.asked => held.stopped.since(held.began),
+            _ => self.every.map_or(Span::ZERO, whole),
+        };
+        self.before + ran.scaled(u64::from(self.speed), 1_000)
+    }
 }
 
 /// What became of an attempt that something was due for.
@@ -66,6 +95,8 @@ pub(crate) struct Launch<'a> {
     /// Thousandths of the reference's speed.
     pub(crate) speed: u32,
     pub(crate) dying: Span,
+    /// Work that a checkpoint here holds.
+    pub(crate) kept: Span,
 }
 
 impl Engine {
@@ -88,8 +119,8 @@ impl Engine {
     /// Starts an attempt, as a supervisor would: it asks nobody whether there is room. Returns when
     /// to look at it, and what is wrong with the chips it was given.
     pub(crate) fn launch(&mut self, launch: &Launch<'_>) -> (Moment, Option<String>) {
-        let Launch { run, now, lease, actual, speed, dying } = *launch;
-        let span = u128::from(actual.work.0) * 1_000;
+        let Launch { run, now, lease, actual, speed, dying, kept } = *launch;
+        let span = u128::from(actual.work.saturating_sub(kept).0) * 1_000;
         let span = Span(u64::try_from(span.div_ceil(u128::from(speed.max(1)))).unwrap_or(u64::MAX));
         let ends = now + span.max(Span(1));
         let code = i32::from(actual.ending == Ending::Failure || speed == 0);
@@ -106,6 +137,13 @@ impl Engine {
             stopped: Moment::MAX,
             dying: dying.min(run.grace),
             ended: None,
+            keeps: run.checkpoint.as_ref().map(|checkpoint| Keeps {
+                every: checkpoint.interval,
+                asked: checkpoint.signal.is_some(),
+                before: kept,
+                speed,
+            }),
+            kept: None,
         };
         let wrong = self.occupy(&held);
         let due = held.due();
@@ -177,9 +215,16 @@ impl Engine {
             // Of what is lost without a trace nobody knows how long it ran.
             let lost = matches!(outcome, Outcome::Lost { .. });
             let ran = if lost { Span::ZERO } else { now.since(held.began).max(Span(1)) };
+            held.kept = held.keeps.map(|keeps| keeps.by(held, &outcome, now));
             held.ended = Some(Ended { outcome, ran, cpu: ran, memory: Bytes::ZERO });
             self.changed.insert(attempt);
         }
+    }
+
+    /// The work that an attempt's checkpoints hold, that of those before it included, if it writes
+    /// any and is over.
+    pub(crate) fn kept(&self, attempt: AttemptId) -> Option<Span> {
+        self.attempts.get(&attempt)?.kept
     }
 
     /// Tells an attempt to stop; returns when it will be over, unless it is.

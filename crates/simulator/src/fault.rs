@@ -161,8 +161,8 @@ impl fmt::Display for Verdict {
         match self.violations.first() {
             None => write!(
                 f,
-                "seed {seed}: {jobs} jobs, {} offers, {} crashes: all promises held",
-                counts.offers, counts.crashes
+                "seed {seed}: {jobs} jobs, {} offers, {} preempted, {} crashes: all promises held",
+                counts.offers, counts.preemptions, counts.crashes
             ),
             Some(first) => write!(f, "portolan simulate --faults --seed {seed}  # {first}"),
         }

@@ -11,7 +11,7 @@ use crate::server::{Around, Server};
 use crate::setup::{Audit, Setup};
 use crate::tally::Tally;
 use crate::tenant::Tenants;
-use crate::truth::{Jobs, Truth};
+use crate::truth::{Jobs, Kept, Truth};
 use controller::{Command, Input};
 use model::{DatasetVersion, Moment, NetworkUid, Span, TransferId};
 use rand::RngExt;
@@ -95,6 +95,7 @@ impl<'a> Stage<'a> {
             speeds: setup.speeds.clone(),
             judge,
             sabotage: setup.sabotage,
+            kept: Kept::default(),
         };
         let keep = setup.audit == Audit::Everything || setup.faults.crashes();
         let log = Log::new(keep, sink);
@@ -337,11 +338,13 @@ impl<'a> Stage<'a> {
                 let Some(seat) = self.server.seats().get(center).copied() else { return };
                 self.fall(seat, *back);
                 let agent = &mut self.agents[usize::from(seat)];
+                agent.down_until = agent.down_until.max(self.post.now + *back);
                 for attempt in agent.engine.lose_all(self.post.now) {
-                    self.truth.judge.over(attempt);
+                    self.truth.over(attempt, agent);
                 }
                 if *wiped {
                     agent.store.clear();
+                    self.truth.kept.wipe(center);
                 }
                 if let Some(after) = declared.filter(|after| after < back) {
                     let lost = Box::new(Command::DeclareLost(center.clone()));
@@ -376,6 +379,10 @@ impl<'a> Stage<'a> {
             return;
         }
         if !agent.is_up {
+            if agent.down_until > self.post.now {
+                self.post.at(agent.down_until, Happening::Up(seat, life));
+                return;
+            }
             if self.tenants.declares(&agent.center) {
                 self.post.after(CARE, Happening::Up(seat, life));
                 return;

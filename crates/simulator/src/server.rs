@@ -74,6 +74,8 @@ pub struct Counts {
     pub plans: u64,
     /// Offers made.
     pub offers: u64,
+    /// Attempts told to make room.
+    pub preemptions: u64,
     /// Transfers planned.
     pub transfers: u64,
     /// Times the server died.
@@ -323,7 +325,9 @@ impl<'a> Server<'a> {
                 model::Fact::JobOffered(_) => self.counts.offers += 1,
                 model::Fact::TransferPlanned(_) => self.counts.transfers += 1,
                 model::Fact::TransferEnded(f) => self.tally.transferred(f),
+                model::Fact::AttemptPreempted(_) => self.counts.preemptions += 1,
                 model::Fact::JobEnded(f) => {
+                    around.truth.kept.forget(f.job);
                     let world = self.controller.world();
                     self.tally.ended(world, f.job, &around.truth.jobs, at);
                 }

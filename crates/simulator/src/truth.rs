@@ -1,9 +1,11 @@
 //! What only the simulator knows.
 
+use crate::agent::Agent;
 use crate::fault::Sabotage;
 use crate::judge::Judge;
 use crate::load::{Actual, Speeds};
-use model::JobId;
+use model::{AttemptId, CenterId, JobId, Span};
+use std::collections::BTreeMap;
 
 /// What nobody who decides may see.
 pub(crate) struct Truth {
@@ -11,6 +13,44 @@ pub(crate) struct Truth {
     pub(crate) speeds: Speeds,
     pub(crate) judge: Judge,
     pub(crate) sabotage: Option<Sabotage>,
+    /// Work that checkpoints hold, by job and where they are.
+    pub(crate) kept: Kept,
+}
+
+impl Truth {
+    /// An attempt is over in its center's engine.
+    pub(crate) fn over(&mut self, attempt: AttemptId, at: &Agent) {
+        self.judge.over(attempt);
+        if let Some(work) = at.engine.kept(attempt) {
+            self.kept.put(attempt.job, &at.center, work);
+        }
+    }
+}
+
+/// Work that checkpoints hold, by job and where they are.
+#[derive(Debug, Default)]
+pub(crate) struct Kept(BTreeMap<JobId, BTreeMap<CenterId, Span>>);
+
+impl Kept {
+    /// What the job's checkpoint at a center holds; nothing where there is none.
+    pub(crate) fn at(&self, job: JobId, center: &CenterId) -> Span {
+        self.0.get(&job).and_then(|kept| kept.get(center)).copied().unwrap_or_default()
+    }
+
+    /// An attempt of the job left a checkpoint there.
+    pub(crate) fn put(&mut self, job: JobId, center: &CenterId, work: Span) {
+        self.0.entry(job).or_default().insert(center.clone(), work);
+    }
+
+    /// A job needs its checkpoints no longer.
+    pub(crate) fn forget(&mut self, job: JobId) {
+        self.0.remove(&job);
+    }
+
+    /// A center's disks are gone.
+    pub(crate) fn wipe(&mut self, center: &CenterId) {
+        self.0.values_mut().for_each(|kept| _ = kept.remove(center));
+    }
 }
 
 /// Which arrival a job is.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,12 +157,27 @@ pub struct Run {
     pub limit: Option<Span>,
     /// Between the polite and the hard signal.
     pub grace: Span,
+    /// How it keeps its progress, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<RunCheckpoint>,
     /// How long it may run without word from the server; none to hold.
     pub lease: Option<Span>,
     /// Data that must be in the store first.
     pub inputs: Vec<RunInput>,
     /// Data it makes.
     pub outputs: Vec<RunOutput>,
+}
+
+/// How an attempt keeps its progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCheckpoint {
+    /// Where it writes its checkpoints, below its working directory. What is there outlives it: the
+    /// job's next attempt in the same center finds it there.
+    pub path: String,
+    /// How often it writes one by itself.
+    pub interval: Option<Span>,
+    /// The signal that asks for one, such as `USR1`.
+    pub signal: Option<String>,
 }
 
 /// An input of an attempt.
@@ -235,6 +250,13 @@ pub enum Report {
     Started {
         /// Which.
         attempt: AttemptId,
+    },
+    /// The attempt wrote a checkpoint.
+    Checkpointed {
+        /// Which.
+        attempt: AttemptId,
+        /// How long after its start, by the center's clock.
+        after: Span,
     },
     /// Nothing of the attempt is alive any more.
     Ended {
@@ -366,6 +388,7 @@ impl Report {
             Self::Accepted { attempt }
             | Self::Refused { attempt, .. }
             | Self::Started { attempt }
+            | Self::Checkpointed { attempt, .. }
             | Self::Ended { attempt, .. } => Some(*attempt),
             Self::Arrived { .. }
             | Self::TransferFailed { .. }

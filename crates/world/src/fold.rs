@@ -5,8 +5,8 @@ use crate::promise::Count;
 use crate::{CenterState, Dataset, Submission, Version, World};
 use model::attempt::AttemptState;
 use model::fact::{DatasetRegistered, Fact, JobSubmitted, ReplicaTouched};
-use model::job::{Job, PastAttempt, Promise};
-use model::{JobId, Moment, Phase};
+use model::job::{Job, Kept, PastAttempt, Promise};
+use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -109,6 +109,8 @@ impl World {
             | Fact::AttemptAccepted(_)
             | Fact::AttemptStarted(_)
             | Fact::AttemptStopping(_)
+            | Fact::AttemptPreempted(_)
+            | Fact::AttemptCheckpointed(_)
             | Fact::AttemptEnded(_)
             | Fact::JobRequeued(_)
             | Fact::JobEnded(_) => self.about_job(at, fact)?,
@@ -131,6 +133,7 @@ impl World {
             past: Vec::new(),
             promise: None,
             canceled: false,
+            kept: None,
         };
         if let Some(key) = &fact.key {
             let submission =
@@ -206,6 +209,22 @@ impl World {
     }
 }
 
+/// Notes what the checkpoints of an attempt that is just over kept of its work, for the next one.
+/// One that wrote none leaves that of those before it, wherever it is.
+fn keep(job: &mut Job, attempt: &Attempt, outcome: &Outcome, at: Moment) {
+    if matches!(outcome, Outcome::Exited { code: 0 } | Outcome::TimedOut) {
+        return;
+    }
+    let until = attempt.kept_until(&job.spec, at);
+    let (Some(until), Some(started)) = (until, attempt.state.started()) else { return };
+    let (work, center) = (until.since(started), attempt.placement.center());
+    if work > Span::ZERO {
+        let before = job.kept.take().filter(|kept| kept.center == *center);
+        let before = before.map_or(Span::ZERO, |kept| kept.work);
+        job.kept = Some(Kept { center: center.clone(), work: before + work });
+    }
+}
+
 /// Changes `job` by a fact about it; on error it is unchanged.
 fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
     let cannot = || format!("{} cannot be {} when {}", job.job, fact.kind(), job.phase.word());
@@ -231,7 +250,10 @@ fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
             let center = Some(f.placement.center().clone());
             job.promise.get_or_insert(Promise { start, told: at, center });
         }
-        (Fact::AttemptEnded(f), _) if f.ended.outcome.is_own_fault() => job.failures += 1,
+        (Fact::AttemptEnded(f), Phase::Placed(attempt)) => {
+            job.failures += u32::from(f.ended.outcome.is_own_fault());
+            keep(job, attempt, &f.ended.outcome, at);
+        }
         _ => {}
     }
     if let Phase::Placed(attempt) = &job.phase
@@ -245,6 +267,7 @@ fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
             started: *started,
             ended: at,
             outcome: outcome.clone(),
+            preempted_by: attempt.preempted.map(|preempted| preempted.by),
         });
     }
     job.phase = phase;

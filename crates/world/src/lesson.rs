@@ -107,13 +107,16 @@ impl World {
             return;
         };
         let Some(allowed) = job.spec.limit(part.variant) else { return };
+        // What it found done when it went on from a checkpoint was run before.
+        let before = job.kept.as_ref().filter(|kept| kept.center == part.center);
+        let ran = fact.ended.ran + before.map_or(Span::ZERO, |kept| kept.work);
         let pool = self.centers.get(&part.center).and_then(|c| c.center.pool(&part.pool));
         let chip = name(pool.and_then(|pool| pool.chip.as_ref())).to_owned();
         let tenant = job.spec.tenant.clone();
         let workload = job.spec.workload.clone().unwrap_or_default();
         let lessons = self.lessons.0.entry(tenant).or_default().entry(workload).or_default();
         for chip in [chip, ALL.to_owned()] {
-            lessons.entry(chip).or_default().add(fact.ended.ran, allowed);
+            lessons.entry(chip).or_default().add(ran, allowed);
         }
     }
 }

@@ -16,4 +16,5 @@ mod log;
 mod million;
 #[cfg(feature = "long")]
 mod philly;
+mod preemption;
 mod why;

@@ -1,7 +1,7 @@
 //! Jobs as the API shows them.
 
 use super::{Found, newest_placement};
-use model::attempt::{Attempt, AttemptState, Outcome, Placement};
+use model::attempt::{Attempt, AttemptState, Outcome, Placement, Stop};
 use model::job::{Input, InputMode, Job, JobEnd, JobKind, JobSpec, PastAttempt, Variant};
 use model::{AttemptId, DatasetVersion, Moment, Phase};
 use wire::view;
@@ -34,6 +34,7 @@ pub(crate) fn job(found: &Found) -> view::Job {
         nodes: variant.map_or(0, |v| v.nodes),
         chips_milli: variant.map(|v| v.chips_per_node.times(v.nodes.into())).unwrap_or_default(),
         attempts: job.epoch,
+        preemptions: job.preemptions(),
         price: placement.map(|place| place.price),
         outcome: outcome(job),
     }
@@ -63,9 +64,34 @@ pub(crate) fn outcome(job: &Job) -> Option<String> {
     }
 }
 
+/// For whom it makes or made room, and what is kept of its work; nothing where it never did.
+pub(crate) fn made_room(job: &Job) -> Option<String> {
+    let live = job.phase.attempt().filter(|attempt| !attempt.is_over());
+    if let Some(preempted) = live.and_then(|attempt| attempt.preempted) {
+        let by = preempted.by;
+        return Some(format!("it makes room for {by}, which comes first, and will wait again"));
+    }
+    let by = job.past.iter().rev().find_map(|past| past.preempted_by)?;
+    let times = match job.preemptions() {
+        0 => return None,
+        1 => "once".to_owned(),
+        times => format!("{times} times"),
+    };
+    let kept = match &job.kept {
+        Some(kept) => format!("; {} of its work is kept at {}", kept.work, kept.center),
+        None => "; it kept no checkpoint".to_owned(),
+    };
+    Some(format!("it was preempted {times}, last by {by}{kept}"))
+}
+
 /// A job with all that is known of it.
 pub(crate) fn detail(found: &Found) -> view::JobDetail {
-    view::JobDetail { job: job(found), asked: asked(&found.job.spec), tries: tries(&found.job) }
+    view::JobDetail {
+        job: job(found),
+        asked: asked(&found.job.spec),
+        tries: tries(&found.job),
+        made_room: made_room(&found.job),
+    }
 }
 
 /// A job's attempts, oldest first.
@@ -113,7 +139,12 @@ fn over(job: &Job, past: &PastAttempt) -> view::Attempt {
         offered_ms: past.offered,
         started_ms: past.started,
         ended_ms: Some(past.ended),
-        outcome: Some(past.outcome.to_string()),
+        outcome: Some(match past.preempted_by {
+            Some(by) if past.outcome == Outcome::Stopped(Stop::Preempted) => {
+                format!("{} by {by}", past.outcome)
+            }
+            _ => past.outcome.to_string(),
+        }),
         ..placed(attempt, &past.placement)
     }
 }

@@ -262,7 +262,10 @@ pub(crate) async fn explain_job(
     Ok(Json(view::Why {
         job: id,
         state: found.job.phase.word().to_owned(),
-        summary: summary(&found.job, explanation),
+        summary: std::iter::once(summary(&found.job, explanation))
+            .chain(show::made_room(&found.job))
+            .collect::<Vec<String>>()
+            .join("; "),
         plan: answered.as_ref().map(plan),
         tries: show::tries(&found.job),
     }))

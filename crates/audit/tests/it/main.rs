@@ -482,6 +482,53 @@ fn nothing_costs_less_than_nothing() {
 }
 
 #[test]
+fn room_is_made_by_preemptible_jobs_for_higher_priorities_and_with_grace() {
+    let low_runs = "
+        job 1 limit=99999 preemptible
+        job 2 priority=1
+        offer 1.1 sh/a 0:0 time=0..99999
+        start 1.1
+    ";
+    check(
+        &format!(
+            "{low_runs}
+            preempt 1.1 for=2 until=10000
+            offer 2.1 sh/a 0:0 time=10000..10010
+            @9000
+            end 1.1
+            requeue 1
+            start 2.1"
+        ),
+        "",
+    );
+    check(
+        &format!(
+            "{low_runs}
+            preempt 1.1 for=2 until=9000
+            offer 2.1 sh/a 0:0 time=8000..8010"
+        ),
+        "
+        step+world capacity: sh/a node 0: 2 of 1 chip 0 promised at 1970-01-01T00:00:08.000Z to \
+         job-1.1, job-2.1
+        step preemption: job-1.1 is given 9 s to leave and asked for 10 s
+        ",
+    );
+    check(
+        "
+        job 1 limit=99999
+        job 2
+        offer 1.1 sh/a 0:0 time=0..99999
+        preempt 1.1 for=2 until=10000
+        ",
+        "
+        log preemption: job-1.1 makes room for job-2, for which it does not
+        step preemption: job-1.1 is not preemptible and makes room for job-2
+        step preemption: job-1.1 of priority 0 makes room for job-2 of priority 0
+        ",
+    );
+}
+
+#[test]
 fn time_never_goes_back() {
     check(
         "

@@ -10,6 +10,7 @@
 //! data d in=cn at=sh,bj                 a dataset that may only be in cn, with two copies
 //! job 1 nodes=1 chips=1 cores=1 limit=10 on=cann within=center parts=1 reads=d writes=e:cn key=k hold
 //! offer 1.1 sh/a 0:0,1 1:0 time=0..10 share=1 price=1 variant=0 plan=1 reads=d
+//! preempt 1.1 for=2 until=10000         of jobs with `preemptible` and `priority=1`
 //! accept 1.1 | start 1.1 | stop 1.1 | end 1.1 | held 1 | release 1 | requeue 1 | done 1 | archive 1
 //! move 1 d sh>bj over=sh>,bj< rates=0..10@4,10..20@8 price=1
 //! ```
@@ -200,6 +201,11 @@ impl<'a> Line<'a> {
                 attempt: of_attempt().attempt,
                 why: Stop::Withdrawn,
             }),
+            "preempt" => Fact::AttemptPreempted(AttemptPreempted {
+                attempt: of_attempt().attempt,
+                by: JobId::new(number(self.option("for", ""))),
+                until: Moment(number(self.option("until", ""))),
+            }),
             "end" => Fact::AttemptEnded(AttemptEnded {
                 attempt: of_attempt().attempt,
                 ended: Ended {
@@ -367,8 +373,8 @@ impl<'a> Line<'a> {
             objective: Objective::Fastest,
             deadline: None,
             budget: None,
-            priority: 0,
-            preemptible: false,
+            priority: number(self.option("priority", "0")),
+            preemptible: self.words.contains(&"preemptible"),
             hold: self.words.contains(&"hold"),
             checkpoint: None,
             when_cut_off: WhenCutOff::Hold,

@@ -40,6 +40,7 @@ pub(crate) fn detail(detail: &JobDetail, look: &Look) -> String {
     add("Promised", job.promised_ms.map(|at| look.moment(at)));
     add("Started", job.started_ms.map(|at| look.moment(at)));
     add("Ended", job.ended_ms.map(|at| look.moment(at)));
+    add("Preempted", detail.made_room.clone());
     add("Deadline", job.deadline_ms.map(|at| look.moment(at)));
     add("Price", job.price.map(|price| format!("{price}, as planned")));
     for part in &asked.parts {

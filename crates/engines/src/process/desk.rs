@@ -430,6 +430,12 @@ fn furnish(place: &AttemptDir, launch: &Launch) -> Result<(), Error> {
         dirs.extend(input.name.parent().map(below).unwrap_or_default());
     }
     dirs.extend(launch.outputs.iter().flat_map(|output| below(output)));
+    for checkpoint in &launch.checkpoint {
+        dirs.extend(checkpoint.name.parent().map(below).unwrap_or_default());
+        if !checkpoint.target.is_dir() {
+            dirs.push(checkpoint.target.clone());
+        }
+    }
     dirs.sort();
     dirs.dedup();
     for dir in &dirs {
@@ -438,9 +444,11 @@ fn furnish(place: &AttemptDir, launch: &Launch) -> Result<(), Error> {
             give(dir, user)?;
         }
     }
-    for input in &launch.inputs {
-        let link = work.join(&input.name);
-        std::os::unix::fs::symlink(&input.target, &link).map_err(Error::io("link", &link))?;
+    let inputs = launch.inputs.iter().map(|input| (&input.name, &input.target));
+    let kept = launch.checkpoint.iter().map(|kept| (&kept.name, &kept.target));
+    for (name, target) in inputs.chain(kept) {
+        let link = work.join(name);
+        std::os::unix::fs::symlink(target, &link).map_err(Error::io("link", &link))?;
     }
     Ok(())
 }

@@ -22,7 +22,7 @@ use log::LogPump;
 use model::{Moment, Span};
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{Pid, PidfdFlags, Signal};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -128,9 +128,19 @@ fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
     }
     dir.wake();
     let limit_at = launch.limit.map(|limit| BootTime::now().after(limit));
-    let grace = launch.grace;
-    let mut watch =
-        Watch { dir, tree, ended, logs, control, alarm, limit_at, lease_at, grace, stopping: None };
+    let mut watch = Watch {
+        dir,
+        tree,
+        ended,
+        logs,
+        control,
+        alarm,
+        limit_at,
+        lease_at,
+        grace: launch.grace,
+        asks: launch.checkpoint.as_ref().and_then(|kept| tree::signal(kept.signal.as_deref()?)),
+        stopping: None,
+    };
     let exit = watch.until_command_ends();
     Ok(watch.finish(exit, started, groups.as_ref()))
 }
@@ -138,6 +148,8 @@ fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
 /// A command that is being stopped.
 struct Stopping {
     cause: Cause,
+    /// When it is told to end, while it has only been asked for a checkpoint.
+    end_at: Option<BootTime>,
     kill_at: BootTime,
 }
 
@@ -151,6 +163,8 @@ struct Watch<'a> {
     limit_at: Option<BootTime>,
     lease_at: Option<BootTime>,
     grace: Span,
+    /// The signal that asks for a checkpoint.
+    asks: Option<Signal>,
     stopping: Option<Stopping>,
 }
 
@@ -172,8 +186,9 @@ impl Watch<'_> {
 
     /// Sleeps until anything happens, and copies what was written to the logs.
     fn wait(&mut self) {
-        let kill_at = self.stopping.as_ref().map(|stopping| stopping.kill_at);
-        self.alarm.set([self.limit_at, self.lease_at, kill_at].into_iter().flatten().min());
+        let stopping = self.stopping.as_ref();
+        let next = stopping.map(|stopping| stopping.end_at.unwrap_or(stopping.kill_at));
+        self.alarm.set([self.limit_at, self.lease_at, next].into_iter().flatten().min());
         let mut fds = vec![
             PollFd::new(&self.ended, PollFlags::IN),
             PollFd::new(self.alarm.fd(), PollFlags::IN),
@@ -220,19 +235,30 @@ impl Watch<'_> {
                 self.begin_stop(Cause::LeaseExpired, self.grace);
             }
         }
-        self.stopping.as_ref().is_some_and(|stopping| stopping.kill_at <= now)
+        let Some(stopping) = &mut self.stopping else { return false };
+        if stopping.end_at.is_some_and(|at| at <= now) {
+            stopping.end_at = None;
+            self.tree.ask_to_end();
+        }
+        stopping.kill_at <= now
     }
 
     /// The first cause stays; a later one can only bring the end nearer.
     fn begin_stop(&mut self, cause: Cause, grace: Span) {
-        let kill_at = BootTime::now().after(grace);
-        match &mut self.stopping {
-            Some(stopping) => stopping.kill_at = stopping.kill_at.min(kill_at),
-            None => {
-                self.tree.ask_to_end();
-                self.stopping = Some(Stopping { cause, kill_at });
-            }
+        let now = BootTime::now();
+        let kill_at = now.after(grace);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.kill_at = stopping.kill_at.min(kill_at);
+            stopping.end_at = stopping.end_at.map(|at| at.min(kill_at));
+            return;
         }
+        let asks = self.asks.filter(|_| grace > Span::ZERO);
+        match asks {
+            Some(signal) => self.tree.ask(signal),
+            None => self.tree.ask_to_end(),
+        }
+        let end_at = asks.map(|_| now.after(Span(grace.0 / 2)));
+        self.stopping = Some(Stopping { cause, end_at, kill_at });
     }
 
     /// Kills whatever is left and tells how it all ended.

@@ -47,6 +47,14 @@ impl Tree {
         }
     }
 
+    /// A signal to the command itself that means something to it alone: what it started might not
+    /// be ready for it, and die.
+    pub(super) fn ask(&self, signal: Signal) {
+        if self.main_is_ours {
+            let _ = kill_process(self.main, signal);
+        }
+    }
+
     /// Kills and reaps until nothing is left. Tells how the command itself did, if it was still
     /// there. Takes as long as the kernel needs to end the last of them.
     pub(super) fn kill_all(&mut self) -> Option<Exit> {
@@ -86,6 +94,20 @@ fn children_by_search(own: i32) -> Vec<Pid> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names.filter(|pid| parent_of(pid) == Some(own)).filter_map(|pid| parse_pid(&pid)).collect()
+}
+
+/// A signal that may ask for a checkpoint, by its name. TERM asks for the end as well, and needs no
+/// asking before.
+pub(super) fn signal(name: &str) -> Option<Signal> {
+    match name {
+        "USR1" => Some(Signal::USR1),
+        "USR2" => Some(Signal::USR2),
+        "HUP" => Some(Signal::HUP),
+        "INT" => Some(Signal::INT),
+        "ALRM" => Some(Signal::ALARM),
+        "CONT" => Some(Signal::CONT),
+        _ => None,
+    }
 }
 
 fn parse_pid(text: &str) -> Option<Pid> {

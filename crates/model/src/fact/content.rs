@@ -137,6 +137,28 @@ pub struct AttemptStopping {
     pub why: Stop,
 }
 
+/// Content of `attempt-preempted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptPreempted {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// The job that is to run where it does.
+    pub by: JobId,
+    /// When its nodes are free at the latest: it was given its grace by then.
+    pub until: Moment,
+}
+
+/// Content of `attempt-checkpointed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptCheckpointed {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// When the checkpoint was written, by the server's clock.
+    pub at: Moment,
+}
+
 /// Content of `attempt-ended`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -72,6 +72,15 @@ impl JobSpec {
             Duration::Open => None,
         }
     }
+
+    /// The time between the polite and the hard signal when it is stopped.
+    #[must_use]
+    pub fn grace(&self) -> Span {
+        self.checkpoint.as_ref().map_or(Self::GRACE, |checkpoint| checkpoint.grace)
+    }
+
+    /// The [`grace`](Self::grace) of a job that makes no checkpoints.
+    pub const GRACE: Span = Span::from_secs(10);
 }
 
 /// Whether a job ends by itself, goes on, or holds chips for later.

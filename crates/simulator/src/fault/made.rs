@@ -4,7 +4,7 @@ use super::{Fault, Faults, Mishaps, Planned, Sabotage};
 use crate::load::{Actual, Arrival, Ending, Stock};
 use crate::setup::{Audit, Setup, Timing};
 use controller::{Declarations, Settings};
-use model::job::{Duration, Input, InputMode, JobKind, On, Output, Together, Within};
+use model::job::{Checkpoint, Duration, Input, InputMode, JobKind, On, Output, Together, Within};
 use model::{
     Bytes, Capability, Center, CenterId, Chip, ChipClass, ChipId, Chips, Cores, Currency,
     DatasetId, DatasetRef, DatasetVersion, Digest, EngineKind, Exchange, ExchangeId, JobSpec, Link,
@@ -157,6 +157,15 @@ impl Maker {
             silent_after: self.millis(9_000, 20_000),
             keep_ended: self.millis(20_000, 200_000),
             solve_every: self.millis(100, 5_000),
+            policy: planner::Policy {
+                // Waits are short here: what is worth it in a network would never be.
+                preempting: Some(planner::Preempting {
+                    worth: self.millis(0, 20_000),
+                    most: self.rng.random_range(1..=4),
+                    ..planner::Preempting::default()
+                }),
+                ..planner::Policy::default()
+            },
             ..Settings::default()
         }
     }
@@ -244,12 +253,26 @@ impl Maker {
             outputs: output.into_iter().collect(),
             objective: self.one_of(&[Objective::Fastest, Objective::Cheapest, Objective::Balanced]),
             priority: self.rng.random_range(-1..=1),
-            preemptible: self.once_in(3),
+            preemptible: self.once_in(2),
+            checkpoint: self.checkpoint(),
             hold: self.once_in(10),
             when_cut_off,
             retries: self.rng.random_range(0..=2),
             ..plain(self.one_of(&TENANTS), limit)
         }
+    }
+
+    /// Every second job keeps its progress, by itself or when it is asked to.
+    fn checkpoint(&mut self) -> Option<Checkpoint> {
+        let asked = self.once_in(2);
+        let interval = (!asked || self.once_in(2)).then(|| self.millis(500, 20_000));
+        let grace = self.millis(1_000, 20_000);
+        self.once_in(2).then(|| Checkpoint {
+            path: "checkpoint".to_owned(),
+            interval,
+            signal: asked.then(|| "USR1".to_owned()),
+            grace,
+        })
     }
 
     /// Ways to run a gang that at least one center has room for when it is empty.

@@ -375,6 +375,7 @@ pub(super) struct Policy {
     pub(super) transfer_share: Text<Rate>,
     pub(super) reservations: Option<usize>,
     pub(super) solve_every: Option<Text<Span>>,
+    pub(super) preemption: bool,
 }
 
 impl Default for Policy {
@@ -386,6 +387,7 @@ impl Default for Policy {
             transfer_share: Text(Rate(5_000_000_000)),
             reservations: None,
             solve_every: None,
+            preemption: true,
         }
     }
 }

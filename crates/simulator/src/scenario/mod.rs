@@ -37,6 +37,7 @@
 //! | | `loads` | as the jobs offer |
 //! | | `transfer_share`: the rate of each transfer of the other policies | `"5 Gbit/s"` |
 //! | | `reservations`, `solve_every` | as a server's |
+//! | | `preemption`: whether jobs of higher priority take the place of preemptible ones | true |
 //! | `[faults]` | chances in thousandths (`lost`, `doubled`, `late`, `not_started`, `broken_copies`, `damaged_copies`), `latest`, `drift_ppm`, `until` | nothing goes wrong |
 //! | `[[faults.event]]` | `after`, `what` (`agent-dies`, `hosts-die`, `cut`, `slow`, `server-dies`), `center`, `lasts`; `declared`, `wiped`, `holds` | |
 //! | `[measures]` | `sample`: how often the network is looked at | `"10m"` |
@@ -180,6 +181,9 @@ impl Scenario {
         let policy = &file.policy;
         if let Some(reservations) = policy.reservations {
             settings.policy.reservations = reservations;
+        }
+        if !policy.preemption {
+            settings.policy.preempting = None;
         }
         if let Some(every) = &policy.solve_every {
             settings.solve_every = **every;

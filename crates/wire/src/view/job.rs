@@ -58,6 +58,9 @@ pub struct Job {
     pub chips_milli: Chips,
     /// How many attempts were made, the live one included.
     pub attempts: u32,
+    /// How often it made room for another job.
+    #[serde(default)]
+    pub preemptions: u32,
     /// What its newest attempt is expected to cost.
     #[schema(value_type = Option<MoneySchema>)]
     pub price: Option<Money>,
@@ -84,6 +87,9 @@ pub struct JobDetail {
     pub asked: Asked,
     /// Its attempts, oldest first.
     pub tries: Vec<Attempt>,
+    /// For whom it makes or made room, and what is kept of its work; in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_room: Option<String>,
 }
 
 /// What a submission is answered with. Jobs of a batch are numbered on from the first.

@@ -1,0 +1,66 @@
+//! Preemption: who makes room for whom.
+
+use crate::promise::{Findings, Promise};
+use model::fact::AttemptPreempted;
+use model::{Attempt, Fact, Moment};
+use std::collections::BTreeSet;
+use world::World;
+
+/// Judges the preemptions among some facts, in the world that has just taken them in.
+pub(crate) fn judge(world: &World, facts: &[Fact], found: &mut Findings) {
+    for fact in facts {
+        if let Fact::AttemptPreempted(preempted) = fact {
+            judge_one(world, preempted, found);
+        }
+    }
+}
+
+fn judge_one(world: &World, preempted: &AttemptPreempted, found: &mut Findings) {
+    let AttemptPreempted { attempt, by, until } = *preempted;
+    let (Some(victim), Some(winner)) = (world.job(attempt.job), world.job(by)) else {
+        found.say(Promise::Preemption, format!("{attempt} makes room for {by}: not both exist"));
+        return;
+    };
+    found.judge(Promise::Preemption, victim.spec.preemptible, || {
+        format!("{attempt} is not preemptible and makes room for {by}")
+    });
+    let (low, high) = (victim.spec.priority, winner.spec.priority);
+    found.judge(Promise::Preemption, low < high, || {
+        format!("{attempt} of priority {low} makes room for {by} of priority {high}")
+    });
+    let grace = victim.spec.checkpoint.as_ref().map_or(model::JobSpec::GRACE, |c| c.grace);
+    let had = until.since(world.at);
+    found.judge(Promise::Preemption, had >= grace, || {
+        format!("{attempt} is given {had} to leave and asked for {grace}")
+    });
+    // It may have come to an end by itself at the very same moment.
+    let live = |attempt: Option<&Attempt>| attempt.filter(|a| !a.is_over()).cloned();
+    let (Some(leaves), Some(comes)) =
+        (live(victim.phase.attempt()), live(winner.phase.attempt()))
+    else {
+        return;
+    };
+    if comes.state.stopping().is_none() && leaves.attempt == attempt {
+        judge_places(&leaves, &comes, until, found);
+    }
+}
+
+/// Whether somebody leaves what the other comes to, and in time.
+fn judge_places(leaves: &Attempt, comes: &Attempt, until: Moment, found: &mut Findings) {
+    let (leaver, comer) = (leaves.attempt, comes.attempt);
+    let nodes = |attempt: &Attempt| -> BTreeSet<_> {
+        let parts = attempt.placement.parts.iter();
+        let nodes = parts.flat_map(|part| {
+            part.nodes.iter().map(|s| (part.center.clone(), part.pool.clone(), s.node))
+        });
+        nodes.collect()
+    };
+    let shared = !nodes(leaves).is_disjoint(&nodes(comes));
+    found.judge(Promise::Preemption, shared, || {
+        format!("{leaver} makes room for {comer}, which goes elsewhere")
+    });
+    let start = comes.placement.start;
+    found.judge(Promise::Preemption, until <= start, || {
+        format!("{leaver} leaves by {until} and {comer} starts at {start}")
+    });
+}

@@ -1,0 +1,49 @@
+//! Offering a job the place of others.
+
+use super::{Walk, scene};
+use crate::candidate::{Asked, Candidate, Reach};
+use crate::class::{Class, ClassId};
+use crate::preempt;
+use crate::rank::Rank;
+use model::JobId;
+
+impl Walk<'_> {
+    /// Offers a job a place that attempts of lower priority are to leave, if it is one of those
+    /// that get a start and `best`, the best there is without, comes too late.
+    ///
+    /// Only a plan for the whole queue does so: it gives every job that comes before this one its
+    /// place first, and keeps no start for those that come after.
+    pub(super) fn make_room(
+        &mut self,
+        job: JobId,
+        id: ClassId,
+        class: &Class,
+        best: Option<&(Rank, Candidate)>,
+    ) -> bool {
+        let may = self.plan.is_whole && self.view.victims.any_below(class.spec.priority);
+        if !may || self.preempting.is_spent() || self.reach(&class.spec.tenant) == Reach::Now {
+            return false;
+        }
+        let best = best.map(|(_, best)| best);
+        if best.is_some_and(|best| self.scene().is_due(best.data_ready, best.start)) {
+            return false;
+        }
+        let options = self.options(class);
+        let asked = Asked { class: id, spec: &class.spec, options: &options };
+        let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
+        let start = best.map(|best| best.start);
+        let Some(found) = preempt::find(&scene, asked, start, &mut self.preempting) else {
+            return false;
+        };
+        for victim in &found.victims {
+            self.view.cut_short(self.world, *victim, found.place.start);
+        }
+        // They count on calendars that only fill up.
+        self.searches.clear();
+        self.offer(job, found.place);
+        if let Some(offer) = self.plan.offers.last_mut() {
+            offer.preempts = found.victims;
+        }
+        true
+    }
+}

@@ -1,0 +1,280 @@
+//! Whose place a job of higher priority takes.
+//!
+//! The cheapest set of attempts whose stop lets it start: the highest priority among them as low as
+//! can be, then the least work lost since their last checkpoints, then the fewest. It is found pool
+//! by pool, priority by priority from below, node by node: a gang takes the nodes that are cheapest
+//! to free. Exact where attempts hold one node each; of gangs that hold several, each node is
+//! charged the whole loss until the set is known, and who need not go is spared at the end.
+
+mod cut;
+#[cfg(test)]
+mod tests;
+
+use crate::board::View;
+use crate::candidate::{Asked, Candidate, Scene};
+use crate::options::Choice;
+use crate::plan::Offer;
+use crate::pool::PoolBoard;
+use crate::roster::PoolNumber;
+use crate::Situation;
+use calendar::Work;
+use cut::{Cut, Room};
+use model::job::Job;
+use model::{Attempt, AttemptId, Moment, Slots, Span};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use world::World;
+
+/// Between the end of an attempt's grace and the start of the next: for the order's way, the kill
+/// and the report.
+const HANDING_OVER: Span = Span::from_secs(5);
+
+/// How jobs take the place of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Preempting {
+    /// A job waits rather than that it takes others' place for a start less than this sooner.
+    pub worth: Span,
+    /// An attempt is left alone once its job was preempted so often.
+    pub most: u32,
+    /// Nodes a background plan looks at for attempts that could make room.
+    pub work: u64,
+}
+
+impl Default for Preempting {
+    fn default() -> Self {
+        Self { worth: Span::from_secs(60), most: 8, work: 1_000_000 }
+    }
+}
+
+/// Attempts of preemptible jobs that are not told to stop, with their jobs' priorities, by pool. A
+/// copy shares every pool with the original until one of them changes it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Victims {
+    pools: Arc<BTreeMap<PoolNumber, Arc<BTreeMap<AttemptId, i32>>>>,
+    /// How many there are of each priority.
+    priorities: BTreeMap<i32, usize>,
+}
+
+impl Victims {
+    pub(crate) fn add(&mut self, pool: PoolNumber, attempt: AttemptId, priority: i32) {
+        let pool = Arc::make_mut(&mut self.pools).entry(pool).or_default();
+        if Arc::make_mut(pool).insert(attempt, priority).is_none() {
+            *self.priorities.entry(priority).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, pool: PoolNumber, attempt: AttemptId) {
+        if !self.has(pool, attempt) {
+            return;
+        }
+        let pools = Arc::make_mut(&mut self.pools);
+        let Some(here) = pools.get_mut(&pool) else { return };
+        let priority = Arc::make_mut(here).remove(&attempt);
+        if here.is_empty() {
+            pools.remove(&pool);
+        }
+        if let Some(priority) = priority
+            && let Some(count) = self.priorities.get_mut(&priority)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.priorities.remove(&priority);
+            }
+        }
+    }
+
+    fn has(&self, pool: PoolNumber, attempt: AttemptId) -> bool {
+        self.pools.get(&pool).is_some_and(|here| here.contains_key(&attempt))
+    }
+
+    /// Whether anybody may make room for a job of this priority.
+    pub(crate) fn any_below(&self, priority: i32) -> bool {
+        self.priorities.first_key_value().is_some_and(|(lowest, _)| *lowest < priority)
+    }
+
+    fn below(
+        &self,
+        pool: PoolNumber,
+        priority: i32,
+    ) -> impl Iterator<Item = (AttemptId, i32)> {
+        let here = self.pools.get(&pool).into_iter().flat_map(|here| here.iter());
+        here.map(|(attempt, of)| (*attempt, *of)).filter(move |(_, of)| *of < priority)
+    }
+}
+
+/// What a set of attempts costs that make room; the least is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Cost {
+    /// The highest priority among them.
+    pub(crate) priority: i32,
+    /// Work since their last checkpoints, in thousandths of a chip times milliseconds.
+    pub(crate) lost: u128,
+    /// How many.
+    pub(crate) attempts: usize,
+}
+
+/// An attempt that may be told to make room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Victim<'a> {
+    pub(crate) attempt: AttemptId,
+    pub(crate) priority: i32,
+    /// As in [`Cost`].
+    pub(crate) lost: u128,
+    pub(crate) grace: Span,
+    pub(crate) slots: &'a [Slots],
+}
+
+impl<'a> Victim<'a> {
+    fn of(job: &'a Job, live: &'a Attempt, now: Moment) -> Option<Self> {
+        let slots = &live.placement.parts.first()?.nodes;
+        let held = slots.iter().map(|slots| slots.share.times(slots.chips.len() as u64).0);
+        let since = live.kept_until(&job.spec, now).map_or(Span::ZERO, |kept| now.since(kept));
+        Some(Self {
+            attempt: live.attempt,
+            priority: job.spec.priority,
+            lost: held.map(u128::from).sum::<u128>() * u128::from(since.0),
+            grace: job.spec.grace(),
+            slots,
+        })
+    }
+}
+
+/// A place that others are to leave.
+pub(crate) struct Found {
+    pub(crate) place: Candidate,
+    pub(crate) victims: Vec<AttemptId>,
+}
+
+/// The cheapest place for a job of the class that others can leave, if it starts enough sooner than
+/// at `start`, when it would without.
+pub(crate) fn find(
+    scene: &Scene<'_>,
+    asked: Asked<'_>,
+    start: Option<Moment>,
+    work: &mut Work,
+) -> Option<Found> {
+    let policy = scene.policy.preempting?;
+    let mut cuts: Vec<(Cost, usize, Cut)> = Vec::new();
+    for (number, choice) in asked.options.choices.iter().enumerate() {
+        if work.is_spent() {
+            break;
+        }
+        let victims = victims(scene, choice, asked.spec.priority, policy);
+        let center = &scene.view.roster.seat(choice.pool).center.center;
+        if victims.is_empty() || scene.closed(asked.class, center).is_err() {
+            continue;
+        }
+        let room = Room {
+            board: &scene.view.pools[choice.pool as usize],
+            ask: asked.options.ask(choice),
+            limit: asked.options.limit(choice),
+            now: scene.situation.now,
+        };
+        if let Some((cost, cut)) = room.cheapest(&victims, work) {
+            cuts.push((cost, number, cut));
+        }
+    }
+    cuts.sort_by_key(|(cost, number, _)| (*cost, *number));
+    cuts.into_iter().find_map(|(_, number, cut)| {
+        if start.is_some_and(|start| cut.start + policy.worth > start) {
+            return None;
+        }
+        let choice = &asked.options.choices[number];
+        let place = scene.open_at(asked, choice, cut.start, cut.slots, work).ok()?;
+        Some(Found { place, victims: cut.victims })
+    })
+}
+
+/// Attempts in a choice's pool that may make room for a job of this priority.
+fn victims<'a>(
+    scene: &Scene<'a>,
+    choice: &Choice,
+    priority: i32,
+    policy: Preempting,
+) -> Vec<Victim<'a>> {
+    let world: &'a World = scene.world;
+    let below = scene.view.victims.below(choice.pool, priority);
+    let of = |(attempt, _): (AttemptId, i32)| {
+        let job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
+        Victim::of(job, world.live_attempt(attempt)?, scene.situation.now)
+    };
+    below.filter_map(of).collect()
+}
+
+/// When attempts of this grace that are told to stop now have left their nodes.
+fn gone(now: Moment, grace: Span) -> Moment {
+    now + grace + HANDING_OVER
+}
+
+/// The pool without what these attempts hold of it.
+fn without<'a>(
+    board: &PoolBoard,
+    victims: impl IntoIterator<Item = (AttemptId, &'a [Slots])>,
+) -> PoolBoard {
+    let mut board = board.clone();
+    victims.into_iter().for_each(|(attempt, slots)| board.release(attempt, slots));
+    board
+}
+
+fn slots(world: &World, attempt: AttemptId) -> Option<&[Slots]> {
+    let live = world.live_attempt(attempt)?;
+    Some(&live.placement.parts.first()?.nodes)
+}
+
+impl View {
+    /// Has an attempt leave its nodes by `until`.
+    pub(crate) fn cut_short(&mut self, world: &World, attempt: AttemptId, until: Moment) {
+        let Some(live) = world.live_attempt(attempt) else { return };
+        let Some(part) = live.placement.parts.first() else { return };
+        let Some(number) = self.roster.number(&part.center, &part.pool) else { return };
+        let from = live.state.started().unwrap_or(live.placement.start);
+        let pool = self.pool_mut(number);
+        pool.release(attempt, &part.nodes);
+        if from < until {
+            pool.hold(attempt, &part.nodes, from, until);
+        }
+        self.victims.remove(number, attempt);
+    }
+
+    /// Whether the attempt may still be told to make room.
+    fn may_go(&self, world: &World, attempt: AttemptId) -> bool {
+        let live = world.live_attempt(attempt);
+        live.and_then(|live| live.placement.parts.first()).is_some_and(|part| {
+            let number = self.roster.number(&part.center, &part.pool);
+            number.is_some_and(|number| self.victims.has(number, attempt))
+        })
+    }
+
+    /// Whether these slots of a pool are free in all of `[from, until)` once `gone` have left.
+    pub(crate) fn is_free_without(
+        &self,
+        world: &World,
+        gone: &[AttemptId],
+        part: &model::PartPlacement,
+        (from, until): (Moment, Moment),
+    ) -> bool {
+        let Some(pool) = self.pool(&part.center, &part.pool) else { return false };
+        if gone.is_empty() {
+            return pool.is_free(&part.nodes, from, until);
+        }
+        let held = gone.iter().filter_map(|attempt| Some((*attempt, slots(world, *attempt)?)));
+        without(pool, held).is_free(&part.nodes, from, until)
+    }
+}
+
+/// An offer drawn up a while ago, brought up to now: who is gone or going anyway need not be told,
+/// and whoever is told has its whole grace from now on.
+#[must_use]
+pub fn retimed(world: &World, view: &View, situation: &Situation, offer: &Offer) -> Offer {
+    let mut offer = offer.clone();
+    offer.preempts.retain(|attempt| view.may_go(world, *attempt));
+    let grace = |attempt: &AttemptId| world.job(attempt.job).map(|job| job.spec.grace());
+    if let Some(grace) = offer.preempts.iter().filter_map(grace).max() {
+        let place = &mut offer.placement;
+        let later = gone(situation.now, grace).since(place.start);
+        place.start = place.start + later;
+        place.until = place.until + later;
+        place.finish = place.finish + later;
+    }
+    offer
+}
