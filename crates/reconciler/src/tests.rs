@@ -143,6 +143,27 @@ fn attempts_on_the_same_chip_go_in_the_order_of_the_plan() {
 }
 
 #[test]
+fn an_agent_that_starts_anew_gives_nobody_the_chips_of_an_attempt_that_still_stops() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let stop = Order::Stop { attempt: id(1), why: Stop::Preempted };
+    let run = |job, start| Order::Run(Box::new(run(job, 0, start)));
+    let orders = Event::Orders { full: true, orders: vec![run(1, 0), stop, run(2, 100)] };
+    let actions = mind.step(0, vec![seen(vec![(1, Seen::Running)]), orders]);
+    assert_eq!(said(&actions), ["stop job-1.1"]);
+    let stopped = Seen::Ended(never_ran(Outcome::Stopped(Stop::Withdrawn)));
+    let checkpointed = Event::Checkpointed { attempt: id(1), after: Span(7) };
+    let actions = mind.step(0, vec![checkpointed, seen(vec![(1, stopped)])]);
+    assert_eq!(said(&actions), ["launch job-2.1 None"]);
+    let reports = [
+        "started job-1.1",
+        "accepted job-2.1",
+        "checkpointed job-1.1 after 7ms",
+        "ended job-1.1: preempted",
+    ];
+    assert_eq!(told(&mind), reports);
+}
+
+#[test]
 fn a_job_starts_when_its_data_is_there() {
     let mut mind = idle();
     let mut job = run(1, 0, 0);

@@ -510,7 +510,7 @@ fn room_is_made_by_preemptible_jobs_for_higher_priorities_and_with_grace() {
         "
         step+world capacity: sh/a node 0: 2 of 1 chip 0 promised at 1970-01-01T00:00:08.000Z to \
          job-1.1, job-2.1
-        step preemption: job-1.1 is given 9 s to leave and asked for 10 s
+        step preemption: job-1.1 is given 9.0s to leave and asked for 10s
         ",
     );
     check(

@@ -1,5 +1,5 @@
 use crate::{Ground, attempt, config};
-use engines::{BootTime, Cause, Enforcement, Engine, Error, Exit, ProcessEngine, State};
+use engines::{BootTime, Cause, CheckpointDir, Enforcement, Engine, Error, Exit, ProcessEngine, State};
 use model::{Bytes, Cores, Span};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -213,4 +213,34 @@ async fn hundreds_of_attempts_at_once_all_end() {
         ground.engine.forget(attempt(job)).await.unwrap();
     }
     assert_eq!(ground.engine.observe().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_asked_for_before_the_end_and_outlives_the_attempt() {
+    let ground = Ground::new().await;
+    let dir = tempfile::tempdir().unwrap();
+    let checkpoint = CheckpointDir {
+        name: "state/at".into(),
+        target: dir.path().join("job-1"),
+        signal: Some("USR1".into()),
+    };
+    let mut launch = ground.sh(
+        1,
+        "trap 'echo asked; echo 7 > state/at/step' USR1; trap 'echo ended; exit 0' TERM
+         echo yes > listens; while :; do sleep 0.05; done",
+    );
+    launch.checkpoint = Some(checkpoint.clone());
+    ground.launch(&launch).await;
+    ground.line(launch.attempt, "listens").await;
+    ground.engine.stop(launch.attempt, Span::from_secs(4)).await.unwrap();
+    let outcome = ground.outcome(launch.attempt).await;
+    assert_eq!((outcome.cause, outcome.exit), (Cause::Stopped, Some(Exit::Exited(0))));
+    assert_eq!(ground.stdout(launch.attempt).await, "asked\nended\n");
+    ground.engine.forget(launch.attempt).await.unwrap();
+
+    let mut next = ground.sh(2, "cat state/at/step");
+    next.checkpoint = Some(checkpoint);
+    ground.launch(&next).await;
+    ground.outcome(next.attempt).await;
+    assert_eq!(ground.stdout(next.attempt).await, "7\n");
 }
