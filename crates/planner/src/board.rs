@@ -7,6 +7,7 @@ use crate::pool::PoolBoard;
 use crate::preempt::Victims;
 use crate::roster::{PoolNumber, Roster};
 use crate::tally::Tally;
+use crate::touched::Touched;
 use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
 use model::job::Job;
@@ -105,28 +106,6 @@ impl View {
         let Reservation { slots, start, until, .. } = reservation;
         let pool = self.pools.get(reservation.number as usize);
         pool.is_some_and(|pool| pool.is_free(slots, *start, *until))
-    }
-}
-
-/// What changed since the last plan: all that a plan within a step has to look at.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Touched {
-    /// Anything may have changed.
-    pub(crate) all: bool,
-    /// Classes somebody came into line of.
-    pub(crate) classes: BTreeSet<ClassId>,
-    /// Pools something was freed in.
-    pub(crate) pools: BTreeSet<PoolNumber>,
-    /// Jobs whose reservations are due.
-    pub(crate) due: BTreeSet<JobId>,
-}
-
-impl Touched {
-    /// Whether nothing did.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        let Self { all, classes, pools, due } = self;
-        !all && classes.is_empty() && pools.is_empty() && due.is_empty()
     }
 }
 

@@ -39,9 +39,10 @@ mod tally;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod touched;
 
 pub use ask::Ask;
-pub use board::{Board, Touched, View};
+pub use board::{Board, View};
 pub use candidate::{Candidate, meet};
 pub use change::Change;
 pub use class::{Class, ClassId, Lines, class_of, class_of_job};
@@ -53,6 +54,7 @@ pub use preempt::{Preempting, retimed};
 pub use refusal::{Refusal, Standing};
 pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use terms::{Basis, Behind, Fetch, Risk, Terms};
+pub use touched::Touched;
 
 use model::{CenterId, Moment, Span};
 use std::collections::BTreeMap;

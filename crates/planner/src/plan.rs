@@ -2,7 +2,7 @@
 
 mod room;
 
-use crate::board::{Touched, View};
+use crate::board::View;
 use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::class::{Class, ClassId, Turn};
 use crate::options::Options;
@@ -12,6 +12,7 @@ use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
 use crate::staging::Coming;
 use crate::tally::Tally;
+use crate::touched::Touched;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::attempt::Slots;

@@ -16,6 +16,9 @@ pub struct Finished {
     pub submitted: Span,
     /// The start it was first told, if it was told one.
     pub promised: Option<Span>,
+    /// When its first attempt started that did; none if it never ran. What was told is held against
+    /// this.
+    pub first_started: Option<Span>,
     /// When its last attempt started; none if it never ran.
     pub started: Option<Span>,
     /// When it was over.
@@ -103,7 +106,8 @@ impl Finished {
     /// How much later than promised it started; none if nothing was promised.
     #[must_use]
     pub fn late(&self) -> Option<Span> {
-        self.promised.map(|promised| self.started.unwrap_or(self.ended).saturating_sub(promised))
+        let started = self.first_started.unwrap_or(self.ended);
+        self.promised.map(|promised| started.saturating_sub(promised))
     }
 }
 

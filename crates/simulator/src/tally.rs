@@ -63,6 +63,8 @@ impl Tally {
         let ran = job.past.iter().rev().find(|past| past.started.is_some());
         let mut finished = self.open(job, bound.arrival, bound.actual, fate);
         finished.started = ran.and_then(|past| past.started).map(|at| at.since(self.start));
+        let first = job.past.iter().find_map(|past| past.started);
+        finished.first_started = first.map(|at| at.since(self.start));
         finished.ended = at.since(self.start);
         finished.center = ran.map(|past| past.placement.center().clone());
         finished.chips = ran.map_or(finished.chips, chips);
@@ -121,6 +123,7 @@ fn nothing(arrival: u64, actual: Actual, spec: &JobSpec) -> Finished {
         tenant: spec.tenant.clone(),
         submitted: Span::ZERO,
         promised: None,
+        first_started: None,
         started: None,
         ended: Span::ZERO,
         fate: Fate::Refused,

@@ -244,6 +244,7 @@ impl<'a> Play<'a> {
         let price = price.min_by(f64::total_cmp).unwrap_or_default();
         let (ran, fate) = least.map_or((Span::ZERO, Fate::Refused), runs);
         Finished {
+            first_started: Some(arrival.after),
             started: Some(arrival.after),
             ended: arrival.after + ran,
             fate,
@@ -370,6 +371,7 @@ impl<'a> Play<'a> {
         let held = Span(now - running.held_from);
         let chips = Chips(choice.shape.each).times(choice.shape.nodes.into());
         Finished {
+            first_started: Some(Span(running.started)),
             started: Some(Span(running.started)),
             ended: Span(now),
             fate: running.fate,
@@ -399,6 +401,7 @@ pub fn refused(number: u64, arrival: &Arrival) -> Finished {
         tenant: spec.tenant.clone(),
         submitted: arrival.after,
         promised: None,
+        first_started: None,
         started: None,
         ended: arrival.after,
         fate: Fate::Refused,
