@@ -1,8 +1,8 @@
 //! The agent's loop: what comes in goes to the reconciler, what it says is done.
 
+use crate::checkpoints::Checkpoints;
 use crate::session::{Line, News, answer, listen, report};
 use crate::staging::Fetches;
-use crate::checkpoints::Checkpoints;
 use crate::{Error, Shared, boot_now, keeping, witness};
 use engines::{
     AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,

@@ -35,8 +35,7 @@ fn judge_one(world: &World, preempted: &AttemptPreempted, found: &mut Findings) 
     });
     // It may have come to an end by itself at the very same moment.
     let live = |attempt: Option<&Attempt>| attempt.filter(|a| !a.is_over()).cloned();
-    let (Some(leaves), Some(comes)) =
-        (live(victim.phase.attempt()), live(winner.phase.attempt()))
+    let (Some(leaves), Some(comes)) = (live(victim.phase.attempt()), live(winner.phase.attempt()))
     else {
         return;
     };

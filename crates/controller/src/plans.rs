@@ -83,8 +83,7 @@ impl Controller {
             return;
         }
         let attempt = AttemptId { job: offer.job, epoch: job.epoch + 1 };
-        let offer =
-            &planner::retimed(&self.world, self.board.view(), &self.situation(), offer);
+        let offer = &planner::retimed(&self.world, self.board.view(), &self.situation(), offer);
         if !planner::still_holds(&self.world, self.board.view(), &self.situation(), offer) {
             self.board.touch_job(job);
             return;

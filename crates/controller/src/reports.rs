@@ -319,7 +319,9 @@ fn next(job: &Job, outcome: &Outcome) -> Next {
         Outcome::Stopped(Stop::Held) => Next::Again { after: Span::ZERO, held: true },
         // Whoever made room has its old place in line, and none of its tries is spent.
         Outcome::Stopped(Stop::Preempted) => again(Span::ZERO),
-        other if job.epoch - job.preemptions() >= MOST_ATTEMPTS => Next::End(JobEnd::Failed(other.clone())),
+        other if job.epoch - job.preemptions() >= MOST_ATTEMPTS => {
+            Next::End(JobEnd::Failed(other.clone()))
+        }
         // The planner remembers who refused, so nothing is gained by waiting.
         Outcome::Refused(_) => again(Span::ZERO),
         _ => again(Span(FIRST_BACKOFF.0 << job.epoch.min(16)).min(LONGEST_BACKOFF)),

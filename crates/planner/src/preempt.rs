@@ -10,13 +10,13 @@ mod cut;
 #[cfg(test)]
 mod tests;
 
+use crate::Situation;
 use crate::board::View;
 use crate::candidate::{Asked, Candidate, Scene};
 use crate::options::Choice;
 use crate::plan::Offer;
 use crate::pool::PoolBoard;
 use crate::roster::PoolNumber;
-use crate::Situation;
 use calendar::Work;
 use cut::{Cut, Room};
 use model::job::Job;
@@ -36,7 +36,7 @@ pub struct Preempting {
     pub worth: Span,
     /// An attempt is left alone once its job was preempted so often.
     pub most: u32,
-    /// Nodes a background plan looks at for attempts that could make room.
+    /// Pools, attempts and nodes a background plan looks at for room that could be made.
     pub work: u64,
 }
 
@@ -92,11 +92,7 @@ impl Victims {
         self.priorities.first_key_value().is_some_and(|(lowest, _)| *lowest < priority)
     }
 
-    fn below(
-        &self,
-        pool: PoolNumber,
-        priority: i32,
-    ) -> impl Iterator<Item = (AttemptId, i32)> {
+    fn below(&self, pool: PoolNumber, priority: i32) -> impl Iterator<Item = (AttemptId, i32)> {
         let here = self.pools.get(&pool).into_iter().flat_map(|here| here.iter());
         here.map(|(attempt, of)| (*attempt, *of)).filter(move |(_, of)| *of < priority)
     }
@@ -160,6 +156,7 @@ pub(crate) fn find(
             break;
         }
         let victims = victims(scene, choice, asked.spec.priority, policy);
+        work.count(1 + victims.len() as u64);
         let center = &scene.view.roster.seat(choice.pool).center.center;
         if victims.is_empty() || scene.closed(asked.class, center).is_err() {
             continue;

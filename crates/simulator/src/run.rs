@@ -379,12 +379,9 @@ impl<'a> Stage<'a> {
             return;
         }
         if !agent.is_up {
-            if agent.down_until > self.post.now {
-                self.post.at(agent.down_until, Happening::Up(seat, life));
-                return;
-            }
-            if self.tenants.declares(&agent.center) {
-                self.post.after(CARE, Happening::Up(seat, life));
+            if agent.down_until > self.post.now || self.tenants.declares(&agent.center) {
+                let later = agent.down_until.max(self.post.now + CARE);
+                self.post.at(later, Happening::Up(seat, life));
                 return;
             }
             agent.rise(&mut self.post);

@@ -1,5 +1,7 @@
 use crate::{Ground, attempt, config};
-use engines::{BootTime, Cause, CheckpointDir, Enforcement, Engine, Error, Exit, ProcessEngine, State};
+use engines::{
+    BootTime, Cause, CheckpointDir, Enforcement, Engine, Error, Exit, ProcessEngine, State,
+};
 use model::{Bytes, Cores, Span};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;

@@ -31,11 +31,7 @@ type Freed = (u128, Vec<usize>);
 
 impl Room<'_> {
     /// The cheapest set of `victims` whose stop makes room.
-    pub(super) fn cheapest(
-        &self,
-        victims: &[Victim<'_>],
-        work: &mut Work,
-    ) -> Option<(Cost, Cut)> {
+    pub(super) fn cheapest(&self, victims: &[Victim<'_>], work: &mut Work) -> Option<(Cost, Cut)> {
         let levels: BTreeSet<i32> = victims.iter().map(|victim| victim.priority).collect();
         levels.into_iter().find_map(|level| {
             let may: Vec<Victim<'_>> =
@@ -106,13 +102,15 @@ impl Room<'_> {
             let block = if self.ask.one_block { self.board.block(node) } else { 0 };
             blocks.entry(block).or_default().push((lost, going.len(), node, going));
         }
-        let cheapest = blocks.into_values().filter(|nodes| nodes.len() >= wanted).map(|mut nodes| {
-            nodes.sort_unstable();
-            nodes.truncate(wanted);
-            let lost: u128 = nodes.iter().map(|(lost, ..)| lost).sum();
-            let going: BTreeSet<usize> = nodes.into_iter().flat_map(|(.., going)| going).collect();
-            (lost, going.len(), going)
-        });
+        let cheapest =
+            blocks.into_values().filter(|nodes| nodes.len() >= wanted).map(|mut nodes| {
+                nodes.sort_unstable();
+                nodes.truncate(wanted);
+                let lost: u128 = nodes.iter().map(|(lost, ..)| lost).sum();
+                let going: BTreeSet<usize> =
+                    nodes.into_iter().flat_map(|(.., going)| going).collect();
+                (lost, going.len(), going)
+            });
         cheapest.min().map(|(.., going)| going)
     }
 
@@ -204,9 +202,8 @@ impl Node<'_> {
     /// Whether the gang's share fits once these have left.
     fn fits(&self, going: &[usize], work: &mut Work) -> bool {
         work.count(u64::from(!going.is_empty()));
-        let leaves = |hold: &&Hold| {
-            going.iter().any(|at| self.there[*at].1.attempt == hold.attempt)
-        };
+        let leaves =
+            |hold: &&Hold| going.iter().any(|at| self.there[*at].1.attempt == hold.attempt);
         let holds: Vec<Hold> = self.holds.iter().filter(|h| !leaves(h)).copied().collect();
         let until = self.start + self.room.limit;
         self.room.board.limits().fit(&holds, self.start, until, self.room.ask).is_some()

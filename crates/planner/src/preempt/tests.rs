@@ -219,7 +219,11 @@ fn the_cheapest_make_room_and_nobody_else() {
                 let policy = Policy { preempting: None, ..Policy::default() };
                 assert!(full.plan(&policy).offers.iter().all(|o| o.preempts.is_empty()));
                 for attempt in offer.preempts.clone() {
-                    full.tell(&Fact::AttemptPreempted(AttemptPreempted { attempt, by: job, until }));
+                    full.tell(&Fact::AttemptPreempted(AttemptPreempted {
+                        attempt,
+                        by: job,
+                        until,
+                    }));
                 }
                 let situation = Situation { now: NOW, silent: BTreeMap::new() };
                 let offer = plan.offers.iter().find(|offer| offer.job == job).unwrap();
