@@ -1254,6 +1254,11 @@ export interface components {
             outcome?: string | null;
             /** @description In which pool. */
             pool?: string | null;
+            /**
+             * Format: int32
+             * @description How often it made room for another job.
+             */
+            preemptions?: number;
             price?: components["schemas"]["Money"] | null;
             /**
              * Format: int32
@@ -1287,6 +1292,8 @@ export interface components {
         JobDetail: components["schemas"]["Job"] & {
             /** @description What was asked for. */
             asked: components["schemas"]["Asked"];
+            /** @description For whom it makes or made room, and what is kept of its work; in words. */
+            made_room?: string | null;
             /** @description Its attempts, oldest first. */
             tries: components["schemas"]["Attempt"][];
         };
