@@ -19,22 +19,30 @@ const KEPT_FOR: Duration = Duration::from_secs(30 * 86_400);
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     base: PathBuf,
-    /// What the server was last told of attempts that run.
-    told: BTreeMap<AttemptId, Span>,
-    /// Attempts that completed: their jobs need no progress any more.
-    done: BTreeSet<AttemptId>,
+    attempts: BTreeMap<AttemptId, Looked>,
+}
+
+/// What is known of an attempt.
+#[derive(Debug, Clone, Copy, Default)]
+struct Looked {
+    /// How far the server was last told that its work is kept.
+    told: Option<Span>,
+    /// It is over: what it left was looked at for the last time.
+    over: bool,
+    /// It completed: its job needs no progress any more.
+    completed: bool,
 }
 
 impl Checkpoints {
-    pub(crate) fn new(home: &Path, network: NetworkUid) -> Self {
-        // One name for both, so that the directory above stays the one that lets users through.
-        Self { base: home.join(network.to_string()), told: BTreeMap::new(), done: BTreeSet::new() }
+    pub(crate) fn new(checkpoints: &Path, network: NetworkUid) -> Self {
+        Self { base: checkpoints.join(network.to_string()), attempts: BTreeMap::new() }
     }
 
     /// The directory of a job, for its attempts here; the engine makes it.
     pub(crate) fn dir(&self, job: JobId) -> Result<PathBuf, String> {
         use std::os::unix::fs::PermissionsExt;
         let base = std::path::absolute(&self.base).map_err(|e| e.to_string())?;
+        // Attempts that run as users of their own pass through to their own, and see no other.
         fs::create_dir_all(&base)
             .and_then(|()| fs::set_permissions(&base, fs::Permissions::from_mode(0o711)))
             .map_err(|e| format!("{} cannot be made: {e}", base.display()))?;
@@ -48,31 +56,41 @@ impl Checkpoints {
             State::Ended(outcome) => (outcome.started, true),
             State::Starting | State::Lost { .. } => return None,
         };
-        if let State::Ended(outcome) = state
-            && outcome.cause == Cause::Finished
-            && outcome.exit == Some(Exit::Exited(0))
-        {
-            self.done.insert(attempt);
+        let looked = self.attempts.entry(attempt).or_default();
+        if looked.over {
+            return None;
+        }
+        looked.over = over;
+        looked.completed = matches!(state, State::Ended(outcome)
+            if outcome.cause == Cause::Finished && outcome.exit == Some(Exit::Exited(0)));
+        if looked.completed {
             return None;
         }
         let after = newest(&self.base.join(attempt.job.to_string()))?.since(started);
-        let told = self.told.get(&attempt).copied();
-        let news = match told {
+        let news = match looked.told {
             None => after > Span::ZERO,
             Some(told) => after > told && (over || after >= told + TOLD_EVERY),
         };
         news.then(|| {
-            self.told.insert(attempt, after);
+            looked.told = Some(after);
             Event::Checkpointed { attempt, after }
         })
     }
 
-    /// The server knows how the attempt ended.
+    /// The server knows how the attempt ended. Where it completed its job's progress goes, unless
+    /// another attempt of it was made since.
     pub(crate) fn settled(&mut self, attempt: AttemptId) {
-        self.told.remove(&attempt);
-        if self.done.remove(&attempt) {
+        let completed = self.attempts.get(&attempt).is_some_and(|looked| looked.completed);
+        let newer = AttemptId { epoch: attempt.epoch + 1, ..attempt };
+        let last = AttemptId { epoch: u32::MAX, ..attempt };
+        if completed && self.attempts.range(newer..=last).next().is_none() {
             remove(&self.base.join(attempt.job.to_string()));
         }
+    }
+
+    /// Nothing of the attempt is kept here any more.
+    pub(crate) fn forgotten(&mut self, attempt: AttemptId) {
+        self.attempts.remove(&attempt);
     }
 
     /// Removes what was left for so long that nobody will come for it.

@@ -387,6 +387,7 @@ impl Mind {
                 break;
             }
             self.settled.pop_front();
+            self.checkpoints.forgotten(attempt);
             if let Err(error) = self.engine.forget(attempt).await {
                 tracing::warn!(%attempt, %error, "could not be forgotten");
             }
