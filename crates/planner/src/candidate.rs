@@ -194,7 +194,7 @@ impl<'a> Scene<'a> {
     ) -> Result<Candidate, Refusal> {
         let center = &self.view.roster.seat(choice.pool).center;
         self.closed(asked.class, &center.center)?;
-        let data = self.data(asked.spec, center, work)?;
+        let data = self.data(asked.spec, center, Reach::Now, work)?;
         if data.ready > start {
             return Err(Refusal::NoWindow);
         }
