@@ -430,7 +430,7 @@ fn furnish(place: &AttemptDir, launch: &Launch) -> Result<(), Error> {
         dirs.extend(input.name.parent().map(below).unwrap_or_default());
     }
     dirs.extend(launch.outputs.iter().flat_map(|output| below(output)));
-    for checkpoint in &launch.checkpoint {
+    if let Some(checkpoint) = &launch.checkpoint {
         dirs.extend(checkpoint.name.parent().map(below).unwrap_or_default());
         if !checkpoint.target.is_dir() {
             dirs.push(checkpoint.target.clone());
