@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 /// What it watches over: time never goes back; numbers are given once; a key makes one submission;
 /// an offer is only for a submitted job that is neither held nor ended and has no live attempt, and
 /// its epoch is the next; an attempt is live from its offer to its end, and only of a live one is
-/// anything told; room is made only by preemptible jobs, for waiting ones of higher priority; a job ends once, with nothing of it alive, and nothing follows but its archiving.
+/// anything told; room is made only by preemptible jobs, for waiting ones of higher priority; a job
+/// ends once, with nothing of it alive, and nothing follows but its archiving.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     at: Moment,

@@ -76,7 +76,8 @@ impl Controller {
     }
 
     /// Makes an offer a fact, if it still holds: the job waits, its nodes and the links' bandwidth
-    /// are free or can be freed for it, its data is where it was. One that does not hold sends only this job back.
+    /// are free or can be freed for it, its data is where it was. One that does not hold sends only
+    /// this job back.
     fn offer(&mut self, plan: PlanId, offer: &Offer) {
         let Some(job) = self.world.job(offer.job) else { return };
         if !matches!(job.phase, Phase::Waiting { .. }) || job.canceled {
