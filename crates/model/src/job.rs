@@ -141,7 +141,7 @@ pub struct Job {
     pub canceled: bool,
     /// What its checkpoints kept of the work of attempts that are over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kept: Option<Kept>,
+    pub kept: Option<SavedWork>,
 }
 
 impl Job {
@@ -156,7 +156,7 @@ impl Job {
 
 /// Work that outlives the attempts that did it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Kept {
+pub struct SavedWork {
     /// Where the checkpoint is: an attempt in another center begins anew.
     pub center: CenterId,
     /// How long it took to get so far.

@@ -180,7 +180,7 @@ impl<'a> Scene<'a> {
                 found.ok_or(Refusal::NoWindow)?
             }
         };
-        self.terms(asked, choice, data, start, slots)
+        self.candidate(asked, choice, data, start, slots)
     }
 
     /// The choice's terms on nodes that will be free from `start` on, or why it will not do.
@@ -198,10 +198,10 @@ impl<'a> Scene<'a> {
         if data.ready > start {
             return Err(Refusal::NoWindow);
         }
-        self.terms(asked, choice, data, start, slots)
+        self.candidate(asked, choice, data, start, slots)
     }
 
-    fn terms(
+    fn candidate(
         &self,
         asked: Asked<'_>,
         choice: &Choice,

@@ -1,7 +1,7 @@
 //! Jobs of a class are interchangeable to the planner: it decides per class, not per job.
 
 use crate::options::Options;
-use model::job::{Job, Kept};
+use model::job::{Job, SavedWork};
 use model::{Digest, JobId, JobSpec};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ pub struct Class {
     /// The spec of one of them.
     pub spec: Arc<JobSpec>,
     /// What is done of each of them, and where they can go on from it.
-    pub kept: Option<Kept>,
+    pub kept: Option<SavedWork>,
     /// Those that wait and may be tried now, oldest first.
     pub jobs: BTreeSet<JobId>,
     /// Where they could go at all; worked out when it is first asked for.

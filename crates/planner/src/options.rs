@@ -7,7 +7,7 @@ use crate::refusal::Refusal;
 use crate::roster::{BandNumber, PoolNumber, Roster, Seat};
 use crate::terms::Basis;
 use model::center::Center;
-use model::job::{JobSpec, Kept, On, Variant, Within};
+use model::job::{JobSpec, On, SavedWork, Variant, Within};
 use model::{ChipId, Chips, Moment, Span};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -65,7 +65,7 @@ impl Options {
         world: &World,
         roster: &Roster,
         spec: &JobSpec,
-        kept: Option<&Kept>,
+        kept: Option<&SavedWork>,
         policy: &Policy,
     ) -> Self {
         let variants = || spec.parts.iter().take(1).flat_map(|part| &part.variants);

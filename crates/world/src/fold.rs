@@ -5,7 +5,7 @@ use crate::promise::Count;
 use crate::{CenterState, Dataset, Submission, Version, World};
 use model::attempt::AttemptState;
 use model::fact::{DatasetRegistered, Fact, JobSubmitted, ReplicaTouched};
-use model::job::{Job, Kept, PastAttempt, Promise};
+use model::job::{Job, PastAttempt, Promise, SavedWork};
 use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -221,7 +221,7 @@ fn keep(job: &mut Job, attempt: &Attempt, outcome: &Outcome, at: Moment) {
     if work > Span::ZERO {
         let before = job.kept.take().filter(|kept| kept.center == *center);
         let before = before.map_or(Span::ZERO, |kept| kept.work);
-        job.kept = Some(Kept { center: center.clone(), work: before + work });
+        job.kept = Some(SavedWork { center: center.clone(), work: before + work });
     }
 }
 
