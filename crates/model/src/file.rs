@@ -11,7 +11,7 @@
 pub mod chip;
 mod diagnostic;
 pub mod job;
-mod near;
+pub mod near;
 pub mod network;
 mod section;
 mod shape;

@@ -319,13 +319,13 @@ impl Agent {
             return;
         }
         let nothing = Actual { work: Span(1), kind: 0, ending: Ending::Success };
-        let actual = bound.map_or(nothing, |bound| bound.actual);
+        let (actual, variant) = bound.map_or((nothing, 0), |b| (b.actual, b.variant));
         let launch = Launch {
             run,
             now: post.now,
             lease: lease.map(|lease| self.clock.moment(lease)),
             actual,
-            speed: truth.speeds.thousandths(run.chip.as_ref(), actual.kind),
+            speed: truth.speeds.of_attempt(run.chip.as_ref(), actual.kind, variant),
             dying: post.some(post.timing.dying),
             kept: truth.kept.at(attempt.job, &self.center),
         };

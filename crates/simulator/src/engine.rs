@@ -125,11 +125,12 @@ impl Engine {
         let ends = now + span.max(Span(1));
         let code = i32::from(actual.ending == Ending::Failure || speed == 0);
         let canceled = actual.ending == Ending::Canceled;
+        let withdrawn = actual.ending == Ending::Withdrawn;
         let held = Held {
             began: now,
             pool: self.pools.iter().position(|pool| pool.name == run.pool),
             nodes: run.nodes.clone(),
-            finish: if canceled { Moment::MAX } else { ends },
+            finish: if canceled || withdrawn { Moment::MAX } else { ends },
             outcome: Outcome::Exited { code },
             cancel: canceled.then_some(ends),
             limit: run.limit.map_or(Moment::MAX, |limit| now + limit),

@@ -4,7 +4,8 @@
 //! code that a server runs, and replaces only the clock, the store, the wire and the engines. What
 //! it sees is measured and judged by `audit`. The one door is [`run`](run::run): a [`Setup`] and a
 //! load in, a [`Run`] out; [`fault::fault_run`] makes up a small network in which everything goes
-//! wrong and says whether the promises held.
+//! wrong and says whether the promises held; [`whatif::WhatIf`] plays a log's past again under
+//! another network.
 //!
 //! Deliberately absent: any decision of its own about where a job runs, real time, and threads.
 
@@ -29,6 +30,7 @@ mod setup;
 mod tally;
 mod tenant;
 mod truth;
+pub mod whatif;
 
 pub use error::Error;
 pub use run::Run;

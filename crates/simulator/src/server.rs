@@ -270,7 +270,7 @@ impl<'a> Server<'a> {
             let Some(Asker::Ask(id)) = asker else { continue };
             match around.tenants.get(*id).and_then(|ask| ask.arrival) {
                 Some((arrival, actual)) => {
-                    around.truth.jobs.bind(first, Bound { arrival, actual });
+                    around.truth.jobs.bind(first, Bound { arrival, actual, variant: 0 });
                 }
                 None => {
                     let what = format!("a repeated submission was accepted again as {first}");
@@ -322,7 +322,10 @@ impl<'a> Server<'a> {
         around.truth.judge.facts(at, facts);
         for fact in facts {
             match fact {
-                model::Fact::JobOffered(_) => self.counts.offers += 1,
+                model::Fact::JobOffered(f) => {
+                    self.counts.offers += 1;
+                    around.truth.jobs.offered(f);
+                }
                 model::Fact::TransferPlanned(_) => self.counts.transfers += 1,
                 model::Fact::TransferEnded(f) => self.tally.transferred(f),
                 model::Fact::AttemptPreempted(_) => self.counts.preemptions += 1,

@@ -1,7 +1,7 @@
 //! Those who want something: submissions, cancellations, an operator's word. Each is asked for
 //! until it is answered.
 
-use crate::load::{Actual, Arrival};
+use crate::load::{Actual, Arrival, Ending};
 use crate::post::{AskId, Call, Happening, Post};
 use controller::{Answer, Command, Key};
 use model::{Digest, JobId, JobSpec, Span};
@@ -84,6 +84,11 @@ impl Tenants {
         if let (true, Some(job)) = (ask.held, job) {
             let span = post.some(HELD);
             post.after(span, Happening::Want(Box::new(Command::Release(job))));
+        }
+        if let (Some((_, actual)), Some(job)) = (ask.arrival, job)
+            && actual.ending == Ending::Withdrawn
+        {
+            post.after(actual.work, Happening::Want(Box::new(Command::Cancel(job))));
         }
     }
 

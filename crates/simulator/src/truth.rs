@@ -4,6 +4,7 @@ use crate::agent::Agent;
 use crate::fault::Sabotage;
 use crate::judge::Judge;
 use crate::load::{Actual, Speeds};
+use model::fact::JobOffered;
 use model::{AttemptId, CenterId, JobId, Span};
 use std::collections::BTreeMap;
 
@@ -59,6 +60,8 @@ pub(crate) struct Bound {
     /// Its place among the arrivals.
     pub(crate) arrival: u64,
     pub(crate) actual: Actual,
+    /// The variant it was last given a place as.
+    pub(crate) variant: u16,
 }
 
 /// Arrivals by the number their job was given.
@@ -79,5 +82,14 @@ impl Jobs {
             self.0.resize(at + 1, None);
         }
         self.0[at] = Some(bound);
+    }
+
+    /// A job is given a place.
+    pub(crate) fn offered(&mut self, fact: &JobOffered) {
+        let at = usize::try_from(fact.attempt.job.number()).ok();
+        let bound = at.and_then(|at| self.0.get_mut(at)).and_then(Option::as_mut);
+        if let (Some(bound), Some(part)) = (bound, fact.placement.parts.first()) {
+            bound.variant = part.variant;
+        }
     }
 }

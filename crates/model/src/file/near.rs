@@ -1,7 +1,8 @@
 //! Which known name a mistyped one was meant to be.
 
 /// The one of `known` nearest to `name`, if it is near: at most a third of its letters differ.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = |k: &&str| k.chars().count().abs_diff(name.chars().count()) <= 3;
     let ranked = known.into_iter().filter(near).map(|k| (distance(name, k), k));
     let (edits, best) = ranked.min()?;
@@ -17,7 +18,8 @@ pub(super) fn unknown_key(key: &str, known: &[&str]) -> (String, String) {
 }
 
 /// `one of a, b, c`.
-pub(super) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<_> = names.into_iter().map(|name| format!("`{name}`")).collect();
     match names.len() {
         1 => names.concat(),
@@ -26,7 +28,8 @@ pub(super) fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// ` (did you mean …?)` where a known name is near, else nothing.
-pub(super) fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+#[must_use]
+pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map(|k| format!(" (did you mean `{k}`?)")).unwrap_or_default()
 }
 

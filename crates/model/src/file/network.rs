@@ -46,6 +46,17 @@ pub struct NetworkFile {
 /// Reads a network from its files, each a name and a text, which may refer to each other. Errors
 /// are all that is wrong in all of them; a text that is not TOML hides what refers to it.
 pub fn read(sources: &[(&str, &str)], catalog: &Catalog) -> Result<NetworkFile, Vec<Diagnostic>> {
+    read_beside(sources, catalog, &NetworkFile::default())
+}
+
+/// Reads what is to be added to a network that is there: its files may refer to sites and tenants
+/// of `beside` as well as to each other. What they declare under a name that `beside` has is meant
+/// to take its place.
+pub fn read_beside(
+    sources: &[(&str, &str)],
+    catalog: &Catalog,
+    beside: &NetworkFile,
+) -> Result<NetworkFile, Vec<Diagnostic>> {
     let (mut texts, mut wrong) = (Vec::new(), Vec::new());
     for (name, text) in sources {
         match Source::toml(name, text) {
@@ -60,7 +71,7 @@ pub fn read(sources: &[(&str, &str)], catalog: &Catalog) -> Result<NetworkFile, 
     for source in &texts {
         entries.read(source.section());
     }
-    let network = check::network(entries, catalog);
+    let network = check::network(entries, catalog, beside);
     let wrong: Vec<_> = texts.iter().flat_map(Source::diagnostics).collect();
     if wrong.is_empty() { Ok(network) } else { Err(wrong) }
 }

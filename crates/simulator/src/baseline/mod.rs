@@ -265,7 +265,7 @@ impl<'a> Play<'a> {
             _ if runs > choice.limit => (choice.limit, Fate::TimedOut),
             Ending::Success => (runs, Fate::Completed),
             Ending::Failure => (runs, Fate::Failed),
-            Ending::Canceled => (runs, Fate::Canceled),
+            Ending::Canceled | Ending::Withdrawn => (runs, Fate::Canceled),
         }
     }
 

@@ -51,6 +51,8 @@ pub enum Ending {
     Failure,
     /// Its tenant cancels it at that moment of its run.
     Canceled,
+    /// Its tenant cancels it so long after submitting it, wherever it is by then.
+    Withdrawn,
 }
 
 /// A dataset that lies in stores before the first job arrives.
@@ -76,6 +78,9 @@ pub struct Speeds {
     pub kinds: Vec<String>,
     /// Thousandths by chip, one for each kind; 0 when the chip cannot do it.
     pub of: BTreeMap<ChipId, Vec<u32>>,
+    /// Kinds whose speed is not the chip's but that of the way in which the job runs: thousandths by
+    /// variant.
+    pub by_variant: BTreeMap<u16, Vec<u32>>,
 }
 
 impl Speeds {
@@ -84,5 +89,14 @@ impl Speeds {
     pub fn thousandths(&self, chip: Option<&ChipId>, kind: u16) -> u32 {
         let speeds = chip.and_then(|chip| self.of.get(chip));
         speeds.and_then(|s| s.get(usize::from(kind))).copied().unwrap_or(1_000)
+    }
+
+    /// The speed of an attempt that runs as this variant on this chip, in thousandths.
+    #[must_use]
+    pub fn of_attempt(&self, chip: Option<&ChipId>, kind: u16, variant: u16) -> u32 {
+        match self.by_variant.get(&kind) {
+            Some(speeds) => speeds.get(usize::from(variant)).copied().unwrap_or(1_000),
+            None => self.thousandths(chip, kind),
+        }
     }
 }

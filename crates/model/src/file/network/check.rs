@@ -9,8 +9,12 @@ use crate::{CenterId, ChipClass, ExchangeId, Link, LinkId, Pool, SiteId, Tenant,
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The network the entries make, every problem reported on the way.
-pub(super) fn network(entries: Entries<'_>, catalog: &Catalog) -> NetworkFile {
-    let names = Names::of(&entries, catalog);
+pub(super) fn network(
+    entries: Entries<'_>,
+    catalog: &Catalog,
+    beside: &NetworkFile,
+) -> NetworkFile {
+    let names = Names::of(&entries, catalog).and(beside);
     for entry in &entries.centers {
         if let Some(CenterEntry { center, pools }) = &entry.value {
             center.only_tenants.iter().enumerate().for_each(|(i, tenant)| {
@@ -74,6 +78,20 @@ impl Names {
         let tenants = entries.tenants.iter().filter_map(|e| e.id.clone()).collect();
         let classes = catalog.chips().map(|chip| chip.class.clone()).collect();
         Self { sites, tenants, classes }
+    }
+
+    /// These and the names of a network that is there already.
+    fn and(mut self, beside: &NetworkFile) -> Self {
+        for center in &beside.centers {
+            let site = SiteId::Center(center.center.clone());
+            self.sites.entry(center.center.to_string()).or_insert(site);
+        }
+        for exchange in &beside.exchanges {
+            let site = SiteId::Exchange(exchange.exchange.clone());
+            self.sites.entry(exchange.exchange.to_string()).or_insert(site);
+        }
+        self.tenants.extend(beside.tenants.iter().map(|tenant| tenant.tenant.clone()));
+        self
     }
 
     fn tenant(&self, section: &Section<'_>, key: &str, tenant: &TenantId) {
