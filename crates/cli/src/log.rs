@@ -154,7 +154,7 @@ impl Show {
 }
 
 /// Opens a log that is there; where there is none, opening would make one.
-async fn open(dir: &Path) -> anyhow::Result<Arc<dyn store::Log>> {
+pub(crate) async fn open(dir: &Path) -> anyhow::Result<Arc<dyn store::Log>> {
     if !["journal", "segments", "log.db"].iter().any(|part| dir.join(part).exists()) {
         return Err(store::Error::Missing { dir: dir.to_owned() }.into());
     }

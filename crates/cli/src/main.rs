@@ -27,6 +27,7 @@ mod simulate;
 mod table;
 mod token;
 mod transfer;
+mod whatif;
 
 use clap::{Parser, Subcommand};
 use failure::Code;
@@ -93,6 +94,7 @@ enum Command {
     Log(log::Log),
     Simulate(simulate::Simulate),
     Load(load::Load),
+    Whatif(whatif::Whatif),
     Completions(completion::Completions),
     /// Hold one attempt: started by an agent, never by people.
     #[command(hide = true)]
@@ -157,6 +159,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Log(log) => log.run(session).await,
         Command::Simulate(simulate) => simulate.run(session),
         Command::Load(load) => load.run(session).await,
+        Command::Whatif(what_if) => what_if.run(session).await,
         Command::Completions(completions) => completions.run(),
         Command::Openapi => session::print(&format!("{}\n", api::openapi().to_pretty_json()?)),
         Command::Supervise { .. } => Ok(()),

@@ -240,6 +240,9 @@ pub(crate) fn failed(error: simulator::Error) -> anyhow::Error {
     match error {
         simulator::Error::Network(diagnostics) => Failure::from(diagnostics).into(),
         simulator::Error::Scenario(misread) => Failure::Documents(vec![misread]).into(),
+        simulator::Error::Unfit { said, help } => {
+            Failure::said(Code::Invalid, said).help(help).into()
+        }
         other => other.into(),
     }
 }

@@ -18,3 +18,4 @@ mod million;
 mod philly;
 mod preemption;
 mod why;
+mod whatif;

@@ -17,9 +17,9 @@
 use crate::Error;
 use crate::scenario::Misread;
 use controller::Declarations;
+use model::file::Catalog;
 use model::file::near::{hint, one_of};
 use model::file::network::{NetworkFile, read_beside};
-use model::file::Catalog;
 use model::{CenterId, Link, Money, NotAnAmount, Pool, Rate, SiteId, Span, TenantId};
 use planner::Policy;
 use serde::Deserialize;
@@ -57,9 +57,9 @@ impl ChangeFile {
         toml::from_str(text).map_err(|wrong| {
             let at = wrong.span().unwrap_or(0..0);
             let misread = Misread::at(name, text, at, wrong.message());
-            Error::Scenario(Box::new(misread.help(
-                "the keys are `add_centers`, `remove_centers` and the table `[set]`",
-            )))
+            Error::Scenario(Box::new(
+                misread.help("the keys are `add_centers`, `remove_centers` and the table `[set]`"),
+            ))
         })
     }
 
@@ -363,10 +363,7 @@ fn amount<T: FromStr<Err = NotAnAmount>>(field: &str, value: &str) -> Result<T, 
 }
 
 fn not(field: &str, value: &str, expected: &str) -> Error {
-    Error::Unfit {
-        said: format!("{field}: found `{value}`"),
-        help: format!("expected {expected}"),
-    }
+    Error::Unfit { said: format!("{field}: found `{value}`"), help: format!("expected {expected}") }
 }
 
 fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {

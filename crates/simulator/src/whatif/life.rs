@@ -224,11 +224,7 @@ impl Lives {
 }
 
 /// What holding an attempt's chips for so long costs.
-fn price(
-    centers: &BTreeMap<CenterId, Arc<Center>>,
-    placement: &Placement,
-    span: Span,
-) -> Costs {
+fn price(centers: &BTreeMap<CenterId, Arc<Center>>, placement: &Placement, span: Span) -> Costs {
     let mut costs = Costs::new();
     for part in &placement.parts {
         let center = centers.get(&part.center);

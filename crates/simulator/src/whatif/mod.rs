@@ -238,13 +238,13 @@ impl<'a> WhatIf<'a> {
         }
     }
 
-    /// Data that no center of this network has, though one had.
+    /// Data that some center had, and none of those that this network leaves.
     fn lost_data<'s>(&'s self, network: &'s Declarations) -> impl Iterator<Item = &'s Stock> {
-        let there = |center: &CenterId| network.centers.iter().any(|c| c.center == *center);
-        let lost = move |stock: &&Stock| {
-            !stock.at.is_empty() && !stock.at.iter().any(there)
+        let has = |network: &Declarations, stock: &Stock| {
+            network.centers.iter().any(|center| stock.at.contains(&center.center))
         };
-        self.stock.iter().filter(lost)
+        let was = &self.network.declared;
+        self.stock.iter().filter(move |stock| has(was, stock) && !has(network, stock))
     }
 
     fn simulate(
@@ -293,8 +293,7 @@ impl<'a> WhatIf<'a> {
             let life = run.jobs.get(&place).and_then(|job| run.lives.jobs.get(job));
             job.counts.then(|| measured(job, life))
         };
-        let jobs: Vec<_> =
-            self.replay.jobs.iter().enumerate().filter_map(measured).collect();
+        let jobs: Vec<_> = self.replay.jobs.iter().enumerate().filter_map(measured).collect();
         let all: Vec<&Life> = run.lives.jobs.values().collect();
         let period = match self.period.is_ahead() {
             true => Period { to: last_end(&all).unwrap_or(self.period.to), ..self.period },

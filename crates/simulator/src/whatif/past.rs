@@ -1,7 +1,7 @@
 //! A network's past, out of its log: every job's way, and what was declared when.
 
-use super::life::{self, Life, Lives};
 use super::Period;
+use super::life::{self, Life, Lives};
 use crate::load::Stock;
 use controller::Declarations;
 use model::fact::{DatasetRegistered, Fact, UnreadableFact};
@@ -90,9 +90,8 @@ impl Past {
     /// how often it changed after that. Centers whose agents had not joined by the period's end are
     /// left out, and named.
     pub(crate) fn network(&self, period: Period, first: Option<u64>) -> Network {
-        let before = |number: u64, at: Moment| {
-            at < period.from || first.is_some_and(|first| number < first)
-        };
+        let before =
+            |number: u64, at: Moment| at < period.from || first.is_some_and(|first| number < first);
         let (mut world, mut joined, mut changes) = (World::default(), BTreeSet::new(), 0);
         for (number, at, fact) in &self.declared {
             if *at >= period.to {

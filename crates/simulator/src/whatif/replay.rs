@@ -66,13 +66,26 @@ impl<'a> Replay<'a> {
             Self { start, jobs: Vec::new(), speeds: Speeds::default(), kinds: BTreeMap::new() };
         for life in past.there(start) {
             let running = life.running(start);
-            let running = running.map(|one| (one, one.started.map_or(Span::ZERO, |s| start.since(s))));
+            let running =
+                running.map(|one| (one, one.started.map_or(Span::ZERO, |s| start.since(s))));
             let counts = running.is_none() && period.is_ahead();
-            replay.add(Job { life, after: Span::ZERO, counts, running, truth: habits.truth(life) })?;
+            replay.add(Job {
+                life,
+                after: Span::ZERO,
+                counts,
+                running,
+                truth: habits.truth(life),
+            })?;
         }
         for life in past.submitted(period) {
             let after = life.since.map_or(Span::ZERO, |since| since.since(start));
-            replay.add(Job { life, after, counts: true, running: None, truth: habits.truth(life) })?;
+            replay.add(Job {
+                life,
+                after,
+                counts: true,
+                running: None,
+                truth: habits.truth(life),
+            })?;
         }
         Ok(replay)
     }
@@ -125,6 +138,11 @@ impl<'a> Replay<'a> {
         let on = job.running.filter(|(one, _)| there(&one.placement.center()));
         let mut speeds = nominal(&job.life.spec);
         let mut work = truth.work;
+        if truth.ending == Ending::Withdrawn {
+            // Part of that time is over when the period begins.
+            let before = job.life.since.map_or(Span::ZERO, |since| self.start.since(since));
+            work = work.saturating_sub(before).max(Span(1));
+        }
         if let Some((one, elapsed)) = on {
             let own = speed(&speeds, variant(one));
             go_on(Arc::make_mut(&mut spec), one, elapsed);
@@ -149,8 +167,7 @@ fn speed(speeds: &[u32], variant: u16) -> u32 {
 /// Its inputs are those it had, not what is newest by then.
 fn settle(spec: &mut JobSpec, life: &Life) {
     for (input, data) in spec.inputs.iter_mut().zip(&life.inputs) {
-        input.dataset =
-            DatasetRef { dataset: data.dataset.clone(), version: Some(data.version) };
+        input.dataset = DatasetRef { dataset: data.dataset.clone(), version: Some(data.version) };
     }
 }
 
@@ -208,17 +225,19 @@ impl<'a> Habits<'a> {
         habits
     }
 
-    /// The part of its limit that a job can be expected to run: what like ones did, or else what
-    /// its tenant expects.
-    fn expected(&self, life: &Life, limit: Span) -> Span {
-        if let Some((ran, allowed)) = self.used.get(&whose(life)).filter(|(_, all)| *all > 0) {
-            let share = ran * u128::from(limit.0) / allowed;
-            return Span(u64::try_from(share).unwrap_or(limit.0)).max(Span(1));
+    /// How long a job that ran for a while can be expected to run in all: for the part of the rest
+    /// that like ones took of theirs, or else as long as its tenant expects, or else to its limit.
+    fn expected(&self, life: &Life, limit: Span, ran: Span) -> Span {
+        let left = limit.saturating_sub(ran);
+        if let Some((took, allowed)) = self.used.get(&whose(life)).filter(|(_, all)| *all > 0) {
+            let share = took * u128::from(left.0) / allowed;
+            return ran + Span(u64::try_from(share).unwrap_or(left.0));
         }
-        match life.spec.duration {
-            Duration::Limited { expected, .. } => expected.unwrap_or(limit).min(limit),
-            Duration::Open => limit,
-        }
+        let told = match life.spec.duration {
+            Duration::Limited { expected, .. } => expected,
+            Duration::Open => None,
+        };
+        told.filter(|told| *told > ran).unwrap_or(limit).min(limit)
     }
 
     /// What a job turned out to be, or is expected to.
@@ -259,11 +278,10 @@ impl<'a> Habits<'a> {
         let work = match ran {
             Some((one, started)) => {
                 let limit = life.spec.limit(variant(one)).unwrap_or(whole);
-                let elapsed = self.end.since(started).min(limit);
-                let left = self.expected(life, limit.saturating_sub(elapsed));
-                (elapsed + left).scaled(own.into(), 1_000)
+                let ran = self.end.since(started).min(limit);
+                self.expected(life, limit, ran).scaled(own.into(), 1_000)
             }
-            None => self.expected(life, whole),
+            None => self.expected(life, whole, Span::ZERO),
         };
         Truth { work: work.max(Span(1)), ending: Ending::Success, known: false }
     }

@@ -4,3 +4,4 @@
 mod fault;
 mod run;
 mod scenario;
+mod whatif;

@@ -13,18 +13,18 @@ use simulator::run::run;
 use simulator::{Audit, Run, Setup};
 use std::sync::Arc;
 
-const CHIPS: [(&str, &str); 3] = [
+pub(crate) const CHIPS: [(&str, &str); 3] = [
     ("a100", include_str!("../../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
     ("ascend", include_str!("../../../../catalog/chips/ascend-910b3.toml")),
     ("hygon", include_str!("../../../../catalog/chips/hygon-k100-ai.toml")),
 ];
 const NETWORK: &str = include_str!("../../../../catalog/networks/laptop.toml");
 
-fn tenant() -> TenantId {
+pub(crate) fn tenant() -> TenantId {
     TenantId::new("lab").expect("a slug")
 }
 
-fn laptop() -> Setup {
+pub(crate) fn laptop() -> Setup {
     let catalog = Catalog::read(&CHIPS).expect("the chips are well formed");
     let file = model::file::network::read(&[("laptop.toml", NETWORK)], &catalog)
         .expect("the network is well formed");
@@ -40,11 +40,11 @@ fn laptop() -> Setup {
 }
 
 /// A job as people write it, that arrives after so many seconds and really takes so many.
-fn job(after: u64, takes: u64, text: &str) -> Arrival {
+pub(crate) fn job(after: u64, takes: u64, text: &str) -> Arrival {
     ending(after, takes, Ending::Success, text)
 }
 
-fn ending(after: u64, takes: u64, ending: Ending, text: &str) -> Arrival {
+pub(crate) fn ending(after: u64, takes: u64, ending: Ending, text: &str) -> Arrival {
     let text = format!("name = \"j\"\ncommand = [\"true\"]\nlimit = \"10m\"\n{text}");
     let file = model::file::job::read("job.toml", &text, Format::Toml).expect("a job file");
     let spec = file.spec(tenant(), Moment(1_000)).expect("a job");
