@@ -2,9 +2,9 @@
 
 use crate::look::Look;
 use crate::table::{Cell, Column, Table, Tone};
-use model::{Bytes, Moment, Span};
+use model::{Bytes, CenterId, Moment, Span, TenantId};
 use simulator::whatif::{Answer, CenterFigures, Fidelity, Figures, TenantFigures};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many tenants, and so many centers, are shown at the most: half of those who fare worse, half
 /// of those who fare better.
@@ -231,10 +231,9 @@ fn difference(unit: Unit, better: Better, was: f64, is: f64) -> (String, Tone) {
 
 fn centers(answer: &Answer) -> Sheet {
     let (was, changed) = (&answer.as_it_was.centers, answer.changed.as_ref().map(|f| &f.centers));
-    let mut names: Vec<_> =
-        was.keys().chain(changed.into_iter().flat_map(|c| c.keys())).collect::<BTreeSet<_>>();
-    let mut names: Vec<_> = std::mem::take(&mut names).into_iter().collect();
-    let used = |name, of: &std::collections::BTreeMap<_, CenterFigures>| {
+    let all = was.keys().chain(changed.into_iter().flat_map(BTreeMap::keys));
+    let mut names: Vec<_> = all.collect::<BTreeSet<_>>().into_iter().collect();
+    let used = |name: &CenterId, of: &BTreeMap<CenterId, CenterFigures>| {
         of.get(name).map_or(0.0, |center| center.utilization)
     };
     pick(&mut names, |name| {
@@ -268,7 +267,7 @@ fn tenants(answer: &Answer) -> Sheet {
     let nobody = TenantFigures::default();
     let mut names: Vec<_> = was.keys().collect();
     // Who cannot run at all loses most.
-    let worse = |name: &&model::TenantId| {
+    let worse = |name: &&TenantId| {
         let Some(is) = changed.and_then(|changed| changed.get(*name)) else { return 0.0 };
         let was = was.get(*name).unwrap_or(&nobody);
         let lost = is.never_ran as f64 - was.never_ran as f64;
