@@ -172,7 +172,7 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
 }
 
 /// The sum. Of nothing it is zero, where the library's is the negative one.
-fn sum(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn sum(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(0.0, |sum, value| sum + value)
 }
 

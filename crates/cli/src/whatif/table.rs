@@ -141,22 +141,30 @@ type Line = (String, Unit, Better, Box<dyn Fn(&Figures) -> Option<f64>>);
 
 fn lines(answer: &Answer) -> Vec<Line> {
     use Better::{Less, More, Neither};
-    let some = |of: fn(&Figures) -> f64| -> Box<dyn Fn(&Figures) -> Option<f64>> {
-        Box::new(move |figures| Some(of(figures)))
+    let line = |name: &str, unit, better, of: fn(&Figures) -> f64| -> Line {
+        (name.to_owned(), unit, better, Box::new(move |figures| Some(of(figures))))
     };
-    let line = |name: &str, unit, better, of| (name.to_owned(), unit, better, some(of));
+    // Of nobody there is no time to tell.
+    let time = |name: &str, ran: fn(&Figures) -> u64, of: fn(&Figures) -> f64| -> Line {
+        let some = move |figures: &Figures| (ran(figures) > 0).then(|| of(figures));
+        (name.to_owned(), Unit::Time, Less, Box::new(some))
+    };
+    let slowdown: Line = {
+        let of = |f: &Figures| (f.ended > 0).then_some(f.bounded_slowdown);
+        ("bounded slowdown".to_owned(), Unit::Number, Less, Box::new(of))
+    };
     let mut lines = vec![
         line("jobs", Unit::Count, Neither, |f| f.jobs as f64),
         line("ran to their end", Unit::Count, More, |f| f.ended as f64),
         line("never ran", Unit::Count, Less, |f| f.never_ran as f64),
         line("withdrawn before", Unit::Count, Less, |f| f.withdrawn as f64),
-        line("wait, mean", Unit::Time, Less, |f| f.wait.mean_s),
-        line("wait, half within", Unit::Time, Less, |f| f.wait.p50_s),
-        line("wait, 99 % within", Unit::Time, Less, |f| f.wait.p99_s),
-        line("completion, mean", Unit::Time, Less, |f| f.completion.mean_s),
-        line("completion, 99 %", Unit::Time, Less, |f| f.completion.p99_s),
-        line("bounded slowdown", Unit::Number, Less, |f| f.bounded_slowdown),
-        line("all had ended after", Unit::Time, Less, |f| f.all_ended_s),
+        time("wait, mean", |f| f.wait.jobs, |f| f.wait.mean_s),
+        time("wait, half within", |f| f.wait.jobs, |f| f.wait.p50_s),
+        time("wait, 99 % within", |f| f.wait.jobs, |f| f.wait.p99_s),
+        time("completion, mean", |f| f.completion.jobs, |f| f.completion.mean_s),
+        time("completion, 99 %", |f| f.completion.jobs, |f| f.completion.p99_s),
+        slowdown,
+        time("all had ended after", |f| f.ended, |f| f.all_ended_s),
         line("chips in use", Unit::Percent, More, |f| f.utilization * 100.0),
         line("chip-hours", Unit::Number, Neither, |f| f.chip_hours),
         line("moved for them", Unit::Bytes, Less, |f| f.wan_bytes as f64),
@@ -296,8 +304,8 @@ fn tenants(answer: &Answer) -> Sheet {
         let is = changed.map(|changed| changed.get(name).unwrap_or(&nobody));
         let mut cells = vec![name.to_string(), was.jobs.to_string()];
         for of in [
-            (|t| span(t.mean_wait_s)) as fn(&TenantFigures) -> String,
-            |t| span(t.mean_completion_s),
+            (|t| ran(t, t.mean_wait_s)) as fn(&TenantFigures) -> String,
+            |t| ran(t, t.mean_completion_s),
             |t| t.cost.values().next().map_or("-".to_owned(), |cost| Unit::Number.text(*cost)),
         ] {
             cells.push(of(was));
@@ -308,6 +316,11 @@ fn tenants(answer: &Answer) -> Sheet {
         sheet.rows.push((cells, tone));
     }
     sheet
+}
+
+/// A tenant's time, if any of its jobs ran.
+fn ran(tenant: &TenantFigures, seconds: f64) -> String {
+    if tenant.never_ran < tenant.jobs { span(seconds) } else { "-".to_owned() }
 }
 
 /// Whether a tenant gains or loses, and how many of its jobs never run.

@@ -3,7 +3,7 @@
 
 use super::Period;
 use super::life::{Costs, Life, add};
-use crate::measure::{mean, quantile};
+use crate::measure::{mean, quantile, sum};
 use model::{CenterId, Chips, Currency, Moment, Span, TenantId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -149,7 +149,7 @@ impl Scene<'_> {
         let last = lives().filter_map(|life| life.ended.as_ref().map(|(at, _)| *at)).max();
         let held = |life: &Life| -> f64 {
             let tries = life.tries.iter();
-            tries.map(|one| one.held(Moment::ZERO, Moment::MAX).0 as f64).sum()
+            sum(tries.map(|one| one.held(Moment::ZERO, Moment::MAX).0 as f64))
         };
         Figures {
             jobs: jobs.len() as u64,
@@ -160,7 +160,7 @@ impl Scene<'_> {
             completion: times(jobs.iter().filter_map(Measured::took)),
             bounded_slowdown: mean(slowdowns.iter().copied()),
             all_ended_s: last.unwrap_or(self.period.from).since(self.period.from).0 as f64 / 1e3,
-            chip_hours: lives().filter(|life| life.ended.is_some()).map(held).sum::<f64>() / 3.6e6,
+            chip_hours: sum(lives().filter(|life| life.ended.is_some()).map(held)) / 3.6e6,
             wan_bytes: lives().map(|life| life.moved.0).sum(),
             cost: units(&cost),
             promises: told.len() as u64,
@@ -193,7 +193,7 @@ impl Scene<'_> {
             (center.clone(), figures)
         };
         let all = self.chips.values().fold(Chips::ZERO, |sum, chips| sum.saturating_add(*chips));
-        let used: f64 = busy.values().sum();
+        let used = sum(busy.values().copied());
         (share(used, whole(all)), self.chips.iter().map(center).collect())
     }
 
