@@ -34,6 +34,10 @@ struct Bench {
     /// Measure only the rows whose names begin so.
     #[arg(long, value_name = "NAME", default_value = "")]
     only: String,
+    /// The folder with `openb/` and `delta/`, whose files are not shipped; rows that need them have
+    /// no value without it.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -49,19 +53,26 @@ fn main() -> Result<()> {
     match bench.group {
         Group::Loop => measure_loop(bench),
         Group::Planner => {
-            planner::run(&bench.only);
+            let player = planner::Player { portolan: portolan()?, data: bench.data };
+            planner::run(&bench.only, &player);
             Ok(())
         }
     }
 }
 
-fn measure_loop(bench: Bench) -> Result<()> {
+/// The program to measure.
+fn portolan() -> Result<PathBuf> {
     let program = std::env::current_exe().context("cannot find this program")?;
     let portolan = program.with_file_name("portolan");
     if !portolan.exists() {
         bail!("{} is missing: `cargo xtask bench` builds it", portolan.display());
     }
-    let beside = program.ancestors().nth(2).map(PathBuf::from);
+    Ok(portolan)
+}
+
+fn measure_loop(bench: Bench) -> Result<()> {
+    let portolan = portolan()?;
+    let beside = portolan.ancestors().nth(2).map(PathBuf::from);
     let base = bench.dir.or(beside).context("say --dir")?;
     let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&base);
     let dir = dir.with_context(|| format!("cannot use {}", base.display()))?;

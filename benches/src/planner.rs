@@ -1,7 +1,8 @@
 //! The group `planner`: one thread, no server; the planner and the loop themselves on a network of
-//! national size.
+//! national size, and whole simulated runs.
 
 mod nation;
+mod played;
 
 use crate::row::{self, Better, Figure, Samples, percentile};
 use anyhow::{Context, Result, anyhow};
@@ -9,6 +10,7 @@ use controller::{Answer, Command, Controller, Effect, Input, Settings};
 use model::{CenterId, EngineKind, Moment, NetworkUid, Principal, Role, Span, TokenId};
 use nation::{NOW, Nation};
 use planner::{Plan, Snapshot};
+pub(crate) use played::Player;
 use rustix::time::{ClockId, clock_gettime};
 use std::sync::Arc;
 
@@ -33,8 +35,10 @@ const fn seconds(name: &'static str, target: Option<f64>) -> Figure {
 }
 
 /// Measures the group and prints its rows as they come.
-pub(crate) fn run(only: &str) {
+pub(crate) fn run(only: &str, player: &Player) {
     let wanted = |figure: &Figure| figure.name.starts_with(only);
+    // Before this program itself holds much: what it starts is measured apart.
+    player.run(wanted);
     for (jobs, figure) in PLANS.iter().filter(|(_, figure)| wanted(figure)) {
         eprintln!("{}: seed {SEED}, {CLASSES} classes", figure.name);
         let laden = laden(*jobs);

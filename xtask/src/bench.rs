@@ -61,7 +61,12 @@ const LOOP: Group = Group {
 const KEYS: [&str; 10] =
     ["name", "value", "unit", "better", "target", "samples", "spread", "peer", "bound", "why"];
 
-pub(crate) fn run(workspace: &Workspace, names: &[String], json_file: Option<&Path>) -> Result<()> {
+pub(crate) fn run(
+    workspace: &Workspace,
+    names: &[String],
+    data: Option<&Path>,
+    json_file: Option<&Path>,
+) -> Result<()> {
     let groups = chosen(names)?;
     if let Some(folder) = json_file.and_then(Path::parent) {
         // Before the measuring, which takes long.
@@ -73,7 +78,7 @@ pub(crate) fn run(workspace: &Workspace, names: &[String], json_file: Option<&Pa
     let mut rows = Vec::new();
     for group in groups {
         let (printed, failure) = match &built {
-            Ok(()) => measure(&workspace.binary("release", "portolan-bench"), group.name),
+            Ok(()) => measure(&workspace.binary("release", "portolan-bench"), group.name, data),
             Err(error) => (String::new(), Some(format!("{error:#}"))),
         };
         rows.extend(collect(group, &printed, failure.as_deref()));
@@ -105,9 +110,13 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Group>> {
 }
 
 /// What the bench program printed, and why it failed if it did. Its stderr goes to the terminal.
-fn measure(program: &Path, group: &str) -> (String, Option<String>) {
-    let output = Command::new(program).arg(group).stderr(Stdio::inherit()).output();
-    match output {
+fn measure(program: &Path, group: &str, data: Option<&Path>) -> (String, Option<String>) {
+    let mut command = Command::new(program);
+    command.arg(group).stderr(Stdio::inherit());
+    if let Some(data) = data {
+        command.arg("--data").arg(data);
+    }
+    match command.output() {
         Err(error) => (String::new(), Some(format!("cannot start portolan-bench: {error}"))),
         Ok(output) => {
             let printed = String::from_utf8_lossy(&output.stdout).into_owned();

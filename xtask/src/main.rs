@@ -48,6 +48,9 @@ enum Task {
     Bench {
         /// Groups to run; all of them when none is named
         groups: Vec<String>,
+        /// The folder with the data of experiments that is not shipped: `openb/` and `delta/`
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// Also write the table as one JSON object
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -69,7 +72,9 @@ fn main() -> ExitCode {
         Task::Test { long, filter } => test::run(&workspace, long, filter.as_deref()),
         Task::Ci { deny } => ci::run(&workspace, deny),
         Task::Tidy => tidy::run(&workspace),
-        Task::Bench { groups, json } => bench::run(&workspace, &groups, json.as_deref()),
+        Task::Bench { groups, data, json } => {
+            bench::run(&workspace, &groups, data.as_deref(), json.as_deref())
+        }
         Task::Openapi { check } => openapi::run(&workspace, check),
         Task::Dashboard => dashboard::build_and_check(&workspace),
     });

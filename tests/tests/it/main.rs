@@ -17,5 +17,5 @@ mod million;
 #[cfg(feature = "long")]
 mod philly;
 mod preemption;
-mod why;
 mod whatif;
+mod why;

@@ -97,7 +97,7 @@ impl Room<'_> {
     /// where it has to be one.
     fn gang(&self, freed: BTreeMap<u32, Freed>) -> Option<BTreeSet<usize>> {
         let wanted = self.ask.nodes as usize;
-        let mut blocks: BTreeMap<u32, Vec<(u128, usize, u32, Vec<usize>)>> = BTreeMap::new();
+        let mut blocks: BTreeMap<u32, Vec<Cleared>> = BTreeMap::new();
         for (node, (lost, going)) in freed {
             let block = if self.ask.one_block { self.board.block(node) } else { 0 };
             blocks.entry(block).or_default().push((lost, going.len(), node, going));
@@ -137,6 +137,9 @@ impl Room<'_> {
         without(self.board, held).bind(start, start + self.limit, self.ask)
     }
 }
+
+/// What clearing a node costs, how many leave it, its number, and who they are.
+type Cleared = (u128, usize, u32, Vec<usize>);
 
 /// One node, and who may leave it.
 struct Node<'a> {

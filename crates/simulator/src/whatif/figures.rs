@@ -4,6 +4,7 @@
 use super::Period;
 use super::life::{Costs, Life, add};
 use crate::measure::{mean, quantile, sum};
+use model::job::GRACE;
 use model::{CenterId, Chips, Currency, Moment, Span, TenantId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,8 +95,6 @@ pub(crate) struct Measured<'a> {
     pub(crate) work: Span,
 }
 
-/// A promise holds if the job starts no later than this after it.
-const GRACE: Span = Span::from_secs(1);
 /// Runs shorter than this count as this long in slowdowns.
 const SHORTEST: Span = Span::from_secs(10);
 

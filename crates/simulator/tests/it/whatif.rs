@@ -73,7 +73,7 @@ fn catalog() -> Catalog {
 fn ask(past: &Past, period: Period, changes: &Changes) -> Answer {
     let what_if = WhatIf::of(past, period).expect("there is a load");
     let answer = what_if.play(changes, &catalog(), 1, &mut || ());
-    answer.unwrap_or_else(|error| panic!("{error}"))
+    answer.map_err(|error| error.to_string()).unwrap()
 }
 
 fn whole(past: &Past) -> Period {
