@@ -7,17 +7,23 @@ mod played;
 use crate::row::{self, Better, Figure, Samples, percentile};
 use anyhow::{Context, Result, anyhow};
 use controller::{Answer, Command, Controller, Effect, Input, Settings};
-use model::{CenterId, EngineKind, Moment, NetworkUid, Principal, Role, Span, TokenId};
+use model::fact::Fact;
+use model::{CenterId, EngineKind, JobId, Moment, NetworkUid, Principal, Role, Span, TokenId};
 use nation::{NOW, Nation};
 use planner::{Plan, Snapshot};
 pub(crate) use played::Player;
 use rustix::time::{ClockId, clock_gettime};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const CLASSES: usize = 2_000;
 const SEED: u64 = 1;
 /// How many jobs arrive one by one.
 const ARRIVALS: usize = 2_000;
+/// How many arrive each second, also while a plan is drawn up.
+const ARRIVE_PER_S: f64 = 50.0;
+/// That long after one another.
+const BETWEEN: Span = Span(20);
 
 const PLANS: [(usize, Figure); 4] = [
     (1_000, seconds("plan_1k_s", None)),
@@ -102,13 +108,7 @@ fn laden(jobs: usize) -> Result<Laden> {
     let plan = plan.context("no plan")?;
     tell(jobs, &plan);
     laden.plan = Samples::with_value(samples[0], &samples);
-    let begun = cpu();
-    laden.now = laden.now + Span(1);
-    let effects = laden.controller.step(laden.now, vec![Input::Solved(Box::new(plan))]);
-    if let Some(Effect::Halt(why)) = effects.iter().find(|e| matches!(e, Effect::Halt(_))) {
-        return Err(anyhow!("the plan broke a promise: {why:?}"));
-    }
-    eprintln!("  put in force in {:.3} s", cpu() - begun);
+    laden.put_in_force(plan, samples[0])?;
     Ok(laden)
 }
 
@@ -148,32 +148,68 @@ impl Laden {
         })
     }
 
+    /// Puts a plan in force after what came while it was drawn up: what it takes for granted is
+    /// checked placement by placement, and none is given up for having been thought of before.
+    fn put_in_force(&mut self, plan: Plan, took: f64) -> Result<()> {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "few seconds")]
+        let arrivals = (took * ARRIVE_PER_S).ceil() as u64;
+        for number in 0..arrivals {
+            self.now = self.now + BETWEEN;
+            self.arrive(number)?;
+        }
+        let planned: BTreeSet<JobId> = plan.offers.iter().map(|offer| offer.job).collect();
+        let begun = cpu();
+        self.now = self.now + Span(1);
+        let effects = self.controller.step(self.now, vec![Input::Solved(Box::new(plan))]);
+        let took = cpu() - begun;
+        let mut offered = 0;
+        for effect in &effects {
+            match effect {
+                Effect::Halt(why) => return Err(anyhow!("the plan broke a promise: {why:?}")),
+                Effect::Append { facts, .. } => {
+                    let job = |fact: &Fact| match fact {
+                        Fact::JobOffered(offer) => Some(offer.attempt.job),
+                        _ => None,
+                    };
+                    offered += facts.iter().filter_map(job).filter(|j| planned.contains(j)).count();
+                }
+                _ => {}
+            }
+        }
+        eprintln!(
+            "  {arrivals} arrivals meanwhile; {offered} of {} placements put in force in {took:.3} s: \
+             what the others needed was taken",
+            planned.len()
+        );
+        Ok(())
+    }
+
+    /// One more job arrives, in a step of its own.
+    fn arrive(&mut self, request: u64) -> Result<()> {
+        let spec = self.nation.draw();
+        let by = Principal { role: Role::Tenant(spec.tenant.clone()), token: TokenId::new(1) };
+        let command = Command::Submit { jobs: vec![Arc::clone(&spec)], key: None };
+        let inputs = vec![Input::Command { request, by, command }];
+        let effects = self.controller.step(self.now, inputs);
+        let accepted = effects.iter().any(|effect| match effect {
+            Effect::Reply { answer, .. } => matches!(**answer, Answer::Submitted { .. }),
+            _ => false,
+        });
+        if accepted { Ok(()) } else { Err(anyhow!("an arrival was not accepted: {effects:?}")) }
+    }
+
     /// The time one arrival takes, all that follows from it in the same step included. What becomes
     /// due as time goes on has a step of its own before it, which is told beside.
     fn arrivals(&mut self) -> Result<Samples> {
         let (mut samples, mut ticks) = (Vec::new(), Vec::new());
         for number in 0..ARRIVALS {
-            let spec = self.nation.draw();
-            let by = Principal { role: Role::Tenant(spec.tenant.clone()), token: TokenId::new(1) };
-            let command = Command::Submit { jobs: vec![Arc::clone(&spec)], key: None };
-            let request = number as u64;
-            self.now = self.now + Span(20);
+            self.now = self.now + BETWEEN;
             let begun = cpu();
             drop(self.controller.step(self.now, Vec::new()));
             ticks.push((cpu() - begun) * 1e3);
             let begun = cpu();
-            let inputs = vec![Input::Command { request, by, command }];
-            let effects = self.controller.step(self.now, inputs);
-            let took = cpu() - begun;
-            // Drawing up a plan is another thread's; taking its snapshot was in the step.
-            let accepted = effects.iter().any(|effect| match effect {
-                Effect::Reply { answer, .. } => matches!(**answer, Answer::Submitted { .. }),
-                _ => false,
-            });
-            if !accepted {
-                return Err(anyhow!("an arrival was not accepted: {effects:?}"));
-            }
-            samples.push(took * 1e3);
+            self.arrive(number as u64)?;
+            samples.push((cpu() - begun) * 1e3);
         }
         eprintln!(
             "  {ARRIVALS} arrivals: p50 {:.3} ms, p99 {:.3} ms; what became due between: p50 {:.3} \

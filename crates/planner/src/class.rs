@@ -67,7 +67,8 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
         centers,
         regions,
     } = spec;
-    let said = &mut Said::default();
+    // Most of what is said of a job fits.
+    let said = &mut Said(Vec::with_capacity(1_024));
     (tenant, workload, kind, together, duration, objective).hash(said);
     (deadline, budget, priority, preemptible, checkpoint, when_cut_off).hash(said);
     (array, after, centers, regions).hash(said);

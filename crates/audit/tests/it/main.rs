@@ -521,8 +521,8 @@ fn room_is_made_by_preemptible_jobs_for_higher_priorities_and_with_grace() {
         preempt 1.1 for=2 until=10000
         ",
         "
-        log preemption: job-1.1 makes room for job-2, for which it does not
         step preemption: job-1.1 is not preemptible and makes room for job-2
+        log preemption: job-1.1 makes room for job-2, for which it does not
         step preemption: job-1.1 of priority 0 makes room for job-2 of priority 0
         ",
     );

@@ -36,6 +36,8 @@ pub(crate) struct Life {
 pub(crate) struct Try {
     pub(crate) placement: Arc<Placement>,
     pub(crate) started: Option<Moment>,
+    /// When its last checkpoint was written.
+    pub(crate) saved: Option<Moment>,
     pub(crate) over: Option<Over>,
 }
 
@@ -86,6 +88,15 @@ impl Life {
     /// Its newest attempt that ran.
     pub(crate) fn last(&self) -> Option<&Try> {
         self.tries.iter().rev().find(|one| one.started.is_some())
+    }
+
+    /// How long attempts before this one ran until their last checkpoint in the same center: what it
+    /// went on from.
+    pub(crate) fn saved_for(&self, one: &Try) -> Span {
+        let before = self.tries.iter().take_while(|other| !std::ptr::eq(*other, one));
+        let here = before.filter(|other| other.placement.center() == one.placement.center());
+        let saved = here.filter_map(|other| Some(other.saved?.since(other.started?)));
+        saved.fold(Span::ZERO, |sum, span| sum + span)
     }
 
     /// The attempt that ran at a moment.
@@ -184,7 +195,7 @@ impl Lives {
                 life.promised.get_or_insert(f.placement.start);
                 life.inputs.clone_from(&f.placement.inputs);
                 let placement = Arc::clone(&f.placement);
-                life.tries.push(Try { placement, started: None, over: None });
+                life.tries.push(Try { placement, started: None, saved: None, over: None });
                 for transfer in &f.placement.awaits {
                     if let Some(carried) = self.transfers.get_mut(transfer) {
                         carried.job.get_or_insert(f.attempt.job);
@@ -194,6 +205,11 @@ impl Lives {
             Fact::AttemptStarted(_) => {
                 if let Some(one) = life.tries.last_mut() {
                     one.started.get_or_insert(at);
+                }
+            }
+            Fact::AttemptCheckpointed(f) => {
+                if let Some(one) = life.tries.last_mut() {
+                    one.saved = Some(f.at);
                 }
             }
             Fact::AttemptEnded(f) => {

@@ -245,7 +245,9 @@ impl<'a> Habits<'a> {
         let speeds = nominal(&life.spec);
         let last = life.last();
         let own = last.map_or(1_000, |one| speed(&speeds, variant(one)));
-        let at_speed_1 = |span: Span| span.scaled(own.into(), 1_000).max(Span(1));
+        // What checkpoints kept of earlier attempts there was not done again.
+        let saved = last.map_or(Span::ZERO, |last| life.saved_for(last));
+        let at_speed_1 = |span: Span| (span + saved).scaled(own.into(), 1_000).max(Span(1));
         let known = |work, ending| Truth { work, ending, known: true };
         let over = last.and_then(|one| one.over.as_ref());
         match (&life.ended, over) {
