@@ -115,6 +115,11 @@ impl Roster {
         self.bands = bands;
     }
 
+    /// How many bands there are.
+    pub(crate) const fn bands(&self) -> usize {
+        self.bands.len()
+    }
+
     pub(crate) fn band(&self, number: BandNumber) -> &Band {
         &self.bands[number as usize]
     }

@@ -16,8 +16,8 @@ type Shape = (u32, u32, Span);
 #[derive(Debug, Default)]
 pub(crate) struct Shelves {
     numbers: BTreeMap<Shape, usize>,
-    /// By the shape's number, then by the band's.
-    shelves: Vec<BTreeMap<BandNumber, Shelf>>,
+    /// By the shape's number, then by the band's; none where nobody asked yet.
+    shelves: Vec<Vec<Option<Shelf>>>,
     /// Pools something was given back of, in order.
     given_back: Vec<PoolNumber>,
 }
@@ -70,7 +70,7 @@ impl Shelves {
         let new = self.shelves.len();
         let number = *self.numbers.entry((ask.whole(), ask.nodes, span)).or_insert(new);
         if number == new {
-            self.shelves.push(BTreeMap::new());
+            self.shelves.push(Vec::new());
         }
         Wanted { number, ask: *ask, span }
     }
@@ -168,7 +168,11 @@ impl Shelves {
     ) -> &mut Shelf {
         let pools = stock.pools_of(band);
         let given_back = &self.given_back;
-        let shelf = self.shelves[wanted.number].entry(band).or_insert_with(|| {
+        let shelves = &mut self.shelves[wanted.number];
+        if shelves.is_empty() {
+            shelves.resize_with(stock.view.roster.bands(), || None);
+        }
+        let shelf = shelves[band as usize].get_or_insert_with(|| {
             let places = 0..u32::try_from(pools.len()).expect("pools are fewer than four billion");
             let mut books: Vec<Book> =
                 places.map(|place| stock.book(wanted, pools, place, work)).collect();

@@ -95,7 +95,10 @@ impl<'a, 's> Round<'a, 's> {
             let terms = Terms { finish: at + run, price, energy_mwh };
             Rank::of(self.asked.spec, self.scene.policy, self.scene.situation.now, &terms)
         };
-        rank(pool, at).min(rank(band.pools[0], at + Span(1)))
+        match band.pools[0] {
+            cheapest if cheapest == pool => rank(pool, at),
+            cheapest => rank(pool, at).min(rank(cheapest, at + Span(1))),
+        }
     }
 
     /// The best choice there is now; it stays among those left.
