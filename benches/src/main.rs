@@ -22,6 +22,10 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+/// As in `portolan`, whose planner and loop this program also runs in itself.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Measure Portolan.
 #[derive(Debug, Parser)]
 struct Bench {
