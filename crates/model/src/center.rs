@@ -120,10 +120,17 @@ impl Pool {
     #[must_use]
     pub fn price(&self, nodes: u32, chips: Chips, span: Span) -> Money {
         let units = if self.chips_per_node == 0 { Chips::ONE } else { chips }.times(nodes.into());
+        /// Thousandths of a chip times milliseconds in a chip-hour.
+        const HOUR: u32 = 3_600_000_000;
         let micros =
-            i128::from(self.price_per_hour.micros) * i128::from(units.0) * i128::from(span.0);
-        let hours = micros.div_euclid(3_600_000_000) + i128::from(micros % 3_600_000_000 != 0);
-        Money { micros: i64::try_from(hours).unwrap_or(i64::MAX), ..self.price_per_hour }
+            i128::from(self.price_per_hour.micros) * i128::from(units.0) * i128::from(span.0)
+                + i128::from(HOUR - 1);
+        // Nearly always it fits, and dividing so much less takes a tenth of the time.
+        let micros = match u64::try_from(micros) {
+            Ok(micros) => i64::try_from(micros / u64::from(HOUR)),
+            Err(_) => i64::try_from(micros.div_euclid(HOUR.into())),
+        };
+        Money { micros: micros.unwrap_or(i64::MAX), ..self.price_per_hour }
     }
 
     /// The currency it is priced in.

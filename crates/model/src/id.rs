@@ -222,7 +222,13 @@ macro_rules! hex_names {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                // Every record names a few: this is some ten times faster than formatting bytes.
+                let mut text = [0; $bytes * 2];
+                for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+                    let digit = |four: u8| b"0123456789abcdef"[usize::from(four)];
+                    pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+                }
+                f.write_str(std::str::from_utf8(&text).expect("digits are text"))
             }
         }
 
