@@ -1,9 +1,13 @@
 //! How much is free, as a step function of time.
 
+mod cursor;
+
 use crate::Work;
 use crate::block::{Block, HALF, Step};
+pub(crate) use cursor::Cursor;
 use model::{Moment, Span};
 use std::fmt;
+use std::iter::{once, repeat};
 use std::sync::Arc;
 
 /// Why an amount cannot be taken or given. The profile is as it was.
@@ -114,12 +118,35 @@ impl Profile {
         work: &mut Work,
     ) -> Option<Moment> {
         work.count(1);
-        let mut start = from.max(self.start());
-        while let Some(short) = self.first_below(start, start + span, amount) {
-            work.count(1);
-            start = self.next_free(short.at, amount)?;
+        let from = from.max(self.start());
+        if amount > self.capacity || span == Span::ZERO {
+            return (amount <= self.capacity).then_some(from);
         }
-        (amount <= self.capacity).then_some(start)
+        let (b, first) = self.locate(from);
+        // Since when there was enough without a break; a unit is counted for each break.
+        let mut since = Some(from);
+        for (block, first) in self.blocks[b..].iter().zip(once(first).chain(repeat(0))) {
+            if since.is_some_and(|start| block.first >= start + span) {
+                return since;
+            }
+            match since {
+                Some(_) if block.low >= amount => continue,
+                None if block.high < amount => continue,
+                _ => {}
+            }
+            for step in block.steps_from(first) {
+                match since {
+                    Some(start) if step.at >= start + span => return since,
+                    Some(_) if step.free < amount => {
+                        work.count(1);
+                        since = None;
+                    }
+                    None if step.free >= amount => since = Some(step.at),
+                    _ => {}
+                }
+            }
+        }
+        since
     }
 
     /// The first moment not before `from` with `amount` free.
@@ -211,7 +238,7 @@ impl Profile {
     fn blocks_in(&self, from: Moment, until: Moment) -> impl Iterator<Item = (&Block, usize)> {
         let (b, first) = self.locate(from);
         let blocks = if from.max(self.start()) < until { &self.blocks[b..] } else { &[] };
-        let firsts = std::iter::once(first).chain(std::iter::repeat(0));
+        let firsts = once(first).chain(repeat(0));
         blocks.iter().take_while(move |block| block.first < until).zip(firsts)
     }
 

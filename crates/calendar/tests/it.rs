@@ -251,6 +251,7 @@ fn pouring_ends_as_early_as_it_can_and_never_takes_what_is_not_free() {
             volume: Bytes(rng.random_range(0..30)),
             most: Rate(rng.random_range(1..12_000)),
             least: Rate(rng.random_range(0..5_000)),
+            by: Moment::MAX,
         };
         let naive: Vec<_> = pairs.iter().map(|pair| &pair.naive).collect();
         let expected = poured_naively(&naive, &what);
@@ -258,6 +259,13 @@ fn pouring_ends_as_early_as_it_can_and_never_takes_what_is_not_free() {
         let poured = pour(&pipes, &what, &mut Work::unbounded());
         let end = |s: &Vec<Segment>| s.last().map_or(what.from, |last| last.until);
         assert_eq!(poured.as_ref().map(end), expected, "seed {seed} {what:?} {pipes:?}");
+        let by = expected.unwrap_or(latest) + Span(1);
+        for by in [by, Moment(by.0 - 1), Moment(by.0.saturating_sub(2))] {
+            let in_time = pour(&pipes, &Pouring { by, ..what }, &mut Work::unbounded());
+            let expected =
+                poured.as_ref().filter(|segments| end(segments) <= by || segments.is_empty());
+            assert_eq!(in_time.as_ref(), expected, "seed {seed} {what:?} {by:?}");
+        }
         for s in poured.unwrap_or_default() {
             assert!(s.from < s.until && s.amount <= what.most.0);
             pairs.iter_mut().for_each(|p| p.profile.take(s.from, s.until, s.amount).unwrap());
@@ -272,6 +280,7 @@ fn pouring_through_nothing_at_no_rate_or_past_the_end_of_time_is_an_answer() {
         volume: Bytes(volume),
         most: Rate(most),
         least: Rate(0),
+        by: Moment::MAX,
     };
     let pouring = |pipes: &[&Profile], what| pour(pipes, &what, &mut Work::unbounded());
     let narrow = Profile::new(1);

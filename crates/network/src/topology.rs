@@ -51,6 +51,46 @@ pub struct Path {
     pub directions: Vec<usize>,
 }
 
+/// The paths between two sites, as they are remembered: without the only way out of the one and into
+/// the other.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    first: Option<Way>,
+    pub(crate) paths: Arc<[Path]>,
+    last: Option<Way>,
+}
+
+/// A path that is not put together yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route<'a> {
+    first: Option<Way>,
+    path: &'a Path,
+    last: Option<Way>,
+    /// As of [`Path`].
+    pub(crate) latency_us: u64,
+    /// As of [`Path`].
+    pub(crate) capacity: Rate,
+}
+
+impl Route<'_> {
+    /// As of [`Path`].
+    pub(crate) fn directions(&self) -> impl Iterator<Item = usize> {
+        let ends = [&self.first, &self.last].map(|way| way.iter().map(Way::direction));
+        let [first, last] = ends;
+        first.chain(self.path.directions.iter().copied()).chain(last)
+    }
+
+    /// As of [`Path`].
+    pub(crate) const fn latency(&self) -> Span {
+        latency(self.latency_us)
+    }
+
+    /// As of [`Path`].
+    pub(crate) fn soonest(&self, volume: Bytes, not_before: Moment, most: Rate) -> Option<Moment> {
+        Some(not_before + time_at(volume, self.capacity.min(most))? + self.latency())
+    }
+}
+
 impl Path {
     /// From a site to itself.
     const fn empty() -> Self {
@@ -60,19 +100,25 @@ impl Path {
     /// The latency in milliseconds, rounded up so that a plan never arrives early.
     #[must_use]
     pub const fn latency(&self) -> Span {
-        Span(self.latency_us.div_ceil(1_000))
+        latency(self.latency_us)
     }
 
     /// When `volume` would arrive if nothing else were on the path and it left at `not_before`, no
     /// faster than `most`. No plan over this path arrives earlier. `None` when it never would.
     #[must_use]
     pub fn soonest(&self, volume: Bytes, not_before: Moment, most: Rate) -> Option<Moment> {
-        let takes = match volume {
-            Bytes::ZERO => Span::ZERO,
-            _ => volume.time_at(self.capacity.min(most))?,
-        };
+        let takes = time_at(volume, self.capacity.min(most))?;
         Some(not_before + takes + self.latency())
     }
+}
+
+/// How long a volume takes at a rate; nothing at all where there is none.
+fn time_at(volume: Bytes, rate: Rate) -> Option<Span> {
+    if volume == Bytes::ZERO { Some(Span::ZERO) } else { volume.time_at(rate) }
+}
+
+const fn latency(us: u64) -> Span {
+    Span(us.div_ceil(1_000))
 }
 
 /// The sites of one topology that may be touched: where a dataset may be, even in passing.
@@ -259,37 +305,52 @@ impl Topology {
     #[must_use]
     pub fn paths(&self, from: &str, to: &str, k: usize, allowed: &Allowed) -> Arc<[Path]> {
         match (self.number(from), self.number(to)) {
-            (Some(from), Some(to)) => self.ways(from, to, k, allowed),
+            (Some(from), Some(to)) => {
+                let routes = self.routes(from, to, k, allowed);
+                let whole = |path| self.whole(&self.route(&routes, path));
+                routes.paths.iter().map(whole).collect()
+            }
             _ => Arc::new([]),
         }
     }
 
     /// [`Self::paths`] between sites by number.
-    pub(crate) fn ways(&self, from: usize, to: usize, k: usize, allowed: &Allowed) -> Arc<[Path]> {
+    pub(crate) fn routes(&self, from: usize, to: usize, k: usize, allowed: &Allowed) -> Routes {
         // Sites at the end of one link are most: all their ways are the ways of the site at its
         // other end, and only those are searched for and remembered.
         let first = self.stub(from).filter(|_| from != to);
         let start = first.map_or(from, |way| way.to);
         let last = self.stub(to).filter(|_| start != to);
         let end = last.map_or(to, |way| way.to);
-        if first.is_none() && last.is_none() {
-            return self.paths_between(from, to, k, allowed);
-        }
-        if !allowed.has(from) || !allowed.has(to) {
-            return Arc::new([]);
-        }
-        let last = last.map(|way| Way { to, forward: !way.forward, ..way });
-        let whole = |core: &Path| {
-            let mut path = Path::empty();
-            first.iter().for_each(|way| self.go_on(&mut path, way));
-            path.hops.extend_from_slice(&core.hops);
-            path.directions.extend_from_slice(&core.directions);
-            path.latency_us = path.latency_us.saturating_add(core.latency_us);
-            path.capacity = path.capacity.min(core.capacity);
-            last.iter().for_each(|way| self.go_on(&mut path, way));
-            path
+        let paths = match allowed.has(from) && allowed.has(to) {
+            true => self.paths_between(start, end, k, allowed),
+            false => Arc::new([]),
         };
-        self.paths_between(start, end, k, allowed).iter().map(whole).collect()
+        Routes { first, paths, last: last.map(|way| Way { to, forward: !way.forward, ..way }) }
+    }
+
+    /// A path of these routes and the ways at its ends.
+    pub(crate) fn route<'a>(&self, of: &Routes, path: &'a Path) -> Route<'a> {
+        let (first, last) = (of.first, of.last);
+        let mut route =
+            Route { first, path, last, latency_us: path.latency_us, capacity: path.capacity };
+        for way in first.iter().chain(&last) {
+            let link = &self.links[way.link];
+            route.latency_us = route.latency_us.saturating_add(link.latency_us);
+            route.capacity = route.capacity.min(link.capacity);
+        }
+        route
+    }
+
+    /// The whole path.
+    pub(crate) fn whole(&self, route: &Route<'_>) -> Path {
+        let mut whole = Path::empty();
+        route.first.iter().for_each(|way| self.go_on(&mut whole, way));
+        whole.hops.extend_from_slice(&route.path.hops);
+        whole.directions.extend_from_slice(&route.path.directions);
+        route.last.iter().for_each(|way| self.go_on(&mut whole, way));
+        (whole.latency_us, whole.capacity) = (route.latency_us, route.capacity);
+        whole
     }
 
     /// The only way out of a site, where there is but one.

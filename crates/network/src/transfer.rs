@@ -1,9 +1,11 @@
 //! The best way for a volume: from which replica, over which path, at which rates when.
 
+use crate::topology::Route;
 use crate::{Allowed, Booking, Links, Path, Spread, Topology};
-use calendar::{Pouring, Profile, Work, pour};
+use calendar::{Pouring, Profile, Segment, Work, pour};
 use model::attempt::RateStep;
-use model::{Bytes, Moment, Rate};
+use model::{Bytes, Moment, Rate, Span};
+use std::borrow::Cow;
 
 /// A volume that is wanted somewhere.
 #[derive(Debug, Clone)]
@@ -27,6 +29,9 @@ pub struct TransferRequest<'a> {
     pub allowed: Allowed,
     /// What arrives later is of no use.
     pub by: Moment,
+    /// How soon the volume can be anywhere from these sources at the least, where that is known
+    /// already: [`Links::spread`] on these links or before they were booked further.
+    pub spread: Option<&'a Spread>,
 }
 
 /// The best way found.
@@ -101,35 +106,31 @@ impl Links {
         work: &mut Work,
     ) -> Result<TransferPlan, NoTransfer> {
         let mut best: Option<TransferPlan> = None;
-        let to = topology.number(request.to);
-        let mut sources: Vec<Candidate<'_>> = to.map_or_else(Vec::new, |to| {
-            let mut candidate = |name| {
-                let from = topology.number(name)?;
-                let soonest = self.soonest(topology, request, (from, to), work)?;
-                Some(Candidate { soonest, name, from, to })
-            };
-            request.sources.iter().copied().filter_map(&mut candidate).collect()
-        });
+        let mut sources = self.sources(topology, request);
+        let a_path_leads_there = !sources.is_empty();
         sources.sort_unstable();
-        let is_known_to_lead_there = !sources.is_empty();
         for source in &sources {
-            let in_time =
-                |soonest| soonest <= best.as_ref().map_or(request.by, |best| best.arrives);
-            if !in_time(source.soonest) {
+            let by = best.as_ref().map_or(request.by, |best| best.arrives);
+            if source.soonest > by {
                 break;
             }
+            let shortest = topology.routes(source.from, source.to, 1, &request.allowed);
+            let Some(path) = shortest.paths.first() else { continue };
+            let route = topology.route(&shortest, path);
+            let first = self.pour_over(&route, (request, by), work);
+            let arrives = first.as_ref().map(|poured| poured.arrives);
+            keep_better(&mut best, first, &|| topology.whole(&route), source.name);
             // Where the shortest path carries it as fast as any could, the others are not asked for.
-            let shortest = topology.ways(source.from, source.to, 1, &request.allowed);
-            let Some(path) = shortest.first() else { continue };
-            let first = self.pour_over(source.name, path, request, work);
-            let is_done = first.as_ref().is_some_and(|plan| plan.arrives <= source.soonest);
-            keep_better(&mut best, first);
-            if !is_done {
-                self.try_all(topology, request, source, &mut best, work);
+            let is_done = |soonest| arrives.is_some_and(|arrives| arrives <= soonest);
+            if !is_done(source.soonest)
+                && let Some(soonest) = self.through_both_ends(topology, (request, by), source, work)
+                && !is_done(soonest)
+            {
+                self.try_others(topology, request, (source, path), &mut best, work);
             }
         }
         best = best.filter(|best| best.arrives <= request.by);
-        if best.is_none() && is_known_to_lead_there && request.by < Moment::MAX {
+        if best.is_none() && a_path_leads_there && request.by < Moment::MAX {
             return Err(NoTransfer::TooLate { to: request.to.to_owned(), by: request.by });
         }
         let leads_there =
@@ -140,54 +141,82 @@ impl Links {
         })
     }
 
-    /// When the volume could be there at the soonest from this source, over whatever path: as soon
-    /// as the links that every path crosses let it, were all others empty.
-    fn soonest(
+    /// The sources from which a path leads there, with what they could do at best.
+    fn sources<'a>(
         &self,
         topology: &Topology,
-        request: &TransferRequest<'_>,
-        (from, to): (usize, usize),
-        work: &mut Work,
-    ) -> Option<Moment> {
-        let TransferRequest { volume, not_before, most, allowed, .. } = request;
-        let mut origin = topology.origin(from, *volume, *most, allowed);
-        if from != to && *volume > Bytes::ZERO {
-            let ends = [topology.only_way_out(from), topology.only_way_in(to)];
-            let pipes: Vec<&Profile> = ends.into_iter().flatten().map(|n| self.pipe(n)).collect();
-            let least = least_of(topology.narrowest(), request.least_part);
-            let what = Pouring { from: *not_before, volume: *volume, most: *most, least };
-            if !pipes.is_empty() {
-                origin.out = pour(&pipes, &what, work)?.last()?.until;
+        request: &TransferRequest<'a>,
+    ) -> Vec<Candidate<'a>> {
+        let TransferRequest { volume, not_before, most, least_part, .. } = *request;
+        let Some(to) = topology.number(request.to) else { return Vec::new() };
+        let spread = match request.spread {
+            Some(spread) => Cow::Borrowed(spread),
+            None => {
+                let what = (volume, not_before, most, least_part);
+                let sources = request.sources.iter().copied();
+                Cow::Owned(self.spread(topology, sources, what, &request.allowed))
             }
-        }
-        let spread = Spread { from: vec![origin], volume: *volume, not_before: *not_before };
-        topology.soonest(&spread, to)
+        };
+        let candidate = |name: &&'a str| {
+            let from = topology.number(name)?;
+            let (soonest, latency) = topology.soonest_from(&spread, from, to)?;
+            Some(Candidate { soonest, name, from, to, latency })
+        };
+        request.sources.iter().filter_map(candidate).collect()
     }
 
-    /// Looks at the shortest paths of one source in the order of what they could do at best.
-    fn try_all(
+    /// When the volume could be there at the soonest from this source, over whatever path: as soon
+    /// as the links that every path crosses let it, were all others empty. `None` when it is not in
+    /// time.
+    fn through_both_ends(
+        &self,
+        topology: &Topology,
+        (request, by): (&TransferRequest<'_>, Moment),
+        source: &Candidate<'_>,
+        work: &mut Work,
+    ) -> Option<Moment> {
+        let Candidate { from, to, soonest, latency, .. } = *source;
+        let TransferRequest { volume, not_before, most, .. } = *request;
+        let ends = [topology.only_way_out(from), topology.only_way_in(to)];
+        let pipes: Vec<&Profile> = ends.into_iter().flatten().map(|n| self.pipe(n)).collect();
+        if from == to || pipes.is_empty() {
+            return Some(soonest);
+        }
+        let least = least_of(topology.narrowest(), request.least_part);
+        let what = Pouring { from: not_before, volume, most, least, by };
+        let out = pour(&pipes, &what, work)?.last().map_or(not_before, |last| last.until);
+        Some(soonest.max(out + latency))
+    }
+
+    /// Looks at the short paths of one source but the shortest, in the order of what they could do at
+    /// best.
+    fn try_others(
         &self,
         topology: &Topology,
         request: &TransferRequest<'_>,
-        source: &Candidate<'_>,
+        (source, shortest): (&Candidate<'_>, &Path),
         best: &mut Option<TransferPlan>,
         work: &mut Work,
     ) {
         let Candidate { from, to, .. } = *source;
-        let paths = topology.ways(from, to, request.paths.max(1), &request.allowed);
-        let mut paths: Vec<(Moment, &Path)> = paths
+        let routes = topology.routes(from, to, request.paths.max(1), &request.allowed);
+        let mut by_promise: Vec<(Moment, Route<'_>)> = routes
+            .paths
             .iter()
+            .filter(|path| path.directions != shortest.directions)
             .filter_map(|path| {
-                let soonest = path.soonest(request.volume, request.not_before, request.most);
-                Some((soonest?, path))
+                let route = topology.route(&routes, path);
+                Some((route.soonest(request.volume, request.not_before, request.most)?, route))
             })
             .collect();
-        paths.sort_by_key(|(soonest, _)| *soonest);
-        for (soonest, path) in paths {
-            if best.as_ref().is_some_and(|best| best.arrives < soonest) {
+        by_promise.sort_by_key(|(soonest, _)| *soonest);
+        for (soonest, route) in by_promise {
+            let by = best.as_ref().map_or(request.by, |best| best.arrives);
+            if by < soonest {
                 return;
             }
-            keep_better(best, self.pour_over(source.name, path, request, work));
+            let poured = self.pour_over(&route, (request, by), work);
+            keep_better(best, poured, &|| topology.whole(&route), source.name);
         }
     }
 
@@ -202,14 +231,15 @@ impl Links {
         allowed: &Allowed,
     ) -> Spread {
         let least = least_of(topology.narrowest(), least_part);
-        let what = Pouring { from: not_before, volume, most, least };
+        let what = Pouring { from: not_before, volume, most, least, by: Moment::MAX };
         let origin = |source: &str| {
             let source = topology.number(source)?;
             let mut origin = topology.origin(source, volume, most, allowed);
             let pipe = topology.only_way_out(source).map(|number| self.pipe(number));
             origin.out = match pipe {
                 Some(pipe) if volume > Bytes::ZERO => {
-                    pour(&[pipe], &what, &mut Work::unbounded())?.last()?.until
+                    let poured = pour(&[pipe], &what, &mut Work::unbounded());
+                    poured.and_then(|poured| Some(poured.last()?.until)).unwrap_or(Moment::MAX)
                 }
                 _ => not_before,
             };
@@ -218,52 +248,80 @@ impl Links {
         Spread { from: sources.filter_map(origin).collect(), volume, not_before }
     }
 
+    /// When a spreading volume is at a site at the soonest that it has to be brought to, by what is
+    /// booked on the only way into it; the start where there are many.
+    #[must_use]
+    pub fn soonest_into(
+        &self,
+        topology: &Topology,
+        spread: &Spread,
+        to: usize,
+        least_part: u64,
+        work: &mut Work,
+    ) -> Moment {
+        let Spread { volume, not_before, .. } = *spread;
+        let Some(way) = topology.only_way_in(to) else { return not_before };
+        let least = least_of(topology.narrowest(), least_part);
+        let by = Moment::MAX;
+        let what = Pouring { from: not_before, volume, most: Rate::MAX, least, by };
+        let poured = pour(&[self.pipe(way)], &what, work);
+        poured.map_or(Moment::MAX, |poured| poured.last().map_or(not_before, |last| last.until))
+    }
+
     fn pour_over(
         &self,
-        source: &str,
-        path: &Path,
-        request: &TransferRequest<'_>,
+        route: &Route<'_>,
+        (request, by): (&TransferRequest<'_>, Moment),
         work: &mut Work,
-    ) -> Option<TransferPlan> {
+    ) -> Option<Poured> {
         let pipes: Vec<&Profile> =
-            path.directions.iter().map(|number| self.pipe(*number)).collect();
+            route.directions().map(|direction| self.pipe(direction)).collect();
         let what = Pouring {
             from: request.not_before,
             volume: request.volume,
             most: request.most,
-            least: least_of(path.capacity, request.least_part),
+            least: least_of(route.capacity, request.least_part),
+            by,
         };
-        let poured = pour(&pipes, &what, work)?;
-        let end = poured.last().map_or(request.not_before, |last| last.until);
-        let step =
-            |s: calendar::Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };
-        Some(TransferPlan {
-            source: source.to_owned(),
-            booking: Booking {
-                hops: path.hops.clone(),
-                steps: poured.into_iter().map(step).collect(),
-            },
-            latency_us: path.latency_us,
-            arrives: end + path.latency(),
-        })
+        let segments = pour(&pipes, &what, work)?;
+        let end = segments.last().map_or(request.not_before, |last| last.until);
+        let (latency_us, hops) = (route.latency_us, pipes.len());
+        Some(Poured { segments, arrives: end + route.latency(), latency_us, hops })
     }
 }
 
-fn keep_better(best: &mut Option<TransferPlan>, plan: Option<TransferPlan>) {
-    if let Some(plan) = plan
-        && best.as_ref().is_none_or(|best| is_better(&plan, best))
-    {
+/// A volume poured over a path.
+struct Poured {
+    segments: Vec<Segment>,
+    arrives: Moment,
+    latency_us: u64,
+    hops: usize,
+}
+
+/// Keeps what was poured over a path from `source` if it is better: only then the path is wanted.
+fn keep_better(
+    best: &mut Option<TransferPlan>,
+    poured: Option<Poured>,
+    path: &dyn Fn() -> Path,
+    source: &str,
+) {
+    let Some(Poured { segments, arrives, latency_us, hops }) = poured else { return };
+    let rank = |best: &TransferPlan| (best.arrives, best.latency_us, best.booking.hops.len());
+    if best.as_ref().is_some_and(|best| rank(best) < (arrives, latency_us, hops)) {
+        return;
+    }
+    let step = |s: Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };
+    let steps = segments.into_iter().map(step).collect();
+    let booking = Booking { hops: path().hops, steps };
+    let plan = TransferPlan { source: source.to_owned(), booking, latency_us, arrives };
+    let is_better = best.as_ref().is_none_or(|best| {
+        let (hops, others) = (plan.booking.hops.iter().rev(), best.booking.hops.iter().rev());
+        let by_name = plan.source.cmp(&best.source).then_with(|| hops.cmp(others));
+        rank(best) > rank(&plan) || by_name.is_lt()
+    });
+    if is_better {
         *best = Some(plan);
     }
-}
-
-fn is_better(plan: &TransferPlan, than: &TransferPlan) -> bool {
-    let rank = |p: &TransferPlan| (p.arrives, p.latency_us, p.booking.hops.len());
-    rank(plan)
-        .cmp(&rank(than))
-        .then_with(|| plan.source.cmp(&than.source))
-        .then_with(|| plan.booking.hops.iter().rev().cmp(than.booking.hops.iter().rev()))
-        .is_lt()
 }
 
 /// A source of a transfer, by what it could do at best.
@@ -273,6 +331,8 @@ struct Candidate<'a> {
     name: &'a str,
     from: usize,
     to: usize,
+    /// Of the shortest path.
+    latency: Span,
 }
 
 /// What a stretch has to leave of so much capacity.

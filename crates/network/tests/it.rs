@@ -59,6 +59,7 @@ fn request<'a>(topology: &Topology, from: &'a [&'a str], to: &'a str) -> Transfe
         paths: 4,
         allowed: topology.allow(|region| region.starts_with("cn/")),
         by: Moment::MAX,
+        spread: None,
     }
 }
 
@@ -355,6 +356,7 @@ fn play(seed: u64) {
             paths: 100,
             allowed,
             by: Moment::MAX,
+            spread: None,
         };
         let ways = sources.iter().flat_map(|from| chart.all_paths(from, to, regions));
         let arrivals: Vec<_> = ways

@@ -20,6 +20,21 @@ pub struct Spread {
     pub(crate) not_before: Moment,
 }
 
+impl Spread {
+    /// When the volume can be at the soonest at any site that is none of its sources. `None` when it
+    /// leaves none of them.
+    #[must_use]
+    pub fn soonest_elsewhere(&self) -> Option<Moment> {
+        let Self { from, volume, not_before } = self;
+        let leaves = from.iter().filter(|o| o.distances.is_some() && o.out < Moment::MAX);
+        let arrives = |origin: &Origin| match *volume {
+            Bytes::ZERO => Some(*not_before),
+            _ => Some((*not_before + origin.takes?).max(origin.out)),
+        };
+        leaves.filter_map(arrives).min()
+    }
+}
+
 /// A source, and what limits it wherever the volume goes.
 #[derive(Debug, Clone)]
 pub(crate) struct Origin {
@@ -29,7 +44,7 @@ pub(crate) struct Origin {
     distances: Option<Measured>,
     /// What it costs to get anywhere; nothing where nothing costs anything.
     tolls: Option<Measured>,
-    /// When the volume is out of the site at the soonest.
+    /// When the volume is out of the site at the soonest; the end of time where it never is.
     pub(crate) out: Moment,
     /// How long the volume takes where nothing is narrower than the site's own links.
     takes: Option<Span>,
@@ -82,23 +97,39 @@ impl Topology {
     /// source: no plan arrives earlier. `None` when no path leads there.
     #[must_use]
     pub fn soonest(&self, spread: &Spread, to: usize) -> Option<Moment> {
-        let Spread { from, volume, not_before } = spread;
-        let arrives = |origin: &Origin| {
-            let distances = origin.distances.as_ref()?;
-            if origin.site == to {
-                return Some(*not_before);
-            }
-            let latency = latency_of(distances.to(to)?);
-            if *volume == Bytes::ZERO {
-                return Some(*not_before + latency);
-            }
-            let takes = match self.widest[to] < origin.widest {
-                true => volume.time_at(self.widest[to])?,
-                false => origin.takes?,
-            };
-            Some((*not_before + takes).max(origin.out) + latency)
+        let arrivals = spread.from.iter().filter_map(|origin| self.arrives(spread, origin, to));
+        arrivals.map(|(arrives, _)| arrives).min()
+    }
+
+    /// The same from one of its sources, and the latency of the shortest path from there.
+    pub(crate) fn soonest_from(
+        &self,
+        spread: &Spread,
+        from: usize,
+        to: usize,
+    ) -> Option<(Moment, Span)> {
+        let origin = spread.from.iter().find(|origin| origin.site == from)?;
+        self.arrives(spread, origin, to)
+    }
+
+    fn arrives(&self, spread: &Spread, origin: &Origin, to: usize) -> Option<(Moment, Span)> {
+        let Spread { volume, not_before, .. } = spread;
+        let distances = origin.distances.as_ref()?;
+        if origin.site == to {
+            return Some((*not_before, Span::ZERO));
+        }
+        let latency = latency_of(distances.to(to)?);
+        if *volume == Bytes::ZERO {
+            return Some((*not_before + latency, latency));
+        }
+        let takes = match self.widest[to] < origin.widest {
+            true => volume.time_at(self.widest[to])?,
+            false => origin.takes?,
         };
-        from.iter().filter_map(arrives).min()
+        if origin.out == Moment::MAX {
+            return None;
+        }
+        Some(((*not_before + takes).max(origin.out) + latency, latency))
     }
 
     pub(super) fn distances(&self, from: usize, allowed: &Allowed) -> Distances {
