@@ -95,7 +95,9 @@ impl<'a> Scene<'a> {
         if let Some(since) = self.situation.silent.get(center) {
             return Err(Refusal::Silent { since: *since });
         }
-        match self.view.declined.get(&(class, center.clone())) {
+        // Nearly always nobody has declined anything lately.
+        let declined = &self.view.declined;
+        match (!declined.is_empty()).then(|| declined.get(&(class, center.clone()))).flatten() {
             Some((why, until)) => Err(Refusal::Declined { why: why.clone(), until: *until }),
             None => Ok(()),
         }
@@ -107,6 +109,15 @@ impl<'a> Scene<'a> {
         let version =
             |input: &model::job::Input| Some(Soonest::of(self, world.version(&input.dataset)?));
         spec.inputs.iter().map(version).collect()
+    }
+
+    /// Whether a choice's center has all inputs already.
+    pub(crate) fn has_inputs(&self, spec: &JobSpec, choice: &Choice) -> bool {
+        let center = &self.view.roster.seat(choice.pool).center.center;
+        spec.inputs.iter().all(|input| {
+            let version = self.world.version(&input.dataset);
+            version.is_some_and(|version| version.replicas.contains(center))
+        })
     }
 
     /// When a choice's data is there at the soonest and what bringing it costs at least. `None` when
@@ -125,47 +136,55 @@ impl<'a> Scene<'a> {
         Some(bound)
     }
 
-    /// The rank of a choice that starts at `start` and whose data costs `price`.
-    pub(crate) fn rank_at(
-        &self,
-        asked: Asked<'_>,
-        choice: &Choice,
-        start: Moment,
-        price: i64,
-    ) -> Rank {
-        self.rank(asked, choice, start + choice.run, choice.price.saturating_add(price))
-    }
-
-    /// The rank of a choice that ends at `finish` for `price`.
+    /// The rank of a choice whose data is there at `ready` for `price`, and that starts at `start`.
     pub(crate) fn rank(
         &self,
         asked: Asked<'_>,
         choice: &Choice,
-        finish: Moment,
+        (ready, start): (Moment, Moment),
         price: i64,
     ) -> Rank {
+        let finish = self.start_in_rank(ready, start) + choice.run;
+        let price = choice.price.saturating_add(price);
         let energy_mwh = &|| self.energy(asked, choice);
         let terms = Terms { finish, price, energy_mwh };
         Rank::of(asked.spec, self.policy, self.situation.now, &terms)
+    }
+
+    /// The rank of a choice that was opened.
+    pub(crate) fn rank_found(&self, asked: Asked<'_>, choice: &Choice, found: &Candidate) -> Rank {
+        let price = found.price.micros - choice.price;
+        self.rank(asked, choice, (found.data_ready, found.start), price)
+    }
+
+    /// When a start counts as: data that comes counts as there at the next full second. Nobody pays
+    /// more for having it a moment sooner, and centers as far away as each other are told apart by
+    /// what they cost, not by their latencies.
+    pub(crate) fn start_in_rank(&self, ready: Moment, start: Moment) -> Moment {
+        match ready <= self.situation.now {
+            true => start,
+            false => start.max(ready.0.checked_next_multiple_of(1_000).map_or(Moment::MAX, Moment)),
+        }
     }
 
     fn energy(&self, asked: Asked<'_>, choice: &Choice) -> u64 {
         energy(self.view.roster.seat(choice.pool), asked.options.ask(choice), choice.run)
     }
 
-    /// The choice's terms, or why it will not do.
+    /// The choice's terms, or why it will not do. What is `known` of how soon its inputs can be
+    /// anywhere is not worked out again.
     pub(crate) fn open(
         &self,
         asked: Asked<'_>,
         choice: &Choice,
-        reach: Reach,
+        (reach, known): (Reach, Option<&[Soonest<'_>]>),
         work: &mut Work,
     ) -> Result<Candidate, Refusal> {
         let seat = self.view.roster.seat(choice.pool);
         let center = &seat.center;
         work.count(1);
         self.closed(asked.class, &center.center)?;
-        let data = self.data(asked.spec, center, reach, work)?;
+        let data = self.data(asked.spec, center, (reach, known), work)?;
         let board = &self.view.pools[choice.pool as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let (start, slots) = match reach {
@@ -194,7 +213,7 @@ impl<'a> Scene<'a> {
     ) -> Result<Candidate, Refusal> {
         let center = &self.view.roster.seat(choice.pool).center;
         self.closed(asked.class, &center.center)?;
-        let data = self.data(asked.spec, center, Reach::Now, work)?;
+        let data = self.data(asked.spec, center, (Reach::Now, None), work)?;
         if data.ready > start {
             return Err(Refusal::NoWindow);
         }
@@ -259,7 +278,7 @@ impl<'a> Scene<'a> {
         &self,
         spec: &JobSpec,
         center: &'a model::Center,
-        reach: Reach,
+        (reach, known): (Reach, Option<&[Soonest<'_>]>),
         work: &mut Work,
     ) -> Result<Data, Refusal> {
         let now = self.situation.now;
@@ -269,13 +288,14 @@ impl<'a> Scene<'a> {
         };
         let mut data = Data { ready: now, transfers: Vec::new(), inputs: Vec::new(), price: 0 };
         let mut links = Cow::Borrowed(&self.view.links);
-        for (number, input) in (1..).zip(&spec.inputs) {
+        for (number, input) in (1_usize..).zip(&spec.inputs) {
             let dataset = &input.dataset.dataset;
             let missing = || Refusal::NoDataset { dataset: dataset.clone() };
             let version = self.world.version(&input.dataset).ok_or_else(missing)?;
             may_live(center, version)?;
             data.inputs.push(version.registered.data.clone());
-            match stage(self, &links, version, (&center.center, by), work)? {
+            let soonest = known.and_then(|known| known.get(number - 1));
+            match stage(self, &links, version, (&center.center, by), soonest, work)? {
                 Staged::Here => {}
                 Staged::Coming { arrives, .. } if arrives > by => return Err(Refusal::NoWindow),
                 Staged::Coming { transfer, arrives, price } => {

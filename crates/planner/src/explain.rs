@@ -96,10 +96,9 @@ impl Field {
         let mut refused = refusals(world, view, spec);
         for (number, choice) in options.choices.iter().enumerate() {
             let seat = view.roster.seat(choice.pool);
-            match scene.open(asked, choice, Reach::Ever, &mut Work::unbounded()) {
+            match scene.open(asked, choice, (Reach::Ever, None), &mut Work::unbounded()) {
                 Ok(found) => {
-                    let micros = found.price.micros;
-                    let rank = scene.rank(asked, choice, found.finish, micros);
+                    let rank = scene.rank_found(asked, choice, &found);
                     let terms = scene.terms(asked, choice, &found);
                     ranked.push(((rank, number), found, terms));
                 }

@@ -4,7 +4,7 @@ use crate::Policy;
 use crate::ask::Ask;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
-use crate::roster::{BandNumber, PoolNumber, Roster, Seat};
+use crate::roster::{BandNumber, Places, PoolNumber, Roster, Seat};
 use crate::terms::Basis;
 use model::center::Center;
 use model::job::{JobSpec, On, SavedWork, Variant, Within};
@@ -32,6 +32,8 @@ pub(crate) struct Choice {
 pub(crate) struct Row {
     pub(crate) variant: u16,
     pub(crate) bands: Range<BandNumber>,
+    /// Which places of each band are among the choices.
+    pub(crate) places: Vec<Places>,
     /// How long it is expected to run there.
     pub(crate) run: Span,
 }
@@ -91,9 +93,12 @@ impl Options {
                 let row = || Row {
                     variant: index,
                     bands: seat.bands.clone(),
+                    places: vec![0; seat.bands.len()],
                     run: expected_run(world, spec, index, seat.pool().chip.as_ref()),
                 };
-                let whole = rows.entry(seat.bands.start).or_insert_with(row).run;
+                let row = rows.entry(seat.bands.start).or_insert_with(row);
+                row.places[(seat.band - seat.bands.start) as usize] |= 1 << seat.place;
+                let whole = row.run;
                 let here = kept.filter(|kept| kept.center == seat.center.center);
                 let run = here.map_or(whole, |kept| whole.saturating_sub(kept.work).max(Span(1)));
                 let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
@@ -123,7 +128,8 @@ impl Options {
         };
         let mut ranked: Vec<_> =
             self.choices.iter().map(|choice| (rank(choice), *choice)).collect();
-        ranked.sort_unstable_by_key(|(rank, _)| *rank);
+        // Those of each row are in order already, or nearly: a stable sort finds that out.
+        ranked.sort_by_key(|(rank, _)| *rank);
         self.choices = ranked.into_iter().map(|(_, choice)| choice).collect();
         self.by_pool = self.choices.iter().map(|choice| choice.pool).zip(0..).collect();
         self.by_pool.sort_unstable();
@@ -135,6 +141,16 @@ impl Options {
 
     pub(crate) fn limit(&self, choice: &Choice) -> Span {
         self.limits[usize::from(choice.variant)]
+    }
+
+    /// The numbers of all choices, in the order of pools: what is asked of each lies side by side.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
+        self.by_pool.iter().map(|(_, number)| *number)
+    }
+
+    /// The pools there is any choice in, in order.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = PoolNumber> {
+        self.by_pool.iter().map(|(pool, _)| *pool)
     }
 
     /// The numbers of the choices in a pool.

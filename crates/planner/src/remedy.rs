@@ -414,7 +414,7 @@ impl<'a> Finder<'a> {
         let asked = Asked { class: self.class, spec, options: &options };
         let prices = options.choices.iter().filter_map(|choice| {
             let work = &mut self.work;
-            let found = self.scene.open(asked, choice, Reach::Ever, work).ok()?;
+            let found = self.scene.open(asked, choice, (Reach::Ever, None), work).ok()?;
             (found.price.currency == budget.currency).then_some(found.price.micros)
         });
         prices.max().unwrap_or(budget.micros)

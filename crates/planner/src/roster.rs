@@ -13,8 +13,12 @@ pub(crate) type PoolNumber = u32;
 /// A band's number: bands are numbered by chip, then by price.
 pub(crate) type BandNumber = u32;
 
-/// How many pools a band has at the most: few enough to be kept in order by moving them.
-const BAND: usize = 32;
+/// Places in a band, one bit each.
+pub(crate) type Places = u32;
+
+/// How many pools a band has at the most: few enough to be kept in order by moving them, and to be
+/// told apart by the bits of [`Places`].
+const BAND: usize = Places::BITS as usize;
 
 /// Pools with the same chip and of about the same price: what a job wants of one it wants of all.
 #[derive(Debug)]
@@ -29,8 +33,8 @@ pub(crate) struct Band {
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
     pub(crate) center: Arc<Center>,
-    /// The pool's place in the center's list.
-    index: usize,
+    /// A copy: it is read far more often than anything else of the center.
+    pool: Pool,
     pub(crate) chip: Option<Arc<Chip>>,
     /// The center's number in the topology.
     pub(crate) site: Option<usize>,
@@ -38,11 +42,13 @@ pub(crate) struct Seat {
     pub(crate) bands: Range<BandNumber>,
     /// Its own among them.
     pub(crate) band: BandNumber,
+    /// Its place in there.
+    pub(crate) place: u32,
 }
 
 impl Seat {
-    pub(crate) fn pool(&self) -> &Pool {
-        &self.center.pools[self.index]
+    pub(crate) const fn pool(&self) -> &Pool {
+        &self.pool
     }
 }
 
@@ -68,13 +74,9 @@ impl Roster {
             pools.sort_by(|a, b| center.pools[*a].pool.cmp(&center.pools[*b].pool));
             for index in pools {
                 let chip = center.pools[index].chip.as_ref().and_then(|id| world.chips.get(id));
-                let number = roster.next();
-                if let Some(chip) = chip {
-                    roster.by_chip.entry(chip.chip.clone()).or_default().push(number);
-                    roster.by_class.entry(chip.class.clone()).or_default().push(number);
-                }
-                let (center, chip) = (Arc::clone(center), chip.cloned());
-                roster.seats.push(Seat { center, index, chip, site, bands: 0..0, band: 0 });
+                let (center, pool) = (Arc::clone(center), center.pools[index].clone());
+                let (chip, bands, band, place) = (chip.cloned(), 0..0, 0, 0);
+                roster.seats.push(Seat { center, pool, chip, site, bands, band, place });
             }
         }
         roster.put_in_bands();
@@ -107,10 +109,15 @@ impl Roster {
         for (number, all) in of {
             self.seats[number as usize].bands = all;
         }
-        for (band, number) in
-            (0..).zip(&bands).flat_map(|(n, b)| b.pools.iter().map(move |p| (n, p)))
-        {
-            self.seats[*number as usize].band = band;
+        for (band, pools) in (0..).zip(&bands) {
+            for (place, number) in (0..).zip(&pools.pools) {
+                let seat = &mut self.seats[*number as usize];
+                (seat.band, seat.place) = (band, place);
+                if let Some(chip) = &seat.chip {
+                    self.by_chip.entry(chip.chip.clone()).or_default().push(*number);
+                    self.by_class.entry(chip.class.clone()).or_default().push(*number);
+                }
+            }
         }
         self.bands = bands;
     }
@@ -141,10 +148,12 @@ impl Roster {
         self.centers.iter().map(|(center, ..)| center)
     }
 
+    /// Band by band.
     pub(crate) fn with_chip(&self, chip: &ChipId) -> &[PoolNumber] {
         self.by_chip.get(chip).map_or(&[], Vec::as_slice)
     }
 
+    /// Band by band.
     pub(crate) fn of_class(&self, class: &ChipClass) -> &[PoolNumber] {
         self.by_class.get(class).map_or(&[], Vec::as_slice)
     }

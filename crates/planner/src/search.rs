@@ -1,25 +1,27 @@
 //! Best first: choices of a class in the order of what they might be worth, looked into only until
 //! nothing left can be better.
 //!
-//! Most choices stand on [shelves](crate::shelf) that all classes share, in the order in which their
-//! pools have the nodes: whole bands are passed by whose best could not be better. A choice taken off
-//! the front is asked when its nodes are free for long enough and its data can be there, and if it
-//! still leads it is opened: which nodes, and how its data gets there. What a class found out that
-//! makes a choice worse than it looks on the shelf it keeps for its next job.
+//! Most choices stand on [shelves](crate::shelf) that all classes share: whole bands are passed by
+//! whose best could not be better. What a class takes off the front of one it keeps, and what is where
+//! its data is or comes to already it keeps from the beginning. The first of what it keeps is asked
+//! when its data can be there and its nodes are free for long enough, and if it still leads it is
+//! opened: which nodes, and how its data gets there.
 //!
 //! Within a plan calendars only fill up, so what a choice was worth once is a bound on what it is
-//! worth later. Only a copy of data that an earlier job brings along can make one better: then it is
-//! put in once more.
+//! worth later, for the next jobs of its class as well. Only a copy of data that an earlier job brings
+//! along can make one better: then it is put in once more.
 
 mod round;
 
 use crate::candidate::{Asked, Candidate, Reach, Scene};
+use crate::options::{Choice, Row};
 use crate::rank::Rank;
+use crate::roster::{Places, PoolNumber};
 use crate::shelf::{Shelves, Stock, Wanted};
 use crate::staging::Soonest;
 use calendar::Work;
-use model::Moment;
-use round::{Front, Round};
+use model::{CenterId, Moment};
+use round::{Front, Place, Round};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -50,11 +52,12 @@ pub(crate) struct Search {
     reach: Reach,
     /// Choices the class knows more of than the shelves do.
     kept: BinaryHeap<Entry>,
-    /// The beginnings of shelves.
+    /// What the class has left on shelves.
     fronts: BinaryHeap<Front>,
-    /// For each choice whether the class knows all of it that it wants to: it is kept, or out of the
-    /// question. Nothing when the shelves are not asked.
-    is_known: Vec<bool>,
+    /// The same by row, then by band: the places it has not taken off.
+    left: Vec<Vec<Places>>,
+    /// What data comes to at the least wherever pools are left on shelves.
+    floor: Data,
     /// What each variant wants of pools.
     wanted: Vec<Wanted>,
     /// For each choice, where the class reads any data.
@@ -73,15 +76,23 @@ impl Search {
         reach: Reach,
         calendars: &mut Calendars,
     ) -> Self {
-        let choices = asked.options.choices.len();
         let mut search = Self::empty(scene, asked, reach, &mut calendars.shelves);
-        if asked.options.are_broad && asked.spec.inputs.is_empty() {
-            search.is_known = vec![false; choices];
-            Round::new(scene, asked).line_up(&mut search, calendars);
+        if asked.options.are_broad {
+            search.left = asked.options.rows.iter().map(|row| row.places.clone()).collect();
+            // Nothing can be done without data that does not exist.
+            let Some(inputs) = scene.soonest(asked.spec) else { return search };
+            let centers = inputs.iter().flat_map(|input| input.centers(scene));
+            search.put_in_centers(scene, asked, centers, calendars);
+            let sites =
+                || asked.options.pools().filter_map(|pool| scene.view.roster.seat(pool).site);
+            // One of the inputs is missing there, but it may be any.
+            let tolls = inputs.iter().map(|input| input.toll_elsewhere(scene, sites()));
+            search.floor.price = tolls.min().unwrap_or(0);
+            Round::new(scene, asked).line_up(&mut search, inputs, calendars);
         } else {
             // Where data is to come, it is what tells choices apart; pools are asked for nodes later.
             let asks = !search.data.is_empty();
-            search.put_in(scene, asked, 0..number(choices), asks, calendars);
+            search.put_in(scene, asked, asked.options.numbers(), asks, calendars);
         }
         search
     }
@@ -106,7 +117,8 @@ impl Search {
             reach,
             kept: BinaryHeap::new(),
             fronts: BinaryHeap::new(),
-            is_known: Vec::new(),
+            left: Vec::new(),
+            floor: Data { ready: scene.situation.now, price: 0, copies: 0 },
             wanted: variants.map(|(ask, limit)| shelves.wanted(ask, *limit)).collect(),
             data: vec![None; reading],
             copies: scene.coming.len(),
@@ -129,11 +141,29 @@ impl Search {
     ) {
         if !asked.spec.inputs.is_empty() && self.copies < scene.coming.len() {
             let come_to = scene.coming.since(self.copies, scene.world, asked.spec);
-            let pools = come_to.into_iter().flat_map(|center| scene.view.roster.pools_of(center));
-            let numbered = pools.flat_map(|pool| asked.options.in_pool(pool));
-            self.put_in(scene, asked, numbered, true, calendars);
+            self.put_in_centers(scene, asked, come_to.into_iter(), calendars);
         }
         self.copies = scene.coming.len();
+    }
+
+    /// Keeps the choices in centers that data is at or comes to; they stand on no shelf any more.
+    fn put_in_centers<'c>(
+        &mut self,
+        scene: &Scene<'_>,
+        asked: Asked<'_>,
+        centers: impl Iterator<Item = &'c CenterId>,
+        calendars: &mut Calendars,
+    ) {
+        let roster = &scene.view.roster;
+        let pools: Vec<PoolNumber> = centers.flat_map(|center| roster.pools_of(center)).collect();
+        for (row, left) in asked.options.rows.iter().zip(&mut self.left) {
+            let seats = pools.iter().map(|pool| roster.seat(*pool));
+            for seat in seats.filter(|seat| row.bands.contains(&seat.band)) {
+                left[(seat.band - row.bands.start) as usize] &= !(1 << seat.place);
+            }
+        }
+        let numbered = pools.into_iter().flat_map(|pool| asked.options.in_pool(pool));
+        self.put_in(scene, asked, numbered, true, calendars);
     }
 
     /// Keeps choices with what their pool allows at best, unless only their data `tells` them apart,
@@ -160,7 +190,7 @@ impl Search {
             let wanted = &self.wanted[usize::from(choice.variant)];
             let start = match data_tells {
                 true => shelves.glance(&stock, (wanted, choice.pool), work),
-                false => self.window(scene, asked, number, (now, 0), work).map(|(start, _)| start),
+                false => self.window(scene, asked, number, now, work),
             };
             // Where pools are few, data is only asked for where there are nodes.
             let Some(start) = start.filter(|at| self.is_in_time(scene, now, *at)) else { continue };
@@ -172,17 +202,11 @@ impl Search {
                 // Where no data has to come that is all there is to be asked.
                 let changes = marked(scene.view.changes(choice.pool));
                 let changes = if self.data.is_empty() { changes } else { 0 };
-                let rank = scene.rank_at(asked, choice, start, price);
+                let rank = scene.rank(asked, choice, (ready, start), price);
                 found.push(Reverse((rank, number, changes)));
             }
         }
         self.kept.extend(found);
-    }
-
-    fn know(&mut self, number: u32) {
-        if let Some(is_known) = self.is_known.get_mut(number as usize) {
-            *is_known = true;
-        }
     }
 
     /// Whether a choice whose data is there at `ready` and that starts at `start`, or later for
@@ -201,6 +225,55 @@ impl Search {
         calendars: &mut Calendars,
     ) -> Option<(Rank, Candidate)> {
         Round::new(scene, asked).run(self, calendars)
+    }
+
+    /// What the class has left on a shelf.
+    fn left_at(&mut self, place: Place, row: &Row) -> &mut Places {
+        &mut self.left[place.row][(place.band - row.bands.start) as usize]
+    }
+
+    /// What data comes to at the least wherever pools are left on shelves, by what is booked now; none
+    /// when it never gets there.
+    fn floor<'a>(
+        &mut self,
+        scene: &Scene<'a>,
+        asked: Asked<'_>,
+        inputs: &mut Option<Vec<Soonest<'a>>>,
+    ) -> Option<Data> {
+        let copies = scene.coming.len() + 1;
+        if !self.data.is_empty() && self.floor.copies < copies {
+            if inputs.is_none() {
+                *inputs = scene.soonest(asked.spec);
+            }
+            let ready = inputs.as_deref()?.iter().filter_map(Soonest::elsewhere).min()?;
+            self.floor = Data { ready: ready.max(self.floor.ready), copies, ..self.floor };
+        }
+        Some(self.floor)
+    }
+
+    /// Looks when a choice's data can be there by what is booked on the way into its center; none where
+    /// that is no later than was known.
+    fn look_at_data(
+        &mut self,
+        scene: &Scene<'_>,
+        inputs: Option<&[Soonest<'_>]>,
+        number: u32,
+        choice: &Choice,
+        work: &mut Work,
+    ) -> Option<Moment> {
+        let known = self.data.get_mut(number as usize)?.as_mut()?;
+        let seat = scene.view.roster.seat(choice.pool);
+        let ready = inputs?.iter().map(|input| input.into(scene, seat, work)).max()?;
+        let is_later = ready > known.ready;
+        known.ready = known.ready.max(ready);
+        is_later.then_some(ready)
+    }
+
+    /// A choice's data cannot be there before `ready`: links only fill up.
+    fn expect_data(&mut self, number: u32, ready: Moment) {
+        if let Some(Some(data)) = self.data.get_mut(number as usize) {
+            data.ready = data.ready.max(ready);
+        }
     }
 
     /// Whether links were booked since it was found out when the choice's data can be there.
@@ -225,36 +298,36 @@ impl Search {
         if let Some(data) = known.filter(|data| data.copies == copies) {
             return Some((data.ready, data.price));
         }
+        let choice = &asked.options.choices[number as usize];
         if inputs.is_none() {
+            if scene.has_inputs(asked.spec, choice) {
+                *known = Some(Data { ready: scene.situation.now, price: 0, copies });
+                return Some((scene.situation.now, 0));
+            }
             *inputs = scene.soonest(asked.spec);
         }
-        let choice = &asked.options.choices[number as usize];
-        let (ready, price) = scene.data_bound(choice, inputs.as_deref()?)?;
+        let (mut ready, price) = scene.data_bound(choice, inputs.as_deref()?)?;
+        ready = known.map_or(ready, |known| known.ready.max(ready));
         *known = Some(Data { ready, price, copies });
         Some((ready, price))
     }
 
-    /// When a choice's nodes are free for long enough, not before `from`, and its rank then.
+    /// When a choice's nodes are free for long enough, not before `from`.
     fn window(
         &self,
         scene: &Scene<'_>,
         asked: Asked<'_>,
         number: u32,
-        (from, price): (Moment, i64),
+        from: Moment,
         work: &mut Work,
-    ) -> Option<(Moment, Rank)> {
+    ) -> Option<Moment> {
         let choice = &asked.options.choices[number as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
-        let start = scene.view.pools[choice.pool as usize].window(from, limit, ask, work)?;
-        Some((start, scene.rank_at(asked, choice, start, price)))
+        scene.view.pools[choice.pool as usize].window(from, limit, ask, work)
     }
 }
 
 /// A number of changes, told apart from none known.
 const fn marked(changes: u32) -> u32 {
     changes.saturating_add(1)
-}
-
-fn number(i: usize) -> u32 {
-    u32::try_from(i).expect("choices are fewer than four billion")
 }

@@ -127,6 +127,20 @@ impl<'a> Soonest<'a> {
         Self { version, at, coming, spread }
     }
 
+    /// A moment before which it is nowhere else than where it is or comes to already; none when it
+    /// never is.
+    pub(crate) fn elsewhere(&self) -> Option<Moment> {
+        self.spread.soonest_elsewhere()
+    }
+
+    /// The centers it is at or comes to already.
+    pub(crate) fn centers<'s>(&'s self, scene: &Scene<'s>) -> impl Iterator<Item = &'s CenterId> {
+        let data = &self.version.registered.data;
+        let under_way = scene.world.transfers_of(data).map(|staging| &staging.to);
+        let planned = scene.coming.copies.get(data).into_iter().flat_map(|c| c.to.keys());
+        self.version.replicas.iter().chain(under_way).chain(planned)
+    }
+
     /// A moment before which it is not at the seat's center, and what bringing it costs at least, in
     /// micro-units; none when it never is there.
     pub(crate) fn at(&self, scene: &Scene<'_>, seat: &Seat) -> Option<(Moment, i64)> {
@@ -140,11 +154,42 @@ impl<'a> Soonest<'a> {
         if let Some((_, arrives)) = self.coming.iter().find(|(to, _)| *to == site) {
             return Some((*arrives, 0));
         }
-        let topology = &scene.view.topology;
-        let soonest = topology.soonest(&self.spread, site)?;
-        let toll = i64::try_from(topology.least_toll(&self.spread, site)).unwrap_or(i64::MAX);
-        let toll = toll_for(self.version.registered.bytes, toll).saturating_sub(ROUNDED);
-        Some((soonest, toll))
+        let soonest = scene.view.topology.soonest(&self.spread, site)?;
+        Some((soonest, self.toll_to(scene, site)))
+    }
+
+    /// A moment before which it is not at the seat's center, by what is booked on the way into it.
+    pub(crate) fn into(&self, scene: &Scene<'_>, seat: &Seat, work: &mut Work) -> Moment {
+        let Scene { view, situation, .. } = scene;
+        match seat.site.filter(|site| !self.has(*site)) {
+            None => situation.now,
+            Some(site) => {
+                view.links.soonest_into(&view.topology, &self.spread, site, LEAST_PART, work)
+            }
+        }
+    }
+
+    /// Whether it is at a site or comes there already.
+    fn has(&self, site: usize) -> bool {
+        self.at.contains(&site) || self.coming.iter().any(|(coming, _)| *coming == site)
+    }
+
+    /// What bringing it to a site costs at least, in micro-units.
+    fn toll_to(&self, scene: &Scene<'_>, site: usize) -> i64 {
+        let toll = scene.view.topology.least_toll(&self.spread, site);
+        let toll = i64::try_from(toll).unwrap_or(i64::MAX);
+        toll_for(self.version.registered.bytes, toll).saturating_sub(ROUNDED)
+    }
+
+    /// What bringing it to any of these sites costs at least that it is not at or comes to already;
+    /// nothing when there is no such site.
+    pub(crate) fn toll_elsewhere(
+        &self,
+        scene: &Scene<'_>,
+        sites: impl Iterator<Item = usize>,
+    ) -> i64 {
+        let tolls = sites.filter(|site| !self.has(*site)).map(|site| self.toll_to(scene, site));
+        tolls.min().unwrap_or(0)
     }
 }
 
@@ -164,12 +209,14 @@ pub(crate) enum Staged {
 }
 
 /// The soonest way to have a copy of `version` at `to`, given what is free on `links`; a way that
-/// takes longer than until `by` is of no use.
+/// takes longer than until `by` is of no use. What is `known` of how soon it can be anywhere is not
+/// worked out again.
 pub(crate) fn stage(
     scene: &Scene<'_>,
     links: &Links,
     version: &Version,
     (to, by): (&CenterId, Moment),
+    known: Option<&Soonest<'_>>,
     work: &mut Work,
 ) -> Result<Staged, Refusal> {
     if version.replicas.contains(to) {
@@ -211,6 +258,7 @@ pub(crate) fn stage(
         paths: policy.paths,
         allowed,
         by,
+        spread: known.map(|soonest| &soonest.spread),
     };
     let dataset = data.dataset.clone();
     let plan = links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {

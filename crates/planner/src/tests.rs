@@ -218,8 +218,8 @@ fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy
 
 fn best_of_all(scene: &Scene<'_>, asked: Asked<'_>, reach: Reach) -> Option<(Rank, Candidate)> {
     let open = |(number, choice)| {
-        let found = scene.open(asked, choice, reach, &mut Work::unbounded()).ok()?;
-        let rank = scene.rank(asked, choice, found.finish, found.price.micros);
+        let found = scene.open(asked, choice, (reach, None), &mut Work::unbounded()).ok()?;
+        let rank = scene.rank_found(asked, choice, &found);
         Some(((rank, number), found))
     };
     let all = asked.options.choices.iter().enumerate().filter_map(open);

@@ -1,223 +1,189 @@
 //! The search for one job's place: along the shelves, through what its class kept, until nothing
 //! left can be better.
 
-use super::{Calendars, Entry, Search, marked};
+use super::{Calendars, Data, Entry, Search, marked};
 use crate::candidate::{Asked, Candidate, Scene};
 use crate::options::{Choice, Row, energy};
 use crate::rank::{Rank, Terms};
-use crate::roster::{BandNumber, PoolNumber};
-use crate::shelf::Stock;
+use crate::roster::{BandNumber, Places};
+use crate::shelf::{Along, Stock};
 use crate::staging::Soonest;
-use calendar::Work;
 use model::{Moment, Span};
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// The search for one job's place.
 pub(super) struct Round<'a, 's> {
     scene: &'s Scene<'a>,
     asked: Asked<'s>,
-    /// Shelves the class has left the beginning of, and where it stands along them.
-    left: Vec<Place>,
-    along: BinaryHeap<Front>,
-    /// Choices off the shelves that still lead.
-    leading: BinaryHeap<Entry>,
-    /// Choices opened that are to be kept: not opened twice in a round, for nothing changes in it.
+    /// Choices opened: not opened twice in a round, for nothing changes in it.
     opened: Vec<Entry>,
     inputs: Option<Vec<Soonest<'a>>>,
     best: Option<((Rank, u32), Candidate)>,
 }
 
-/// A place along a shelf, with a rank that what stands there and behind does not beat.
+/// A shelf, with a rank that nothing that a class has left on it beats.
 pub(super) type Front = Reverse<(Rank, Place)>;
 
-/// A place along a shelf.
+/// A shelf: the pools of a band as a row would use them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    row: usize,
-    band: BandNumber,
-    position: usize,
+    pub(super) row: usize,
+    pub(super) band: BandNumber,
 }
 
 impl<'a, 's> Round<'a, 's> {
     pub(super) fn new(scene: &'s Scene<'a>, asked: Asked<'s>) -> Self {
-        Self {
-            scene,
-            asked,
-            left: Vec::new(),
-            along: BinaryHeap::new(),
-            leading: BinaryHeap::new(),
-            opened: Vec::new(),
-            inputs: None,
-            best: None,
-        }
+        Self { scene, asked, opened: Vec::new(), inputs: None, best: None }
     }
 
     const fn stock(&self) -> Stock<'_> {
         Stock { view: self.scene.view, now: self.scene.situation.now }
     }
 
+    fn row(&self, place: Place) -> &'s Row {
+        &self.asked.options.rows[place.row]
+    }
+
     /// Stands at the beginning of each shelf.
-    pub(super) fn line_up(&self, search: &mut Search, calendars: &mut Calendars) {
+    pub(super) fn line_up(
+        mut self,
+        search: &mut Search,
+        inputs: Vec<Soonest<'a>>,
+        calendars: &mut Calendars,
+    ) {
+        self.inputs = Some(inputs);
         for (row, of) in self.asked.options.rows.iter().enumerate() {
             for band in of.bands.clone() {
-                let place = Place { row, band, position: 0 };
-                let front = self.front(search, place, calendars);
-                search.fronts.extend(front);
+                self.stand_at(search, Place { row, band }, calendars);
             }
         }
     }
 
-    /// What stands at a place along a shelf and behind it; none where that is not within reach.
-    fn front(&self, search: &Search, place: Place, calendars: &mut Calendars) -> Option<Front> {
-        let wanted = &search.wanted[usize::from(self.row(&place).variant)];
-        let Calendars { shelves, work } = calendars;
-        let stock = self.stock();
-        let (pool, at) = shelves.peek(&stock, (wanted, place.band), place.position, work)?;
-        let is_in_time = search.is_in_time(self.scene, stock.now, at);
-        is_in_time.then(|| Reverse((self.rank_of(&place, pool, at), place)))
+    /// Puts in a shelf with what the first is worth that the class has left there.
+    fn stand_at(&mut self, search: &mut Search, place: Place, calendars: &mut Calendars) {
+        if let Some(along) = self.along(search, place) {
+            let Calendars { shelves, work } = calendars;
+            let first = shelves.glance_along(&self.stock(), along, work);
+            self.put_front(search, place, first);
+        }
     }
 
-    fn row(&self, place: &Place) -> &'s Row {
-        &self.asked.options.rows[place.row]
+    /// What the class has left on a shelf; none when its data never gets there.
+    fn along<'w>(&mut self, search: &'w mut Search, place: Place) -> Option<Along<'w>> {
+        let ready = search.floor(self.scene, self.asked, &mut self.inputs)?.ready;
+        let floor = self.scene.start_in_rank(ready, ready);
+        let row = self.row(place);
+        let places = *search.left_at(place, row);
+        let wanted = &search.wanted[usize::from(row.variant)];
+        Some(Along { wanted, band: place.band, places, floor })
     }
 
-    /// A rank that neither the pool at a place along a shelf beats, which has the nodes at `at`, nor
-    /// any behind: they come later, or at the same time and cost no less.
-    fn rank_of(&self, place: &Place, pool: PoolNumber, at: Moment) -> Rank {
+    /// Puts in a shelf whose first has the nodes at this moment, unless that is not within reach.
+    fn put_front(&self, search: &mut Search, place: Place, first: Option<(u32, Moment)>) {
+        let floor = search.floor;
+        if let Some((first, at)) = first
+            && search.is_in_time(self.scene, floor.ready, at.max(floor.ready))
+        {
+            let left = *search.left_at(place, self.row(place));
+            let rank = self.rank_of(place, left, (first, at), &floor);
+            search.fronts.push(Reverse((rank, place)));
+        }
+    }
+
+    /// A rank that neither the first pool left on a shelf beats, which has the nodes at `at`, nor any
+    /// other left there: they start later, or at the same time and cost no less.
+    fn rank_of(
+        &self,
+        place: Place,
+        left: Places,
+        (first, at): (u32, Moment),
+        floor: &Data,
+    ) -> Rank {
         let Row { variant, run, .. } = *self.row(place);
         let roster = &self.scene.view.roster;
         let band = roster.band(place.band);
         let ask = &self.asked.options.asks[usize::from(variant)];
-        let rank = |cheapest: PoolNumber, at: Moment| {
-            let price = roster.seat(cheapest).pool().price(ask.nodes, ask.chips, run).micros;
+        let rank = |place: u32, start: Moment| {
+            let pool = roster.seat(band.pools[place as usize]).pool();
+            let price = pool.price(ask.nodes, ask.chips, run).micros.saturating_add(floor.price);
             let energy_mwh = &|| energy(roster.seat(band.thriftiest), ask, run);
-            let terms = Terms { finish: at + run, price, energy_mwh };
+            let terms = Terms { finish: start + run, price, energy_mwh };
             Rank::of(self.asked.spec, self.scene.policy, self.scene.situation.now, &terms)
         };
-        match band.pools[0] {
-            cheapest if cheapest == pool => rank(pool, at),
-            cheapest => rank(pool, at).min(rank(cheapest, at + Span(1))),
+        let start = self.scene.start_in_rank(floor.ready, at.max(floor.ready));
+        match left.trailing_zeros() {
+            cheapest if cheapest == first => rank(first, start),
+            cheapest => rank(first, start).min(rank(cheapest, start + Span(1))),
         }
     }
 
-    /// The best choice there is now; it stays among those left.
+    /// The best choice there is now; it stays among those kept.
     pub(super) fn run(
         mut self,
         search: &mut Search,
         calendars: &mut Calendars,
     ) -> Option<(Rank, Candidate)> {
         while !calendars.work.is_spent() && self.goes_on(search, calendars) {}
-        for place in std::mem::take(&mut self.left) {
-            let front = self.front(search, place, calendars);
-            search.fronts.extend(front);
-        }
         search.kept.extend(self.opened);
         self.best.map(|((rank, _), found)| (rank, found))
     }
 
     /// Takes a step with what might be the best; false when nothing is left that might.
     fn goes_on(&mut self, search: &mut Search, calendars: &mut Calendars) -> bool {
-        let first = |heap: &BinaryHeap<Entry>| heap.peek().map(|Reverse((r, n, _))| (*r, *n));
-        let (kept, leading) = (first(&search.kept), first(&self.leading));
-        let before = |heap: &BinaryHeap<Front>| heap.peek().map(|Reverse((rank, _))| (*rank, 0));
-        let (beginning, along) = (before(&search.fronts), before(&self.along));
-        let all = [kept, leading, beginning, along];
-        let Some(bound) = all.into_iter().flatten().min() else { return false };
+        let kept = search.kept.peek().map(|Reverse((rank, number, _))| (*rank, *number));
+        let front = search.fronts.peek().map(|Reverse((rank, _))| (*rank, 0));
+        let Some(bound) = kept.into_iter().chain(front).min() else { return false };
         if self.best.as_ref().is_some_and(|(best, _)| *best < bound) {
             return false;
         }
-        if beginning == Some(bound)
+        if front == Some(bound)
             && let Some(Reverse(front)) = search.fronts.pop()
         {
-            self.walk_along(search, front, calendars);
-        } else if along == Some(bound)
-            && let Some(Reverse(front)) = self.along.pop()
-        {
-            self.walk_along(search, front, calendars);
-        } else if kept == Some(bound)
-            && let Some(Reverse((_, number, changes))) = search.kept.pop()
-        {
+            self.take_off(search, front, calendars);
+        } else if let Some(Reverse((rank, number, changes))) = search.kept.pop() {
             let choice = &self.asked.options.choices[number as usize];
-            if changes != marked(self.scene.view.changes(choice.pool))
-                || search.is_outdated(self.scene, number)
-            {
-                self.look_closer(search, (bound.0, number), calendars);
-            } else {
-                self.open(search, (bound.0, number), false, calendars);
+            let is_known = changes == marked(self.scene.view.changes(choice.pool))
+                && !search.is_outdated(self.scene, number);
+            match is_known {
+                true => self.open(search, number, calendars),
+                false => self.look_closer(search, (rank, number), calendars),
             }
-        } else if let Some(Reverse((rank, number, _))) = self.leading.pop() {
-            self.open(search, (rank, number), true, calendars);
         }
         true
     }
 
-    /// Takes the next pool along a shelf into account.
-    fn walk_along(
+    /// Takes the first pool off a shelf that the class has left there, if it is what it seemed to be.
+    fn take_off(
         &mut self,
         search: &mut Search,
         (bound, place): (Rank, Place),
         calendars: &mut Calendars,
     ) {
-        let Place { band, position, .. } = place;
-        let Row { variant, .. } = *self.row(&place);
-        let Calendars { shelves, work } = calendars;
-        work.count(1);
-        let wanted = &search.wanted[usize::from(variant)];
-        let Some((pool, at)) = shelves.nth(&self.stock(), (wanted, band), position, work) else {
-            return;
-        };
-        let rank = self.rank_of(&place, pool, at);
-        if rank > bound {
-            if search.is_in_time(self.scene, self.stock().now, at) {
-                let heap = if position == 0 { &mut search.fronts } else { &mut self.along };
-                heap.push(Reverse((rank, place)));
-            }
-            return;
+        calendars.work.count(1);
+        let Some(along) = self.along(search, place) else { return };
+        let left = along.places;
+        let found = calendars.shelves.look_along(&self.stock(), along, &mut calendars.work);
+        let Some((first, at)) = found else { return };
+        let floor = search.floor;
+        if self.rank_of(place, left, (first, at), &floor) > bound {
+            return self.put_front(search, place, found);
         }
-        if position == 0 {
-            self.left.push(place);
-        }
-        let next = Place { position: position + 1, ..place };
-        self.along.extend(self.front(search, next, calendars));
+        let row = self.row(place);
+        *search.left_at(place, row) &= !(1 << first);
+        self.stand_at(search, place, calendars);
         let options = self.asked.options;
-        let here = |number: &u32| options.choices[*number as usize].variant == variant;
-        if let Some(number) = options.in_pool(pool).find(here)
-            && !search.is_known[number as usize]
-        {
-            self.take_off(search, number, at, &mut calendars.work);
+        let pool = self.scene.view.roster.band(place.band).pools[first as usize];
+        let here = |number: &u32| options.choices[*number as usize].variant == row.variant;
+        if let Some(number) = options.in_pool(pool).find(here) {
+            let (choice, start) = (&options.choices[number as usize], at.max(floor.ready));
+            let rank = self.scene.rank(self.asked, choice, (floor.ready, start), floor.price);
+            search.kept.push(Reverse((rank, number, 0)));
         }
     }
 
-    /// Looks into a choice that stands on a shelf as free from `at` on: it leads, or it is kept when
-    /// more is to be said of it than that.
-    fn take_off(&mut self, search: &mut Search, number: u32, at: Moment, work: &mut Work) {
-        let Self { scene, asked, inputs, .. } = self;
-        let choice = &asked.options.choices[number as usize];
-        let seems = (scene.rank_at(*asked, choice, at, 0), number);
-        if self.best.as_ref().is_some_and(|(best, _)| *best < seems) {
-            return;
-        }
-        let Some((ready, price)) = search.data_of(scene, *asked, inputs, number) else {
-            return search.know(number);
-        };
-        let from = (at.max(ready), price);
-        let Some((start, rank)) = search.window(scene, *asked, number, from, work) else {
-            return search.know(number);
-        };
-        let changes = marked(scene.view.changes(asked.options.choices[number as usize].pool));
-        let entry = Reverse((rank, number, changes));
-        match search.is_in_time(scene, ready, start) {
-            true if start == at => return self.leading.push(entry),
-            true => search.kept.push(entry),
-            false => {}
-        }
-        search.know(number);
-    }
-
-    /// Looks when a choice's pool has the nodes for about long enough; where that does not make it
-    /// worse than it was, when it has them for as long as it takes. Puts the choice back with the
-    /// answer; it is gone when it will never do.
+    /// Looks when a choice's data can be there and its pool has the nodes for about long enough; where
+    /// that does not make it worse than it was, when it has them for as long as it takes. Puts the
+    /// choice back with the answer; it is gone when it will never do.
     fn look_closer(
         &mut self,
         search: &mut Search,
@@ -225,49 +191,52 @@ impl<'a, 's> Round<'a, 's> {
         calendars: &mut Calendars,
     ) {
         let Self { scene, asked, inputs, .. } = self;
-        let Some((ready, price)) = search.data_of(scene, *asked, inputs, number) else { return };
+        let found = search.data_of(scene, *asked, inputs, number);
+        let Some((mut ready, price)) = found else { return };
         let choice = &asked.options.choices[number as usize];
         let stock = Stock { view: scene.view, now: scene.situation.now };
         let wanted = &search.wanted[usize::from(choice.variant)];
         let Calendars { shelves, work } = calendars;
         let Some(about) = shelves.look(&stock, (wanted, choice.pool), work) else { return };
-        let about = about.max(ready);
-        let (mut start, mut rank) = (about, scene.rank_at(*asked, choice, about, price));
+        let mut start = about.max(ready);
+        let mut rank = scene.rank(*asked, choice, (ready, start), price);
         let mut changes = 0;
+        if rank <= bound
+            && let Some(later) = search.look_at_data(scene, inputs.as_deref(), number, choice, work)
+        {
+            ready = later;
+            start = about.max(ready);
+            rank = scene.rank(*asked, choice, (ready, start), price);
+        }
         if rank <= bound {
-            let found = search.window(scene, *asked, number, (about, price), work);
+            let found = search.window(scene, *asked, number, start, work);
             let Some(found) = found else { return };
-            (start, rank) = found;
+            start = found;
+            rank = scene.rank(*asked, choice, (ready, start), price);
             changes = marked(scene.view.changes(choice.pool));
         }
         if search.is_in_time(scene, ready, start) {
-            search.kept.push(Reverse((rank, number, changes)));
+            search.kept.push(Reverse((rank.max(bound), number, changes)));
         }
     }
 
-    /// Opens a choice. It stays on its shelf if that is where it came from and it is what it seemed
-    /// to be there.
-    fn open(
-        &mut self,
-        search: &mut Search,
-        (seemed, number): (Rank, u32),
-        is_on_shelf: bool,
-        calendars: &mut Calendars,
-    ) {
-        let Self { scene, asked, .. } = self;
+    /// Opens a choice.
+    fn open(&mut self, search: &mut Search, number: u32, calendars: &mut Calendars) {
+        let Self { scene, asked, inputs, .. } = self;
         search.opened += 1;
-        let choice: &Choice = &asked.options.choices[number as usize];
-        let Ok(found) = scene.open(*asked, choice, search.reach, &mut calendars.work) else {
-            return search.know(number);
-        };
-        let rank = scene.rank(*asked, choice, found.finish, found.price.micros);
-        // What its transfers cost may fall when they have to take another path.
-        let floor = scene.rank(*asked, choice, found.finish, choice.price);
-        if !is_on_shelf || floor != seemed {
-            search.know(number);
-            let changes = marked(scene.view.changes(choice.pool));
-            self.opened.push(Reverse((floor, number, changes)));
+        if inputs.is_none() && !asked.spec.inputs.is_empty() {
+            *inputs = scene.soonest(asked.spec);
         }
+        let choice: &Choice = &asked.options.choices[number as usize];
+        let found =
+            scene.open(*asked, choice, (search.reach, inputs.as_deref()), &mut calendars.work);
+        let Ok(found) = found else { return };
+        search.expect_data(number, found.data_ready);
+        let rank = scene.rank_found(*asked, choice, &found);
+        // What its transfers cost may fall when they have to take another path.
+        let floor = scene.rank(*asked, choice, (found.data_ready, found.start), 0);
+        let changes = marked(scene.view.changes(choice.pool));
+        self.opened.push(Reverse((floor, number, changes)));
         if self.best.as_ref().is_none_or(|(best, _)| (rank, number) < *best) {
             self.best = Some(((rank, number), found));
         }
