@@ -13,7 +13,11 @@ use model::{
 use std::collections::{BTreeMap, BTreeSet};
 use world::World;
 
+/// Chips of a node that are told apart without a look at each hold.
+const CHIPS: usize = 64;
+
 /// What an attempt holds of a node.
+#[derive(Clone, Copy)]
 struct Hold<'a> {
     attempt: &'a Attempt,
     slots: &'a Slots,
@@ -38,13 +42,16 @@ pub(crate) fn judge(
     found: &mut Findings,
 ) {
     let Some(state) = world.centers.get(center) else { return };
-    for ((pool, node), holds) in nodes(world, center, whom) {
+    for ((id, node), listed) in nodes(world, center, whom) {
         // A pool that does not exist is told by the gang that is in it.
-        let Some(pool) = state.center.pool(pool) else { continue };
+        let Some(pool) = state.center.pool(id) else { continue };
         // Most nodes have room for all that anybody holds of them, at whatever time.
-        if has_room(pool, &holds) {
-            continue;
-        }
+        let holds = match whom {
+            Judged::All if has_room(pool, listed.iter().copied()) => continue,
+            Judged::All => listed,
+            Judged::Only(_) if has_room(pool, on_node(world, center, id, node)) => continue,
+            Judged::Only(_) => on_node(world, center, id, node).collect(),
+        };
         let name = format!("{center}/{} node {node}", pool.pool);
         for view in [View::Promised, View::InUse] {
             judge_node(&name, pool, &holds, view, world.at, whom, found);
@@ -52,18 +59,15 @@ pub(crate) fn judge(
     }
 }
 
-/// Whether a node has room for everybody at once.
-fn has_room(pool: &Pool, holds: &[Hold<'_>]) -> bool {
-    let (mut cores, mut memory, mut chips) = (0_u64, 0_u64, Vec::new());
+/// Whether a node surely has room for everybody at once.
+fn has_room<'a>(pool: &Pool, holds: impl Iterator<Item = Hold<'a>>) -> bool {
+    let (mut cores, mut memory, mut chips) = (0_u64, 0_u64, [0_u64; CHIPS]);
     for Hold { slots, .. } in holds {
         cores = cores.saturating_add(slots.cores.0);
         memory = memory.saturating_add(slots.memory.0);
         for chip in &slots.chips {
-            let at = usize::from(*chip);
-            if chips.len() <= at {
-                chips.resize(at + 1, 0_u64);
-            }
-            chips[at] = chips[at].saturating_add(slots.share.0);
+            let Some(share) = chips.get_mut(usize::from(*chip)) else { return false };
+            *share = share.saturating_add(slots.share.0);
         }
     }
     cores <= pool.cores.0
@@ -71,53 +75,46 @@ fn has_room(pool: &Pool, holds: &[Hold<'_>]) -> bool {
         && chips.into_iter().all(|share| share <= Chips::ONE.0)
 }
 
-/// Who holds what of the nodes on which a judged attempt does. For a few attempts a look at their
-/// own nodes is enough; [`audit::world`](crate::world()) sees to it that the lists looked up are
-/// right.
+/// The nodes on which a judged attempt holds something, and where all are judged what each of them
+/// holds there. For a few attempts a look at their own nodes is enough.
 fn nodes<'a>(world: &'a World, center: &CenterId, whom: Judged<'_, AttemptId>) -> Nodes<'a> {
-    let judged: Vec<AttemptId> = match whom {
-        Judged::All => world.live(center).collect(),
-        Judged::Only(these) => these.iter().copied().collect(),
-    };
     let mut nodes: Nodes<'a> = BTreeMap::new();
-    for attempt in judged.iter().filter_map(|id| world.live_attempt(*id)) {
+    let mut judge = |id: AttemptId| {
+        let Some(attempt) = world.live_attempt(id) else { return };
         for (pool, slots) in held(attempt, center) {
-            nodes.entry((pool, slots.node)).or_default();
-        }
-    }
-    if matches!(whom, Judged::All) {
-        for attempt in judged.iter().filter_map(|id| world.live_attempt(*id)) {
-            for (pool, slots) in held(attempt, center) {
-                nodes.entry((pool, slots.node)).or_default().push(Hold { attempt, slots });
+            let holds = nodes.entry((pool, slots.node)).or_default();
+            if matches!(whom, Judged::All) {
+                holds.push(Hold { attempt, slots });
             }
         }
-        return nodes;
-    }
-    for ((pool, node), holds) in &mut nodes {
-        let holders = world.holders(center, pool, *node);
-        for attempt in holders.filter_map(|id| world.live_attempt(id)) {
-            holds
-                .extend(on_node(attempt, center, pool, *node).map(|slots| Hold { attempt, slots }));
-        }
+    };
+    match whom {
+        Judged::All => world.live(center).for_each(&mut judge),
+        Judged::Only(these) => these.iter().copied().for_each(&mut judge),
     }
     nodes
 }
 
-/// What an attempt holds of a node that it is listed for.
+/// Who holds what of a node, by the world's lists; [`audit::world`](crate::world()) sees to it that
+/// they are right.
 fn on_node<'a>(
-    attempt: &'a Attempt,
+    world: &'a World,
     center: &CenterId,
     pool: &PoolId,
     node: u32,
-) -> impl Iterator<Item = &'a Slots> {
-    let here = |part: &&PartPlacement| part.center == *center && part.pool == *pool;
-    attempt.placement.parts.iter().filter(here).flat_map(move |part| {
-        // A gang's nodes are sorted; should they not be, all are looked at.
-        let at = part.nodes.partition_point(|slots| slots.node < node);
-        let sorted = part.nodes.get(at).is_some_and(|slots| slots.node == node);
-        let nodes = if sorted { &part.nodes[at..] } else { &part.nodes[..] };
-        let beyond = move |slots: &&Slots| sorted && slots.node != node;
-        nodes.iter().take_while(move |s| !beyond(s)).filter(move |slots| slots.node == node)
+) -> impl Iterator<Item = Hold<'a>> {
+    let attempts = world.holders(center, pool, node).filter_map(|id| world.live_attempt(id));
+    attempts.flat_map(move |attempt| {
+        let here = move |part: &&PartPlacement| part.center == *center && part.pool == *pool;
+        attempt.placement.parts.iter().filter(here).flat_map(move |part| {
+            // A gang's nodes are sorted; should they not be, all are looked at.
+            let at = part.nodes.partition_point(|slots| slots.node < node);
+            let sorted = part.nodes.get(at).is_some_and(|slots| slots.node == node);
+            let nodes = if sorted { &part.nodes[at..] } else { &part.nodes[..] };
+            let beyond = move |slots: &&Slots| sorted && slots.node != node;
+            let slots = nodes.iter().take_while(move |s| !beyond(s));
+            slots.filter(move |slots| slots.node == node).map(move |slots| Hold { attempt, slots })
+        })
     })
 }
 
@@ -144,15 +141,11 @@ fn judge_node(
             holds.iter().filter_map(|hold| claim(hold, view, now, whom, part)).collect();
         let Some(over) = overdraft(&claims, has) else { return };
         let (total, has, names) = (show(over.total), show(has), over.names());
-        found.say(
-            Promise::Capacity,
-            match view {
-                View::Promised => {
-                    format!("{name}: {total} of {has} {what} promised at {} to {names}", over.at)
-                }
-                View::InUse => format!("{name}: {total} of {has} {what} in use by {names}"),
-            },
-        );
+        let (promise, how) = match view {
+            View::Promised => (Promise::Capacity, format!("promised at {} to", over.at)),
+            View::InUse => (Promise::InUse, "in use by".to_owned()),
+        };
+        found.say(promise, format!("{name}: {total} of {has} {what} {how} {names}"));
     };
     let chips: BTreeSet<u16> = holds.iter().flat_map(|h| &h.slots.chips).copied().collect();
     for chip in chips {

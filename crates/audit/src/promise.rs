@@ -7,6 +7,9 @@ use std::fmt;
 pub enum Promise {
     /// At no moment is a pool given more nodes or chips than it has, running and reserved together.
     Capacity,
+    /// No more of a node is in use than it has, as far as was reported: reports come late, and where
+    /// one overtakes another this does not hold though nothing went wrong.
+    InUse,
     /// At no moment is more bandwidth reserved on a link's direction than it has.
     Links,
     /// All or nothing of a gang.
@@ -37,6 +40,7 @@ impl Promise {
     pub const fn word(self) -> &'static str {
         match self {
             Self::Capacity => "capacity",
+            Self::InUse => "in use",
             Self::Links => "links",
             Self::Gangs => "gangs",
             Self::Fencing => "fencing",

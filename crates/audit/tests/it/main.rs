@@ -79,7 +79,7 @@ fn an_attempt_that_outlives_its_window_is_no_fault_until_another_runs_on_its_chi
     check(late, "");
     check(
         &format!("{late}\n start 2.1"),
-        "step+world capacity: sh/a node 0: 2 of 1 chip 0 in use by job-1.1, job-2.1",
+        "step+world in use: sh/a node 0: 2 of 1 chip 0 in use by job-1.1, job-2.1",
     );
 }
 
