@@ -23,8 +23,7 @@ pub struct Pouring {
 /// Pours through all of `pipes` at once, at each moment as fast as the tightest of them allows:
 /// the amounts of `pipes` are bits per second. The answer's segments are in order, apart, their
 /// amounts bits per second; the last ends at the millisecond in which the last bit passes. No other
-/// use of the same stretches ends earlier. `None` when the volume does not get through in
-/// time.
+/// use of the same stretches ends earlier. `None` when the volume does not get through in time.
 #[must_use]
 pub fn pour(pipes: &[&Profile], what: &Pouring, work: &mut Work) -> Option<Vec<Segment>> {
     let least = what.least.min(what.most).max(Rate(1)).0;

@@ -84,15 +84,8 @@ impl Profile {
     /// How much is free at `at`.
     #[must_use]
     pub fn free_at(&self, at: Moment) -> u64 {
-        self.segment_at(at).amount
-    }
-
-    /// The whole stretch around `at` in which the same amount is free.
-    #[must_use]
-    pub fn segment_at(&self, at: Moment) -> Segment {
         let (b, i) = self.locate(at);
-        let (step, until) = (self.blocks[b].step(i), self.end_of(b, i));
-        Segment { from: step.at, until, amount: step.free }
+        self.blocks[b].step(i).free
     }
 
     /// The least free at any moment of `[from, until)`; the capacity when there is no such moment.
@@ -147,13 +140,6 @@ impl Profile {
             }
         }
         since
-    }
-
-    /// The first moment not before `from` with `amount` free.
-    #[must_use]
-    pub fn next_free(&self, from: Moment, amount: u64) -> Option<Moment> {
-        let enough = |step: &Step| step.free >= amount;
-        self.first(from, Moment::MAX, |block| block.high >= amount, enough).map(|step| step.at)
     }
 
     /// Takes `amount` in all of `[from, until)`, or says where it does not fit.

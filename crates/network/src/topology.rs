@@ -80,14 +80,19 @@ impl Route<'_> {
         first.chain(self.path.directions.iter().copied()).chain(last)
     }
 
-    /// As of [`Path`].
+    /// The latency in milliseconds, rounded up so that a plan never arrives early.
     pub(crate) const fn latency(&self) -> Span {
-        latency(self.latency_us)
+        Span(self.latency_us.div_ceil(1_000))
     }
 
-    /// As of [`Path`].
+    /// When `volume` would arrive if nothing else were on the path and it left at `not_before`, no
+    /// faster than `most`. No plan over this path arrives earlier. `None` when it never would.
     pub(crate) fn soonest(&self, volume: Bytes, not_before: Moment, most: Rate) -> Option<Moment> {
-        Some(not_before + time_at(volume, self.capacity.min(most))? + self.latency())
+        let takes = match volume {
+            Bytes::ZERO => Span::ZERO,
+            _ => volume.time_at(self.capacity.min(most))?,
+        };
+        Some(not_before + takes + self.latency())
     }
 }
 
@@ -96,29 +101,6 @@ impl Path {
     const fn empty() -> Self {
         Self { hops: Vec::new(), latency_us: 0, capacity: Rate::MAX, directions: Vec::new() }
     }
-
-    /// The latency in milliseconds, rounded up so that a plan never arrives early.
-    #[must_use]
-    pub const fn latency(&self) -> Span {
-        latency(self.latency_us)
-    }
-
-    /// When `volume` would arrive if nothing else were on the path and it left at `not_before`, no
-    /// faster than `most`. No plan over this path arrives earlier. `None` when it never would.
-    #[must_use]
-    pub fn soonest(&self, volume: Bytes, not_before: Moment, most: Rate) -> Option<Moment> {
-        let takes = time_at(volume, self.capacity.min(most))?;
-        Some(not_before + takes + self.latency())
-    }
-}
-
-/// How long a volume takes at a rate; nothing at all where there is none.
-fn time_at(volume: Bytes, rate: Rate) -> Option<Span> {
-    if volume == Bytes::ZERO { Some(Span::ZERO) } else { volume.time_at(rate) }
-}
-
-const fn latency(us: u64) -> Span {
-    Span(us.div_ceil(1_000))
 }
 
 /// The sites of one topology that may be touched: where a dataset may be, even in passing.

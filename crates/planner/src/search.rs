@@ -242,10 +242,8 @@ impl Search {
     ) -> Option<Data> {
         let copies = scene.coming.len() + 1;
         if !self.data.is_empty() && self.floor.copies < copies {
-            if inputs.is_none() {
-                *inputs = scene.soonest(asked.spec);
-            }
-            let ready = inputs.as_deref()?.iter().filter_map(Soonest::elsewhere).min()?;
+            let inputs = inputs_of(scene, asked, inputs)?;
+            let ready = inputs.iter().filter_map(Soonest::elsewhere).min()?;
             self.floor = Data { ready: ready.max(self.floor.ready), copies, ..self.floor };
         }
         Some(self.floor)
@@ -299,14 +297,11 @@ impl Search {
             return Some((data.ready, data.price));
         }
         let choice = &asked.options.choices[number as usize];
-        if inputs.is_none() {
-            if scene.has_inputs(asked.spec, choice) {
-                *known = Some(Data { ready: scene.situation.now, price: 0, copies });
-                return Some((scene.situation.now, 0));
-            }
-            *inputs = scene.soonest(asked.spec);
+        if inputs.is_none() && scene.has_inputs(asked.spec, choice) {
+            *known = Some(Data { ready: scene.situation.now, price: 0, copies });
+            return Some((scene.situation.now, 0));
         }
-        let (mut ready, price) = scene.data_bound(choice, inputs.as_deref()?)?;
+        let (mut ready, price) = scene.data_bound(choice, inputs_of(scene, asked, inputs)?)?;
         ready = known.map_or(ready, |known| known.ready.max(ready));
         *known = Some(Data { ready, price, copies });
         Some((ready, price))
@@ -325,6 +320,18 @@ impl Search {
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         scene.view.pools[choice.pool as usize].window(from, limit, ask, work)
     }
+}
+
+/// How soon the inputs of the class can be anywhere, worked out when it is first asked for.
+fn inputs_of<'i, 'a>(
+    scene: &Scene<'a>,
+    asked: Asked<'_>,
+    inputs: &'i mut Option<Vec<Soonest<'a>>>,
+) -> Option<&'i [Soonest<'a>]> {
+    if inputs.is_none() {
+        *inputs = scene.soonest(asked.spec);
+    }
+    inputs.as_deref()
 }
 
 /// A number of changes, told apart from none known.

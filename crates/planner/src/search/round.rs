@@ -1,7 +1,7 @@
 //! The search for one job's place: along the shelves, through what its class kept, until nothing
 //! left can be better.
 
-use super::{Calendars, Data, Entry, Search, marked};
+use super::{Calendars, Data, Entry, Search, inputs_of, marked};
 use crate::candidate::{Asked, Candidate, Scene};
 use crate::options::{Choice, Row, energy};
 use crate::rank::{Rank, Terms};
@@ -71,6 +71,7 @@ impl<'a, 's> Round<'a, 's> {
     /// What the class has left on a shelf; none when its data never gets there.
     fn along<'w>(&mut self, search: &'w mut Search, place: Place) -> Option<Along<'w>> {
         let ready = search.floor(self.scene, self.asked, &mut self.inputs)?.ready;
+        // Starts that count as one are told apart by price alone.
         let floor = self.scene.start_in_rank(ready, ready);
         let row = self.row(place);
         let places = *search.left_at(place, row);
@@ -224,12 +225,9 @@ impl<'a, 's> Round<'a, 's> {
     fn open(&mut self, search: &mut Search, number: u32, calendars: &mut Calendars) {
         let Self { scene, asked, inputs, .. } = self;
         search.opened += 1;
-        if inputs.is_none() && !asked.spec.inputs.is_empty() {
-            *inputs = scene.soonest(asked.spec);
-        }
         let choice: &Choice = &asked.options.choices[number as usize];
-        let found =
-            scene.open(*asked, choice, (search.reach, inputs.as_deref()), &mut calendars.work);
+        let inputs = inputs_of(scene, *asked, inputs);
+        let found = scene.open(*asked, choice, (search.reach, inputs), &mut calendars.work);
         let Ok(found) = found else { return };
         search.expect_data(number, found.data_ready);
         let rank = scene.rank_found(*asked, choice, &found);
