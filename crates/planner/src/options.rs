@@ -8,8 +8,7 @@ use crate::roster::{BandNumber, Places, PoolNumber, Roster, Seat};
 use crate::terms::Basis;
 use model::center::Center;
 use model::job::{JobSpec, On, SavedWork, Variant, Within};
-use model::{ChipId, Chips, Moment, Span};
-use std::collections::BTreeMap;
+use model::{ChipId, Chips, Moment, Pool, Span};
 use std::ops::Range;
 use world::{Taught, World};
 
@@ -80,43 +79,59 @@ impl Options {
             asks: variants().map(|variant| ask(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
         };
+        let mut pools = 0;
         for (index, variant) in (0_u16..).zip(variants()) {
-            let ask = options.asks[usize::from(index)];
-            let mut rows: BTreeMap<BandNumber, Row> = BTreeMap::new();
-            let mut consider = |pool: PoolNumber| {
-                let seat = roster.seat(pool);
-                if center(spec, &seat.center).is_err()
-                    || self::pool(spec, seat, variant, &ask).is_err()
-                {
-                    return;
+            for family in roster.families(&variant.on) {
+                let seat = roster.first_of(family);
+                if chip_fits(spec, seat, variant).is_ok() {
+                    let run = expected_run(world, spec, index, seat.pool().chip.as_ref());
+                    let (bands, places) = (family.clone(), Vec::new());
+                    let row = Row { variant: index, bands, places, run };
+                    pools += options.fill(roster, spec, kept, row);
                 }
-                let row = || Row {
-                    variant: index,
-                    bands: seat.bands.clone(),
-                    places: vec![0; seat.bands.len()],
-                    run: expected_run(world, spec, index, seat.pool().chip.as_ref()),
-                };
-                let row = rows.entry(seat.bands.start).or_insert_with(row);
-                row.places[(seat.band - seat.bands.start) as usize] |= 1 << seat.place;
-                let whole = row.run;
-                let here = kept.filter(|kept| kept.center == seat.center.center);
-                let run = here.map_or(whole, |kept| whole.saturating_sub(kept.work).max(Span(1)));
-                let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
-                options.choices.push(Choice { pool, variant: index, run, price });
-            };
-            match &variant.on {
-                On::Chip(chip) => roster.with_chip(chip).iter().copied().for_each(&mut consider),
-                On::Class(class) => roster.of_class(class).iter().copied().for_each(&mut consider),
-                On::Cpu => roster.seats().for_each(|(number, _)| consider(number)),
             }
-            options.rows.extend(rows.into_values());
         }
-        let bands = options.rows.iter().flat_map(|row| row.bands.clone());
-        let pools: usize = bands.map(|band| roster.band(band).pools.len()).sum();
         // Where a checkpoint is, a run is shorter than elsewhere on the same chips.
         options.are_broad = kept.is_none() && options.choices.len() * BROAD >= pools;
         options.put_in_order(roster, spec, policy);
         options
+    }
+
+    /// Takes what stands in a row's bands, if anything does; says how many pools of its chip there are
+    /// then.
+    fn fill(
+        &mut self,
+        roster: &Roster,
+        spec: &JobSpec,
+        kept: Option<&SavedWork>,
+        mut row: Row,
+    ) -> usize {
+        let (variant, whole) = (row.variant, row.run);
+        let ask = self.asks[usize::from(variant)];
+        let goes_anywhere = goes_anywhere(spec);
+        let (before, mut pools) = (self.choices.len(), 0);
+        for band in row.bands.clone() {
+            let mut places = 0;
+            for (place, pool) in (0_u32..).zip(&roster.band(band).pools) {
+                let seat = roster.seat(*pool);
+                let is_admitted =
+                    goes_anywhere && seat.is_for_all || center(spec, &seat.center).is_ok();
+                if is_admitted && size_fits(seat.pool(), &ask).is_ok() {
+                    places |= 1 << place;
+                    let here = kept.filter(|kept| kept.center == seat.center.center);
+                    let run = here.map_or(whole, |k| whole.saturating_sub(k.work).max(Span(1)));
+                    let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
+                    self.choices.push(Choice { pool: *pool, variant, run, price });
+                }
+            }
+            pools += roster.band(band).pools.len();
+            row.places.push(places);
+        }
+        if self.choices.len() == before {
+            return 0;
+        }
+        self.rows.push(row);
+        pools
     }
 
     fn put_in_order(&mut self, roster: &Roster, spec: &JobSpec, policy: &Policy) {
@@ -126,11 +141,12 @@ impl Options {
             let terms = Terms { finish, price, energy_mwh: &energy_mwh };
             (Rank::in_time(spec, policy, Moment::ZERO, &terms), choice.pool, choice.variant)
         };
-        let mut ranked: Vec<_> =
-            self.choices.iter().map(|choice| (rank(choice), *choice)).collect();
+        let mut ranked: Vec<_> = self.choices.iter().map(rank).zip(0_usize..).collect();
         // Those of each row are in order already, or nearly: a stable sort finds that out.
-        ranked.sort_by_key(|(rank, _)| *rank);
-        self.choices = ranked.into_iter().map(|(_, choice)| choice).collect();
+        if !ranked.is_sorted() {
+            ranked.sort();
+            self.choices = ranked.iter().map(|(_, number)| self.choices[*number]).collect();
+        }
         self.by_pool = self.choices.iter().map(|choice| choice.pool).zip(0..).collect();
         self.by_pool.sort_unstable();
     }
@@ -171,6 +187,13 @@ pub(crate) fn ask(spec: &JobSpec, variant: &Variant) -> Ask {
     }
 }
 
+/// Whether nothing of a job's own wishes stands against any center.
+fn goes_anywhere(spec: &JobSpec) -> bool {
+    spec.centers.is_empty()
+        && spec.regions.is_empty()
+        && spec.outputs.iter().all(|output| output.residency.is_empty())
+}
+
 /// What stands against a center, whatever its pools are.
 pub(crate) fn center(spec: &JobSpec, center: &Center) -> Result<(), Refusal> {
     let id = &center.center;
@@ -202,7 +225,10 @@ pub(crate) fn pool(
     ask: &Ask,
 ) -> Result<(), Refusal> {
     chip_fits(spec, seat, variant)?;
-    let pool = seat.pool();
+    size_fits(seat.pool(), ask)
+}
+
+fn size_fits(pool: &Pool, ask: &Ask) -> Result<(), Refusal> {
     if ask.chips > pool.node_chips() {
         return Err(Refusal::NodeTooSmall { has: pool.node_chips(), wants: ask.chips });
     }

@@ -1,5 +1,6 @@
 //! What the world declares of centers and pools, looked up by number.
 
+use model::job::On;
 use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId};
 use network::Topology;
 use std::collections::BTreeMap;
@@ -36,6 +37,8 @@ pub(crate) struct Seat {
     /// A copy: it is read far more often than anything else of the center.
     pool: Pool,
     pub(crate) chip: Option<Arc<Chip>>,
+    /// Whether its center takes in jobs of every tenant.
+    pub(crate) is_for_all: bool,
     /// The center's number in the topology.
     pub(crate) site: Option<usize>,
     /// The bands of all pools with the same chip.
@@ -58,8 +61,10 @@ pub(crate) struct Roster {
     seats: Vec<Seat>,
     /// Each center, and the number of its first pool.
     centers: Vec<(Arc<Center>, PoolNumber)>,
-    by_chip: BTreeMap<ChipId, Vec<PoolNumber>>,
-    by_class: BTreeMap<ChipClass, Vec<PoolNumber>>,
+    /// The bands of all pools with the same chip, or with none.
+    families: Vec<Range<BandNumber>>,
+    by_chip: BTreeMap<ChipId, Vec<Range<BandNumber>>>,
+    by_class: BTreeMap<ChipClass, Vec<Range<BandNumber>>>,
     bands: Vec<Band>,
 }
 
@@ -74,9 +79,16 @@ impl Roster {
             pools.sort_by(|a, b| center.pools[*a].pool.cmp(&center.pools[*b].pool));
             for index in pools {
                 let chip = center.pools[index].chip.as_ref().and_then(|id| world.chips.get(id));
-                let (center, pool) = (Arc::clone(center), center.pools[index].clone());
-                let (chip, bands, band, place) = (chip.cloned(), 0..0, 0, 0);
-                roster.seats.push(Seat { center, pool, chip, site, bands, band, place });
+                roster.seats.push(Seat {
+                    center: Arc::clone(center),
+                    pool: center.pools[index].clone(),
+                    chip: chip.cloned(),
+                    is_for_all: center.only_tenants.is_empty(),
+                    site,
+                    bands: 0..0,
+                    band: 0,
+                    place: 0,
+                });
             }
         }
         roster.put_in_bands();
@@ -92,6 +104,7 @@ impl Roster {
         let mut bands: Vec<Band> = Vec::new();
         let next = |bands: &[Band]| u32::try_from(bands.len()).expect("fewer bands than pools");
         let mut of: Vec<(PoolNumber, Range<BandNumber>)> = Vec::new();
+        let mut families = Vec::new();
         for mut pools in alike.into_values() {
             pools.sort_by_key(|number| (self.seat(*number).pool().price_per_hour.micros, *number));
             let first = next(&bands);
@@ -104,7 +117,9 @@ impl Roster {
                         .expect("a chunk is not empty"),
                 }
             }));
-            of.extend(pools.iter().map(|number| (*number, first..next(&bands))));
+            let family = first..next(&bands);
+            of.extend(pools.iter().map(|number| (*number, family.clone())));
+            families.push(family);
         }
         for (number, all) in of {
             self.seats[number as usize].bands = all;
@@ -113,13 +128,16 @@ impl Roster {
             for (place, number) in (0..).zip(&pools.pools) {
                 let seat = &mut self.seats[*number as usize];
                 (seat.band, seat.place) = (band, place);
-                if let Some(chip) = &seat.chip {
-                    self.by_chip.entry(chip.chip.clone()).or_default().push(*number);
-                    self.by_class.entry(chip.class.clone()).or_default().push(*number);
-                }
             }
         }
         self.bands = bands;
+        for family in &families {
+            if let Some(chip) = &self.first_of(family).chip.clone() {
+                self.by_chip.entry(chip.chip.clone()).or_default().push(family.clone());
+                self.by_class.entry(chip.class.clone()).or_default().push(family.clone());
+            }
+        }
+        self.families = families;
     }
 
     /// How many bands there are.
@@ -148,14 +166,19 @@ impl Roster {
         self.centers.iter().map(|(center, ..)| center)
     }
 
-    /// Band by band.
-    pub(crate) fn with_chip(&self, chip: &ChipId) -> &[PoolNumber] {
-        self.by_chip.get(chip).map_or(&[], Vec::as_slice)
+    /// The bands of all pools a job can ask for by this, by chip.
+    pub(crate) fn families(&self, on: &On) -> &[Range<BandNumber>] {
+        let asked = match on {
+            On::Cpu => Some(&self.families),
+            On::Chip(chip) => self.by_chip.get(chip),
+            On::Class(class) => self.by_class.get(class),
+        };
+        asked.map_or(&[], Vec::as_slice)
     }
 
-    /// Band by band.
-    pub(crate) fn of_class(&self, class: &ChipClass) -> &[PoolNumber] {
-        self.by_class.get(class).map_or(&[], Vec::as_slice)
+    /// The cheapest pool of these bands, whose chip is that of them all.
+    pub(crate) fn first_of(&self, family: &Range<BandNumber>) -> &Seat {
+        self.seat(self.band(family.start).pools[0])
     }
 
     /// The numbers of a center's pools.

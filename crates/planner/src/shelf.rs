@@ -115,7 +115,7 @@ impl Shelves {
             if book.changes == stock.view.changes(pool) {
                 return Some((place, book.at(stock.now)?));
             }
-            *book = stock.book(along.wanted, pool, work);
+            *book = stock.reread(along.wanted, (pool, *book), work);
         }
     }
 
@@ -143,7 +143,7 @@ impl Shelves {
         let shelf = self.shelf(stock, wanted, seat.band, work);
         let book = &mut shelf.books[seat.place as usize];
         if book.changes != stock.view.changes(pool) {
-            *book = stock.book(wanted, pool, work);
+            *book = stock.reread(wanted, (pool, *book), work);
         }
         book.at(stock.now)
     }
@@ -219,8 +219,14 @@ impl<'a> Stock<'a> {
     }
 
     fn book(&self, wanted: &Wanted, pool: PoolNumber, work: &mut Work) -> Book {
+        self.reread(wanted, (pool, Book { after: 0, changes: 0 }), work)
+    }
+
+    /// A pool of which only more was taken since: it has the nodes no sooner than it had.
+    fn reread(&self, wanted: &Wanted, (pool, book): (PoolNumber, Book), work: &mut Work) -> Book {
         let board = &self.view.pools[pool as usize];
-        let at = board.window(self.now, wanted.span, &wanted.ask, work);
+        let from = book.at(self.now);
+        let at = from.and_then(|from| board.window(from, wanted.span, &wanted.ask, work));
         let after = at.map_or(NEVER, |at| after(at, self.now));
         Book { after, changes: self.view.changes(pool) }
     }
