@@ -34,11 +34,15 @@ const NOW: Moment = Moment(1_000_000);
 struct Small {
     world: World,
     rng: ChaCha8Rng,
+    /// Little data, slow links and short runs: all of it happens within a few seconds.
+    is_hasty: bool,
 }
 
 impl Small {
     fn draw(seed: u64, most: u32) -> Self {
-        let mut small = Self { world: World::default(), rng: ChaCha8Rng::seed_from_u64(seed) };
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let is_hasty = rng.random_bool(0.2);
+        let mut small = Self { world: World::default(), rng, is_hasty };
         small.tell(&Fact::NetworkCreated(NetworkCreated {
             network: NetworkUid::from_bytes([1; 8]),
         }));
@@ -64,6 +68,11 @@ impl Small {
         of[self.rng.random_range(0..of.len())]
     }
 
+    /// The same, or this in a hurry.
+    fn either<'t>(&mut self, of: &[&'t str], hasty: &[&'t str]) -> &'t str {
+        self.any(if self.is_hasty { hasty } else { of })
+    }
+
     fn network(&mut self) -> String {
         let centers = self.rng.random_range(1..5);
         let mut text = String::new();
@@ -75,7 +84,8 @@ impl Small {
                  engine = \"timer\"\npue = 1.2\nstore = \"10 TiB\"\n"
             );
             for p in 0..self.rng.random_range(1..3) {
-                let chip = self.any(&["nvidia-a100-sxm4-80", "ascend-910b3", "nvidia-h20"]);
+                let chip = ["nvidia-a100-sxm4-80", "ascend-910b3", "nvidia-h20"];
+                let chip = self.either(&chip, &chip[..2]);
                 let nodes = self.rng.random_range(1..5);
                 let chips = self.rng.random_range(1..9);
                 let block = self.rng.random_range(0..3);
@@ -89,9 +99,10 @@ impl Small {
         }
         for c in 1..centers {
             let gbps = self.rng.random_range(1..20);
+            let latency = self.either(&["1 ms"], &["200 ms", "700 ms", "1300 ms"]);
             text += &format!(
                 "[[link]]\nlink = \"l{c}\"\na = \"c{}\"\nb = \"c{c}\"\ncarrier = \"x\"\n\
-                 capacity = \"{gbps} Gbit/s\"\nlatency = \"1 ms\"\n\
+                 capacity = \"{gbps} Gbit/s\"\nlatency = \"{latency}\"\n\
                  price_per_gbps_hour = \"{gbps} CNY\"\n",
                 self.rng.random_range(0..c)
             );
@@ -124,7 +135,8 @@ impl Small {
                 "" => Vec::new(),
                 region => vec![region.parse().unwrap()],
             };
-            let bytes = Bytes(self.rng.random_range(1..2_000) << 30);
+            let unit = if self.is_hasty { 10 } else { 30 };
+            let bytes = Bytes(self.rng.random_range(1..2_000) << unit);
             self.tell(&Fact::DatasetRegistered(Arc::new(DatasetRegistered {
                 data: data.clone(),
                 bytes,
@@ -143,7 +155,7 @@ impl Small {
             format!("[[variant]]\non = \"{on}\"\nchips = {chips}\nnodes = {nodes}\n")
         };
         let mut text = String::from("name = \"j\"\ncommand = [\"true\"]\n");
-        let limit = self.any(&["10m", "1h", "2h", "5h"]);
+        let limit = self.either(&["10m", "1h", "2h", "5h"], &["1s", "2s"]);
         let objective = self.any(&["fastest", "fastest", "cheapest", "balanced", "greenest"]);
         let priority = self.any(&["0", "0", "0", "5"]);
         text += &format!(
@@ -160,7 +172,8 @@ impl Small {
         let nodes = if chips == "0.25" { 1 } else { self.rng.random_range(1..3) };
         let mut variants = on("cuda", chips, nodes);
         if self.rng.random_bool(0.4) {
-            variants += &format!("{}speed = 0.7\n", on("cann", chips, nodes));
+            let speed = self.either(&["0.7"], &["1.0"]);
+            variants += &format!("{}speed = {speed}\n", on("cann", chips, nodes));
         }
         if self.rng.random_bool(0.5) {
             let dataset = self.any(&["d0", "d1", "d2"]);

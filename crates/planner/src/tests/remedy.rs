@@ -213,7 +213,8 @@ fn a_told_change_does_what_is_told_of_it_and_the_next_smaller_one_does_not() {
 /// A job of one hour in front of which a node is free for 40 minutes.
 #[test]
 fn a_limit_is_found_that_fits_a_gap_to_the_millisecond() {
-    let mut small = Small { world: World::default(), rng: ChaCha8Rng::seed_from_u64(0) };
+    let rng = ChaCha8Rng::seed_from_u64(0);
+    let mut small = Small { world: World::default(), rng, is_hasty: false };
     small.tell(&Fact::NetworkCreated(NetworkCreated { network: NetworkUid::from_bytes([1; 8]) }));
     let catalog = Catalog::read(&CHIPS).unwrap();
     catalog.chips().for_each(|c| small.tell(&Fact::ChipDeclared(Arc::new(c.clone()))));
