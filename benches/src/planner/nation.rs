@@ -323,7 +323,7 @@ impl Nation {
         let limit = spec.duration.limit().expect("every class has one");
         let start = Moment(NOW.0 - self.rng.random_range(0..limit.0));
         let until = start + limit;
-        let slots = board.bind(start, until, &ask)?;
+        let slots = board.bind(start, until, (&ask, &planner::packing::Typical::default()))?;
         let job = self.submit(Arc::new(spec));
         let attempt = AttemptId { job, epoch: 1 };
         board.hold(attempt, &slots, start, until);

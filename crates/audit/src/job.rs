@@ -101,9 +101,11 @@ fn judge_lists(world: &World, found: &mut Findings) {
         for part in parts.filter(|part| part.center == **center) {
             for slots in &part.nodes {
                 let mut holders = world.holders(center, &part.pool, slots.node);
-                found.judge(Promise::Capacity, holders.any(|held| held == *attempt), || {
-                    format!("{attempt} holds {center}/{} {} unlisted", part.pool, slots.node)
-                });
+                found.judge(
+                    Promise::Capacity,
+                    holders.any(|held| held == (*attempt, slots)),
+                    || format!("{attempt} holds {center}/{} {} unlisted", part.pool, slots.node),
+                );
             }
         }
     }

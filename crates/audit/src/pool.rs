@@ -6,10 +6,7 @@
 use crate::Judged;
 use crate::overdraft::{Claim, overdraft};
 use crate::promise::{Findings, Promise};
-use model::{
-    Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, PartPlacement, Pool, PoolId, Slots,
-    Span,
-};
+use model::{Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, Pool, PoolId, Slots, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use world::World;
 
@@ -42,14 +39,15 @@ pub(crate) fn judge(
     found: &mut Findings,
 ) {
     let Some(state) = world.centers.get(center) else { return };
+    let slots_on = |id, node| world.holders(center, id, node).map(|(_, slots)| slots);
     for ((id, node), listed) in nodes(world, center, whom) {
         // A pool that does not exist is told by the gang that is in it.
         let Some(pool) = state.center.pool(id) else { continue };
         // Most nodes have room for all that anybody holds of them, at whatever time.
         let holds = match whom {
-            Judged::All if has_room(pool, listed.iter().copied()) => continue,
+            Judged::All if has_room(pool, listed.iter().map(|hold| hold.slots)) => continue,
             Judged::All => listed,
-            Judged::Only(_) if has_room(pool, on_node(world, center, id, node)) => continue,
+            Judged::Only(_) if has_room(pool, slots_on(id, node)) => continue,
             Judged::Only(_) => on_node(world, center, id, node).collect(),
         };
         let name = format!("{center}/{} node {node}", pool.pool);
@@ -60,9 +58,9 @@ pub(crate) fn judge(
 }
 
 /// Whether a node surely has room for everybody at once.
-fn has_room<'a>(pool: &Pool, holds: impl Iterator<Item = Hold<'a>>) -> bool {
+fn has_room<'a>(pool: &Pool, held: impl Iterator<Item = &'a Slots>) -> bool {
     let (mut cores, mut memory, mut chips) = (0_u64, 0_u64, [0_u64; CHIPS]);
-    for Hold { slots, .. } in holds {
+    for slots in held {
         cores = cores.saturating_add(slots.cores.0);
         memory = memory.saturating_add(slots.memory.0);
         for chip in &slots.chips {
@@ -103,19 +101,8 @@ fn on_node<'a>(
     pool: &PoolId,
     node: u32,
 ) -> impl Iterator<Item = Hold<'a>> {
-    let attempts = world.holders(center, pool, node).filter_map(|id| world.live_attempt(id));
-    attempts.flat_map(move |attempt| {
-        let here = move |part: &&PartPlacement| part.center == *center && part.pool == *pool;
-        attempt.placement.parts.iter().filter(here).flat_map(move |part| {
-            // A gang's nodes are sorted; should they not be, all are looked at.
-            let at = part.nodes.partition_point(|slots| slots.node < node);
-            let sorted = part.nodes.get(at).is_some_and(|slots| slots.node == node);
-            let nodes = if sorted { &part.nodes[at..] } else { &part.nodes[..] };
-            let beyond = move |slots: &&Slots| sorted && slots.node != node;
-            let slots = nodes.iter().take_while(move |s| !beyond(s));
-            slots.filter(move |slots| slots.node == node).map(move |slots| Hold { attempt, slots })
-        })
-    })
+    let holders = world.holders(center, pool, node);
+    holders.filter_map(|(id, slots)| Some(Hold { attempt: world.live_attempt(id)?, slots }))
 }
 
 /// What an attempt holds in a center.

@@ -1,21 +1,21 @@
 //! What is committed from now on: pools, links, reservations and the queue. Derived from the
 //! world, kept beside it fact by fact.
 
-use crate::class::{Class, ClassId, Lines, class_of_job};
+use crate::class::{Class, ClassId, class_of_job};
+use crate::packing::{Recent, Typical};
 use crate::plan::{Plan, Reservation};
 use crate::pool::PoolBoard;
 use crate::preempt::Victims;
 use crate::roster::{PoolNumber, Roster};
-use crate::tally::Tally;
 use crate::touched::Touched;
+use crate::view::View;
 use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
 use model::job::Job;
 use model::{
-    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, PoolId, Refused, Span,
-    TransferId,
+    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Span, TransferId,
 };
-use network::{Booking, Links, Topology};
+use network::{Booking, Links};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
@@ -24,90 +24,6 @@ use world::World;
 const DECLINED_FOR: Span = Span::from_secs(60);
 /// How much longer an attempt that outlives its limit is taken to hold its chips.
 const OVERRUN: Span = Span::from_secs(5);
-
-/// What planning reads. A copy shares all that is large, and copies no job.
-#[derive(Debug, Clone)]
-pub struct View {
-    pub(crate) roster: Arc<Roster>,
-    /// By number.
-    pub(crate) pools: Vec<Arc<PoolBoard>>,
-    /// How often each of them was changed.
-    changes: Vec<u32>,
-    pub(crate) links: Links,
-    pub(crate) topology: Arc<Topology>,
-    pub(crate) lines: Arc<Lines>,
-    pub(crate) declined: BTreeMap<(ClassId, CenterId), (Refused, Moment)>,
-    /// Starts told to jobs that wait; what they hold is taken off the pools.
-    pub(crate) reserved: Arc<BTreeMap<JobId, Arc<Reservation>>>,
-    /// How many of them each tenant has.
-    pub(crate) reserved_by: Arc<Tally>,
-    /// Attempts that could make room for others.
-    pub(crate) victims: Victims,
-}
-
-impl View {
-    /// A pool's commitments.
-    #[must_use]
-    pub fn pool(&self, center: &CenterId, pool: &PoolId) -> Option<&PoolBoard> {
-        let number = self.roster.number(center, pool)?;
-        self.pools.get(number as usize).map(Arc::as_ref)
-    }
-
-    /// How often a pool was changed: what was found out of it is still so while this stays the same.
-    pub(crate) fn changes(&self, number: PoolNumber) -> u32 {
-        self.changes[number as usize]
-    }
-
-    pub(crate) fn pool_mut(&mut self, number: PoolNumber) -> &mut PoolBoard {
-        let changes = &mut self.changes[number as usize];
-        *changes = changes.wrapping_add(1);
-        Arc::make_mut(&mut self.pools[number as usize])
-    }
-
-    /// The bandwidth calendars.
-    #[must_use]
-    pub const fn links(&self) -> &Links {
-        &self.links
-    }
-
-    /// Who is in line.
-    #[must_use]
-    pub fn lines(&self) -> &Lines {
-        &self.lines
-    }
-
-    /// The class of a job that is in line.
-    pub(crate) fn class_of(&self, job: &Job) -> Option<(ClassId, &Arc<Class>)> {
-        let id = class_of_job(job);
-        self.lines.has(id, job.job).then_some((id, self.lines.class(id)?))
-    }
-
-    /// The start reserved for a job that waits.
-    #[must_use]
-    pub fn reservation(&self, job: JobId) -> Option<&Reservation> {
-        self.reserved.get(&job).map(Arc::as_ref)
-    }
-
-    /// Takes back what a reservation holds of the pools.
-    pub(crate) fn lift(&mut self, reservation: &Reservation) {
-        let tag = reservation.tag();
-        self.pool_mut(reservation.number).release(tag, &reservation.slots);
-    }
-
-    /// Holds what a reservation holds of the pools.
-    pub(crate) fn put_down(&mut self, reservation: &Reservation) {
-        let (from, until) = (reservation.start, reservation.until);
-        let tag = reservation.tag();
-        self.pool_mut(reservation.number).hold(tag, &reservation.slots, from, until);
-    }
-
-    /// Whether a reservation's nodes are free when it wants them.
-    pub(crate) fn has_room_for(&self, reservation: &Reservation) -> bool {
-        let Reservation { slots, start, until, .. } = reservation;
-        let pool = self.pools.get(reservation.number as usize);
-        pool.is_some_and(|pool| pool.is_free(slots, *start, *until))
-    }
-}
 
 /// The planner's live view of what is taken and who waits.
 #[derive(Debug)]
@@ -125,6 +41,7 @@ pub struct Board {
     due: BTreeSet<(Moment, JobId)>,
     /// How many reservations each class has.
     reserved_of: BTreeMap<ClassId, usize>,
+    recent: Recent,
     touched: Touched,
 }
 
@@ -137,6 +54,7 @@ impl Board {
         let view = View {
             changes: vec![0; roster.seats().count()],
             pools: roster.seats().map(|(_, s)| Arc::new(PoolBoard::new(s.pool()))).collect(),
+            typical: Arc::new(vec![Typical::default(); roster.kinds().len()]),
             roster,
             links: Links::new(&topology),
             topology,
@@ -155,12 +73,16 @@ impl Board {
             held: BTreeMap::new(),
             due: BTreeSet::new(),
             reserved_of: BTreeMap::new(),
+            recent: Recent::default(),
             touched: Touched { all: true, ..Touched::default() },
         };
         for transfer in world.transfers.values() {
             board.book(transfer);
         }
         for job in world.jobs.iter() {
+            if !matches!(job.phase, Phase::Ended { .. }) {
+                board.recent.note(&job.spec);
+            }
             match &job.phase {
                 Phase::Waiting { not_before } => {
                     board.enter(job, *not_before, now);
@@ -171,6 +93,7 @@ impl Board {
                 Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => {}
             }
         }
+        board.learn_what_is_typical();
         board.forget_before(now);
         board
     }
@@ -179,6 +102,12 @@ impl Board {
     #[must_use]
     pub const fn view(&self) -> &View {
         &self.view
+    }
+
+    fn learn_what_is_typical(&mut self) {
+        if let Some(typical) = self.recent.typical(&self.view.roster) {
+            self.view.typical = Arc::new(typical);
+        }
     }
 
     /// Brings the board after a fact that `world` has just taken in.
@@ -209,6 +138,11 @@ impl Board {
                 }
                 self.note_refusal(world, now, f.attempt, &f.ended.outcome);
                 self.note_lesson(world, f.attempt);
+            }
+            Fact::JobSubmitted(f) => {
+                self.recent.note(&f.spec);
+                self.learn_what_is_typical();
+                self.follow(world, now, fact);
             }
             Fact::ReplicaAdded(f) => self.touch_readers(&f.data.dataset),
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),

@@ -1,12 +1,12 @@
 //! Places a job could go, with their terms.
 
-use crate::board::View;
 use crate::class::ClassId;
 use crate::options::{Choice, Options, energy};
 use crate::plan::Transfer;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::staging::{Coming, Soonest, Staged, stage};
+use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::attempt::Slots;
@@ -39,7 +39,7 @@ pub struct Candidate {
     /// Energy its chips are expected to use, in milliwatt-hours, cooling included; zero where the
     /// chip's power is undisclosed.
     pub energy_mwh: u64,
-    /// The nodes it would take.
+    /// The nodes it takes; none before it is decided on.
     #[serde(skip)]
     pub slots: Vec<Slots>,
     /// The transfers it would wait for.
@@ -171,8 +171,8 @@ impl<'a> Scene<'a> {
         energy(self.view.roster.seat(choice.pool), asked.options.ask(choice), choice.run)
     }
 
-    /// The choice's terms, or why it will not do. What is `known` of how soon its inputs can be
-    /// anywhere is not worked out again.
+    /// The choice's terms but for its nodes, or why it will not do. What is `known` of how soon its
+    /// inputs can be anywhere is not worked out again.
     pub(crate) fn open(
         &self,
         asked: Asked<'_>,
@@ -187,19 +187,15 @@ impl<'a> Scene<'a> {
         let data = self.data(asked.spec, center, (reach, known), work)?;
         let board = &self.view.pools[choice.pool as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
-        let (start, slots) = match reach {
+        let start = match reach {
             Reach::Now if data.ready <= self.situation.now => {
-                let slots = board.now(data.ready, limit, ask, work);
-                (data.ready, slots.ok_or(Refusal::NoWindow)?)
+                Some(data.ready).filter(|start| board.fits(*start, limit, ask, work))
             }
-            Reach::Now | Reach::Ever => {
-                let found = board.earliest(data.ready, limit, ask, work);
-                let found = found
-                    .filter(|(start, _)| reach == Reach::Ever || self.is_due(data.ready, *start));
-                found.ok_or(Refusal::NoWindow)?
-            }
+            Reach::Now | Reach::Ever => board
+                .earliest(data.ready, limit, ask, work)
+                .filter(|start| reach == Reach::Ever || self.is_due(data.ready, *start)),
         };
-        self.candidate(asked, choice, data, start, slots)
+        self.candidate(asked, choice, data, start.ok_or(Refusal::NoWindow)?, Vec::new())
     }
 
     /// The choice's terms on nodes that will be free from `start` on, or why it will not do.

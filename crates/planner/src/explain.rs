@@ -1,6 +1,5 @@
 //! Why a job waits, or what would become of one: the planner's own answer.
 
-use crate::board::View;
 use crate::candidate::{Asked, Candidate, Reach};
 use crate::class::{ClassId, class_of};
 use crate::options::{self, Options};
@@ -9,6 +8,7 @@ use crate::rank::Rank;
 use crate::refusal::{Refusal, Standing};
 use crate::staging::Coming;
 use crate::terms::Terms;
+use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::job::JobSpec;

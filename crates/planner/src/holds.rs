@@ -1,8 +1,8 @@
 //! Whether what was planned a while ago still holds.
 
 use crate::Situation;
-use crate::board::View;
 use crate::plan::{Offer, Transfer};
+use crate::view::View;
 use world::World;
 
 /// Whether an offer drawn up a while ago still holds on the live board.

@@ -40,9 +40,10 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod touched;
+mod view;
 
 pub use ask::Ask;
-pub use board::{Board, View};
+pub use board::Board;
 pub use candidate::{Candidate, meet};
 pub use change::Change;
 pub use class::{Class, ClassId, Lines, class_of, class_of_job};
@@ -55,6 +56,7 @@ pub use refusal::{Refusal, Standing};
 pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use terms::{Basis, Behind, Fetch, Risk, Terms};
 pub use touched::Touched;
+pub use view::View;
 
 use model::{CenterId, Moment, Span};
 use std::collections::BTreeMap;

@@ -1,8 +1,10 @@
 //! A node over time: who holds which of its chips when, and what else fits beside them.
 
 use crate::ask::Ask;
+use crate::packing::Room;
 use model::attempt::Slots;
 use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
+use std::iter::repeat_n;
 
 /// The most chips of one node that are planned with: a node's chips are one word of bits.
 const MOST_CHIPS: u16 = 64;
@@ -86,6 +88,17 @@ impl Held {
         }
         held
     }
+
+    /// Chips of which there may be a part left.
+    fn parts(&self) -> impl Iterator<Item = u16> {
+        let chips = if self.shared { self.chips } else { 0 };
+        (0..MOST_CHIPS).filter(move |chip| chips >> chip & 1 == 1)
+    }
+}
+
+/// How much of a chip nobody holds at any time of `[from, until)`.
+fn free_of(holds: &[Hold], chip: u16, from: Moment, until: Moment) -> Chips {
+    Chips(Chips::ONE.0.saturating_sub(load(holds, chip, from, until)))
 }
 
 /// How much of a chip is held at some time of `[from, until)`, summed over all who hold it.
@@ -104,51 +117,63 @@ impl Limits {
         if self.chips >= 64 { u64::MAX } else { (1 << self.chips) - 1 }
     }
 
-    /// Chips for `ask` that are free in all of `[from, until)`, and how many whole ones that leaves
-    /// free; the lowest of them, or for a share the fullest chip it fits on.
-    pub(crate) fn fit(
+    /// What is held in `[from, until)`, if that leaves enough for `ask` all the time.
+    fn beside(&self, holds: &[Hold], from: Moment, until: Moment, ask: &Ask) -> Option<Held> {
+        let held = Held::over(holds, from, until);
+        let free = (self.all() & !held.chips).count_ones();
+        let has_part = |share| {
+            let mut parts = held.parts().map(|chip| free_of(holds, chip, from, until));
+            parts.any(|free| free >= share)
+        };
+        let fits = held.cores.saturating_add(ask.cores) <= self.cores
+            && held.memory.saturating_add(ask.memory) <= self.memory
+            && free >= ask.whole()
+            && (!ask.is_share() || free > 0 || has_part(ask.chips));
+        fits.then_some(held)
+    }
+
+    /// Whether there is enough for `ask` in all of `[from, until)`.
+    pub(crate) fn fits(&self, holds: &[Hold], from: Moment, until: Moment, ask: &Ask) -> bool {
+        self.beside(holds, from, until, ask).is_some()
+    }
+
+    /// What is free in all of `[from, until)`, if that is enough for `ask`.
+    pub(crate) fn room(
         &self,
         holds: &[Hold],
         from: Moment,
         until: Moment,
         ask: &Ask,
-    ) -> Option<(u32, u64)> {
-        let held = Held::over(holds, from, until);
-        let free = self.all() & !held.chips;
-        if free.count_ones() < ask.whole()
-            || held.cores.saturating_add(ask.cores) > self.cores
-            || held.memory.saturating_add(ask.memory) > self.memory
-        {
-            return None;
-        }
-        let taken = if ask.is_share() {
-            self.shared_chip(holds, &held, from, until, ask.chips)?
-        } else {
-            lowest(free, ask.whole())
-        };
-        Some(((free & !taken).count_ones(), taken))
+    ) -> Option<Room> {
+        let held = self.beside(holds, from, until, ask)?;
+        let whole = (self.all() & !held.chips).count_ones();
+        let parts = held.parts().map(|chip| free_of(holds, chip, from, until));
+        let chips = repeat_n(Chips::ONE, whole as usize).chain(parts);
+        let cores = Cores(self.cores.0.saturating_sub(held.cores.0));
+        let memory = Bytes(self.memory.0.saturating_sub(held.memory.0));
+        Some(Room::new(cores, memory, chips))
     }
 
-    /// The chip with the least room that still has `share` free in `[from, until)`, as a bit.
-    fn shared_chip(
+    /// The first chips for `ask` that are free in all of `[from, until)`, as bits: whole ones, or for
+    /// a share one with exactly `on` free.
+    pub(crate) fn chips(
         &self,
         holds: &[Hold],
-        held: &Held,
-        from: Moment,
-        until: Moment,
-        share: Chips,
-    ) -> Option<u64> {
-        let in_part = if held.shared { held.chips } else { 0 };
-        let chips = (0..MOST_CHIPS).filter(|chip| in_part >> chip & 1 == 1);
-        let fullest = chips
-            .map(|chip| (load(holds, chip, from, until), chip))
-            .filter(|(load, _)| load + share.0 <= Chips::ONE.0)
-            .max_by_key(|(load, chip)| (*load, std::cmp::Reverse(*chip)));
-        if let Some((_, chip)) = fullest {
-            return Some(1 << chip);
-        }
+        (from, until): (Moment, Moment),
+        ask: &Ask,
+        on: Option<Chips>,
+    ) -> u64 {
+        let held = Held::over(holds, from, until);
         let free = self.all() & !held.chips;
-        (free != 0).then(|| lowest(free, 1))
+        match on {
+            None => lowest(free, ask.whole()),
+            Some(Chips::ONE) => lowest(free, 1),
+            Some(on) => {
+                let mut parts = held.parts();
+                let part = parts.find(|chip| free_of(holds, *chip, from, until) == on);
+                part.map_or(0, |chip| 1 << chip)
+            }
+        }
     }
 
     /// The first stretch of time in which no whole chip of the node is free; an empty one when some

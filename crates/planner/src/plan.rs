@@ -1,8 +1,8 @@
 //! Going through the queue.
 
+mod proposal;
 mod room;
 
-use crate::board::View;
 use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::class::{Class, ClassId, Turn};
 use crate::options::Options;
@@ -13,96 +13,15 @@ use crate::shelf::Shelves;
 use crate::staging::Coming;
 use crate::tally::Tally;
 use crate::touched::Touched;
+use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
-use model::attempt::Slots;
-use model::{
-    AttemptId, CenterId, JobId, Moment, PartPlacement, Placement, PlanId, PoolId, Staging,
-    TenantId, TransferId,
-};
+use model::{AttemptId, JobId, Moment, PartPlacement, Placement, PlanId, TenantId};
+pub use proposal::{Offer, Plan, Reservation, Transfer};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
 use world::World;
-
-/// A proposal. Nothing has happened until the controller made facts of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// The number of the last fact it knows.
-    pub parent: u64,
-    /// Jobs from this number on were not there yet.
-    pub next_job: JobId,
-    /// Whether it is for the whole queue; else what it does not name stays as it is.
-    pub is_whole: bool,
-    /// Jobs that can be given their place now.
-    pub offers: Vec<Offer>,
-    /// Jobs at the head of their tenants' queues that must wait, and the start reserved for them.
-    pub starts: Vec<Reservation>,
-    /// Jobs looked at, their class standing for them where it was refused as a whole.
-    pub considered: usize,
-    /// Jobs not looked at, for the work was spent.
-    pub left: usize,
-    /// Places opened: their calendars asked.
-    pub opened: u64,
-    /// Work units it took.
-    pub work: u64,
-}
-
-/// A place for a job, to be offered to the center.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    /// The job.
-    pub job: JobId,
-    /// Where and when; the plan and the transfers it awaits are filled in when it becomes a fact.
-    pub placement: Placement,
-    /// The transfers it needs.
-    pub transfers: Vec<Transfer>,
-    /// Attempts that are to make room for it.
-    pub preempts: Vec<AttemptId>,
-}
-
-/// A transfer an offer needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Transfer {
-    /// One that is under way already.
-    Under(TransferId),
-    /// One to be planned with it; its number is handed out when it becomes a fact.
-    New(Staging),
-}
-
-/// A start kept free for a job that must wait.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reservation {
-    /// The job.
-    pub job: JobId,
-    /// For whom it runs.
-    pub tenant: TenantId,
-    /// Its class.
-    pub class: ClassId,
-    /// The center.
-    pub center: CenterId,
-    /// Its pool.
-    pub pool: PoolId,
-    /// The variant, by index.
-    pub variant: u16,
-    /// The nodes.
-    pub slots: Vec<Slots>,
-    /// When it can start at the latest.
-    pub start: Moment,
-    /// When its nodes are free again at the latest.
-    pub until: Moment,
-    /// When there is something to do for it: to start it, or to bring its data.
-    pub due: Moment,
-    pub(crate) number: PoolNumber,
-    pub(crate) rank: Rank,
-}
-
-impl Reservation {
-    /// Under which name its nodes are held: no attempt has this epoch.
-    pub(crate) const fn tag(&self) -> AttemptId {
-        AttemptId { job: self.job, epoch: u32::MAX }
-    }
-}
 
 /// What became of a job that was looked at.
 pub(crate) enum Step {
@@ -232,6 +151,7 @@ impl<'a> Walk<'a> {
         best: Option<(Rank, Candidate)>,
     ) -> Step {
         let Some((rank, best)) = best else { return Step::Stuck };
+        let best = self.bind(class, best);
         if self.scene().is_due(best.data_ready, best.start) {
             self.offer(job, best);
             return Step::Offered;
@@ -239,6 +159,17 @@ impl<'a> Walk<'a> {
         let reservation = self.reservation(job, id, class, rank, &best);
         self.reserve(reservation);
         Step::Reserved
+    }
+
+    /// Picks the nodes for a job of the class.
+    fn bind(&self, class: &Class, mut best: Candidate) -> Candidate {
+        let number = self.view.roster.number(&best.center, &best.pool);
+        let number = number.expect("a candidate's pool is on the roster");
+        let ask = &self.options(class).asks[usize::from(best.variant)];
+        let board = &self.view.pools[number as usize];
+        let slots = board.bind(best.start, best.until, (ask, self.view.typical(number)));
+        best.slots = slots.expect("a candidate fits where it was found");
+        best
     }
 
     fn reservation(
@@ -349,10 +280,11 @@ impl<'a> Walk<'a> {
                 break;
             }
             let Some(class) = lines.class(id) else { continue };
+            let is_entered = touched.all || touched.classes.contains(&id);
             if !pools.is_empty() {
-                self.move_up(id, class, &pools);
+                self.move_up(id, class, &pools, is_entered);
             }
-            if touched.all || touched.classes.contains(&id) {
+            if is_entered {
                 self.enter(id, class);
             }
         }
@@ -400,19 +332,23 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Starts jobs of a class in pools where something was freed: those that wait without a start,
-    /// and those that are better off there than where they have one.
-    fn move_up(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber]) {
-        while !self.calendars.work.is_spent() {
+    /// Starts jobs of a class in pools where something was freed: those that are better off there
+    /// than where they have a start, and those that wait without one, unless their class is
+    /// `entered` and places everywhere are looked for anyway.
+    fn move_up(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber], is_entered: bool) {
+        let may_gain =
+            |walk: &Self| walk.head(class, is_entered).any(|job| !walk.placed.contains(&job));
+        while !self.calendars.work.is_spent() && may_gain(self) {
             let found = self.best_in(id, class, pools);
             let job = match &found {
-                Some((rank, _)) => self.would_gain(class, *rank),
+                Some((rank, _)) => self.would_gain(class, *rank, is_entered),
                 None => None,
             };
             if let (Some((_, best)), Some(job)) = (found, job) {
                 if let Some(reservation) = self.reservation_of(job).cloned() {
                     self.lift(&reservation);
                 }
+                let best = self.bind(class, best);
                 self.offer(job, best);
             } else if !self.start_in_own_place(id, class, pools) {
                 return;
@@ -420,9 +356,20 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// The jobs of a class, oldest first; where `only_reserved`, only the first that have a start.
+    fn head<'c>(
+        &'c self,
+        class: &'c Class,
+        only_reserved: bool,
+    ) -> impl Iterator<Item = JobId> + 'c {
+        let has_start =
+            move |job: &JobId| self.placed.contains(job) || self.reservation_of(*job).is_some();
+        class.jobs.iter().copied().take_while(move |job| !only_reserved || has_start(job))
+    }
+
     /// The first job of the class that has no start, or a worse one.
-    fn would_gain(&self, class: &Class, rank: Rank) -> Option<JobId> {
-        class.jobs.iter().copied().find(|job| {
+    fn would_gain(&self, class: &Class, rank: Rank, only_reserved: bool) -> Option<JobId> {
+        self.head(class, only_reserved).find(|job| {
             !self.placed.contains(job)
                 && self.reservation_of(*job).is_none_or(|reservation| rank < reservation.rank)
         })
@@ -439,6 +386,7 @@ impl<'a> Walk<'a> {
         if let Some((rank, best)) = self.best_in(id, class, pools)
             && rank < own.rank
         {
+            let best = self.bind(class, best);
             self.offer(own.job, best);
             return true;
         }

@@ -2,6 +2,7 @@
 
 use crate::ask::Ask;
 use crate::node::{Held, Hold, Limits, Shut};
+use crate::packing::{Fit, Need, Room, Typical};
 use calendar::{Profile, Work};
 use model::attempt::Slots;
 use model::{AttemptId, Moment, Pool, Span};
@@ -130,30 +131,24 @@ impl PoolBoard {
         }
     }
 
-    /// The slots `ask` would take in `[from, from + span)`, if it fits then.
+    /// Whether `ask` fits in all of `[from, from + span)`.
     #[must_use]
-    pub fn now(&self, from: Moment, span: Span, ask: &Ask, work: &mut Work) -> Option<Vec<Slots>> {
+    pub fn fits(&self, from: Moment, span: Span, ask: &Ask, work: &mut Work) -> bool {
         work.count(1);
         let wanted = u64::from(ask.nodes);
         let profile = self.profile_for(ask);
-        if profile.is_some_and(|p| p.free_at(from) < wanted || p.least(from, from + span) < wanted)
-        {
-            return None;
+        let until = from + span;
+        if profile.is_some_and(|p| p.free_at(from) < wanted || p.least(from, until) < wanted) {
+            return false;
         }
         work.count(1 + self.nodes.len() as u64 / 16);
-        self.bind(from, from + span, ask)
+        self.has_nodes(from, until, ask)
     }
 
-    /// The earliest start, not before `from`, at which `ask` fits for `span`, with the slots it
-    /// would take. `None` when it never does, or the work is spent.
+    /// The earliest start, not before `from`, at which `ask` fits for `span`. `None` when it never
+    /// does, or the work is spent.
     #[must_use]
-    pub fn earliest(
-        &self,
-        from: Moment,
-        span: Span,
-        ask: &Ask,
-        work: &mut Work,
-    ) -> Option<(Moment, Vec<Slots>)> {
+    pub fn earliest(&self, from: Moment, span: Span, ask: &Ask, work: &mut Work) -> Option<Moment> {
         let profile = self.profile_for(ask);
         let mut start = from;
         loop {
@@ -161,14 +156,36 @@ impl PoolBoard {
                 start = profile.earliest(start, span, u64::from(ask.nodes), work)?;
             }
             work.count(1 + self.nodes.len() as u64 / 16);
-            if let Some(slots) = self.bind(start, start + span, ask) {
-                return Some((start, slots));
+            if self.has_nodes(start, start + span, ask) {
+                return Some(start);
             }
             if work.is_spent() {
                 return None;
             }
             start = self.next_end(start)?;
         }
+    }
+
+    /// Whether there are enough nodes for `ask` in all of `[from, until)`, in one block where it
+    /// has to be one.
+    fn has_nodes(&self, from: Moment, until: Moment, ask: &Ask) -> bool {
+        let mut missing = ask.nodes;
+        let mut block = None;
+        self.open(from, ask).any(|node| {
+            if ask.one_block && block.replace(self.block(node)) != Some(self.block(node)) {
+                missing = ask.nodes;
+            }
+            let fits = self.limits.fits(&self.nodes[node as usize], from, until, ask);
+            missing = missing.saturating_sub(fits.into());
+            missing == 0
+        })
+    }
+
+    /// Nodes that `ask` is not kept from by their having no chip free.
+    fn open(&self, from: Moment, ask: &Ask) -> impl Iterator<Item = u32> {
+        let takes_whole = ask.whole() > 0;
+        let nodes = (0_u32..).zip(&self.shut);
+        nodes.filter(move |(_, shut)| !(takes_whole && shut.at(from))).map(|(node, _)| node)
     }
 
     /// The next moment after `at` at which somebody's hold ends.
@@ -192,26 +209,32 @@ impl PoolBoard {
         })
     }
 
-    /// Slots for `ask` in all of `[from, until)`: the nodes it leaves least free chips on, in as
-    /// few blocks as it can.
+    /// Slots for `ask` in all of `[from, until)`: on the nodes that lose least by it of what is
+    /// `typical`, in as few blocks as it can.
     #[must_use]
-    pub fn bind(&self, from: Moment, until: Moment, ask: &Ask) -> Option<Vec<Slots>> {
-        let takes_whole = ask.whole() > 0;
-        let open = (0_u32..).zip(&self.shut).filter(|(_, shut)| !(takes_whole && shut.at(from)));
-        let mut fits = open.filter_map(|(node, _)| {
-            let (left, chips) = self.limits.fit(&self.nodes[node as usize], from, until, ask)?;
-            Some((left, node, chips))
+    pub fn bind(
+        &self,
+        from: Moment,
+        until: Moment,
+        (ask, typical): (&Ask, &Typical),
+    ) -> Option<Vec<Slots>> {
+        let rooms = self.open(from, ask).filter_map(|node| {
+            Some((node, self.limits.room(&self.nodes[node as usize], from, until, ask)?))
         });
         let chosen = match ask.nodes {
-            1 => vec![fullest(&mut fits)?],
-            _ => self.gang(fits.collect(), ask)?,
+            1 => vec![fits(rooms, ask, typical).min()?],
+            _ => self.gang(fits(rooms, ask, typical).collect(), ask)?,
         };
-        let slot = |(_, node, chips): (u32, u32, u64)| Slots {
-            node,
-            chips: (0_u16..64).filter(|chip| chips >> chip & 1 == 1).collect(),
-            share: ask.share(),
-            cores: ask.cores,
-            memory: ask.memory,
+        let slot = |(fit, node): (Fit, u32)| {
+            let holds = &self.nodes[node as usize];
+            let chips = self.limits.chips(holds, (from, until), ask, fit.on);
+            Slots {
+                node,
+                chips: (0_u16..64).filter(|chip| chips >> chip & 1 == 1).collect(),
+                share: ask.share(),
+                cores: ask.cores,
+                memory: ask.memory,
+            }
         };
         Some(chosen.into_iter().map(slot).collect())
     }
@@ -232,14 +255,14 @@ impl PoolBoard {
     }
 
     /// Picks a gang's nodes out of those that fit.
-    fn gang(&self, mut fits: Vec<(u32, u32, u64)>, ask: &Ask) -> Option<Vec<(u32, u32, u64)>> {
+    fn gang(&self, mut fits: Vec<(Fit, u32)>, ask: &Ask) -> Option<Vec<(Fit, u32)>> {
         let wanted = ask.nodes as usize;
         if fits.len() < wanted {
             return None;
         }
         let block = |node: u32| self.block(node);
         let mut room: BTreeMap<u32, usize> = BTreeMap::new();
-        for (_, node, _) in &fits {
+        for (_, node) in &fits {
             *room.entry(block(*node)).or_default() += 1;
         }
         if ask.one_block && !room.values().any(|room| *room >= wanted) {
@@ -250,31 +273,38 @@ impl PoolBoard {
             let room = room[&block(node)];
             if room >= wanted { (0, room) } else { (1, usize::MAX - room) }
         };
-        fits.sort_by_cached_key(|(left, node, _)| (rank(*node), block(*node), *left, *node));
+        fits.sort_by_cached_key(|(fit, node)| (rank(*node), block(*node), *fit, *node));
         fits.truncate(wanted);
-        fits.sort_unstable_by_key(|(_, node, _)| *node);
+        fits.sort_unstable_by_key(|(_, node)| *node);
         Some(fits)
     }
 }
 
-/// The first of the nodes that have least chips left free.
-fn fullest(fits: &mut impl Iterator<Item = (u32, u32, u64)>) -> Option<(u32, u32, u64)> {
-    let mut best: Option<(u32, u32, u64)> = None;
-    for fit in fits {
-        if best.is_none_or(|best| fit.0 < best.0) {
-            best = Some(fit);
+/// How `ask` goes on each of the nodes with these rooms.
+fn fits(
+    rooms: impl Iterator<Item = (u32, Room)>,
+    ask: &Ask,
+    typical: &Typical,
+) -> impl Iterator<Item = (Fit, u32)> {
+    let need = Need::of(ask);
+    // Many nodes have the same room.
+    let mut known: Vec<(Room, Option<Fit>)> = Vec::new();
+    rooms.filter_map(move |(node, room)| {
+        if let Some((_, fit)) = known.iter().find(|(other, _)| *other == room) {
+            return fit.map(|fit| (fit, node));
         }
-        if fit.0 == 0 {
-            break;
-        }
-    }
-    best
+        let fit = typical.fit(&room, &need);
+        known.push((room, fit));
+        fit.map(|fit| (fit, node))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packing::{Demand, NodeKind, typical};
     use model::{Bytes, Capability, Chips, Cores, Currency, JobId, Money, PoolId};
+    use std::collections::BTreeSet;
 
     fn pool(nodes: u32, chips: u16) -> PoolBoard {
         PoolBoard::new(&Pool {
@@ -298,18 +328,23 @@ mod tests {
         AttemptId { job: JobId::new(job), epoch: 1 }
     }
 
+    /// Slots where nothing is known to be typical.
+    fn bind(pool: &PoolBoard, from: u64, until: u64, ask: &Ask) -> Option<Vec<Slots>> {
+        pool.bind(Moment(from), Moment(until), (ask, &Typical::default()))
+    }
+
     /// Places asks one after another at their earliest and says where.
     fn check(pool: &mut PoolBoard, asks: &[(u32, u64, u64)], expected: &[&str]) {
         let mut said = Vec::new();
         for (i, (nodes, milli, span)) in asks.iter().enumerate() {
             let work = &mut Work::unbounded();
-            let Some((start, slots)) =
-                pool.earliest(Moment(0), Span(*span), &ask(*nodes, *milli), work)
-            else {
+            let (span, ask) = (Span(*span), ask(*nodes, *milli));
+            let Some(start) = pool.earliest(Moment(0), span, &ask, work) else {
                 said.push("never".to_owned());
                 continue;
             };
-            pool.hold(attempt(i as u64), &slots, start, start + Span(*span));
+            let slots = bind(pool, start.0, (start + span).0, &ask).unwrap();
+            pool.hold(attempt(i as u64), &slots, start, start + span);
             let on: Vec<_> = slots.iter().map(|s| format!("{}:{:?}", s.node, s.chips)).collect();
             said.push(format!("{} on {}", start.0, on.join(" ")));
         }
@@ -344,10 +379,10 @@ mod tests {
     fn what_is_released_is_free_again_for_every_size() {
         let mut pool = pool(2, 4);
         let fresh = pool.clone();
-        let slots = pool.bind(Moment(5), Moment(50), &ask(2, 3_000)).unwrap();
+        let slots = bind(&pool, 5, 50, &ask(2, 3_000)).unwrap();
         pool.hold(attempt(1), &slots, Moment(5), Moment(50));
         assert_eq!(pool.chips_in_use(Moment(5)), 6);
-        assert_eq!(pool.bind(Moment(0), Moment(6), &ask(1, 2_000)), None);
+        assert_eq!(bind(&pool, 0, 6, &ask(1, 2_000)), None);
         pool.release(attempt(1), &slots);
         for ((_, a), (_, b)) in pool.profiles.iter().zip(&fresh.profiles) {
             assert!(a.segments().eq(b.segments()));
@@ -358,18 +393,30 @@ mod tests {
     #[test]
     fn a_gang_stays_in_one_block_where_one_has_room() {
         let mut pool = pool(6, 1);
-        pool.hold(
-            attempt(1),
-            &pool.bind(Moment(0), Moment(9), &ask(1, 1_000)).unwrap(),
-            Moment(0),
-            Moment(9),
-        );
-        let nodes: Vec<_> = pool
-            .bind(Moment(0), Moment(9), &ask(2, 1_000))
-            .unwrap()
-            .iter()
-            .map(|s| s.node)
-            .collect();
+        let alone = bind(&pool, 0, 9, &ask(1, 1_000)).unwrap();
+        pool.hold(attempt(1), &alone, Moment(0), Moment(9));
+        let gang = bind(&pool, 0, 9, &ask(2, 1_000)).unwrap();
+        let nodes: Vec<_> = gang.iter().map(|s| s.node).collect();
         assert_eq!(nodes, [2, 3]);
+    }
+
+    #[test]
+    fn a_job_goes_where_it_loses_least_of_what_is_typical() {
+        let mut pool = pool(2, 4);
+        // On node 0 two chips are free and few cores beside them, on node 1 all of both.
+        let cores = Ask { cores: Cores(7_000), ..ask(1, 2_000) };
+        pool.hold(attempt(1), &bind(&pool, 0, 9, &cores).unwrap(), Moment(0), Moment(9));
+        let empty = Room::new(Cores(8_000), Bytes(8 << 30), [Chips::ONE; 4]);
+        let needs = |cores| Need { chips: Chips::ONE, cores: Cores(cores), memory: Bytes(0) };
+        let on = |cores| {
+            let demand = Demand { need: needs(cores), nodes: 1, on: BTreeSet::from([0]) };
+            let typical = &typical(&[NodeKind { empty: empty.clone(), nodes: 2 }], &[demand])[0];
+            let one = Ask { cores: Cores(100), ..ask(1, 1_000) };
+            pool.bind(Moment(0), Moment(9), (&one, typical)).unwrap()[0].node
+        };
+        // To those that need no cores, or more than node 0 has, the fuller node is worth less; but
+        // those that just fit there would find its last chip without cores.
+        assert_eq!([on(0), on(600), on(2_000)], [0; 3]);
+        assert_eq!(on(950), 1);
     }
 }

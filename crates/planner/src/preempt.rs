@@ -11,12 +11,12 @@ mod cut;
 mod tests;
 
 use crate::Situation;
-use crate::board::View;
 use crate::candidate::{Asked, Candidate, Scene};
 use crate::options::Choice;
 use crate::plan::Offer;
 use crate::pool::PoolBoard;
 use crate::roster::PoolNumber;
+use crate::view::View;
 use calendar::Work;
 use cut::{Cut, Room};
 use model::job::Job;
@@ -162,6 +162,7 @@ pub(crate) fn find(
             continue;
         }
         let room = Room {
+            typical: scene.view.typical(choice.pool),
             board: &scene.view.pools[choice.pool as usize],
             ask: asked.options.ask(choice),
             limit: asked.options.limit(choice),

@@ -6,7 +6,6 @@
 //! what is told of it and the next smaller change does not. What a change would do to jobs behind
 //! this one is not looked at: their starts stand, but for those a higher priority goes before.
 
-use crate::board::View;
 use crate::candidate::{Asked, Candidate, Reach, Scene};
 use crate::change::Change;
 use crate::class::{ClassId, class_of};
@@ -16,6 +15,7 @@ use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
 use crate::staging::Coming;
 use crate::terms::Basis;
+use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::job::{JobSpec, On, Variant, Within};

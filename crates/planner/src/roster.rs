@@ -1,9 +1,11 @@
 //! What the world declares of centers and pools, looked up by number.
 
+use crate::packing::{NodeKind, Room};
 use model::job::On;
-use model::{Center, CenterId, Chip, ChipClass, ChipId, Pool, PoolId};
+use model::{Center, CenterId, Chip, ChipClass, ChipId, Chips, Pool, PoolId};
 use network::Topology;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::repeat_n;
 use std::ops::Range;
 use std::sync::Arc;
 use world::World;
@@ -41,6 +43,8 @@ pub(crate) struct Seat {
     pub(crate) is_for_all: bool,
     /// The center's number in the topology.
     pub(crate) site: Option<usize>,
+    /// Which kind its nodes are of.
+    pub(crate) kind: usize,
     /// The bands of all pools with the same chip.
     pub(crate) bands: Range<BandNumber>,
     /// Its own among them.
@@ -66,6 +70,7 @@ pub(crate) struct Roster {
     by_chip: BTreeMap<ChipId, Vec<Range<BandNumber>>>,
     by_class: BTreeMap<ChipClass, Vec<Range<BandNumber>>>,
     bands: Vec<Band>,
+    kinds: Vec<NodeKind>,
 }
 
 impl Roster {
@@ -85,14 +90,32 @@ impl Roster {
                     chip: chip.cloned(),
                     is_for_all: center.only_tenants.is_empty(),
                     site,
+                    kind: 0,
                     bands: 0..0,
                     band: 0,
                     place: 0,
                 });
             }
         }
+        roster.tell_kinds_apart();
         roster.put_in_bands();
         roster
+    }
+
+    /// Nodes are alike that have the same chips, cores and memory.
+    fn tell_kinds_apart(&mut self) {
+        let mut alike = BTreeMap::new();
+        for seat in &mut self.seats {
+            let Pool { chip, chips_per_node, cores, memory, nodes, .. } = &seat.pool;
+            let next = self.kinds.len();
+            seat.kind =
+                *alike.entry((chip.clone(), *chips_per_node, *cores, *memory)).or_insert(next);
+            if seat.kind == next {
+                let chips = repeat_n(Chips::ONE, usize::from(*chips_per_node));
+                self.kinds.push(NodeKind { empty: Room::new(*cores, *memory, chips), nodes: 0 });
+            }
+            self.kinds[seat.kind].nodes += u64::from(*nodes);
+        }
     }
 
     fn put_in_bands(&mut self) {
@@ -174,6 +197,18 @@ impl Roster {
             On::Class(class) => self.by_class.get(class),
         };
         asked.map_or(&[], Vec::as_slice)
+    }
+
+    /// The kinds of nodes there are.
+    pub(crate) fn kinds(&self) -> &[NodeKind] {
+        &self.kinds
+    }
+
+    /// Those a job can ask for by this, by number.
+    pub(crate) fn kinds_for(&self, on: &On) -> BTreeSet<usize> {
+        let bands = self.families(on).iter().cloned().flatten();
+        let pools = bands.flat_map(|band| &self.band(band).pools);
+        pools.map(|pool| self.seat(*pool).kind).collect()
     }
 
     /// The cheapest pool of these bands, whose chip is that of them all.

@@ -189,7 +189,7 @@ impl Search {
             let choice = &asked.options.choices[number as usize];
             let wanted = &self.wanted[usize::from(choice.variant)];
             let start = match data_tells {
-                true => shelves.glance(&stock, (wanted, choice.pool), work),
+                true => shelves.glance(&stock, (wanted, choice.pool)),
                 false => self.window(scene, asked, number, now, work),
             };
             // Where pools are few, data is only asked for where there are nodes.

@@ -1,8 +1,8 @@
 //! When pools have nodes free for long enough: remembered, for many classes ask nearly the same.
 
 use crate::ask::Ask;
-use crate::board::View;
 use crate::roster::{BandNumber, Places, PoolNumber};
+use crate::view::View;
 use calendar::Work;
 use model::{Moment, Span};
 use std::collections::BTreeMap;
@@ -93,9 +93,8 @@ impl Shelves {
         &mut self,
         stock: &Stock<'_>,
         along: Along<'_>,
-        work: &mut Work,
     ) -> Option<(u32, Moment)> {
-        let shelf = self.shelf(stock, along.wanted, along.band, work);
+        let shelf = self.shelf(stock, along.wanted, along.band);
         let place = shelf.first(along.places, after(along.floor, stock.now))?;
         Some((place, shelf.books[place as usize].at(stock.now)?))
     }
@@ -108,14 +107,14 @@ impl Shelves {
         work: &mut Work,
     ) -> Option<(u32, Moment)> {
         let pools = stock.pools_of(along.band);
-        let shelf = self.shelf(stock, along.wanted, along.band, work);
+        let shelf = self.shelf(stock, along.wanted, along.band);
         loop {
             let place = shelf.first(along.places, after(along.floor, stock.now))?;
             let (book, pool) = (&mut shelf.books[place as usize], pools[place as usize]);
             if book.changes == stock.view.changes(pool) {
                 return Some((place, book.at(stock.now)?));
             }
-            *book = stock.reread(along.wanted, (pool, *book), work);
+            *book = stock.read(along.wanted, (pool, *book), work);
         }
     }
 
@@ -125,10 +124,9 @@ impl Shelves {
         &mut self,
         stock: &Stock<'_>,
         (wanted, pool): (&Wanted, PoolNumber),
-        work: &mut Work,
     ) -> Option<Moment> {
         let seat = stock.view.roster.seat(pool);
-        let shelf = self.shelf(stock, wanted, seat.band, work);
+        let shelf = self.shelf(stock, wanted, seat.band);
         shelf.books[seat.place as usize].at(stock.now)
     }
 
@@ -140,35 +138,29 @@ impl Shelves {
         work: &mut Work,
     ) -> Option<Moment> {
         let seat = stock.view.roster.seat(pool);
-        let shelf = self.shelf(stock, wanted, seat.band, work);
+        let shelf = self.shelf(stock, wanted, seat.band);
         let book = &mut shelf.books[seat.place as usize];
         if book.changes != stock.view.changes(pool) {
-            *book = stock.reread(wanted, (pool, *book), work);
+            *book = stock.read(wanted, (pool, *book), work);
         }
         book.at(stock.now)
     }
 
-    fn shelf(
-        &mut self,
-        stock: &Stock<'_>,
-        wanted: &Wanted,
-        band: BandNumber,
-        work: &mut Work,
-    ) -> &mut Shelf {
+    fn shelf(&mut self, stock: &Stock<'_>, wanted: &Wanted, band: BandNumber) -> &mut Shelf {
         let pools = stock.pools_of(band);
         let given_back = &self.given_back;
         let shelves = &mut self.shelves[wanted.number];
         if shelves.is_empty() {
             shelves.resize_with(stock.view.roster.bands(), || None);
         }
-        let shelf = shelves[band as usize].get_or_insert_with(|| {
-            let books = pools.iter().map(|pool| stock.book(wanted, *pool, work)).collect();
-            Shelf { books, seen: given_back.len() }
+        let shelf = shelves[band as usize].get_or_insert_with(|| Shelf {
+            books: vec![Book::UNREAD; pools.len()],
+            seen: given_back.len(),
         });
         for pool in &given_back[shelf.seen..] {
             let seat = stock.view.roster.seat(*pool);
             if seat.band == band {
-                shelf.books[seat.place as usize] = stock.book(wanted, *pool, work);
+                shelf.books[seat.place as usize] = Book::UNREAD;
             }
         }
         shelf.seen = given_back.len();
@@ -197,6 +189,9 @@ impl Shelf {
 }
 
 impl Book {
+    /// Nobody asked yet: it may have the nodes at once.
+    const UNREAD: Self = Self { after: 0, changes: u32::MAX };
+
     fn at(self, now: Moment) -> Option<Moment> {
         (self.after != NEVER).then(|| now + Span(self.after.into()))
     }
@@ -218,12 +213,8 @@ impl<'a> Stock<'a> {
         &self.view.roster.band(band).pools
     }
 
-    fn book(&self, wanted: &Wanted, pool: PoolNumber, work: &mut Work) -> Book {
-        self.reread(wanted, (pool, Book { after: 0, changes: 0 }), work)
-    }
-
-    /// A pool of which only more was taken since: it has the nodes no sooner than it had.
-    fn reread(&self, wanted: &Wanted, (pool, book): (PoolNumber, Book), work: &mut Work) -> Book {
+    /// When a pool has the nodes of which only more was taken since it was asked: no sooner than then.
+    fn read(&self, wanted: &Wanted, (pool, book): (PoolNumber, Book), work: &mut Work) -> Book {
         let board = &self.view.pools[pool as usize];
         let from = book.at(self.now);
         let at = from.and_then(|from| board.window(from, wanted.span, &wanted.ask, work));

@@ -1,11 +1,11 @@
 //! Bringing data to where it is needed: the best replica over the best path, beside all other
 //! bookings.
 
-use crate::board::View;
 use crate::candidate::Scene;
 use crate::plan::Transfer;
 use crate::refusal::Refusal;
 use crate::roster::Seat;
+use crate::view::View;
 use calendar::Work;
 use model::job::JobSpec;
 use model::{Bytes, CenterId, DatasetVersion, Moment, Money, Rate, Region, Staging, TransferId};

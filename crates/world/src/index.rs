@@ -2,8 +2,8 @@
 
 use model::job::Job;
 use model::{
-    AttemptId, CenterId, DatasetVersion, Digest, JobId, Phase, Placement, PoolId, Staging, TokenId,
-    TransferId,
+    AttemptId, CenterId, DatasetVersion, Digest, JobId, Phase, Placement, PoolId, Slots, Staging,
+    TokenId, TransferId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,11 +16,14 @@ pub(crate) struct Index {
     pub(crate) tokens: BTreeMap<TokenId, Digest>,
     /// By data and where it goes.
     pub(crate) transfers: BTreeMap<DatasetVersion, BTreeMap<CenterId, TransferId>>,
-    /// Live attempts by the nodes they hold something of.
-    pub(crate) holders: BTreeMap<CenterId, BTreeMap<PoolId, BTreeMap<u32, BTreeSet<AttemptId>>>>,
+    /// What live attempts hold by node.
+    pub(crate) holders: BTreeMap<CenterId, BTreeMap<PoolId, BTreeMap<u32, Holders>>>,
     /// Live attempts by the transfers they were to wait for.
     pub(crate) awaiting: BTreeMap<TransferId, BTreeSet<AttemptId>>,
 }
+
+/// Who holds what of a node, in the order of attempts.
+pub(crate) type Holders = Vec<(AttemptId, Slots)>;
 
 /// In which of the lists of jobs a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +103,9 @@ impl Index {
             let pools = self.holders.entry(part.center.clone()).or_default();
             let nodes = pools.entry(part.pool.clone()).or_default();
             for slots in &part.nodes {
-                nodes.entry(slots.node).or_default().insert(attempt);
+                let holders = nodes.entry(slots.node).or_default();
+                let at = holders.partition_point(|(other, _)| *other <= attempt);
+                holders.insert(at, (attempt, slots.clone()));
             }
         }
         for transfer in &placement.awaits {
@@ -114,7 +119,12 @@ impl Index {
             let Some(pools) = self.holders.get_mut(&part.center) else { continue };
             if let Some(nodes) = pools.get_mut(&part.pool) {
                 for slots in &part.nodes {
-                    remove(nodes, &slots.node, attempt);
+                    if let Some(holders) = nodes.get_mut(&slots.node) {
+                        holders.retain(|(other, _)| *other != attempt);
+                        if holders.is_empty() {
+                            nodes.remove(&slots.node);
+                        }
+                    }
                 }
                 if nodes.is_empty() {
                     pools.remove(&part.pool);

@@ -24,8 +24,8 @@ use model::fact::{AgentJoined, DatasetRegistered};
 use model::job::Job;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
-    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Staging, Tenant, TenantId,
-    Token, TokenId, TransferId,
+    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Slots, Staging, Tenant,
+    TenantId, Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -189,16 +189,16 @@ impl World {
         self.index.live.iter().flat_map(|(center, ids)| ids.iter().map(move |id| (center, *id)))
     }
 
-    /// Attempts that are not over and hold something of this node of a center's pool.
+    /// Attempts that are not over and hold something of this node of a center's pool, and what.
     pub fn holders(
         &self,
         center: &CenterId,
         pool: &PoolId,
         node: u32,
-    ) -> impl Iterator<Item = AttemptId> {
+    ) -> impl Iterator<Item = (AttemptId, &Slots)> {
         let pools = self.index.holders.get(center);
         let node = pools.and_then(|pools| pools.get(pool)?.get(&node));
-        node.into_iter().flatten().copied()
+        node.into_iter().flatten().map(|(attempt, slots)| (*attempt, slots))
     }
 
     /// Attempts that are not over and were to wait for this transfer, started since or not.

@@ -3,6 +3,7 @@
 use super::{Cost, Victim, gone, without};
 use crate::ask::Ask;
 use crate::node::Hold;
+use crate::packing::Typical;
 use crate::pool::PoolBoard;
 use calendar::Work;
 use model::{AttemptId, Moment, Slots, Span};
@@ -15,6 +16,7 @@ const THOUGHT_OF: usize = 12;
 pub(super) struct Room<'a> {
     pub(super) board: &'a PoolBoard,
     pub(super) ask: &'a Ask,
+    pub(super) typical: &'a Typical,
     pub(super) limit: Span,
     pub(super) now: Moment,
 }
@@ -134,7 +136,7 @@ impl Room<'_> {
         start: Moment,
     ) -> Option<Vec<Slots>> {
         let held = going.iter().map(|victim| (victims[*victim].attempt, victims[*victim].slots));
-        without(self.board, held).bind(start, start + self.limit, self.ask)
+        without(self.board, held).bind(start, start + self.limit, (self.ask, self.typical))
     }
 }
 
@@ -209,6 +211,6 @@ impl Node<'_> {
             |hold: &&Hold| going.iter().any(|at| self.there[*at].1.attempt == hold.attempt);
         let holds: Vec<Hold> = self.holds.iter().filter(|h| !leaves(h)).copied().collect();
         let until = self.start + self.room.limit;
-        self.room.board.limits().fit(&holds, self.start, until, self.room.ask).is_some()
+        self.room.board.limits().fits(&holds, self.start, until, self.room.ask)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Cost, HANDING_OVER, Victim, without};
 use crate::options::Options;
+use crate::packing::Typical;
 use crate::{Board, Plan, Policy, Situation, plan};
 use model::fact::{
     AgentJoined, AttemptCheckpointed, AttemptPreempted, AttemptTouched, Fact, JobOffered,
@@ -109,7 +110,10 @@ impl Full {
         let pool = model::PoolId::new("p").unwrap();
         let found = centers.into_iter().find_map(|center| {
             let board = self.board.view().pool(&center, &pool)?;
-            Some((center, board.bind(at, NOW + Span::from_secs(40_000), &ask)?))
+            Some((
+                center,
+                board.bind(at, NOW + Span::from_secs(40_000), (&ask, &Typical::default()))?,
+            ))
         });
         let Some((center, nodes)) = found else { return };
         let attempt = AttemptId { job, epoch: 1 };
@@ -156,7 +160,7 @@ impl Full {
                 let going: Vec<_> = (0..victims.len()).filter(is_in).map(|i| victims[i]).collect();
                 let held = going.iter().map(|v| (v.attempt, v.slots));
                 let board = without(&view.pools[choice.pool as usize], held);
-                if board.bind(start, until, ask).is_some() {
+                if board.bind(start, until, (ask, &Typical::default())).is_some() {
                     costs.extend(cost(&going));
                 }
             }

@@ -62,8 +62,7 @@ impl<'a, 's> Round<'a, 's> {
     /// Puts in a shelf with what the first is worth that the class has left there.
     fn stand_at(&mut self, search: &mut Search, place: Place, calendars: &mut Calendars) {
         if let Some(along) = self.along(search, place) {
-            let Calendars { shelves, work } = calendars;
-            let first = shelves.glance_along(&self.stock(), along, work);
+            let first = calendars.shelves.glance_along(&self.stock(), along);
             self.put_front(search, place, first);
         }
     }

@@ -140,18 +140,23 @@ impl<'a> Admission<'a> {
     /// Whether the job can run anywhere.
     #[must_use]
     pub fn admits(&self, arrival: &Arrival) -> bool {
-        !choices(&self.sites, &self.copies, arrival, 0).is_empty()
+        choices(&self.sites, &self.copies, arrival, 0).next().is_some()
     }
 }
 
 /// Where a job could run, now or later.
-fn choices(sites: &Sites<'_>, copies: &Copies<'_>, arrival: &Arrival, now: u64) -> Vec<Choice> {
-    let mut choices = sites.choices(&arrival.spec);
-    if let Some(input) = arrival.spec.inputs.first() {
-        let Some(data) = copies.number(&input.dataset.dataset) else { return Vec::new() };
-        choices.retain(|choice| copies.way(data, choice.center, now).is_some());
-    }
-    choices
+fn choices<'c>(
+    sites: &'c Sites<'_>,
+    copies: &'c Copies<'_>,
+    arrival: &'c Arrival,
+    now: u64,
+) -> impl Iterator<Item = Choice> + 'c {
+    let input = arrival.spec.inputs.first();
+    let data = input.map(|input| copies.number(&input.dataset.dataset));
+    sites.choices(&arrival.spec).filter(move |choice| match data {
+        None => true,
+        Some(data) => data.is_some_and(|data| copies.way(data, choice.center, now).is_some()),
+    })
 }
 
 /// A job that waits or runs.
@@ -208,7 +213,7 @@ impl<'a> Play<'a> {
         let now = arrival.after.0;
         let data = arrival.spec.inputs.first().map(|input| &input.dataset.dataset);
         let data = data.and_then(|dataset| self.copies.number(dataset));
-        let mut choices = choices(&self.sites, &self.copies, &arrival, now);
+        let mut choices: Vec<Choice> = choices(&self.sites, &self.copies, &arrival, now).collect();
         self.restrict(&arrival, data, &mut choices);
         if choices.is_empty() {
             each(refused(job, &arrival));

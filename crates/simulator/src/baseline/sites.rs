@@ -71,10 +71,10 @@ impl<'a> Sites<'a> {
 
     /// All pools that could run the job if they were empty, each with the variant that needs the
     /// fewest nodes there.
-    pub(super) fn choices(&self, spec: &JobSpec) -> Vec<Choice> {
+    pub(super) fn choices(&self, spec: &JobSpec) -> impl Iterator<Item = Choice> {
         let numbered = self.pools.iter().enumerate();
         let choice =
-            |(number, (center, pool, class)): (usize, &(usize, &Pool, Option<&ChipClass>))| {
+            move |(number, (center, pool, class)): (usize, &(usize, &Pool, Option<&ChipClass>))| {
                 let site = &self.network.centers[*center];
                 let only = &site.only_tenants;
                 if !only.is_empty() && !only.contains(&spec.tenant) {
@@ -96,7 +96,7 @@ impl<'a> Sites<'a> {
                 let shape = Shape { nodes: chosen.nodes, each: each.0 };
                 Some(Choice { pool: number, center: *center, shape, limit, longest: limit.0 })
             };
-        numbered.filter_map(choice).collect()
+        numbered.filter_map(choice)
     }
 }
 

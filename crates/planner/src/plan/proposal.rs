@@ -1,0 +1,86 @@
+//! What a plan says.
+
+use crate::class::ClassId;
+use crate::rank::Rank;
+use crate::roster::PoolNumber;
+use model::attempt::Slots;
+use model::{AttemptId, CenterId, JobId, Moment, Placement, PoolId, Staging, TenantId, TransferId};
+
+/// A proposal. Nothing has happened until the controller made facts of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The number of the last fact it knows.
+    pub parent: u64,
+    /// Jobs from this number on were not there yet.
+    pub next_job: JobId,
+    /// Whether it is for the whole queue; else what it does not name stays as it is.
+    pub is_whole: bool,
+    /// Jobs that can be given their place now.
+    pub offers: Vec<Offer>,
+    /// Jobs at the head of their tenants' queues that must wait, and the start reserved for them.
+    pub starts: Vec<Reservation>,
+    /// Jobs looked at, their class standing for them where it was refused as a whole.
+    pub considered: usize,
+    /// Jobs not looked at, for the work was spent.
+    pub left: usize,
+    /// Places opened: their calendars asked.
+    pub opened: u64,
+    /// Work units it took.
+    pub work: u64,
+}
+
+/// A place for a job, to be offered to the center.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// The job.
+    pub job: JobId,
+    /// Where and when; the plan and the transfers it awaits are filled in when it becomes a fact.
+    pub placement: Placement,
+    /// The transfers it needs.
+    pub transfers: Vec<Transfer>,
+    /// Attempts that are to make room for it.
+    pub preempts: Vec<AttemptId>,
+}
+
+/// A transfer an offer needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transfer {
+    /// One that is under way already.
+    Under(TransferId),
+    /// One to be planned with it; its number is handed out when it becomes a fact.
+    New(Staging),
+}
+
+/// A start kept free for a job that must wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reservation {
+    /// The job.
+    pub job: JobId,
+    /// For whom it runs.
+    pub tenant: TenantId,
+    /// Its class.
+    pub class: ClassId,
+    /// The center.
+    pub center: CenterId,
+    /// Its pool.
+    pub pool: PoolId,
+    /// The variant, by index.
+    pub variant: u16,
+    /// The nodes.
+    pub slots: Vec<Slots>,
+    /// When it can start at the latest.
+    pub start: Moment,
+    /// When its nodes are free again at the latest.
+    pub until: Moment,
+    /// When there is something to do for it: to start it, or to bring its data.
+    pub due: Moment,
+    pub(crate) number: PoolNumber,
+    pub(crate) rank: Rank,
+}
+
+impl Reservation {
+    /// Under which name its nodes are held: no attempt has this epoch.
+    pub(crate) const fn tag(&self) -> AttemptId {
+        AttemptId { job: self.job, epoch: u32::MAX }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a plan is drawn up against.
+
+use crate::class::{Class, ClassId, Lines, class_of_job};
+use crate::packing::Typical;
+use crate::plan::Reservation;
+use crate::pool::PoolBoard;
+use crate::preempt::Victims;
+use crate::roster::{PoolNumber, Roster};
+use crate::tally::Tally;
+use model::job::Job;
+use model::{CenterId, JobId, Moment, PoolId, Refused};
+use network::{Links, Topology};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What planning reads. A copy shares all that is large, and copies no job.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub(crate) roster: Arc<Roster>,
+    /// By number.
+    pub(crate) pools: Vec<Arc<PoolBoard>>,
+    /// How often each of them was changed.
+    pub(crate) changes: Vec<u32>,
+    pub(crate) links: Links,
+    pub(crate) topology: Arc<Topology>,
+    pub(crate) lines: Arc<Lines>,
+    pub(crate) declined: BTreeMap<(ClassId, CenterId), (Refused, Moment)>,
+    /// Starts told to jobs that wait; what they hold is taken off the pools.
+    pub(crate) reserved: Arc<BTreeMap<JobId, Arc<Reservation>>>,
+    /// How many of them each tenant has.
+    pub(crate) reserved_by: Arc<Tally>,
+    /// Attempts that could make room for others.
+    pub(crate) victims: Victims,
+    /// What is typical for each kind of node.
+    pub(crate) typical: Arc<Vec<Typical>>,
+}
+
+impl View {
+    /// A pool's commitments.
+    #[must_use]
+    pub fn pool(&self, center: &CenterId, pool: &PoolId) -> Option<&PoolBoard> {
+        let number = self.roster.number(center, pool)?;
+        self.pools.get(number as usize).map(Arc::as_ref)
+    }
+
+    /// What is typical for the nodes of a pool.
+    pub(crate) fn typical(&self, number: PoolNumber) -> &Typical {
+        &self.typical[self.roster.seat(number).kind]
+    }
+
+    /// How often a pool was changed: what was found out of it is still so while this stays the same.
+    pub(crate) fn changes(&self, number: PoolNumber) -> u32 {
+        self.changes[number as usize]
+    }
+
+    pub(crate) fn pool_mut(&mut self, number: PoolNumber) -> &mut PoolBoard {
+        let changes = &mut self.changes[number as usize];
+        *changes = changes.wrapping_add(1);
+        Arc::make_mut(&mut self.pools[number as usize])
+    }
+
+    /// The bandwidth calendars.
+    #[must_use]
+    pub const fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// Who is in line.
+    #[must_use]
+    pub fn lines(&self) -> &Lines {
+        &self.lines
+    }
+
+    /// The class of a job that is in line.
+    pub(crate) fn class_of(&self, job: &Job) -> Option<(ClassId, &Arc<Class>)> {
+        let id = class_of_job(job);
+        self.lines.has(id, job.job).then_some((id, self.lines.class(id)?))
+    }
+
+    /// The start reserved for a job that waits.
+    #[must_use]
+    pub fn reservation(&self, job: JobId) -> Option<&Reservation> {
+        self.reserved.get(&job).map(Arc::as_ref)
+    }
+
+    /// Takes back what a reservation holds of the pools.
+    pub(crate) fn lift(&mut self, reservation: &Reservation) {
+        let tag = reservation.tag();
+        self.pool_mut(reservation.number).release(tag, &reservation.slots);
+    }
+
+    /// Holds what a reservation holds of the pools.
+    pub(crate) fn put_down(&mut self, reservation: &Reservation) {
+        let (from, until) = (reservation.start, reservation.until);
+        let tag = reservation.tag();
+        self.pool_mut(reservation.number).hold(tag, &reservation.slots, from, until);
+    }
+
+    /// Whether a reservation's nodes are free when it wants them.
+    pub(crate) fn has_room_for(&self, reservation: &Reservation) -> bool {
+        let Reservation { slots, start, until, .. } = reservation;
+        let pool = self.pools.get(reservation.number as usize);
+        pool.is_some_and(|pool| pool.is_free(slots, *start, *until))
+    }
+}
