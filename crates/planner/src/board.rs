@@ -128,8 +128,7 @@ impl Board {
             }
             Fact::AttemptStarted(AttemptTouched { attempt })
             | Fact::AttemptPreempted(AttemptPreempted { attempt, .. }) => {
-                self.release(*attempt);
-                self.hold_live(world, *attempt);
+                self.retime(world, *attempt);
             }
             Fact::AttemptStopping(f) => self.spare(f.attempt),
             Fact::AttemptEnded(f) => {
@@ -284,19 +283,11 @@ impl Board {
         }
     }
 
-    /// Holds what an attempt holds, from its real start where it has one.
+    /// Holds what an attempt holds.
     fn hold(&mut self, attempt: &Attempt, job: &Job) {
         let Some(part) = attempt.placement.parts.first() else { return };
-        let limit = job.spec.limit(part.variant);
-        let (from, until) = match &attempt.state {
-            AttemptState::Running { started }
-            | AttemptState::Stopping { started: Some(started), .. } => {
-                (*started, limit.map_or(Moment::MAX, |limit| *started + limit))
-            }
-            _ => (attempt.placement.start, attempt.placement.until),
-        };
-        let until = attempt.preempted.map_or(until, |preempted| until.min(preempted.until));
-        self.hold_until(attempt.attempt, part, from, until.max(from + Span(1)));
+        let (from, until) = window(attempt, job);
+        self.hold_until(attempt.attempt, part, from, until);
         if job.spec.preemptible
             && attempt.state.stopping().is_none()
             && let Some((number, ..)) = self.held.get(&attempt.attempt)
@@ -316,6 +307,21 @@ impl Board {
         self.view.pool_mut(number).hold(attempt, &part.nodes, from, until);
         self.held.insert(attempt, (number, part.nodes.clone(), until));
         self.ends.insert((until, attempt));
+    }
+
+    /// Holds what an attempt holds from when and until when it does now.
+    fn retime(&mut self, world: &World, attempt: AttemptId) {
+        let Some(job) = world.job(attempt.job) else { return };
+        let Some(live) = job.phase.attempt() else { return };
+        let Some((number, slots, until)) = self.held.get_mut(&attempt) else { return };
+        let (from, new) = window(live, job);
+        self.view.pool_mut(*number).retime(attempt, slots, from, new);
+        self.ends.remove(&(*until, attempt));
+        self.ends.insert((new, attempt));
+        *until = new;
+        if live.state.stopping().is_some() {
+            self.spare(attempt);
+        }
     }
 
     fn release(&mut self, attempt: AttemptId) -> Option<PoolNumber> {
@@ -377,9 +383,7 @@ impl Board {
         while let Some((until, attempt)) = self.ends.first().copied().filter(|(at, _)| *at <= now) {
             let Some((number, slots, _)) = self.held.get_mut(&attempt) else { break };
             let (number, slots, longer) = (*number, slots.clone(), now + OVERRUN);
-            let pool = self.view.pool_mut(number);
-            pool.release(attempt, &slots);
-            pool.hold(attempt, &slots, now, longer);
+            self.view.pool_mut(number).retime(attempt, &slots, now, longer);
             self.held.insert(attempt, (number, slots, longer));
             self.ends.remove(&(until, attempt));
             self.ends.insert((longer, attempt));
@@ -411,4 +415,18 @@ impl Board {
             given.expect("what was booked can be given back");
         }
     }
+}
+
+/// From when and until when an attempt holds its nodes: from its real start where it has one.
+fn window(attempt: &Attempt, job: &Job) -> (Moment, Moment) {
+    let limit = attempt.placement.parts.first().and_then(|part| job.spec.limit(part.variant));
+    let (from, until) = match &attempt.state {
+        AttemptState::Running { started }
+        | AttemptState::Stopping { started: Some(started), .. } => {
+            (*started, limit.map_or(Moment::MAX, |limit| *started + limit))
+        }
+        _ => (attempt.placement.start, attempt.placement.until),
+    };
+    let until = attempt.preempted.map_or(until, |preempted| until.min(preempted.until));
+    (from, until.max(from + Span(1)))
 }

@@ -76,6 +76,28 @@ impl PoolBoard {
         }
     }
 
+    /// Has `attempt` hold what it holds of `slots`' nodes in `[from, until)` instead.
+    pub fn retime(&mut self, attempt: AttemptId, slots: &[Slots], from: Moment, until: Moment) {
+        for slot in slots {
+            let node = self.nodes.get(slot.node as usize);
+            let Some(held) = node.and_then(|holds| holds.iter().find(|h| h.attempt == attempt))
+            else {
+                continue;
+            };
+            let (old_from, old_until) = (held.from, held.until);
+            let mut set = |a: Moment, b: Moment, set: fn(&mut Hold, Moment), at| {
+                if a != b {
+                    self.change(slot.node, a.min(b), a.max(b), |holds| {
+                        let mut own = holds.iter_mut().filter(|h| h.attempt == attempt);
+                        own.by_ref().for_each(|hold| set(hold, at));
+                    });
+                }
+            };
+            set(old_until, until, |hold, at| hold.until = at, until);
+            set(old_from, from, |hold, at| hold.from = at, from);
+        }
+    }
+
     /// Changes a node's holds within `[from, until)` and brings the profiles after.
     fn change(
         &mut self,
@@ -304,6 +326,8 @@ mod tests {
     use super::*;
     use crate::packing::{Demand, NodeKind, typical};
     use model::{Bytes, Capability, Chips, Cores, Currency, JobId, Money, PoolId};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
     use std::collections::BTreeSet;
 
     fn pool(nodes: u32, chips: u16) -> PoolBoard {
@@ -388,6 +412,37 @@ mod tests {
             assert!(a.segments().eq(b.segments()));
         }
         assert_eq!(pool.chips_in_use(Moment(5)), 0);
+    }
+
+    #[test]
+    fn a_hold_retimed_is_one_released_and_held_anew() {
+        for seed in 0..500 {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let mut pool = pool(3, 4);
+            let mut held = Vec::new();
+            for number in 0..rng.random_range(1..8) {
+                let ask = ask(rng.random_range(1..3), rng.random_range(1..5) * 1_000);
+                let (from, span) = (rng.random_range(0..40), rng.random_range(1..40));
+                if let Some(slots) = bind(&pool, from, from + span, &ask) {
+                    let (from, until) = (Moment(from), Moment(from + span));
+                    pool.hold(attempt(number), &slots, from, until);
+                    held.push((attempt(number), slots));
+                }
+            }
+            let (attempt, slots) = &held[rng.random_range(0..held.len())];
+            let from = rng.random_range(0..60);
+            let until = Moment(from + rng.random_range(1..60));
+            let (mut retimed, mut anew) = (pool.clone(), pool);
+            retimed.retime(*attempt, slots, Moment(from), until);
+            anew.release(*attempt, slots);
+            anew.hold(*attempt, slots, Moment(from), until);
+            for ((_, a), (_, b)) in retimed.profiles.iter().zip(&anew.profiles) {
+                assert_eq!(a, b, "seed {seed}");
+            }
+            for at in (0..120).map(Moment) {
+                assert_eq!(retimed.chips_in_use(at), anew.chips_in_use(at), "seed {seed}");
+            }
+        }
     }
 
     #[test]
