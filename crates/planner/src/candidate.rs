@@ -5,6 +5,7 @@ use crate::options::{Choice, Options, energy};
 use crate::plan::Transfer;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
+use crate::roster::PoolNumber;
 use crate::staging::{Coming, Soonest, Staged, stage};
 use crate::view::View;
 use crate::{Policy, Situation};
@@ -48,6 +49,8 @@ pub struct Candidate {
     /// The versions of its inputs.
     #[serde(skip)]
     pub inputs: Vec<DatasetVersion>,
+    #[serde(skip)]
+    pub(crate) number: PoolNumber,
 }
 
 /// How far ahead a candidate may start.
@@ -246,6 +249,7 @@ impl<'a> Scene<'a> {
             slots,
             transfers: data.transfers,
             inputs: data.inputs,
+            number: choice.pool,
         })
     }
 

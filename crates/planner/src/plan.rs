@@ -163,11 +163,9 @@ impl<'a> Walk<'a> {
 
     /// Picks the nodes for a job of the class.
     fn bind(&self, class: &Class, mut best: Candidate) -> Candidate {
-        let number = self.view.roster.number(&best.center, &best.pool);
-        let number = number.expect("a candidate's pool is on the roster");
         let ask = &self.options(class).asks[usize::from(best.variant)];
-        let board = &self.view.pools[number as usize];
-        let slots = board.bind(best.start, best.until, (ask, self.view.typical(number)));
+        let board = &self.view.pools[best.number as usize];
+        let slots = board.bind(best.start, best.until, (ask, self.view.typical(best.number)));
         best.slots = slots.expect("a candidate fits where it was found");
         best
     }
@@ -180,7 +178,6 @@ impl<'a> Walk<'a> {
         rank: Rank,
         best: &Candidate,
     ) -> Reservation {
-        let number = self.view.roster.number(&best.center, &best.pool);
         let staging = best.data_ready.since(self.situation.now) + self.policy.stage_ahead;
         let due = match best.transfers.is_empty() {
             true => best.start,
@@ -197,7 +194,7 @@ impl<'a> Walk<'a> {
             start: best.start,
             until: best.until,
             due,
-            number: number.expect("a candidate's pool is on the roster"),
+            number: best.number,
             rank,
         }
     }
@@ -212,9 +209,7 @@ impl<'a> Walk<'a> {
     /// Takes the candidate's nodes and bandwidth off the working view.
     fn offer(&mut self, job: JobId, best: Candidate) {
         let attempt = AttemptId { job, epoch: u32::MAX };
-        if let Some(number) = self.view.roster.number(&best.center, &best.pool) {
-            self.view.pool_mut(number).hold(attempt, &best.slots, best.start, best.until);
-        }
+        self.view.pool_mut(best.number).hold(attempt, &best.slots, best.start, best.until);
         for transfer in &best.transfers {
             if let Transfer::New(staging) = transfer {
                 self.coming.add(&mut self.view, staging);

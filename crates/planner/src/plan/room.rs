@@ -40,8 +40,7 @@ impl Walk<'_> {
         }
         // They count on calendars that only fill up.
         self.searches.clear();
-        let pool = self.view.roster.number(&found.place.center, &found.place.pool);
-        pool.into_iter().for_each(|pool| self.calendars.shelves.give_back(pool));
+        self.calendars.shelves.give_back(found.place.number);
         self.offer(job, found.place);
         if let Some(offer) = self.plan.offers.last_mut() {
             offer.preempts = found.victims;
