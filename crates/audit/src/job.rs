@@ -101,11 +101,14 @@ fn judge_lists(world: &World, found: &mut Findings) {
         for part in parts.filter(|part| part.center == **center) {
             for slots in &part.nodes {
                 let mut holders = world.holders(center, &part.pool, slots.node);
-                found.judge(
-                    Promise::Capacity,
-                    holders.any(|held| held == (*attempt, slots)),
-                    || format!("{attempt} holds {center}/{} {} unlisted", part.pool, slots.node),
-                );
+                let is_listed = holders.any(|held| held == (*attempt, slots));
+                found.judge(Promise::Capacity, is_listed, || {
+                    let pool = &part.pool;
+                    format!(
+                        "{center}/{pool} node {}: what {attempt} holds is not listed so",
+                        slots.node
+                    )
+                });
             }
         }
     }

@@ -80,21 +80,15 @@ impl PoolBoard {
     pub fn retime(&mut self, attempt: AttemptId, slots: &[Slots], from: Moment, until: Moment) {
         for slot in slots {
             let node = self.nodes.get(slot.node as usize);
-            let Some(held) = node.and_then(|holds| holds.iter().find(|h| h.attempt == attempt))
-            else {
-                continue;
-            };
-            let (old_from, old_until) = (held.from, held.until);
-            let mut set = |a: Moment, b: Moment, set: fn(&mut Hold, Moment), at| {
-                if a != b {
-                    self.change(slot.node, a.min(b), a.max(b), |holds| {
-                        let mut own = holds.iter_mut().filter(|h| h.attempt == attempt);
-                        own.by_ref().for_each(|hold| set(hold, at));
-                    });
-                }
-            };
-            set(old_until, until, |hold, at| hold.until = at, until);
-            set(old_from, from, |hold, at| hold.from = at, from);
+            let held = node.and_then(|holds| holds.iter().find(|h| h.attempt == attempt)).copied();
+            let Some(Hold { from: old_from, until: old_until, .. }) = held else { continue };
+            let is_own = |hold: &&mut Hold| hold.attempt == attempt;
+            self.change(slot.node, old_until.min(until), old_until.max(until), |holds| {
+                holds.iter_mut().filter(is_own).for_each(|hold| hold.until = until);
+            });
+            self.change(slot.node, old_from.min(from), old_from.max(from), |holds| {
+                holds.iter_mut().filter(is_own).for_each(|hold| hold.from = from);
+            });
         }
     }
 
@@ -244,8 +238,8 @@ impl PoolBoard {
             Some((node, self.limits.room(&self.nodes[node as usize], from, until, ask)?))
         });
         let chosen = match ask.nodes {
-            1 => vec![fits(rooms, ask, typical).min()?],
-            _ => self.gang(fits(rooms, ask, typical).collect(), ask)?,
+            1 => vec![ways(rooms, ask, typical).min()?],
+            _ => self.gang(ways(rooms, ask, typical).collect(), ask)?,
         };
         let slot = |(fit, node): (Fit, u32)| {
             let holds = &self.nodes[node as usize];
@@ -302,8 +296,8 @@ impl PoolBoard {
     }
 }
 
-/// How `ask` goes on each of the nodes with these rooms.
-fn fits(
+/// The best way for `ask` on each of the nodes with these rooms.
+fn ways(
     rooms: impl Iterator<Item = (u32, Room)>,
     ask: &Ask,
     typical: &Typical,
