@@ -92,7 +92,7 @@ pub fn world(world: &World) -> Vec<Violation> {
 /// Costs a look at the jobs and datasets the facts name, at the live attempts of the centers where
 /// something was offered or started, and at the live transfers if one was planned; never a look at
 /// all jobs. What was wrong before and was not touched is not told again. Who holds what of a node is
-/// taken from the world's lists; [`world`] compares them with the attempts.
+/// taken from the world's lists; [`world()`] compares them with the attempts.
 #[must_use]
 pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
     let mut found = Findings::default();
