@@ -1,12 +1,16 @@
 //! A run of neighboring steps, summed up so that a search can pass it by and a change can lift it
 //! whole.
 
+use arrayvec::ArrayVec;
 use model::Moment;
 use std::sync::Arc;
 
 /// Half of a full block. A block that fills up is cut in two of these; two blocks that fit into one
 /// become one. Small enough to scan at once, large enough that blocks are few.
 pub(crate) const HALF: usize = 32;
+
+/// The steps of a block, side by side: a search comes to them without a detour.
+pub(crate) type Steps = ArrayVec<Step, { 2 * HALF }>;
 
 /// From `at` until the next step's `at`, `free` is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +31,12 @@ pub(crate) struct Block {
     /// What to add to each stored amount, modulo 2^64: the sum is always the true amount, which is
     /// neither negative nor above the capacity, so nothing is lost by wrapping.
     lift: u64,
-    steps: Arc<Vec<Step>>,
+    steps: Arc<Steps>,
 }
 
 impl Block {
     /// A block of `steps`, which are at least one.
-    pub(crate) fn of(steps: Vec<Step>) -> Self {
+    pub(crate) fn of(steps: Steps) -> Self {
         let mut block =
             Self { first: Moment::ZERO, low: 0, high: 0, lift: 0, steps: Arc::new(steps) };
         block.sum_up();
@@ -64,7 +68,10 @@ impl Block {
 
     /// The number of the step that holds at `at`, which is not before the block.
     pub(crate) fn index_at(&self, at: Moment) -> usize {
-        self.steps.partition_point(|step| step.at <= at) - 1
+        match self.steps.get(1) {
+            Some(next) if next.at <= at => self.steps.partition_point(|step| step.at <= at) - 1,
+            _ => 0,
+        }
     }
 
     /// Adds `delta`, modulo 2^64, to every step, without touching one.
@@ -75,7 +82,7 @@ impl Block {
     }
 
     /// Changes the steps, of which at least one is left.
-    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Vec<Step>)) {
+    pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Steps)) {
         let steps = Arc::make_mut(&mut self.steps);
         let lift = std::mem::take(&mut self.lift);
         for step in steps.iter_mut() {
@@ -87,9 +94,9 @@ impl Block {
 
     /// The later half, cut off, if the block is full.
     pub(crate) fn overflow(&mut self) -> Option<Self> {
-        let mut later = Vec::new();
+        let mut later = Steps::new();
         if self.len() >= 2 * HALF {
-            self.edit(|steps| later = steps.split_off(HALF));
+            self.edit(|steps| later = steps.drain(HALF..).collect());
         }
         (!later.is_empty()).then(|| Self::of(later))
     }

@@ -8,7 +8,6 @@ pub(crate) use cursor::Cursor;
 use model::{Moment, Span};
 use std::fmt;
 use std::iter::{once, repeat};
-use std::sync::Arc;
 
 /// Why an amount cannot be taken or given. The profile is as it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,15 +57,15 @@ pub struct Segment {
 pub struct Profile {
     capacity: u64,
     /// At least one block; neighboring steps differ in what is free.
-    blocks: Arc<Vec<Block>>,
+    blocks: Vec<Block>,
 }
 
 impl Profile {
     /// All of `capacity` free, always.
     #[must_use]
     pub fn new(capacity: u64) -> Self {
-        let all = Block::of(vec![Step { at: Moment::ZERO, free: capacity }]);
-        Self { capacity, blocks: Arc::new(vec![all]) }
+        let all = Block::of(once(Step { at: Moment::ZERO, free: capacity }).collect());
+        Self { capacity, blocks: vec![all] }
     }
 
     /// What there is when nothing is taken.
@@ -170,7 +169,7 @@ impl Profile {
             return;
         }
         let (b, i) = self.locate(now);
-        let blocks = Arc::make_mut(&mut self.blocks);
+        let blocks = &mut self.blocks;
         blocks.drain(..b);
         blocks[0].edit(|steps| {
             steps.drain(..i);
@@ -234,7 +233,7 @@ impl Profile {
         if from >= until || delta == 0 {
             return;
         }
-        let blocks = Arc::make_mut(&mut self.blocks);
+        let blocks = &mut self.blocks;
         cut(blocks, from);
         cut(blocks, until);
         let (mut b, mut i) = locate(blocks, from);
@@ -257,7 +256,11 @@ impl Profile {
 }
 
 fn locate(blocks: &[Block], at: Moment) -> (usize, usize) {
-    let b = blocks.partition_point(|block| block.first <= at) - 1;
+    // What is asked about is most often the present, where a profile begins.
+    let b = match blocks.get(1) {
+        Some(next) if next.first <= at => blocks.partition_point(|block| block.first <= at) - 1,
+        _ => 0,
+    };
     (b, blocks[b].index_at(at))
 }
 
@@ -301,8 +304,7 @@ fn join(blocks: &mut Vec<Block>, at: Moment) {
 
 impl PartialEq for Profile {
     fn eq(&self, other: &Self) -> bool {
-        self.capacity == other.capacity
-            && (Arc::ptr_eq(&self.blocks, &other.blocks) || self.segments().eq(other.segments()))
+        self.capacity == other.capacity && self.segments().eq(other.segments())
     }
 }
 

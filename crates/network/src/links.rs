@@ -23,7 +23,7 @@ pub struct Booking {
 pub struct Links {
     numbers: Arc<BTreeMap<Hop, usize>>,
     /// By number: directions are numbered as [`Topology`] numbers them.
-    free: Arc<Vec<Profile>>,
+    free: Arc<Vec<Arc<Profile>>>,
 }
 
 impl Links {
@@ -31,7 +31,7 @@ impl Links {
     #[must_use]
     pub fn new(topology: &Topology) -> Self {
         let free = topology.links().iter().flat_map(|link| {
-            let free = Profile::new(link.capacity.0);
+            let free = Arc::new(Profile::new(link.capacity.0));
             [free.clone(), free]
         });
         Self { numbers: topology.directions(), free: Arc::new(free.collect()) }
@@ -66,7 +66,9 @@ impl Links {
 
     /// Forgets what was before `now`.
     pub fn forget_before(&mut self, now: Moment) {
-        Arc::make_mut(&mut self.free).iter_mut().for_each(|free| free.forget_before(now));
+        Arc::make_mut(&mut self.free)
+            .iter_mut()
+            .for_each(|free| Arc::make_mut(free).forget_before(now));
     }
 
     /// Changes every hop in every step from `from` on, or nothing.
@@ -88,7 +90,7 @@ impl Links {
         }
         let all = Arc::make_mut(&mut self.free);
         for (number, free) in changed {
-            all[number] = free;
+            all[number] = Arc::new(free);
         }
         Ok(())
     }

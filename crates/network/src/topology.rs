@@ -143,6 +143,12 @@ pub struct Topology {
     links: Vec<Link>,
     /// For each site the ways that lead out of it.
     out: Vec<Vec<Way>>,
+    /// For each site the ways to sites that lead on, and what each is to a search: the number of the
+    /// site it leads to, unless others lead there as well. Then it has a number of its own, the
+    /// sites' and its place among those `parallel`: they make different paths.
+    onward: Vec<Vec<(usize, Way)>>,
+    /// The ways beside which others lead from the same site to the same.
+    parallel: Vec<Way>,
     /// For each site the ways that lead into it, and where they come from.
     into: Vec<Vec<(Way, usize)>>,
     /// For each site the capacity of the widest link that ends there.
@@ -169,13 +175,6 @@ impl Way {
     fn direction(&self) -> usize {
         2 * self.link + usize::from(!self.forward)
     }
-}
-
-/// What a path is made of. Ways are nodes beside sites so that parallel links are different paths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Node {
-    Site(usize),
-    Way(Way),
 }
 
 impl Topology {
@@ -215,7 +214,20 @@ impl Topology {
         let directions = Arc::new(hops.zip(0..).collect());
         let narrowest = links.iter().map(|link| link.capacity).min().unwrap_or(Rate(0));
         let known = Mutex::default();
-        Ok(Self { sites, links, out, into, widest, narrowest, directions, has_tolls, known })
+        let (onward, parallel) = onward(&out);
+        Ok(Self {
+            sites,
+            links,
+            out,
+            onward,
+            parallel,
+            into,
+            widest,
+            narrowest,
+            directions,
+            has_tolls,
+            known,
+        })
     }
 
     /// The sites, by name.
@@ -374,28 +386,30 @@ impl Topology {
                 distances[*site] != NEVER && distances[*site] + self.cost(way) == left
             });
             let (way, site) = before.min_by_key(|(way, _)| (way.link, !way.forward))?;
-            ways.push(Node::Way(*way));
+            ways.push(*way);
             here = *site;
         }
-        ways.reverse();
-        Some(self.path(&ways))
+        Some(self.path(ways.into_iter().rev()))
     }
 
     fn search(&self, from: usize, to: usize, k: usize, allowed: &Allowed) -> Arc<[Path]> {
         if !allowed.has(from) {
             return Arc::new([]);
         }
-        let successors = |node: &Node| match *node {
-            Node::Way(way) => vec![(Node::Site(way.to), 0)],
-            Node::Site(site) => {
-                // Nothing leads on from a site at the end of one link.
-                let leads_on = |way: &&Way| way.to == to || self.out[way.to].len() > 1;
-                let ways = self.out[site].iter().filter(|way| allowed.has(way.to));
-                ways.filter(leads_on).map(|way| (Node::Way(*way), self.cost(way))).collect()
-            }
+        let successors = |node: &usize| -> Vec<(usize, u64)> {
+            let Some(ways) = self.onward.get(*node) else {
+                return vec![(self.parallel[*node - self.sites.len()].to, 0)];
+            };
+            let ways = ways.iter().filter(|(_, way)| allowed.has(way.to));
+            ways.map(|(node, way)| (*node, self.cost(way))).collect()
         };
-        let found = yen(&Node::Site(from), successors, |node| *node == Node::Site(to), k);
-        let mut paths: Vec<_> = found.iter().map(|(nodes, _)| self.path(nodes)).collect();
+        let found = yen(&from, successors, |node| *node == to, k);
+        let way = |pair: &[usize]| {
+            let ways = self.onward.get(pair[0])?;
+            ways.iter().find(|(node, _)| *node == pair[1]).map(|(_, way)| *way)
+        };
+        let path = |nodes: &[usize]| self.path(nodes.windows(2).filter_map(way));
+        let mut paths: Vec<_> = found.iter().map(|(nodes, _)| path(nodes)).collect();
         paths.sort_by(|x, y| {
             let key = |path: &Path| (path.latency_us, path.hops.len());
             key(x).cmp(&key(y)).then_with(|| x.hops.iter().rev().cmp(y.hops.iter().rev()))
@@ -403,13 +417,9 @@ impl Topology {
         paths.into()
     }
 
-    fn path(&self, nodes: &[Node]) -> Path {
+    fn path(&self, ways: impl Iterator<Item = Way>) -> Path {
         let mut path = Path::empty();
-        for node in nodes {
-            if let Node::Way(way) = node {
-                self.go_on(&mut path, way);
-            }
-        }
+        ways.for_each(|way| self.go_on(&mut path, &way));
         path
     }
 
@@ -436,6 +446,25 @@ impl Topology {
             index_of(&self.sites, from).into_iter().chain(hops.iter().filter_map(ends));
         crossed.find(|site| !allowed.has(*site)).map(|site| self.sites[site].region.as_str())
     }
+}
+
+/// Of the ways `out` of each site those that a path can go on from, as a search knows them, and those
+/// that are parallel. Nothing leads on from a site at the end of one link.
+fn onward(out: &[Vec<Way>]) -> (Vec<Vec<(usize, Way)>>, Vec<Way>) {
+    let mut parallel = Vec::new();
+    let mut number = |ways: &[Way], way: &Way| {
+        let is_alone = ways.iter().filter(|other| other.to == way.to).count() == 1;
+        if is_alone {
+            return way.to;
+        }
+        parallel.push(*way);
+        out.len() + parallel.len() - 1
+    };
+    let mut of_site = |ways: &Vec<Way>| {
+        let leading_on = ways.iter().filter(|way| out[way.to].len() > 1);
+        leading_on.map(|way| (number(ways, way), *way)).collect()
+    };
+    (out.iter().map(&mut of_site).collect(), parallel)
 }
 
 fn index_of(sites: &[Site], name: &str) -> Option<usize> {
