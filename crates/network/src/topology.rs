@@ -6,6 +6,7 @@ use crate::Error;
 use model::link::Hop;
 use model::{Bytes, LinkId, Moment, Rate, Span};
 use pathfinding::prelude::yen;
+use rustc_hash::FxHashMap;
 pub use spread::Spread;
 use spread::{Distances, NEVER};
 use std::collections::BTreeMap;
@@ -139,6 +140,8 @@ const REMEMBERED: usize = 1 << 16;
 pub struct Topology {
     /// By name.
     sites: Vec<Site>,
+    /// The number of each by its name.
+    numbers: FxHashMap<String, usize>,
     /// By name.
     links: Vec<Link>,
     /// For each site the ways that lead out of it.
@@ -207,6 +210,7 @@ impl Topology {
                 widest[to] = widest[to].max(link.capacity);
             }
         }
+        let numbers = sites.iter().map(|site| site.name.clone()).zip(0..).collect();
         let has_tolls = links.iter().any(|link| link.toll > 0);
         let hops = links
             .iter()
@@ -217,6 +221,7 @@ impl Topology {
         let (onward, parallel) = onward(&out);
         Ok(Self {
             sites,
+            numbers,
             links,
             out,
             onward,
@@ -279,7 +284,7 @@ impl Topology {
     /// A site's number in this topology, for questions that are asked often.
     #[must_use]
     pub fn number(&self, site: &str) -> Option<usize> {
-        index_of(&self.sites, site)
+        self.numbers.get(site).copied()
     }
 
     /// The only direction that leads out of a site, where there is but one: the same link is the

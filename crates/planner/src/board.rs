@@ -55,6 +55,7 @@ impl Board {
             changes: vec![0; roster.seats().count()],
             pools: roster.seats().map(|(_, s)| Arc::new(PoolBoard::new(s.pool()))).collect(),
             typical: Arc::new(vec![Typical::default(); roster.kinds().len()]),
+            joined: Arc::new(world.centers.values().map(|c| c.agent.is_some()).collect()),
             roster,
             links: Links::new(&topology),
             topology,
@@ -119,7 +120,8 @@ impl Board {
             | Fact::ChipDeclared(_) => {
                 *self = Self::of(world, now);
             }
-            Fact::AgentJoined(_) | Fact::CenterLost(_) => self.touched.all = true,
+            Fact::AgentJoined(f) => self.join(&f.center, true),
+            Fact::CenterLost(f) => self.join(&f.center, false),
             Fact::TransferPlanned(staging) => self.book(staging),
             Fact::TransferEnded(ended) => self.unbook(ended.transfer, now),
             Fact::JobOffered(f) => {
@@ -147,6 +149,14 @@ impl Board {
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),
             _ => self.follow(world, now, fact),
         }
+    }
+
+    /// A center's agent has joined or is lost.
+    fn join(&mut self, center: &CenterId, is_there: bool) {
+        if let Some(number) = self.view.roster.center(center) {
+            Arc::make_mut(&mut self.view.joined)[number as usize] = is_there;
+        }
+        self.touched.all = true;
     }
 
     /// Data that came may let jobs start that read it.

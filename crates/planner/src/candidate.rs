@@ -5,7 +5,7 @@ use crate::options::{Choice, Options, energy};
 use crate::plan::Transfer;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
-use crate::roster::PoolNumber;
+use crate::roster::{PoolNumber, Seat};
 use crate::staging::{Coming, Soonest, Staged, stage};
 use crate::view::View;
 use crate::{Policy, Situation};
@@ -91,10 +91,11 @@ struct Data {
 
 impl<'a> Scene<'a> {
     /// What stands against giving a center anything just now.
-    pub(crate) fn closed(&self, class: ClassId, center: &CenterId) -> Result<(), Refusal> {
-        if self.world.centers.get(center).is_none_or(|c| c.agent.is_none()) {
+    pub(crate) fn closed(&self, class: ClassId, seat: &Seat) -> Result<(), Refusal> {
+        if !self.view.joined[seat.of as usize] {
             return Err(Refusal::NoAgent);
         }
+        let center = &seat.center.center;
         if let Some(since) = self.situation.silent.get(center) {
             return Err(Refusal::Silent { since: *since });
         }
@@ -180,14 +181,13 @@ impl<'a> Scene<'a> {
         &self,
         asked: Asked<'_>,
         choice: &Choice,
-        (reach, known): (Reach, Option<&[Soonest<'_>]>),
+        (reach, known): (Reach, Option<&[Soonest<'a>]>),
         work: &mut Work,
     ) -> Result<Candidate, Refusal> {
         let seat = self.view.roster.seat(choice.pool);
-        let center = &seat.center;
         work.count(1);
-        self.closed(asked.class, &center.center)?;
-        let data = self.data(asked.spec, center, (reach, known), work)?;
+        self.closed(asked.class, seat)?;
+        let data = self.data(asked.spec, seat, (reach, known), work)?;
         let board = &self.view.pools[choice.pool as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let start = match reach {
@@ -210,9 +210,9 @@ impl<'a> Scene<'a> {
         slots: Vec<Slots>,
         work: &mut Work,
     ) -> Result<Candidate, Refusal> {
-        let center = &self.view.roster.seat(choice.pool).center;
-        self.closed(asked.class, &center.center)?;
-        let data = self.data(asked.spec, center, (Reach::Now, None), work)?;
+        let seat = self.view.roster.seat(choice.pool);
+        self.closed(asked.class, seat)?;
+        let data = self.data(asked.spec, seat, (Reach::Now, None), work)?;
         if data.ready > start {
             return Err(Refusal::NoWindow);
         }
@@ -277,8 +277,8 @@ impl<'a> Scene<'a> {
     fn data(
         &self,
         spec: &JobSpec,
-        center: &'a model::Center,
-        (reach, known): (Reach, Option<&[Soonest<'_>]>),
+        seat: &Seat,
+        (reach, known): (Reach, Option<&[Soonest<'a>]>),
         work: &mut Work,
     ) -> Result<Data, Refusal> {
         let now = self.situation.now;
@@ -291,11 +291,12 @@ impl<'a> Scene<'a> {
         for (number, input) in (1_usize..).zip(&spec.inputs) {
             let dataset = &input.dataset.dataset;
             let missing = || Refusal::NoDataset { dataset: dataset.clone() };
-            let version = self.world.version(&input.dataset).ok_or_else(missing)?;
-            may_live(center, version)?;
-            data.inputs.push(version.registered.data.clone());
             let soonest = known.and_then(|known| known.get(number - 1));
-            match stage(self, &links, version, (&center.center, by), soonest, work)? {
+            let version = soonest.map(Soonest::version);
+            let version = version.or_else(|| self.world.version(&input.dataset)).ok_or_else(missing)?;
+            may_live(&seat.center, version)?;
+            data.inputs.push(version.registered.data.clone());
+            match stage(self, &links, version, (seat, by), soonest, work)? {
                 Staged::Here => {}
                 Staged::Coming { arrives, .. } if arrives > by => return Err(Refusal::NoWindow),
                 Staged::Coming { transfer, arrives, price } => {

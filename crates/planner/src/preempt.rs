@@ -157,8 +157,8 @@ pub(crate) fn find(
         }
         let victims = victims(scene, choice, asked.spec.priority, policy);
         work.count(1 + victims.len() as u64);
-        let center = &scene.view.roster.seat(choice.pool).center.center;
-        if victims.is_empty() || scene.closed(asked.class, center).is_err() {
+        let seat = scene.view.roster.seat(choice.pool);
+        if victims.is_empty() || scene.closed(asked.class, seat).is_err() {
             continue;
         }
         let room = Room {

@@ -13,6 +13,9 @@ use world::World;
 /// A pool's number: pools are numbered by the names of their centers, then by their own.
 pub(crate) type PoolNumber = u32;
 
+/// A center's number: centers are numbered by their names.
+pub(crate) type CenterNumber = u32;
+
 /// A band's number: bands are numbered by chip, then by price.
 pub(crate) type BandNumber = u32;
 
@@ -36,6 +39,8 @@ pub(crate) struct Band {
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
     pub(crate) center: Arc<Center>,
+    /// Its center's number.
+    pub(crate) of: CenterNumber,
     /// A copy: it is read far more often than anything else of the center.
     pool: Pool,
     pub(crate) chip: Option<Arc<Chip>>,
@@ -76,7 +81,7 @@ pub(crate) struct Roster {
 impl Roster {
     pub(crate) fn of(world: &World, topology: &Topology) -> Self {
         let mut roster = Self::default();
-        for state in world.centers.values() {
+        for (of, state) in (0..).zip(world.centers.values()) {
             let center = &state.center;
             roster.centers.push((Arc::clone(center), roster.next()));
             let site = topology.number(center.center.as_str());
@@ -86,6 +91,7 @@ impl Roster {
                 let chip = center.pools[index].chip.as_ref().and_then(|id| world.chips.get(id));
                 roster.seats.push(Seat {
                     center: Arc::clone(center),
+                    of,
                     pool: center.pools[index].clone(),
                     chip: chip.cloned(),
                     is_for_all: center.only_tenants.is_empty(),
@@ -216,11 +222,15 @@ impl Roster {
         self.seat(self.band(family.start).pools[0])
     }
 
+    /// The number of a center by its name.
+    pub(crate) fn center(&self, center: &CenterId) -> Option<CenterNumber> {
+        let found = self.centers.binary_search_by(|(c, ..)| c.center.cmp(center)).ok()?;
+        u32::try_from(found).ok()
+    }
+
     /// The numbers of a center's pools.
     pub(crate) fn pools_of(&self, center: &CenterId) -> Range<PoolNumber> {
-        let Ok(of) = self.centers.binary_search_by(|(c, ..)| c.center.cmp(center)) else {
-            return 0..0;
-        };
+        let Some(of) = self.center(center).map(|of| of as usize) else { return 0..0 };
         let end = self.centers.get(of + 1).map_or_else(|| self.next(), |next| next.1);
         self.centers[of].1..end
     }

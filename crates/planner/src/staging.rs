@@ -9,7 +9,8 @@ use crate::view::View;
 use calendar::Work;
 use model::job::JobSpec;
 use model::{Bytes, CenterId, DatasetVersion, Moment, Money, Rate, Region, Staging, TransferId};
-use network::{Booking, Links, NoTransfer, Site, Spread, Topology, TransferRequest};
+use network::{Allowed, Booking, Links, NoTransfer, Site, Spread, Topology, TransferRequest};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use world::{Version, World};
 
@@ -107,6 +108,10 @@ pub(crate) struct Soonest<'a> {
     /// The sites a copy is on its way to, and when it is there.
     coming: Vec<(usize, Moment)>,
     spread: Spread,
+    /// Where it may be, even in passing.
+    allowed: Allowed,
+    /// Centers that have it and give it out; worked out when it is first asked for.
+    sources: OnceCell<Vec<&'a str>>,
 }
 
 impl<'a> Soonest<'a> {
@@ -124,7 +129,29 @@ impl<'a> Soonest<'a> {
         let planned = coming.copies.get(&registered.data).into_iter().flat_map(|c| c.to.values());
         let arrival = |s: &Staging| Some((site(&s.to)?, s.arrives.max(now)));
         let coming = under_way.chain(planned).filter_map(arrival).collect();
-        Self { version, at, coming, spread }
+        Self { version, at, coming, spread, allowed, sources: OnceCell::new() }
+    }
+
+    /// Which version it is about.
+    pub(crate) const fn version(&self) -> &'a Version {
+        self.version
+    }
+
+    /// The centers it can be had from.
+    fn sources(&self, scene: &Scene<'a>) -> &[&'a str] {
+        let Scene { world, situation, .. } = scene;
+        let gives = |center: &&CenterId| {
+            let state = world.centers.get(*center);
+            let door = state.is_some_and(|s| {
+                let agent = s.agent.as_ref();
+                agent.is_some_and(|a| a.data_url.is_some() || s.center.data_url.is_some())
+            });
+            door && !situation.silent.contains_key(*center)
+        };
+        self.sources.get_or_init(|| {
+            let replicas: &'a _ = &self.version.replicas;
+            replicas.iter().filter(gives).map(CenterId::as_str).collect()
+        })
     }
 
     /// A moment before which it is nowhere else than where it is or comes to already; none when it
@@ -211,54 +238,45 @@ pub(crate) enum Staged {
 /// The soonest way to have a copy of `version` at `to`, given what is free on `links`; a way that
 /// takes longer than until `by` is of no use. What is `known` of how soon it can be anywhere is not
 /// worked out again.
-pub(crate) fn stage(
-    scene: &Scene<'_>,
+pub(crate) fn stage<'a>(
+    scene: &Scene<'a>,
     links: &Links,
-    version: &Version,
-    (to, by): (&CenterId, Moment),
-    known: Option<&Soonest<'_>>,
+    version: &'a Version,
+    (seat, by): (&Seat, Moment),
+    known: Option<&Soonest<'a>>,
     work: &mut Work,
 ) -> Result<Staged, Refusal> {
-    if version.replicas.contains(to) {
-        return Ok(Staged::Here);
+    let own;
+    let soonest = match known {
+        Some(known) => known,
+        None => {
+            own = Soonest::of(scene, version);
+            &own
+        }
+    };
+    let to = &seat.center.center;
+    if seat.site.is_none_or(|site| soonest.has(site))
+        && let Some(staged) = staged_already(scene, version, to)
+    {
+        return Ok(staged);
     }
-    let Scene { world, view, coming, situation, policy } = scene;
-    let now = situation.now;
-    let registered = &version.registered;
-    let data = &registered.data;
-    if let Some(under) = world.transfer_to(data, to) {
-        let (transfer, arrives) = (Transfer::Under(under.transfer), under.arrives.max(now));
-        return Ok(Staged::Coming { transfer, arrives, price: 0 });
-    }
-    if let Some(staging) = coming.to(data, to) {
-        let (transfer, arrives) = (Transfer::New(staging.clone()), staging.arrives);
-        return Ok(Staged::Coming { transfer, arrives, price: 0 });
-    }
-    if world.centers.get(to).is_none_or(|c| c.center.store.is_none()) {
+    if seat.center.store.is_none() {
         return Err(Refusal::NoStore);
     }
-    let reachable = |center: &&CenterId| {
-        let state = world.centers.get(*center);
-        let door = state.is_some_and(|s| {
-            let agent = s.agent.as_ref();
-            agent.is_some_and(|a| a.data_url.is_some() || s.center.data_url.is_some())
-        });
-        door && !situation.silent.contains_key(*center)
-    };
-    let sources: Vec<&str> =
-        version.replicas.iter().filter(reachable).map(CenterId::as_str).collect();
-    let allowed = allowed(&view.topology, &registered.residency);
+    let Scene { world, view, situation, policy, .. } = scene;
+    let registered = &version.registered;
+    let data = &registered.data;
     let request = TransferRequest {
-        sources: &sources,
+        sources: soonest.sources(scene),
         to: to.as_str(),
         volume: registered.bytes,
-        not_before: now,
+        not_before: situation.now,
         most: Rate::MAX,
         least_part: LEAST_PART,
         paths: policy.paths,
-        allowed,
+        allowed: soonest.allowed.clone(),
         by,
-        spread: known.map(|soonest| &soonest.spread),
+        spread: Some(&soonest.spread),
     };
     let dataset = data.dataset.clone();
     let plan = links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {
@@ -284,8 +302,25 @@ pub(crate) fn stage(
     Ok(Staged::Coming { transfer: Transfer::New(staging), arrives, price: micros })
 }
 
+/// How a version is at a center already, or gets there without anything being done for it.
+fn staged_already(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Option<Staged> {
+    let Scene { world, coming, situation, .. } = scene;
+    let data = &version.registered.data;
+    if version.replicas.contains(to) {
+        return Some(Staged::Here);
+    }
+    if let Some(under) = world.transfer_to(data, to) {
+        let arrives = under.arrives.max(situation.now);
+        let transfer = Transfer::Under(under.transfer);
+        return Some(Staged::Coming { transfer, arrives, price: 0 });
+    }
+    let staging = coming.to(data, to)?;
+    let (transfer, arrives) = (Transfer::New(staging.clone()), staging.arrives);
+    Some(Staged::Coming { transfer, arrives, price: 0 })
+}
+
 /// Where a dataset may be, even in passing.
-fn allowed(topology: &Topology, residency: &[Region]) -> network::Allowed {
+fn allowed(topology: &Topology, residency: &[Region]) -> Allowed {
     let names: Vec<String> = residency.iter().map(ToString::to_string).collect();
     topology.within(&names, |region| allows(residency, region))
 }

@@ -17,6 +17,8 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct View {
     pub(crate) roster: Arc<Roster>,
+    /// Whether each center's agent has joined, by the center's number.
+    pub(crate) joined: Arc<Vec<bool>>,
     /// By number.
     pub(crate) pools: Vec<Arc<PoolBoard>>,
     /// How often each of them was changed.
