@@ -33,6 +33,8 @@ pub(crate) struct Row {
     pub(crate) bands: Range<BandNumber>,
     /// Which places of each band are among the choices.
     pub(crate) places: Vec<Places>,
+    /// How many choices stand in the bands before each, and in the rows before.
+    before: Vec<u32>,
     /// How long it is expected to run there.
     pub(crate) run: Span,
 }
@@ -43,8 +45,9 @@ pub(crate) struct Options {
     /// The one first that is worth most where all could start at once; equals in the order of pools
     /// and variants.
     pub(crate) choices: Vec<Choice>,
-    /// All choices by pool, each with its number.
-    by_pool: Vec<(PoolNumber, u32)>,
+    /// The choices' numbers row by row, band by band, place by place; empty where they are numbered
+    /// in this order.
+    order: Vec<u32>,
     /// The chips there is any choice with.
     pub(crate) rows: Vec<Row>,
     /// Whether a good part of all pools with these chips is among the choices.
@@ -73,7 +76,7 @@ impl Options {
         let limit = |index| spec.limit(index).unwrap_or(Span::MAX);
         let mut options = Self {
             choices: Vec::new(),
-            by_pool: Vec::new(),
+            order: Vec::new(),
             rows: Vec::new(),
             are_broad: false,
             asks: variants().map(|variant| ask(spec, variant)).collect(),
@@ -85,8 +88,8 @@ impl Options {
                 let seat = roster.first_of(family);
                 if chip_fits(spec, seat, variant).is_ok() {
                     let run = expected_run(world, spec, index, seat.pool().chip.as_ref());
-                    let (bands, places) = (family.clone(), Vec::new());
-                    let row = Row { variant: index, bands, places, run };
+                    let (bands, places, before) = (family.clone(), Vec::new(), Vec::new());
+                    let row = Row { variant: index, bands, places, before, run };
                     pools += options.fill(roster, spec, kept, row);
                 }
             }
@@ -112,6 +115,7 @@ impl Options {
         let (before, mut pools) = (self.choices.len(), 0);
         for band in row.bands.clone() {
             let mut places = 0;
+            row.before.push(u32::try_from(self.choices.len()).expect("choices are few"));
             for (place, pool) in (0_u32..).zip(&roster.band(band).pools) {
                 let seat = roster.seat(*pool);
                 let is_admitted =
@@ -145,10 +149,12 @@ impl Options {
         // Those of each row are in order already, or nearly: a stable sort finds that out.
         if !ranked.is_sorted() {
             ranked.sort();
-            self.choices = ranked.iter().map(|(_, number)| self.choices[*number]).collect();
+            self.choices = ranked.iter().map(|(_, nth)| self.choices[*nth]).collect();
+            self.order = vec![0; ranked.len()];
+            for (number, (_, nth)) in (0..).zip(&ranked) {
+                self.order[*nth] = number;
+            }
         }
-        self.by_pool = self.choices.iter().map(|choice| choice.pool).zip(0..).collect();
-        self.by_pool.sort_unstable();
     }
 
     pub(crate) fn ask(&self, choice: &Choice) -> &Ask {
@@ -159,21 +165,32 @@ impl Options {
         self.limits[usize::from(choice.variant)]
     }
 
-    /// The numbers of all choices, in the order of pools: what is asked of each lies side by side.
+    /// The numbers of all choices, band by band: what is asked of each lies side by side.
     pub(crate) fn numbers(&self) -> impl Iterator<Item = u32> {
-        self.by_pool.iter().map(|(_, number)| *number)
+        (0_u32..).zip(&self.choices).map(|(nth, _)| self.number(nth))
     }
 
-    /// The pools there is any choice in, in order.
+    /// The pools there is any choice in.
     pub(crate) fn pools(&self) -> impl Iterator<Item = PoolNumber> {
-        self.by_pool.iter().map(|(pool, _)| *pool)
+        self.choices.iter().map(|choice| choice.pool)
     }
 
-    /// The numbers of the choices in a pool.
-    pub(crate) fn in_pool(&self, pool: PoolNumber) -> impl Iterator<Item = u32> {
-        let first = self.by_pool.partition_point(|(other, _)| *other < pool);
-        let from = self.by_pool[first..].iter();
-        from.take_while(move |(other, _)| *other == pool).map(|(_, number)| *number)
+    /// The numbers of the choices in the pool of this seat.
+    pub(crate) fn in_pool(&self, seat: &Seat) -> impl Iterator<Item = u32> {
+        self.rows.iter().filter_map(|row| self.at(row, seat.band, seat.place))
+    }
+
+    /// The number of a row's choice at a place of a band, if there is one.
+    pub(crate) fn at(&self, row: &Row, band: BandNumber, place: u32) -> Option<u32> {
+        let nth = band.checked_sub(row.bands.start)? as usize;
+        let places = *row.places.get(nth)?;
+        let here: Places = 1 << place;
+        (places & here != 0).then(|| self.number(row.before[nth] + (places & (here - 1)).count_ones()))
+    }
+
+    /// The number of the choice that is the nth, row by row.
+    fn number(&self, nth: u32) -> u32 {
+        self.order.get(nth as usize).copied().unwrap_or(nth)
     }
 }
 

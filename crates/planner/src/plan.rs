@@ -119,7 +119,8 @@ impl<'a> Walk<'a> {
         let options = self.options(class);
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
-        let numbered = pools.iter().flat_map(|pool| options.in_pool(*pool));
+        let seats = pools.iter().map(|pool| scene.view.roster.seat(*pool));
+        let numbered = seats.flat_map(|seat| options.in_pool(seat));
         let mut search = Search::among(&scene, asked, Reach::Now, numbered, &mut self.calendars);
         let best = search.best(&scene, asked, &mut self.calendars);
         self.plan.opened += search.opened;

@@ -162,7 +162,7 @@ impl Search {
                 left[(seat.band - row.bands.start) as usize] &= !(1 << seat.place);
             }
         }
-        let numbered = pools.into_iter().flat_map(|pool| asked.options.in_pool(pool));
+        let numbered = pools.into_iter().flat_map(|pool| asked.options.in_pool(roster.seat(pool)));
         self.put_in(scene, asked, numbered, true, calendars);
     }
 

@@ -172,9 +172,7 @@ impl<'a, 's> Round<'a, 's> {
         *search.left_at(place, row) &= !(1 << first);
         self.stand_at(search, place, calendars);
         let options = self.asked.options;
-        let pool = self.scene.view.roster.band(place.band).pools[first as usize];
-        let here = |number: &u32| options.choices[*number as usize].variant == row.variant;
-        if let Some(number) = options.in_pool(pool).find(here) {
+        if let Some(number) = options.at(row, place.band, first) {
             let (choice, start) = (&options.choices[number as usize], at.max(floor.ready));
             let rank = self.scene.rank(self.asked, choice, (floor.ready, start), floor.price);
             search.kept.push(Reverse((rank, number, 0)));
