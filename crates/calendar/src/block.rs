@@ -3,13 +3,12 @@
 
 use arrayvec::ArrayVec;
 use model::Moment;
-use std::sync::Arc;
 
 /// Half of a full block. A block that fills up is cut in two of these; two blocks that fit into one
 /// become one. Small enough to scan at once, large enough that blocks are few.
-pub(crate) const HALF: usize = 32;
+pub(crate) const HALF: usize = 16;
 
-/// The steps of a block, side by side: a search comes to them without a detour.
+/// The steps of a block, beside what they sum up to: a search comes to them without a detour.
 pub(crate) type Steps = ArrayVec<Step, { 2 * HALF }>;
 
 /// From `at` until the next step's `at`, `free` is free.
@@ -31,14 +30,13 @@ pub(crate) struct Block {
     /// What to add to each stored amount, modulo 2^64: the sum is always the true amount, which is
     /// neither negative nor above the capacity, so nothing is lost by wrapping.
     lift: u64,
-    steps: Arc<Steps>,
+    steps: Steps,
 }
 
 impl Block {
     /// A block of `steps`, which are at least one.
     pub(crate) fn of(steps: Steps) -> Self {
-        let mut block =
-            Self { first: Moment::ZERO, low: 0, high: 0, lift: 0, steps: Arc::new(steps) };
+        let mut block = Self { first: Moment::ZERO, low: 0, high: 0, lift: 0, steps };
         block.sum_up();
         block
     }
@@ -83,12 +81,11 @@ impl Block {
 
     /// Changes the steps, of which at least one is left.
     pub(crate) fn edit(&mut self, change: impl FnOnce(&mut Steps)) {
-        let steps = Arc::make_mut(&mut self.steps);
         let lift = std::mem::take(&mut self.lift);
-        for step in steps.iter_mut() {
+        for step in &mut self.steps {
             step.free = step.free.wrapping_add(lift);
         }
-        change(steps);
+        change(&mut self.steps);
         self.sum_up();
     }
 

@@ -293,7 +293,8 @@ impl<'a> Scene<'a> {
             let missing = || Refusal::NoDataset { dataset: dataset.clone() };
             let soonest = known.and_then(|known| known.get(number - 1));
             let version = soonest.map(Soonest::version);
-            let version = version.or_else(|| self.world.version(&input.dataset)).ok_or_else(missing)?;
+            let version =
+                version.or_else(|| self.world.version(&input.dataset)).ok_or_else(missing)?;
             may_live(&seat.center, version)?;
             data.inputs.push(version.registered.data.clone());
             match stage(self, &links, version, (seat, by), soonest, work)? {

@@ -185,7 +185,8 @@ impl Options {
         let nth = band.checked_sub(row.bands.start)? as usize;
         let places = *row.places.get(nth)?;
         let here: Places = 1 << place;
-        (places & here != 0).then(|| self.number(row.before[nth] + (places & (here - 1)).count_ones()))
+        (places & here != 0)
+            .then(|| self.number(row.before[nth] + (places & (here - 1)).count_ones()))
     }
 
     /// The number of the choice that is the nth, row by row.

@@ -3,6 +3,7 @@
 use crate::ask::Ask;
 use crate::node::{Held, Hold, Limits, Shut};
 use crate::packing::{Fit, Need, Room, Typical};
+use arrayvec::ArrayVec;
 use calendar::{Profile, Work};
 use model::attempt::Slots;
 use model::{AttemptId, Moment, Pool, Span};
@@ -19,16 +20,18 @@ pub struct PoolBoard {
     nodes: Vec<Arc<Vec<Hold>>>,
     /// For each node when it has no whole chip free: most nodes that cannot do are passed by thus.
     shut: Vec<Shut>,
-    profiles: Vec<(u32, Profile)>,
+    /// By size. Very many are looked at one after another: they lie here, not somewhere else.
+    profiles: ArrayVec<(u32, Profile), SIZES>,
 }
 
+/// How many sizes have a profile at the most: there are no more chips on a node than bits in a word.
+const SIZES: usize = 7;
+
 /// Sizes that have a profile of their own: powers of two and the whole node.
-fn sizes(chips_per_node: u32) -> Vec<u32> {
-    let mut sizes: Vec<u32> = std::iter::successors(Some(1), |k| Some(k * 2))
-        .take_while(|k| *k < chips_per_node)
-        .collect();
-    sizes.extend((chips_per_node > 0).then_some(chips_per_node));
-    sizes
+fn sizes(chips_per_node: u32) -> impl Iterator<Item = u32> {
+    let powers = std::iter::successors(Some(1), |k| Some(k * 2));
+    let whole = (chips_per_node > 0).then_some(chips_per_node);
+    powers.take_while(move |k| *k < chips_per_node).chain(whole)
 }
 
 impl PoolBoard {
@@ -42,7 +45,7 @@ impl PoolBoard {
             nodes_per_block: pool.nodes_per_block,
             shut: vec![limits.shut(&empty); usize::try_from(pool.nodes).unwrap_or(0)],
             nodes: vec![empty; usize::try_from(pool.nodes).unwrap_or(0)],
-            profiles: sizes(limits.chips).into_iter().map(|k| (k, profile())).collect(),
+            profiles: sizes(limits.chips).map(|k| (k, profile())).collect(),
             limits,
         }
     }
@@ -213,7 +216,11 @@ impl PoolBoard {
     /// The profile that bounds `ask` from below: of the largest size that is not larger.
     fn profile_for(&self, ask: &Ask) -> Option<&Profile> {
         let whole = ask.whole();
-        self.profiles.iter().rev().find(|(k, _)| *k <= whole).map(|(_, profile)| profile)
+        let place = match whole >= self.limits.chips {
+            true => self.profiles.len().checked_sub(1)?,
+            false => whole.checked_ilog2()? as usize,
+        };
+        self.profiles.get(place).map(|(_, profile)| profile)
     }
 
     /// Whether exactly these slots are free in all of `[from, until)`.
