@@ -23,6 +23,7 @@ mod class;
 mod explain;
 mod holds;
 mod node;
+mod nodes;
 mod options;
 pub mod packing;
 mod plan;

@@ -1,14 +1,14 @@
 //! A pool's nodes over time: who holds which chips when, and when a gang fits.
 
 use crate::ask::Ask;
-use crate::node::{Held, Hold, Limits, Shut};
+use crate::node::{Held, Hold, Limits};
+use crate::nodes::{Node, Nodes};
 use crate::packing::{Fit, Need, Room, Typical};
 use arrayvec::ArrayVec;
 use calendar::{Profile, Work};
 use model::attempt::Slots;
 use model::{AttemptId, Moment, Pool, Span};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// A pool's commitments. One profile per size counts the nodes on which that many whole chips are
 /// free, so that finding a window skips whole stretches; which chips of which nodes is settled when
@@ -17,9 +17,7 @@ use std::sync::Arc;
 pub struct PoolBoard {
     limits: Limits,
     nodes_per_block: u32,
-    nodes: Vec<Arc<Vec<Hold>>>,
-    /// For each node when it has no whole chip free: most nodes that cannot do are passed by thus.
-    shut: Vec<Shut>,
+    nodes: Nodes,
     /// By size. Very many are looked at one after another: they lie here, not somewhere else.
     profiles: ArrayVec<(u32, Profile), SIZES>,
 }
@@ -40,11 +38,9 @@ impl PoolBoard {
     pub fn new(pool: &Pool) -> Self {
         let limits = Limits::of(pool);
         let profile = || Profile::new(u64::from(pool.nodes));
-        let empty = Arc::new(Vec::new());
         Self {
             nodes_per_block: pool.nodes_per_block,
-            shut: vec![limits.shut(&empty); usize::try_from(pool.nodes).unwrap_or(0)],
-            nodes: vec![empty; usize::try_from(pool.nodes).unwrap_or(0)],
+            nodes: Nodes::new(pool.nodes, &limits),
             profiles: sizes(limits.chips).map(|k| (k, profile())).collect(),
             limits,
         }
@@ -53,8 +49,8 @@ impl PoolBoard {
     /// Whole chips in use at `at`, over all nodes.
     #[must_use]
     pub fn chips_in_use(&self, at: Moment) -> u64 {
-        let held = |holds: &Arc<Vec<Hold>>| Held::over(holds, at, at + Span(1));
-        self.nodes.iter().map(|holds| u64::from(held(holds).chips.count_ones())).sum()
+        let held = |holds: &[Hold]| Held::over(holds, at, at + Span(1));
+        self.nodes().map(|holds| u64::from(held(holds).chips.count_ones())).sum()
     }
 
     /// Notes that `attempt` holds `slots` in `[from, until)`. Reality may overcommit a chip for a
@@ -69,9 +65,7 @@ impl PoolBoard {
     /// Takes back what `attempt` holds of `slots`' nodes.
     pub fn release(&mut self, attempt: AttemptId, slots: &[Slots]) {
         for slot in slots {
-            let node = self.nodes.get(slot.node as usize);
-            let held = node.and_then(|holds| holds.iter().find(|h| h.attempt == attempt)).copied();
-            if let Some(held) = held {
+            if let Some(held) = self.held(attempt, slot.node) {
                 self.change(slot.node, held.from, held.until, |holds| {
                     holds.retain(|h| h.attempt != attempt);
                 });
@@ -82,8 +76,7 @@ impl PoolBoard {
     /// Has `attempt` hold what it holds of `slots`' nodes in `[from, until)` instead.
     pub fn retime(&mut self, attempt: AttemptId, slots: &[Slots], from: Moment, until: Moment) {
         for slot in slots {
-            let node = self.nodes.get(slot.node as usize);
-            let held = node.and_then(|holds| holds.iter().find(|h| h.attempt == attempt)).copied();
+            let held = self.held(attempt, slot.node);
             let Some(Hold { from: old_from, until: old_until, .. }) = held else { continue };
             let is_own = |hold: &&mut Hold| hold.attempt == attempt;
             self.change(slot.node, old_until.min(until), old_until.max(until), |holds| {
@@ -95,17 +88,22 @@ impl PoolBoard {
         }
     }
 
+    /// What `attempt` holds of a node.
+    fn held(&self, attempt: AttemptId, node: u32) -> Option<Hold> {
+        self.nodes.get(node)?.holds().iter().find(|hold| hold.attempt == attempt).copied()
+    }
+
     /// Changes a node's holds within `[from, until)` and brings the profiles after.
     fn change(
         &mut self,
-        node: u32,
+        number: u32,
         from: Moment,
         until: Moment,
         edit: impl FnOnce(&mut Vec<Hold>),
     ) {
-        let number = node as usize;
-        let Some(node) = self.nodes.get_mut(number) else { return };
+        let Some(node) = self.nodes.get(number) else { return };
         let mut cuts: Vec<Moment> = node
+            .holds()
             .iter()
             .flat_map(|h| [h.from, h.until])
             .filter(|at| from < *at && *at < until)
@@ -115,11 +113,11 @@ impl PoolBoard {
         cuts.dedup();
         let chips = self.limits.chips;
         let free = |holds: &[Hold], a, b| chips - Held::over(holds, a, b).chips.count_ones();
-        let before: Vec<u32> = cuts.windows(2).map(|w| free(node, w[0], w[1])).collect();
-        edit(Arc::make_mut(node));
-        self.shut[number] = self.limits.shut(node);
+        let before: Vec<u32> = cuts.windows(2).map(|w| free(node.holds(), w[0], w[1])).collect();
+        self.nodes.change(number, &self.limits, edit);
+        let holds = self.nodes.get(number).map_or(&[][..], Node::holds);
         for (w, before) in cuts.windows(2).zip(before) {
-            let after = free(node, w[0], w[1]);
+            let after = free(holds, w[0], w[1]);
             for (k, profile) in &mut self.profiles {
                 let fits = match (before >= *k, after >= *k) {
                     (true, false) => profile.take(w[0], w[1], 1),
@@ -160,7 +158,7 @@ impl PoolBoard {
         if profile.is_some_and(|p| p.free_at(from) < wanted || p.least(from, until) < wanted) {
             return false;
         }
-        work.count(1 + self.nodes.len() as u64 / 16);
+        work.count(1 + u64::from(self.nodes.len()) / 16);
         self.has_nodes(from, until, ask)
     }
 
@@ -174,7 +172,7 @@ impl PoolBoard {
             if let Some(profile) = profile {
                 start = profile.earliest(start, span, u64::from(ask.nodes), work)?;
             }
-            work.count(1 + self.nodes.len() as u64 / 16);
+            work.count(1 + u64::from(self.nodes.len()) / 16);
             if self.has_nodes(start, start + span, ask) {
                 return Some(start);
             }
@@ -190,27 +188,26 @@ impl PoolBoard {
     fn has_nodes(&self, from: Moment, until: Moment, ask: &Ask) -> bool {
         let mut missing = ask.nodes;
         let mut block = None;
-        self.open(from, ask).any(|node| {
+        self.open(from, ask).any(|(node, holds)| {
             if ask.one_block && block.replace(self.block(node)) != Some(self.block(node)) {
                 missing = ask.nodes;
             }
-            let fits = self.limits.fits(&self.nodes[node as usize], from, until, ask);
+            let fits = self.limits.fits(holds, from, until, ask);
             missing = missing.saturating_sub(fits.into());
             missing == 0
         })
     }
 
     /// Nodes that `ask` is not kept from by their having no chip free.
-    fn open(&self, from: Moment, ask: &Ask) -> impl Iterator<Item = u32> {
+    fn open(&self, from: Moment, ask: &Ask) -> impl Iterator<Item = (u32, &[Hold])> {
         let takes_whole = ask.whole() > 0;
-        let nodes = (0_u32..).zip(&self.shut);
-        nodes.filter(move |(_, shut)| !(takes_whole && shut.at(from))).map(|(node, _)| node)
+        let open = self.nodes.iter().filter(move |(_, node)| !(takes_whole && node.shut.at(from)));
+        open.map(|(number, node)| (number, node.holds()))
     }
 
     /// The next moment after `at` at which somebody's hold ends.
     fn next_end(&self, at: Moment) -> Option<Moment> {
-        let holds = self.nodes.iter().flat_map(|holds| holds.iter());
-        holds.map(|h| h.until).filter(|until| *until > at).min()
+        self.nodes().flatten().map(|h| h.until).filter(|until| *until > at).min()
     }
 
     /// The profile that bounds `ask` from below: of the largest size that is not larger.
@@ -227,8 +224,8 @@ impl PoolBoard {
     #[must_use]
     pub fn is_free(&self, slots: &[Slots], from: Moment, until: Moment) -> bool {
         slots.iter().all(|slot| {
-            let node = self.nodes.get(slot.node as usize);
-            node.is_some_and(|holds| self.limits.is_free(holds, slot, from, until))
+            let node = self.nodes.get(slot.node);
+            node.is_some_and(|node| self.limits.is_free(node.holds(), slot, from, until))
         })
     }
 
@@ -241,15 +238,19 @@ impl PoolBoard {
         until: Moment,
         (ask, typical): (&Ask, &Typical),
     ) -> Option<Vec<Slots>> {
-        let rooms = self.open(from, ask).filter_map(|node| {
-            Some((node, self.limits.room(&self.nodes[node as usize], from, until, ask)?))
+        // Of nodes nobody holds anything of the first is as good as any.
+        let mut is_first = true;
+        let useful = self.open(from, ask).filter(|(_, holds)| {
+            ask.nodes > 1 || !holds.is_empty() || std::mem::take(&mut is_first)
         });
+        let rooms = useful
+            .filter_map(|(node, holds)| Some((node, self.limits.room(holds, from, until, ask)?)));
         let chosen = match ask.nodes {
             1 => vec![ways(rooms, ask, typical).min()?],
             _ => self.gang(ways(rooms, ask, typical).collect(), ask)?,
         };
         let slot = |(fit, node): (Fit, u32)| {
-            let holds = &self.nodes[node as usize];
+            let holds = self.nodes.get(node).map_or(&[][..], Node::holds);
             let chips = self.limits.chips(holds, (from, until), ask, fit.on);
             Slots {
                 node,
@@ -264,7 +265,7 @@ impl PoolBoard {
 
     /// What is held of each node, in the order of nodes.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &[Hold]> {
-        self.nodes.iter().map(|holds| holds.as_slice())
+        self.nodes.iter().map(|(_, node)| node.holds())
     }
 
     /// What each node has.
