@@ -4,6 +4,7 @@ use crate::promise::{Findings, Promise};
 use model::job::{Job, On, Within};
 use model::{Attempt, Chips, Part, PartPlacement, Placement, Pool, Slots, Variant};
 use std::collections::BTreeSet;
+use std::fmt::Arguments;
 use world::World;
 
 /// Judges the form of an attempt's placement.
@@ -15,7 +16,7 @@ pub(crate) fn judge(world: &World, job: &Job, attempt: &Attempt, found: &mut Fin
         format!("{id} has places for {} of its {} parts", places.len(), parts.len())
     });
     for (part, place) in parts.iter().zip(places) {
-        judge_part(world, &format!("{id} ({})", part.name), part, place, found);
+        judge_part(world, format_args!("{id} ({})", part.name), part, place, found);
     }
     found.judge(Promise::Gangs, are_within(world, placement, job.spec.together.within), || {
         format!("{id} is spread wider than the {:?} it asked for", job.spec.together.within)
@@ -36,8 +37,14 @@ fn judge_window(job: &Job, attempt: &Attempt, found: &mut Findings) {
     }
 }
 
-fn judge_part(world: &World, who: &str, part: &Part, place: &PartPlacement, found: &mut Findings) {
-    let where_ = format!("{}/{}", place.center, place.pool);
+fn judge_part(
+    world: &World,
+    who: Arguments<'_>,
+    part: &Part,
+    place: &PartPlacement,
+    found: &mut Findings,
+) {
+    let where_ = format_args!("{}/{}", place.center, place.pool);
     let center = world.centers.get(&place.center);
     let Some(pool) = center.and_then(|c| c.center.pool(&place.pool)) else {
         found.say(Promise::Capacity, format!("{who} is in {where_}, which does not exist"));
@@ -58,13 +65,13 @@ fn judge_part(world: &World, who: &str, part: &Part, place: &PartPlacement, foun
         format!("{who} asks for {} nodes and has {} in {where_}", variant.nodes, nodes.len())
     });
     for slots in &place.nodes {
-        judge_slots(world, &format!("{who} on {where_}"), variant, pool, slots, found);
+        judge_slots(world, format_args!("{who} on {where_}"), variant, pool, slots, found);
     }
 }
 
 fn judge_slots(
     world: &World,
-    who: &str,
+    who: Arguments<'_>,
     variant: &Variant,
     pool: &Pool,
     slots: &Slots,

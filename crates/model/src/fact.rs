@@ -39,7 +39,9 @@ impl Header {
     /// The bytes the chain runs over: compact JSON with the keys in their declared order.
     #[must_use]
     pub fn canonical(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a header has only text keys")
+        let mut bytes = Vec::with_capacity(MOST_BYTES);
+        serde_json::to_writer(&mut bytes, self).expect("a header has only text keys");
+        bytes
     }
 
     /// The digest of the header; with the head before it, enough to check the chain.
@@ -127,6 +129,9 @@ pub struct UnreadableFact {
     pub why: String,
 }
 
+/// Most facts have no more bytes than this.
+const MOST_BYTES: usize = 1_024;
+
 macro_rules! facts {
     ($($(#[$doc:meta])* $name:ident($content:ty) = $kind:literal v $version:literal;)*) => {
         /// Something that happened.
@@ -154,10 +159,12 @@ macro_rules! facts {
             /// Its content as JSON.
             #[must_use]
             pub fn payload(&self) -> Vec<u8> {
+                let mut bytes = Vec::with_capacity(MOST_BYTES);
                 match self {
-                    $(Self::$name(content) => serde_json::to_vec(content),)*
+                    $(Self::$name(content) => serde_json::to_writer(&mut bytes, content),)*
                 }
-                .expect("facts have only text keys")
+                .expect("facts have only text keys");
+                bytes
             }
 
             /// Reads a stored fact of this or an older version; the error says why and what to do.
@@ -265,9 +272,9 @@ impl Fact {
     /// What it is about, as the header lists it.
     #[must_use]
     pub fn subjects(&self) -> Vec<String> {
-        let center = |c: &CenterId| format!("center:{c}");
-        let tenant = |t: &TenantId| format!("tenant:{t}");
-        let link = |l: &LinkId| format!("link:{l}");
+        let center = |c: &CenterId| ["center:", c.as_str()].concat();
+        let tenant = |t: &TenantId| ["tenant:", t.as_str()].concat();
+        let link = |l: &LinkId| ["link:", l.as_str()].concat();
         match self {
             Self::CenterDeclared(f) => vec![center(&f.center)],
             Self::AgentJoined(f) => vec![center(&f.center)],

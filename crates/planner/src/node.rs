@@ -4,7 +4,6 @@ use crate::ask::Ask;
 use crate::packing::Room;
 use model::attempt::Slots;
 use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
-use std::iter::repeat_n;
 
 /// The most chips of one node that are planned with: a node's chips are one word of bits.
 const MOST_CHIPS: u16 = 64;
@@ -92,7 +91,7 @@ impl Held {
     /// Chips of which there may be a part left.
     fn parts(&self) -> impl Iterator<Item = u16> {
         let chips = if self.shared { self.chips } else { 0 };
-        (0..MOST_CHIPS).filter(move |chip| chips >> chip & 1 == 1)
+        ones(chips)
     }
 }
 
@@ -148,10 +147,9 @@ impl Limits {
         let held = self.beside(holds, from, until, ask)?;
         let whole = (self.all() & !held.chips).count_ones();
         let parts = held.parts().map(|chip| free_of(holds, chip, from, until));
-        let chips = repeat_n(Chips::ONE, whole as usize).chain(parts);
         let cores = Cores(self.cores.0.saturating_sub(held.cores.0));
         let memory = Bytes(self.memory.0.saturating_sub(held.memory.0));
-        Some(Room::new(cores, memory, chips))
+        Some(Room::new(cores, memory, parts).with_whole(whole.into()))
     }
 
     /// The first chips for `ask` that are free in all of `[from, until)`, as bits: whole ones, or for
@@ -211,6 +209,16 @@ impl Limits {
             && held.memory.saturating_add(slot.memory) <= self.memory
             && slot.chips.iter().all(room)
     }
+}
+
+/// The numbers of the bits that are set.
+pub(crate) fn ones(bits: u64) -> impl Iterator<Item = u16> {
+    let mut rest = bits;
+    std::iter::from_fn(move || {
+        let lowest = (rest != 0).then(|| rest.trailing_zeros())?;
+        rest &= rest - 1;
+        u16::try_from(lowest).ok()
+    })
 }
 
 /// The lowest `count` bits that are set.

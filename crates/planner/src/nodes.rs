@@ -2,11 +2,15 @@
 
 use crate::node::{Hold, Limits, Shut};
 use arrayvec::ArrayVec;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// How many nodes are copied when one of them changes: in a pool of some hundred nodes as many as
 /// there are such runs, which are all that a copy of the pool copies.
 const RUN: usize = 16;
+
+/// Who holds what of a node: most often a few, who lie where they are looked for.
+pub(crate) type Holds = SmallVec<[Hold; 4]>;
 
 /// Nodes by number.
 #[derive(Debug, Clone)]
@@ -18,7 +22,7 @@ pub(crate) struct Nodes {
 /// A node and who holds what of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    holds: Arc<Vec<Hold>>,
+    holds: Arc<Holds>,
     /// When it has no whole chip free: most nodes that cannot do are passed by thus.
     pub(crate) shut: Shut,
 }
@@ -59,12 +63,7 @@ impl Nodes {
     }
 
     /// Changes who holds what of a node.
-    pub(crate) fn change(
-        &mut self,
-        number: u32,
-        limits: &Limits,
-        edit: impl FnOnce(&mut Vec<Hold>),
-    ) {
+    pub(crate) fn change(&mut self, number: u32, limits: &Limits, edit: impl FnOnce(&mut Holds)) {
         let run = self.runs.get_mut(number as usize / RUN);
         if let Some(node) = run.and_then(|run| Arc::make_mut(run).get_mut(number as usize % RUN)) {
             edit(Arc::make_mut(&mut node.holds));

@@ -10,7 +10,7 @@ use model::center::Center;
 use model::job::{JobSpec, On, SavedWork, Variant, Within};
 use model::{ChipId, Chips, Moment, Pool, Span};
 use std::ops::Range;
-use world::{Taught, World};
+use world::{LessonsOf, Taught, World};
 
 /// Choices are broad where at least one in so many pools with the right chips is among them.
 const BROAD: usize = 4;
@@ -82,12 +82,13 @@ impl Options {
             asks: variants().map(|variant| ask(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
         };
+        let lessons = world.lessons_of(&spec.tenant, spec.workload.as_deref());
         let mut pools = 0;
         for (index, variant) in (0_u16..).zip(variants()) {
             for family in roster.families(&variant.on) {
                 let seat = roster.first_of(family);
                 if chip_fits(spec, seat, variant).is_ok() {
-                    let run = expected_run(world, spec, index, seat.pool().chip.as_ref());
+                    let run = estimate(lessons, spec, index, seat.pool().chip.as_ref()).0;
                     let (bands, places, before) = (family.clone(), Vec::new(), Vec::new());
                     let row = Row { variant: index, bands, places, before, run };
                     pools += options.fill(roster, spec, kept, row);
@@ -113,6 +114,7 @@ impl Options {
         let ask = self.asks[usize::from(variant)];
         let goes_anywhere = goes_anywhere(spec);
         let (before, mut pools) = (self.choices.len(), 0);
+        self.choices.reserve(row.bands.clone().map(|band| roster.band(band).pools.len()).sum());
         for band in row.bands.clone() {
             let mut places = 0;
             row.before.push(u32::try_from(self.choices.len()).expect("choices are few"));
@@ -289,14 +291,10 @@ fn chip_fits(spec: &JobSpec, seat: &Seat, variant: &Variant) -> Result<(), Refus
 
 /// How long the job is expected to run as this variant on this chip: its tenant's figure where
 /// there is one, scaled by the variant's speed; else the limit, scaled by what was learned from
-/// finished jobs of the same tenant and workload. Never more than the limit.
-fn expected_run(world: &World, spec: &JobSpec, index: u16, chip: Option<&ChipId>) -> Span {
-    estimate(world, spec, index, chip).0
-}
-
-/// The same, and what it rests on.
+/// finished jobs of the same tenant and workload. Never more than the limit. With it comes what it
+/// rests on.
 pub(crate) fn estimate(
-    world: &World,
+    lessons: Option<LessonsOf<'_>>,
     spec: &JobSpec,
     index: u16,
     chip: Option<&ChipId>,
@@ -308,7 +306,7 @@ pub(crate) fn estimate(
     };
     let variant = spec.parts.first().and_then(|p| p.variants.get(usize::from(index)));
     let speed = variant.and_then(|v| v.speed_thousandths).filter(|speed| *speed > 0);
-    let taught = || world.taught(&spec.tenant, spec.workload.as_deref(), chip);
+    let taught = || lessons?.on(chip);
     let (run, basis) = match (told, speed) {
         (Some(told), Some(speed)) => {
             (told.scaled(1_000, u64::from(speed)), Basis::Told { speed_thousandths: speed })

@@ -84,6 +84,13 @@ impl Room {
         room
     }
 
+    /// So many whole chips more.
+    #[must_use]
+    pub(crate) const fn with_whole(mut self, whole: u64) -> Self {
+        self.whole += whole;
+        self
+    }
+
     /// What is free on all chips together.
     #[must_use]
     pub fn chips(&self) -> Chips {

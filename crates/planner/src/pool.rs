@@ -1,8 +1,8 @@
 //! A pool's nodes over time: who holds which chips when, and when a gang fits.
 
 use crate::ask::Ask;
-use crate::node::{Held, Hold, Limits};
-use crate::nodes::{Node, Nodes};
+use crate::node::{Held, Hold, Limits, ones};
+use crate::nodes::{Holds, Node, Nodes};
 use crate::packing::{Fit, Need, Room, Typical};
 use arrayvec::ArrayVec;
 use calendar::{Profile, Work};
@@ -55,7 +55,13 @@ impl PoolBoard {
 
     /// Notes that `attempt` holds `slots` in `[from, until)`. Reality may overcommit a chip for a
     /// while (one attempt ends late, another was promised the chip); the board bears it.
-    pub fn hold(&mut self, attempt: AttemptId, slots: &[Slots], from: Moment, until: Moment) {
+    pub fn hold<'a>(
+        &mut self,
+        attempt: AttemptId,
+        slots: impl IntoIterator<Item = &'a Slots>,
+        from: Moment,
+        until: Moment,
+    ) {
         for slot in slots {
             let hold = Hold::of(attempt, slot, from, until);
             self.change(slot.node, from, until, |holds| holds.push(hold));
@@ -94,13 +100,7 @@ impl PoolBoard {
     }
 
     /// Changes a node's holds within `[from, until)` and brings the profiles after.
-    fn change(
-        &mut self,
-        number: u32,
-        from: Moment,
-        until: Moment,
-        edit: impl FnOnce(&mut Vec<Hold>),
-    ) {
+    fn change(&mut self, number: u32, from: Moment, until: Moment, edit: impl FnOnce(&mut Holds)) {
         let Some(node) = self.nodes.get(number) else { return };
         let mut cuts: Vec<Moment> = node
             .holds()
@@ -254,7 +254,7 @@ impl PoolBoard {
             let chips = self.limits.chips(holds, (from, until), ask, fit.on);
             Slots {
                 node,
-                chips: (0_u16..64).filter(|chip| chips >> chip & 1 == 1).collect(),
+                chips: ones(chips).collect(),
                 share: ask.share(),
                 cores: ask.cores,
                 memory: ask.memory,

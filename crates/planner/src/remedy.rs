@@ -344,7 +344,9 @@ impl<'a> Finder<'a> {
 
     /// A shorter limit: not below what the job is expected to run where somebody knows that.
     fn shorter(&self, variants: &[Variant], knobs: &mut Vec<Knob<'a>>) {
-        let floor = |index: u16| match estimate(self.scene.world, self.spec, index, None) {
+        let JobSpec { tenant, workload, .. } = self.spec;
+        let lessons = self.scene.world.lessons_of(tenant, workload.as_deref());
+        let floor = |index: u16| match estimate(lessons, self.spec, index, None) {
             (run, Basis::Told { .. } | Basis::Learned { .. }) => run.max(SHORTEST),
             (_, Basis::Limit { .. }) => SHORTEST,
         };

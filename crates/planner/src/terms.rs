@@ -4,7 +4,7 @@ use crate::Situation;
 use crate::candidate::{Asked, Candidate, Scene};
 use crate::options::{Choice, estimate};
 use crate::plan::Transfer;
-use model::{Bytes, CenterId, DatasetVersion, Moment, Money, Objective, Span};
+use model::{Bytes, CenterId, DatasetVersion, JobSpec, Moment, Money, Objective, Span};
 use serde::Serialize;
 use world::Tries;
 
@@ -116,7 +116,9 @@ impl Scene<'_> {
     pub(crate) fn terms(&self, asked: Asked<'_>, choice: &Choice, found: &Candidate) -> Terms {
         let seat = self.view.roster.seat(choice.pool);
         let chip = seat.pool().chip.as_ref();
-        let (_, basis) = estimate(self.world, asked.spec, choice.variant, chip);
+        let JobSpec { tenant, workload, .. } = asked.spec;
+        let lessons = self.world.lessons_of(tenant, workload.as_deref());
+        let (_, basis) = estimate(lessons, asked.spec, choice.variant, chip);
         let limit = asked.options.limit(choice);
         let since = Moment(self.situation.now.0.saturating_sub(RECORD_OF.0));
         let promises = &self.world.promises;

@@ -4,6 +4,10 @@ use model::file::Catalog;
 use simulator::scenario::{Contender, Scenario, Told};
 use std::time::Instant;
 
+/// As in `portolan`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [file, chips, ..] = words.as_slice() else {

@@ -68,6 +68,22 @@ pub struct Taught {
     pub on_this_chip: bool,
 }
 
+/// What was learned from a tenant's jobs of one workload, by chip.
+#[derive(Debug, Clone, Copy)]
+pub struct LessonsOf<'a>(&'a BTreeMap<String, Lesson>);
+
+impl LessonsOf<'_> {
+    /// The lesson of this chip, or while too few jobs ran on it of all chips together, and which of
+    /// the two it is. `None` while nothing is known.
+    #[must_use]
+    pub fn on(&self, chip: Option<&ChipId>) -> Option<Taught> {
+        let enough = |lesson: &&Lesson| lesson.jobs >= ENOUGH;
+        let taught = |on_this_chip| move |lesson: &Lesson| Taught { lesson: *lesson, on_this_chip };
+        let own = self.0.get(name(chip)).filter(enough).map(taught(true));
+        own.or_else(|| self.0.get(ALL).filter(enough).map(taught(false)))
+    }
+}
+
 impl World {
     /// What is known of a tenant's jobs of this workload on this chip; of all chips together while
     /// too few ran on this one. `None` while nothing is known.
@@ -78,22 +94,14 @@ impl World {
         workload: Option<&str>,
         chip: Option<&ChipId>,
     ) -> Option<Lesson> {
-        self.taught(tenant, workload, chip).map(|taught| taught.lesson)
+        Some(self.lessons_of(tenant, workload)?.on(chip)?.lesson)
     }
 
-    /// The lesson, and whose it is.
+    /// All that was learned from a tenant's jobs of this workload, to be asked chip by chip.
     #[must_use]
-    pub fn taught(
-        &self,
-        tenant: &TenantId,
-        workload: Option<&str>,
-        chip: Option<&ChipId>,
-    ) -> Option<Taught> {
+    pub fn lessons_of(&self, tenant: &TenantId, workload: Option<&str>) -> Option<LessonsOf<'_>> {
         let lessons = self.lessons.0.get(tenant)?.get(workload.unwrap_or_default())?;
-        let enough = |lesson: &&Lesson| lesson.jobs >= ENOUGH;
-        let taught = |on_this_chip| move |lesson: &Lesson| Taught { lesson: *lesson, on_this_chip };
-        let own = lessons.get(name(chip)).filter(enough).map(taught(true));
-        own.or_else(|| lessons.get(ALL).filter(enough).map(taught(false)))
+        Some(LessonsOf(lessons))
     }
 
     /// Draws the lesson of an attempt that ended by itself.

@@ -14,7 +14,7 @@ mod promise;
 mod shelves;
 
 pub use fold::Contradiction;
-pub use lesson::{Lesson, Taught};
+pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
 pub use shelves::Shelves;
 
