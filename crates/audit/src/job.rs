@@ -37,7 +37,7 @@ pub(crate) fn judge(world: &World, job: &Job, found: &mut Findings) {
 }
 
 /// Judges whether a key that was just used stands for the jobs it came with.
-pub(crate) fn judge_keys(world: &World, facts: &[Fact], found: &mut Findings) {
+pub(crate) fn judge_keys(world: &World, facts: &[&Fact], found: &mut Findings) {
     for fact in facts {
         let Fact::JobSubmitted(submitted) = fact else { continue };
         let Some(key) = &submitted.key else { continue };

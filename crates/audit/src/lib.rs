@@ -94,14 +94,15 @@ pub fn world(world: &World) -> Vec<Violation> {
 /// all jobs. What was wrong before and was not touched is not told again. Who holds what of a node is
 /// taken from the world's lists; [`world()`] compares them with the attempts.
 #[must_use]
-pub fn delta(world: &World, facts: &[Fact]) -> Vec<Violation> {
+pub fn delta<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> Vec<Violation> {
     let mut found = Findings::default();
-    let touched = Touched::by(world, facts);
+    let facts: Vec<&Fact> = facts.into_iter().collect();
+    let touched = Touched::by(world, &facts);
     for job in touched.jobs.iter().filter_map(|id| world.job(*id)) {
         job::judge(world, job, &mut found);
     }
-    job::judge_keys(world, facts, &mut found);
-    preemption::judge(world, facts, &mut found);
+    job::judge_keys(world, &facts, &mut found);
+    preemption::judge(world, &facts, &mut found);
     for id in &touched.attempts {
         let Some(job) = world.job(id.job) else { continue };
         let Some(attempt) = job.phase.attempt().filter(|a| a.attempt == *id) else { continue };

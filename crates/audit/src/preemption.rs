@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use world::World;
 
 /// Judges the preemptions among some facts, in the world that has just taken them in.
-pub(crate) fn judge(world: &World, facts: &[Fact], found: &mut Findings) {
+pub(crate) fn judge(world: &World, facts: &[&Fact], found: &mut Findings) {
     for fact in facts {
         if let Fact::AttemptPreempted(preempted) = fact {
             judge_one(world, preempted, found);

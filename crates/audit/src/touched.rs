@@ -22,7 +22,7 @@ pub(crate) struct Touched {
 
 impl Touched {
     /// What `facts` touched in the world that has taken them in.
-    pub(crate) fn by(world: &World, facts: &[Fact]) -> Self {
+    pub(crate) fn by(world: &World, facts: &[&Fact]) -> Self {
         let mut touched = Self::default();
         let mut declared_links = BTreeSet::new();
         for fact in facts {

@@ -6,7 +6,7 @@ use model::Moment;
 
 /// Half of a full block. A block that fills up is cut in two of these; two blocks that fit into one
 /// become one. Small enough to scan at once, large enough that blocks are few.
-pub(crate) const HALF: usize = 16;
+pub(crate) const HALF: usize = 8;
 
 /// The steps of a block, beside what they sum up to: a search comes to them without a detour.
 pub(crate) type Steps = ArrayVec<Step, { 2 * HALF }>;

@@ -223,12 +223,11 @@ impl Controller {
     fn effects(&mut self) -> Vec<Effect> {
         let mut effects = Vec::new();
         let facts = std::mem::take(&mut self.facts);
-        let (planned, told): (Vec<Fact>, Vec<Fact>) = facts.iter().cloned().partition(is_planned);
-        let broken = audit::delta(&self.world, &planned);
+        let broken = audit::delta(&self.world, facts.iter().filter(|fact| is_planned(fact)));
         if !broken.is_empty() {
             return vec![Effect::Halt(broken)];
         }
-        let odd = audit::delta(&self.world, &told);
+        let odd = audit::delta(&self.world, facts.iter().filter(|fact| !is_planned(fact)));
         if !odd.is_empty() {
             effects.push(Effect::Alarm(odd));
         }

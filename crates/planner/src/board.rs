@@ -32,6 +32,8 @@ pub struct Board {
     /// Jobs that are to be considered later.
     later: BTreeSet<(Moment, JobId)>,
     later_at: BTreeMap<JobId, Moment>,
+    /// The classes of jobs in line: it takes a while to work one out.
+    class_of: BTreeMap<JobId, ClassId>,
     bookings: BTreeMap<TransferId, Booking>,
     /// When attempts should have ended.
     ends: BTreeSet<(Moment, AttemptId)>,
@@ -69,6 +71,7 @@ impl Board {
             view,
             later: BTreeSet::new(),
             later_at: BTreeMap::new(),
+            class_of: BTreeMap::new(),
             bookings: BTreeMap::new(),
             ends: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -125,7 +128,7 @@ impl Board {
             Fact::TransferPlanned(staging) => self.book(staging),
             Fact::TransferEnded(ended) => self.unbook(ended.transfer, now),
             Fact::JobOffered(f) => {
-                self.leave(world, f.attempt.job);
+                self.leave(f.attempt.job);
                 self.hold_live(world, f.attempt);
             }
             Fact::AttemptStarted(AttemptTouched { attempt })
@@ -145,6 +148,8 @@ impl Board {
                 self.learn_what_is_typical();
                 self.follow(world, now, fact);
             }
+            // The start a job was told is kept with its reservation.
+            Fact::JobPromised(_) => {}
             Fact::ReplicaAdded(f) => self.touch_readers(&f.data.dataset),
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),
             _ => self.follow(world, now, fact),
@@ -179,15 +184,15 @@ impl Board {
             Phase::Waiting { not_before } if !job.canceled => {
                 self.enter(job, *not_before, now);
             }
-            _ => self.leave(world, job.job),
+            _ => self.leave(job.job),
         }
     }
 
-    fn leave(&mut self, world: &World, job: JobId) {
+    fn leave(&mut self, job: JobId) {
         if let Some(at) = self.later_at.remove(&job) {
             self.later.remove(&(at, job));
-        } else if let Some(job) = world.job(job) {
-            Arc::make_mut(&mut self.view.lines).leave(class_of_job(job), job.job);
+        } else if let Some(class) = self.class_of.remove(&job) {
+            Arc::make_mut(&mut self.view.lines).leave(class, job);
         }
         self.cancel_reservation(job);
     }
@@ -201,6 +206,7 @@ impl Board {
             return;
         }
         let class = class_of_job(job);
+        self.class_of.insert(job.job, class);
         let jobs = Arc::make_mut(&mut self.view.lines).enter(class, job);
         // Where another of its class waits without a start, nothing can be done for this one.
         if jobs <= 1 + self.reserved_of.get(&class).copied().unwrap_or(0) {

@@ -617,7 +617,7 @@ fn a_step_tells_nothing_of_what_it_did_not_touch() {
     assert_eq!(audit::world(&told.world).len(), 1);
     let fact = told.records.pop().unwrap().fact().unwrap();
     assert!(matches!(fact, Fact::JobOffered(_)));
-    assert_eq!(audit::delta(&told.world, &[fact]), []);
+    assert_eq!(audit::delta(&told.world, [&fact]), []);
 }
 
 #[test]
