@@ -1,5 +1,6 @@
 //! What a gang takes of each of its nodes.
 
+use model::job::{JobSpec, Variant, Within};
 use model::{Bytes, Chips, Cores};
 
 /// What a gang asks of a pool.
@@ -18,6 +19,17 @@ pub struct Ask {
 }
 
 impl Ask {
+    /// What one variant of a job asks.
+    pub(crate) fn of(spec: &JobSpec, variant: &Variant) -> Self {
+        Self {
+            nodes: variant.nodes,
+            chips: variant.chips_per_node,
+            cores: variant.cores,
+            memory: variant.memory,
+            one_block: spec.together.within == Within::Block,
+        }
+    }
+
     /// Whole chips it takes on a node; none for a share of one.
     pub(crate) fn whole(&self) -> u32 {
         if self.is_share() { 0 } else { u32::try_from(self.chips.touched()).unwrap_or(u32::MAX) }

@@ -2,12 +2,13 @@
 //! world, kept beside it fact by fact.
 
 use crate::class::{Class, ClassId, class_of_job};
-use crate::packing::{Recent, Typical};
-use crate::plan::{Plan, Reservation};
+use crate::packing::Typical;
 use crate::pool::PoolBoard;
-use crate::preempt::Victims;
+use crate::proposal::{Plan, Reservation};
+use crate::recent::Recent;
 use crate::roster::{PoolNumber, Roster};
 use crate::touched::Touched;
+use crate::victims::Victims;
 use crate::view::View;
 use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};

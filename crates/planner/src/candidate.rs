@@ -1,14 +1,13 @@
 //! Places a job could go, with their terms.
 
 use crate::class::ClassId;
-use crate::options::{Choice, Options, energy};
-use crate::plan::Transfer;
+use crate::options::{Choice, energy};
+use crate::proposal::Transfer;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{PoolNumber, Seat};
-use crate::staging::{Coming, Soonest, Staged, stage};
-use crate::view::View;
-use crate::{Policy, Situation};
+use crate::scene::{Asked, Reach, Scene};
+use crate::staging::{Soonest, Staged, stage};
 use calendar::Work;
 use model::attempt::Slots;
 use model::job::JobSpec;
@@ -51,33 +50,6 @@ pub struct Candidate {
     pub inputs: Vec<DatasetVersion>,
     #[serde(skip)]
     pub(crate) number: PoolNumber,
-}
-
-/// How far ahead a candidate may start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// So soon that it can be offered at once, or not at all.
-    Now,
-    /// At whatever time it fits.
-    Ever,
-}
-
-/// What all candidates of all classes are judged against.
-#[derive(Clone, Copy)]
-pub(crate) struct Scene<'a> {
-    pub(crate) world: &'a World,
-    pub(crate) view: &'a View,
-    pub(crate) coming: &'a Coming,
-    pub(crate) situation: &'a Situation,
-    pub(crate) policy: &'a Policy,
-}
-
-/// The class that is asked about.
-#[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
-    pub(crate) class: ClassId,
-    pub(crate) spec: &'a JobSpec,
-    pub(crate) options: &'a Options,
 }
 
 /// A job's inputs at a center.

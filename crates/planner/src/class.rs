@@ -1,12 +1,15 @@
 //! Jobs of a class are interchangeable to the planner: it decides per class, not per job.
 
+use crate::Policy;
 use crate::options::Options;
+use crate::roster::Roster;
 use model::job::{Job, SavedWork};
 use model::{Digest, JobId, JobSpec};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
+use world::World;
 
 /// Names a class: the digest of all in a spec that planning looks at.
 pub type ClassId = Digest;
@@ -21,7 +24,16 @@ pub struct Class {
     /// Those that wait and may be tried now, oldest first.
     pub jobs: BTreeSet<JobId>,
     /// Where they could go at all; worked out when it is first asked for.
-    pub(crate) options: OnceLock<Arc<Options>>,
+    options: OnceLock<Arc<Options>>,
+}
+
+impl Class {
+    /// Where they could go at all.
+    pub(crate) fn options(&self, world: &World, roster: &Roster, policy: &Policy) -> Arc<Options> {
+        let kept = self.kept.as_ref();
+        let work_out = || Arc::new(Options::going_on(world, roster, &self.spec, kept, policy));
+        Arc::clone(self.options.get_or_init(work_out))
+    }
 }
 
 /// Collects what is hashed, so that a class's name is the same on every machine.

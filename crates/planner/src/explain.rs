@@ -1,12 +1,13 @@
 //! Why a job waits, or what would become of one: the planner's own answer.
 
-use crate::candidate::{Asked, Candidate, Reach};
+use crate::ask::Ask;
+use crate::candidate::Candidate;
 use crate::class::{ClassId, class_of};
+use crate::coming::Coming;
 use crate::options::{self, Options};
-use crate::plan::scene;
 use crate::rank::Rank;
 use crate::refusal::{Refusal, Standing};
-use crate::staging::Coming;
+use crate::scene::{Asked, Reach, scene};
 use crate::terms::Terms;
 use crate::view::View;
 use crate::{Policy, Situation};
@@ -52,7 +53,7 @@ pub fn explain(
         Some(if *priority < turn.0 { jobs.len() } else { jobs.range(..job).count() })
     });
     let ahead = ahead.sum();
-    let options = crate::plan::options(world, &view, policy, class);
+    let options = class.options(world, &view.roster, policy);
     Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead))
 }
 
@@ -164,7 +165,7 @@ fn refusals(world: &World, view: &View, spec: &JobSpec) -> BTreeMap<CenterId, Re
             continue;
         }
         for variant in spec.parts.iter().take(1).flat_map(|part| &part.variants) {
-            let ask = options::ask(spec, variant);
+            let ask = Ask::of(spec, variant);
             if let Err(refusal) = options::pool(spec, seat, variant, &ask) {
                 speak(&mut refused, id, refusal);
             }

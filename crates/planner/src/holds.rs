@@ -1,7 +1,7 @@
 //! Whether what was planned a while ago still holds.
 
 use crate::Situation;
-use crate::plan::{Offer, Transfer};
+use crate::proposal::{Offer, Transfer};
 use crate::view::View;
 use world::World;
 

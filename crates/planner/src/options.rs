@@ -2,15 +2,15 @@
 
 use crate::Policy;
 use crate::ask::Ask;
+use crate::estimate::estimate;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{BandNumber, Places, PoolNumber, Roster, Seat};
-use crate::terms::Basis;
 use model::center::Center;
-use model::job::{JobSpec, On, SavedWork, Variant, Within};
-use model::{ChipId, Chips, Moment, Pool, Span};
+use model::job::{JobSpec, On, SavedWork, Variant};
+use model::{Chips, Moment, Pool, Span};
 use std::ops::Range;
-use world::{LessonsOf, Taught, World};
+use world::World;
 
 /// Choices are broad where at least one in so many pools with the right chips is among them.
 const BROAD: usize = 4;
@@ -79,7 +79,7 @@ impl Options {
             order: Vec::new(),
             rows: Vec::new(),
             are_broad: false,
-            asks: variants().map(|variant| ask(spec, variant)).collect(),
+            asks: variants().map(|variant| Ask::of(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
         };
         let lessons = world.lessons_of(&spec.tenant, spec.workload.as_deref());
@@ -197,16 +197,6 @@ impl Options {
     }
 }
 
-pub(crate) fn ask(spec: &JobSpec, variant: &Variant) -> Ask {
-    Ask {
-        nodes: variant.nodes,
-        chips: variant.chips_per_node,
-        cores: variant.cores,
-        memory: variant.memory,
-        one_block: spec.together.within == Within::Block,
-    }
-}
-
 /// Whether nothing of a job's own wishes stands against any center.
 fn goes_anywhere(spec: &JobSpec) -> bool {
     spec.centers.is_empty()
@@ -287,50 +277,6 @@ fn chip_fits(spec: &JobSpec, seat: &Seat, variant: &Variant) -> Result<(), Refus
         return Err(Refusal::AllocationUnit { unit });
     }
     Ok(())
-}
-
-/// How long the job is expected to run as this variant on this chip: its tenant's figure where
-/// there is one, scaled by the variant's speed; else the limit, scaled by what was learned from
-/// finished jobs of the same tenant and workload. Never more than the limit. With it comes what it
-/// rests on.
-pub(crate) fn estimate(
-    lessons: Option<LessonsOf<'_>>,
-    spec: &JobSpec,
-    index: u16,
-    chip: Option<&ChipId>,
-) -> (Span, Basis) {
-    let limit = spec.limit(index).unwrap_or(Span::MAX);
-    let told = match spec.duration {
-        model::job::Duration::Limited { expected, .. } => expected,
-        model::job::Duration::Open => None,
-    };
-    let variant = spec.parts.first().and_then(|p| p.variants.get(usize::from(index)));
-    let speed = variant.and_then(|v| v.speed_thousandths).filter(|speed| *speed > 0);
-    let taught = || lessons?.on(chip);
-    let (run, basis) = match (told, speed) {
-        (Some(told), Some(speed)) => {
-            (told.scaled(1_000, u64::from(speed)), Basis::Told { speed_thousandths: speed })
-        }
-        (Some(told), None) => (told, Basis::Told { speed_thousandths: 1_000 }),
-        (None, _) => match taught() {
-            Some(Taught { lesson, on_this_chip }) => {
-                let learned = Basis::Learned {
-                    jobs: lesson.jobs,
-                    of_limit_thousandths: lesson.thousandths(),
-                    confidence_thousandths: lesson.confidence(),
-                    on_this_chip,
-                };
-                (limit.scaled(lesson.thousandths(), 1_000), learned)
-            }
-            None => {
-                let own = variant.is_some_and(|v| v.limit.is_some());
-                let speed = speed.filter(|_| !own).unwrap_or(1_000);
-                let basis = Basis::Limit { speed_thousandths: speed };
-                (limit.scaled(1_000, u64::from(speed)), basis)
-            }
-        },
-    };
-    (run.min(limit), basis)
 }
 
 /// The energy the chips of a gang are expected to use in `run`, cooling included, in

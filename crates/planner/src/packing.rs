@@ -12,7 +12,6 @@
 //! how many fit sees cores run out before chips do.
 
 mod placer;
-mod recent;
 #[cfg(test)]
 mod tests;
 mod typical;
@@ -20,7 +19,6 @@ mod typical;
 use crate::ask::Ask;
 use model::{Bytes, Chips, Cores};
 pub use placer::Placer;
-pub(crate) use recent::Recent;
 pub use typical::{Demand, NodeKind, Typical, typical};
 
 /// Thousandths of a chip.

@@ -1,23 +1,23 @@
 //! Going through the queue.
 
-mod proposal;
 mod room;
 
-use crate::candidate::{Asked, Candidate, Reach, Scene};
+use crate::candidate::Candidate;
 use crate::class::{Class, ClassId, Turn};
+use crate::coming::Coming;
 use crate::options::Options;
+use crate::proposal::{Offer, Plan, Reservation, Transfer};
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
+use crate::scene::{Asked, Reach, Scene, scene};
 use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
-use crate::staging::Coming;
 use crate::tally::Tally;
 use crate::touched::Touched;
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::{AttemptId, JobId, Moment, PartPlacement, Placement, PlanId, TenantId};
-pub use proposal::{Offer, Plan, Reservation, Transfer};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::Arc;
@@ -90,7 +90,7 @@ impl<'a> Walk<'a> {
     }
 
     fn options(&self, class: &Class) -> Arc<Options> {
-        options(self.world, &self.view, self.policy, class)
+        class.options(self.world, &self.view.roster, self.policy)
     }
 
     /// The best place for a job of the class; what was searched before is not searched again.
@@ -397,23 +397,6 @@ impl<'a> Walk<'a> {
 fn behind(class: &Class, job: JobId) -> impl Iterator<Item = JobId> {
     let after = (std::ops::Bound::Excluded(job), std::ops::Bound::Unbounded);
     class.jobs.range(after).copied()
-}
-
-pub(crate) const fn scene<'a>(
-    world: &'a World,
-    view: &'a View,
-    coming: &'a Coming,
-    situation: &'a Situation,
-    policy: &'a Policy,
-) -> Scene<'a> {
-    Scene { world, view, coming, situation, policy }
-}
-
-/// Where a class could go, worked out once.
-pub(crate) fn options(world: &World, view: &View, policy: &Policy, class: &Class) -> Arc<Options> {
-    let (roster, kept) = (&view.roster, class.kept.as_ref());
-    let work_out = || Arc::new(Options::going_on(world, roster, &class.spec, kept, policy));
-    Arc::clone(class.options.get_or_init(work_out))
 }
 
 fn placement(best: &Candidate) -> Placement {

@@ -6,15 +6,15 @@
 //! what is told of it and the next smaller change does not. What a change would do to jobs behind
 //! this one is not looked at: their starts stand, but for those a higher priority goes before.
 
-use crate::candidate::{Asked, Candidate, Reach, Scene};
+use crate::candidate::Candidate;
 use crate::change::Change;
 use crate::class::{ClassId, class_of};
-use crate::options::{Options, estimate};
-use crate::plan::scene;
+use crate::coming::Coming;
+use crate::estimate::{Basis, estimate};
+use crate::options::Options;
+use crate::scene::{Asked, Reach, Scene, scene};
 use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
-use crate::staging::Coming;
-use crate::terms::Basis;
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;

@@ -13,10 +13,11 @@
 
 mod round;
 
-use crate::candidate::{Asked, Candidate, Reach, Scene};
+use crate::candidate::Candidate;
 use crate::options::{Choice, Row};
 use crate::rank::Rank;
 use crate::roster::{Places, PoolNumber};
+use crate::scene::{Asked, Reach, Scene};
 use crate::shelf::{Shelves, Stock, Wanted};
 use crate::staging::Soonest;
 use calendar::Work;

@@ -1,14 +1,12 @@
 //! Bringing data to where it is needed: the best replica over the best path, beside all other
 //! bookings.
 
-use crate::candidate::Scene;
-use crate::plan::Transfer;
+use crate::proposal::Transfer;
 use crate::refusal::Refusal;
 use crate::roster::Seat;
-use crate::view::View;
+use crate::scene::Scene;
 use calendar::Work;
-use model::job::JobSpec;
-use model::{Bytes, CenterId, DatasetVersion, Moment, Money, Rate, Region, Staging, TransferId};
+use model::{Bytes, CenterId, Moment, Money, Rate, Region, Staging, TransferId};
 use network::{Allowed, Booking, Links, NoTransfer, Site, Spread, Topology, TransferRequest};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -51,55 +49,6 @@ pub(crate) fn topology(world: &World) -> Topology {
     Topology::new(sites.into_values().collect(), links).expect("sites and links are keyed by name")
 }
 
-/// Copies that jobs earlier in the same plan bring along.
-#[derive(Debug, Default)]
-pub(crate) struct Coming {
-    copies: BTreeMap<DatasetVersion, Copies>,
-    count: usize,
-}
-
-/// Copies of one version.
-#[derive(Debug, Default)]
-struct Copies {
-    to: BTreeMap<CenterId, Staging>,
-    /// Where they come to, in the order they were planned, with how many of any version were planned
-    /// before.
-    planned: Vec<(usize, CenterId)>,
-}
-
-impl Coming {
-    /// Notes a copy to be brought, and books its bandwidth on the working view.
-    pub(crate) fn add(&mut self, view: &mut View, staging: &Staging) {
-        let copies = self.copies.entry(staging.data.clone()).or_default();
-        if copies.to.insert(staging.to.clone(), staging.clone()).is_none() {
-            let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
-            // Where a link was declared smaller meanwhile there is nothing left to book.
-            let _ = view.links.book(&booking);
-            copies.planned.push((self.count, staging.to.clone()));
-            self.count += 1;
-        }
-    }
-
-    /// The copy of this data that a job before brings there; its bandwidth is booked then.
-    pub(crate) fn to(&self, data: &DatasetVersion, center: &CenterId) -> Option<&Staging> {
-        self.copies.get(data)?.to.get(center)
-    }
-
-    /// How many copies there are.
-    pub(crate) const fn len(&self) -> usize {
-        self.count
-    }
-
-    /// Where copies of a job's inputs come to that were planned after the first `seen`.
-    pub(crate) fn since(&self, seen: usize, world: &World, spec: &JobSpec) -> Vec<&CenterId> {
-        let versions = spec.inputs.iter().filter_map(|input| world.version(&input.dataset));
-        let copies = versions.filter_map(|version| self.copies.get(&version.registered.data));
-        let new = |copies: &Copies| copies.planned.partition_point(|(before, _)| *before < seen);
-        let centers = copies.flat_map(|copies| &copies.planned[new(copies)..]);
-        centers.map(|(_, center)| center).collect()
-    }
-}
-
 /// How soon one input can be at each center.
 pub(crate) struct Soonest<'a> {
     version: &'a Version,
@@ -126,7 +75,7 @@ impl<'a> Soonest<'a> {
         let site = |center: &CenterId| view.topology.number(center.as_str());
         let at = version.replicas.iter().filter_map(site).collect();
         let under_way = world.transfers_of(&registered.data).map(AsRef::as_ref);
-        let planned = coming.copies.get(&registered.data).into_iter().flat_map(|c| c.to.values());
+        let planned = coming.of(&registered.data);
         let arrival = |s: &Staging| Some((site(&s.to)?, s.arrives.max(now)));
         let coming = under_way.chain(planned).filter_map(arrival).collect();
         Self { version, at, coming, spread, allowed, sources: OnceCell::new() }
@@ -164,7 +113,7 @@ impl<'a> Soonest<'a> {
     pub(crate) fn centers<'s>(&'s self, scene: &Scene<'s>) -> impl Iterator<Item = &'s CenterId> {
         let data = &self.version.registered.data;
         let under_way = scene.world.transfers_of(data).map(|staging| &staging.to);
-        let planned = scene.coming.copies.get(data).into_iter().flat_map(|c| c.to.keys());
+        let planned = scene.coming.of(data).map(|staging| &staging.to);
         self.version.replicas.iter().chain(under_way).chain(planned)
     }
 

@@ -1,9 +1,11 @@
 //! A candidate's terms: what a person compares centers by.
 
 use crate::Situation;
-use crate::candidate::{Asked, Candidate, Scene};
-use crate::options::{Choice, estimate};
-use crate::plan::Transfer;
+use crate::candidate::Candidate;
+use crate::estimate::{Basis, estimate};
+use crate::options::Choice;
+use crate::proposal::Transfer;
+use crate::scene::{Asked, Scene};
 use model::{Bytes, CenterId, DatasetVersion, JobSpec, Moment, Money, Objective, Span};
 use serde::Serialize;
 use world::Tries;
@@ -12,33 +14,6 @@ use world::Tries;
 const RECORD_OF: Span = Span::from_secs(30 * 86_400);
 /// Milliseconds of an hour.
 const HOUR_MS: i128 = 3_600_000;
-
-/// What the time a job is expected to run rests on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "from")]
-pub enum Basis {
-    /// The tenant's own figure, beside the speed it gives this variant.
-    Told {
-        /// The variant's speed, in thousandths.
-        speed_thousandths: u32,
-    },
-    /// Finished jobs of the same tenant and workload.
-    Learned {
-        /// How many, older ones counting less.
-        jobs: u32,
-        /// The share of their limit they ran, in thousandths.
-        of_limit_thousandths: u64,
-        /// How far to trust it, in thousandths.
-        confidence_thousandths: u64,
-        /// Whether they ran on this chip; else on any.
-        on_this_chip: bool,
-    },
-    /// The limit alone, beside the speed the tenant gives this variant: nothing is known.
-    Limit {
-        /// The variant's speed, in thousandths.
-        speed_thousandths: u32,
-    },
-}
 
 /// Data that has to come before the job can start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

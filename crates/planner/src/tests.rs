@@ -1,8 +1,9 @@
 //! Small random worlds, planned twice: best first, and by looking at everything.
 
-use crate::candidate::{Asked, Candidate, Reach, Scene};
+use crate::candidate::Candidate;
 use crate::options::Options;
 use crate::rank::Rank;
+use crate::scene::{Asked, Reach, Scene};
 use crate::{Board, Plan, Policy, Situation, View, class_of, plan};
 use calendar::Work;
 use model::fact::{

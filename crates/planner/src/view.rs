@@ -2,11 +2,11 @@
 
 use crate::class::{Class, ClassId, Lines, class_of_job};
 use crate::packing::Typical;
-use crate::plan::Reservation;
 use crate::pool::PoolBoard;
-use crate::preempt::Victims;
+use crate::proposal::Reservation;
 use crate::roster::{PoolNumber, Roster};
 use crate::tally::Tally;
+use crate::victims::Victims;
 use model::job::Job;
 use model::{CenterId, JobId, Moment, PoolId, Refused};
 use network::{Links, Topology};

@@ -1,10 +1,11 @@
 //! Offering a job the place of others.
 
-use super::{Walk, scene};
-use crate::candidate::{Asked, Candidate, Reach};
+use super::Walk;
+use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
 use crate::preempt;
 use crate::rank::Rank;
+use crate::scene::{Asked, Reach, scene};
 use model::JobId;
 
 impl Walk<'_> {

@@ -105,7 +105,7 @@ impl Full {
         self.at = at;
         let spec = Arc::clone(&self.world.job(job).unwrap().spec);
         let until = at + Span::from_secs(4 * 3_600);
-        let ask = crate::options::ask(&spec, &spec.parts[0].variants[0]);
+        let ask = crate::ask::Ask::of(&spec, &spec.parts[0].variants[0]);
         let centers: Vec<_> = self.world.centers.keys().cloned().collect();
         let pool = model::PoolId::new("p").unwrap();
         let found = centers.into_iter().find_map(|center| {

@@ -2,10 +2,11 @@
 //! left can be better.
 
 use super::{Calendars, Data, Entry, Search, inputs_of, marked};
-use crate::candidate::{Asked, Candidate, Scene};
+use crate::candidate::Candidate;
 use crate::options::{Choice, Row, energy};
 use crate::rank::{Rank, Terms};
 use crate::roster::{BandNumber, Places};
+use crate::scene::{Asked, Scene};
 use crate::shelf::{Along, Stock};
 use crate::staging::Soonest;
 use model::{Moment, Span};

@@ -76,7 +76,7 @@ impl Case<'_> {
         }
         let options = Options::of(world, &view.roster, &spec, self.policy);
         let coming = Default::default();
-        let scene = plan::scene(world, &view, &coming, self.situation, self.policy);
+        let scene = crate::scene::scene(world, &view, &coming, self.situation, self.policy);
         let asked = Asked { class: own, spec: &spec, options: &options };
         best_of_all(&scene, asked, Reach::Ever).map(|(_, found)| found)
     }

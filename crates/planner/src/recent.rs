@@ -1,7 +1,7 @@
 //! What recent jobs ask, from which follows what is typical.
 
-use super::{Demand, Need, Typical, typical};
-use crate::options::ask;
+use crate::ask::Ask;
+use crate::packing::{Demand, Need, Typical, typical};
 use crate::roster::Roster;
 use model::JobSpec;
 use model::job::On;
@@ -28,7 +28,7 @@ impl Recent {
     /// Notes what a job asks. One with several variants may come to ask any of it.
     pub(crate) fn note(&mut self, spec: &JobSpec) {
         for variant in spec.parts.iter().take(1).flat_map(|part| &part.variants) {
-            let need = Need::of(&ask(spec, variant));
+            let need = Need::of(&Ask::of(spec, variant));
             let nodes = u64::from(variant.nodes);
             let of = match self.nodes.get_mut(&variant.on) {
                 Some(of) => of,
