@@ -5,7 +5,7 @@ use crate::ask::Ask;
 use crate::estimate::estimate;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
-use crate::roster::{BandNumber, Places, PoolNumber, Roster, Seat};
+use crate::roster::{Band, BandNumber, Places, PoolNumber, Roster, Seat};
 use model::center::Center;
 use model::job::{JobSpec, On, SavedWork, Variant};
 use model::{Chips, Moment, Pool, Span};
@@ -110,34 +110,57 @@ impl Options {
         kept: Option<&SavedWork>,
         mut row: Row,
     ) -> usize {
-        let (variant, whole) = (row.variant, row.run);
-        let ask = self.asks[usize::from(variant)];
-        let goes_anywhere = goes_anywhere(spec);
-        let (before, mut pools) = (self.choices.len(), 0);
-        self.choices.reserve(row.bands.clone().map(|band| roster.band(band).pools.len()).sum());
-        for band in row.bands.clone() {
-            let mut places = 0;
+        let bands = || row.bands.clone().map(|band| roster.band(band));
+        let (before, pools) = (self.choices.len(), bands().map(|band| band.pools.len()).sum());
+        self.choices.reserve(pools);
+        for band in bands() {
             row.before.push(u32::try_from(self.choices.len()).expect("choices are few"));
-            for (place, pool) in (0_u32..).zip(&roster.band(band).pools) {
-                let seat = roster.seat(*pool);
-                let is_admitted =
-                    goes_anywhere && seat.is_for_all || center(spec, &seat.center).is_ok();
-                if is_admitted && size_fits(seat.pool(), &ask).is_ok() {
-                    places |= 1 << place;
-                    let here = kept.filter(|kept| kept.center == seat.center.center);
-                    let run = here.map_or(whole, |k| whole.saturating_sub(k.work).max(Span(1)));
-                    let price = seat.pool().price(ask.nodes, ask.chips, run).micros;
-                    self.choices.push(Choice { pool: *pool, variant, run, price });
-                }
-            }
-            pools += roster.band(band).pools.len();
-            row.places.push(places);
+            row.places.push(self.fill_from(roster, spec, kept, (row.variant, row.run), band));
         }
         if self.choices.len() == before {
             return 0;
         }
         self.rows.push(row);
         pools
+    }
+
+    /// Takes what will do of a band, and says where that stands.
+    fn fill_from(
+        &mut self,
+        roster: &Roster,
+        spec: &JobSpec,
+        kept: Option<&SavedWork>,
+        (variant, whole): (u16, Span),
+        band: &Band,
+    ) -> Places {
+        let ask = self.asks[usize::from(variant)];
+        let goes_anywhere = goes_anywhere(spec);
+        let all_will_do =
+            goes_anywhere && band.are_for_all && size_fits(&band.smallest, &ask).is_ok();
+        let will_do = |seat: &Seat| {
+            let is_admitted =
+                goes_anywhere && seat.is_for_all || center(spec, &seat.center).is_ok();
+            is_admitted && size_fits(seat.pool(), &ask).is_ok()
+        };
+        let mut places = 0;
+        // Many pools cost the same.
+        let mut known = None;
+        for (place, (pool, hourly)) in (0_u32..).zip(band.pools.iter().zip(&band.hourly)) {
+            let seat = roster.seat(*pool);
+            if !all_will_do && !will_do(seat) {
+                continue;
+            }
+            let here = kept.filter(|kept| kept.center == seat.center.center);
+            let run = here.map_or(whole, |k| whole.saturating_sub(k.work).max(Span(1)));
+            let price = match known {
+                Some((of, price)) if of == (*hourly, run) => price,
+                _ => seat.pool().price(ask.nodes, ask.chips, run).micros,
+            };
+            known = Some(((*hourly, run), price));
+            places |= 1 << place;
+            self.choices.push(Choice { pool: *pool, variant, run, price });
+        }
+        places
     }
 
     fn put_in_order(&mut self, roster: &Roster, spec: &JobSpec, policy: &Policy) {
@@ -147,15 +170,16 @@ impl Options {
             let terms = Terms { finish, price, energy_mwh: &energy_mwh };
             (Rank::in_time(spec, policy, Moment::ZERO, &terms), choice.pool, choice.variant)
         };
+        // Those of a row are in order already, or nearly: a stable sort finds that out.
+        if self.choices.is_sorted_by_key(rank) {
+            return;
+        }
         let mut ranked: Vec<_> = self.choices.iter().map(rank).zip(0_usize..).collect();
-        // Those of each row are in order already, or nearly: a stable sort finds that out.
-        if !ranked.is_sorted() {
-            ranked.sort();
-            self.choices = ranked.iter().map(|(_, nth)| self.choices[*nth]).collect();
-            self.order = vec![0; ranked.len()];
-            for (number, (_, nth)) in (0..).zip(&ranked) {
-                self.order[*nth] = number;
-            }
+        ranked.sort();
+        self.choices = ranked.iter().map(|(_, nth)| self.choices[*nth]).collect();
+        self.order = vec![0; ranked.len()];
+        for (number, (_, nth)) in (0..).zip(&ranked) {
+            self.order[*nth] = number;
         }
     }
 

@@ -31,6 +31,12 @@ const BAND: usize = Places::BITS as usize;
 pub(crate) struct Band {
     /// The cheapest first; equals in the order of numbers.
     pub(crate) pools: Vec<PoolNumber>,
+    /// What each costs by the hour, in micro-units.
+    pub(crate) hourly: Vec<i64>,
+    /// A pool that has of everything as little as any of them.
+    pub(crate) smallest: Pool,
+    /// Whether all their centers take in jobs of every tenant.
+    pub(crate) are_for_all: bool,
     /// The one whose center needs least energy for cooling.
     pub(crate) thriftiest: PoolNumber,
 }
@@ -137,15 +143,7 @@ impl Roster {
         for mut pools in alike.into_values() {
             pools.sort_by_key(|number| (self.seat(*number).pool().price_per_hour.micros, *number));
             let first = next(&bands);
-            bands.extend(pools.chunks(BAND).map(|pools| {
-                Band {
-                    pools: pools.to_vec(),
-                    thriftiest: *pools
-                        .iter()
-                        .min_by_key(|number| self.seat(**number).center.pue_thousandths)
-                        .expect("a chunk is not empty"),
-                }
-            }));
+            bands.extend(pools.chunks(BAND).map(|pools| self.put_in_band(pools)));
             let family = first..next(&bands);
             of.extend(pools.iter().map(|number| (*number, family.clone())));
             families.push(family);
@@ -167,6 +165,33 @@ impl Roster {
             }
         }
         self.families = families;
+    }
+
+    /// These pools, of which there is one at least, as a band.
+    fn put_in_band(&self, numbers: &[PoolNumber]) -> Band {
+        let pools = || numbers.iter().map(|number| self.seat(*number).pool());
+        let least = |of: fn(&Pool) -> u32| pools().map(of).min().unwrap_or(0);
+        let pue = |number: &&PoolNumber| self.seat(**number).center.pue_thousandths;
+        let thriftiest = numbers.iter().min_by_key(pue).expect("a band is not empty");
+        let mut smallest = self.seat(*thriftiest).pool().clone();
+        smallest.nodes = least(|pool| pool.nodes);
+        // Where nodes are in no blocks, all are as in one.
+        smallest.nodes_per_block = least(|pool| match pool.nodes_per_block {
+            0 => pool.nodes,
+            block => block,
+        });
+        for pool in pools() {
+            smallest.chips_per_node = smallest.chips_per_node.min(pool.chips_per_node);
+            smallest.cores = smallest.cores.min(pool.cores);
+            smallest.memory = smallest.memory.min(pool.memory);
+        }
+        Band {
+            pools: numbers.to_vec(),
+            hourly: pools().map(|pool| pool.price_per_hour.micros).collect(),
+            smallest,
+            are_for_all: numbers.iter().all(|number| self.seat(*number).is_for_all),
+            thriftiest: *thriftiest,
+        }
     }
 
     /// How many bands there are.

@@ -1,7 +1,8 @@
 //! Small random worlds, planned twice: best first, and by looking at everything.
 
+use crate::ask::Ask;
 use crate::candidate::Candidate;
-use crate::options::Options;
+use crate::options::{self, Options};
 use crate::rank::Rank;
 use crate::scene::{Asked, Reach, Scene};
 use crate::{Board, Plan, Policy, Situation, View, class_of, plan};
@@ -11,14 +12,15 @@ use model::fact::{
 };
 use model::file::chip::Catalog;
 use model::file::job::Format;
+use model::job::Variant;
 use model::{
-    Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobId, Moment, NetworkUid,
-    TenantId, TokenId,
+    Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobId, JobSpec, Moment,
+    NetworkUid, TenantId, TokenId,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
 
@@ -223,11 +225,34 @@ fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy
         let id_of = class_of(&world.job(id).unwrap().spec);
         let class = Arc::clone(view.lines.class(id_of).unwrap());
         let options = Options::of(world, &view.roster, &class.spec, policy);
+        assert_eq!(places(&options), places_by_hand(view, &class.spec));
         let asked = Asked { class: id_of, spec: &class.spec, options: &options };
         let best = best_of_all(&walk.scene(), asked, walk.reach(&class.spec.tenant));
         walk.settle(id, id_of, &class, best);
     }
     walk.done()
+}
+
+/// The pools among the choices, each with the variants it may take.
+fn places(options: &Options) -> BTreeSet<(u32, u16)> {
+    let seen = options.numbers().map(|number| &options.choices[number as usize]);
+    let seen = seen.map(|choice| (choice.pool, choice.variant)).collect::<BTreeSet<_>>();
+    assert_eq!(seen.len(), options.choices.len(), "each choice has one number");
+    seen
+}
+
+/// The same, pool by pool.
+fn places_by_hand(view: &View, spec: &JobSpec) -> BTreeSet<(u32, u16)> {
+    let variants = || (0_u16..).zip(&spec.parts[0].variants);
+    let pools = view.roster.seats().flat_map(|(pool, seat)| {
+        let admitted = options::center(spec, &seat.center).is_ok();
+        let will_do = move |(_, variant): &(u16, &Variant)| {
+            let ask = Ask::of(spec, variant);
+            admitted && options::pool(spec, seat, variant, &ask).is_ok()
+        };
+        variants().filter(will_do).map(move |(variant, _)| (pool, variant))
+    });
+    pools.collect()
 }
 
 fn best_of_all(scene: &Scene<'_>, asked: Asked<'_>, reach: Reach) -> Option<(Rank, Candidate)> {
