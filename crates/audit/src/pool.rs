@@ -10,9 +10,6 @@ use model::{Attempt, AttemptId, Bytes, CenterId, Chips, Cores, Moment, Pool, Poo
 use std::collections::{BTreeMap, BTreeSet};
 use world::World;
 
-/// Chips of a node that are told apart without a look at each hold.
-const CHIPS: usize = 64;
-
 /// What an attempt holds of a node.
 #[derive(Clone, Copy)]
 struct Hold<'a> {
@@ -59,18 +56,26 @@ pub(crate) fn judge(
 
 /// Whether a node surely has room for everybody at once.
 fn has_room<'a>(pool: &Pool, held: impl Iterator<Item = &'a Slots>) -> bool {
-    let (mut cores, mut memory, mut chips) = (0_u64, 0_u64, [0_u64; CHIPS]);
+    let (mut cores, mut memory, mut whole) = (0_u64, 0_u64, 0_u64);
+    let mut parts: BTreeMap<u64, u64> = BTreeMap::new();
     for slots in held {
         cores = cores.saturating_add(slots.cores.0);
         memory = memory.saturating_add(slots.memory.0);
         for chip in &slots.chips {
-            let Some(share) = chips.get_mut(usize::from(*chip)) else { return false };
-            *share = share.saturating_add(slots.share.0);
+            let Some(bit) = 1_u64.checked_shl(u32::from(*chip)) else { return false };
+            if slots.share < Chips::ONE {
+                let part = parts.entry(bit).or_default();
+                *part = part.saturating_add(slots.share.0);
+            } else if slots.share == Chips::ONE && whole & bit == 0 {
+                whole |= bit;
+            } else {
+                return false;
+            }
         }
     }
     cores <= pool.cores.0
         && memory <= pool.memory.0
-        && chips.into_iter().all(|share| share <= Chips::ONE.0)
+        && parts.into_iter().all(|(bit, part)| whole & bit == 0 && part <= Chips::ONE.0)
 }
 
 /// The nodes on which a judged attempt holds something, and where all are judged what each of them

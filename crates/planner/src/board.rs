@@ -411,7 +411,7 @@ impl Board {
 
     /// Forgets the past.
     pub fn forget_before(&mut self, now: Moment) {
-        for pool in &mut self.view.pools {
+        for pool in self.view.pools.iter_mut() {
             Arc::make_mut(pool).forget_before(now);
         }
         self.view.links.forget_before(now);

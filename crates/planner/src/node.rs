@@ -4,6 +4,8 @@ use crate::ask::Ask;
 use crate::packing::Room;
 use model::attempt::Slots;
 use model::{AttemptId, Bytes, Chips, Cores, Moment, Pool, Span};
+use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// The most chips of one node that are planned with: a node's chips are one word of bits.
 const MOST_CHIPS: u16 = 64;
@@ -28,6 +30,35 @@ pub(crate) struct Hold {
     share: Chips,
     cores: Cores,
     memory: Bytes,
+}
+
+/// Who holds what of a node: most often a few, who lie where they are looked for.
+pub(crate) type Holds = SmallVec<[Hold; 4]>;
+
+/// A node and who holds what of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    holds: Arc<Holds>,
+    /// When it has no whole chip free: most nodes that cannot do are passed by thus.
+    pub(crate) shut: Shut,
+}
+
+impl Node {
+    /// One that nobody holds anything of.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { holds: Arc::default(), shut: limits.shut(&[]) }
+    }
+
+    /// Who holds what of it, in no order.
+    pub(crate) fn holds(&self) -> &[Hold] {
+        &self.holds
+    }
+
+    /// Changes who holds what of it.
+    pub(crate) fn change(&mut self, limits: &Limits, edit: impl FnOnce(&mut Holds)) {
+        edit(Arc::make_mut(&mut self.holds));
+        self.shut = limits.shut(&self.holds);
+    }
 }
 
 impl Hold {

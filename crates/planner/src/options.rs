@@ -74,8 +74,11 @@ impl Options {
     ) -> Self {
         let variants = || spec.parts.iter().take(1).flat_map(|part| &part.variants);
         let limit = |index| spec.limit(index).unwrap_or(Span::MAX);
+        let families = variants().flat_map(|variant| roster.families(&variant.on));
+        let bands = families.cloned().flatten();
+        let most = bands.map(|band| roster.band(band).pools.len()).sum();
         let mut options = Self {
-            choices: Vec::new(),
+            choices: Vec::with_capacity(most),
             order: Vec::new(),
             rows: Vec::new(),
             are_broad: false,
@@ -89,7 +92,9 @@ impl Options {
                 let seat = roster.first_of(family);
                 if chip_fits(spec, seat, variant).is_ok() {
                     let run = estimate(lessons, spec, index, seat.pool().chip.as_ref()).0;
-                    let (bands, places, before) = (family.clone(), Vec::new(), Vec::new());
+                    let (bands, count) = (family.clone(), family.len());
+                    let places = Vec::with_capacity(count);
+                    let before = Vec::with_capacity(count);
                     let row = Row { variant: index, bands, places, before, run };
                     pools += options.fill(roster, spec, kept, row);
                 }
@@ -98,6 +103,10 @@ impl Options {
         // Where a checkpoint is, a run is shorter than elsewhere on the same chips.
         options.are_broad = kept.is_none() && options.choices.len() * BROAD >= pools;
         options.put_in_order(roster, spec, policy);
+        // Classes may be very many, and keep it.
+        if options.choices.len() * 2 < options.choices.capacity() {
+            options.choices.shrink_to_fit();
+        }
         options
     }
 
@@ -112,7 +121,6 @@ impl Options {
     ) -> usize {
         let bands = || row.bands.clone().map(|band| roster.band(band));
         let (before, pools) = (self.choices.len(), bands().map(|band| band.pools.len()).sum());
-        self.choices.reserve(pools);
         for band in bands() {
             row.before.push(u32::try_from(self.choices.len()).expect("choices are few"));
             row.places.push(self.fill_from(roster, spec, kept, (row.variant, row.run), band));

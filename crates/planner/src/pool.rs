@@ -1,14 +1,15 @@
 //! A pool's nodes over time: who holds which chips when, and when a gang fits.
 
 use crate::ask::Ask;
-use crate::node::{Held, Hold, Limits, ones};
-use crate::nodes::{Holds, Node, Nodes};
+use crate::node::{Held, Hold, Holds, Limits, Node, ones};
 use crate::packing::{Fit, Need, Room, Typical};
+use crate::runs::Runs;
 use arrayvec::ArrayVec;
 use calendar::{Profile, Work};
 use model::attempt::Slots;
 use model::{AttemptId, Moment, Pool, Span};
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 
 /// A pool's commitments. One profile per size counts the nodes on which that many whole chips are
 /// free, so that finding a window skips whole stretches; which chips of which nodes is settled when
@@ -17,7 +18,9 @@ use std::collections::BTreeMap;
 pub struct PoolBoard {
     limits: Limits,
     nodes_per_block: u32,
-    nodes: Nodes,
+    /// A plan is drawn up on a copy of the pool: sixteen is about the root of a large pool's nodes, so
+    /// that neither many runs nor many nodes of one are copied.
+    nodes: Runs<Node, 16>,
     /// By size. Very many are looked at one after another: they lie here, not somewhere else.
     profiles: ArrayVec<(u32, Profile), SIZES>,
 }
@@ -40,7 +43,7 @@ impl PoolBoard {
         let profile = || Profile::new(u64::from(pool.nodes));
         Self {
             nodes_per_block: pool.nodes_per_block,
-            nodes: Nodes::new(pool.nodes, &limits),
+            nodes: repeat_n(Node::new(&limits), pool.nodes as usize).collect(),
             profiles: sizes(limits.chips).map(|k| (k, profile())).collect(),
             limits,
         }
@@ -96,12 +99,12 @@ impl PoolBoard {
 
     /// What `attempt` holds of a node.
     fn held(&self, attempt: AttemptId, node: u32) -> Option<Hold> {
-        self.nodes.get(node)?.holds().iter().find(|hold| hold.attempt == attempt).copied()
+        self.nodes.get(node as usize)?.holds().iter().find(|hold| hold.attempt == attempt).copied()
     }
 
     /// Changes a node's holds within `[from, until)` and brings the profiles after.
     fn change(&mut self, number: u32, from: Moment, until: Moment, edit: impl FnOnce(&mut Holds)) {
-        let Some(node) = self.nodes.get(number) else { return };
+        let Some(node) = self.nodes.get_mut(number as usize) else { return };
         let mut cuts: Vec<Moment> = node
             .holds()
             .iter()
@@ -114,10 +117,9 @@ impl PoolBoard {
         let chips = self.limits.chips;
         let free = |holds: &[Hold], a, b| chips - Held::over(holds, a, b).chips.count_ones();
         let before: Vec<u32> = cuts.windows(2).map(|w| free(node.holds(), w[0], w[1])).collect();
-        self.nodes.change(number, &self.limits, edit);
-        let holds = self.nodes.get(number).map_or(&[][..], Node::holds);
+        node.change(&self.limits, edit);
         for (w, before) in cuts.windows(2).zip(before) {
-            let after = free(holds, w[0], w[1]);
+            let after = free(node.holds(), w[0], w[1]);
             for (k, profile) in &mut self.profiles {
                 let fits = match (before >= *k, after >= *k) {
                     (true, false) => profile.take(w[0], w[1], 1),
@@ -158,7 +160,7 @@ impl PoolBoard {
         if profile.is_some_and(|p| p.free_at(from) < wanted || p.least(from, until) < wanted) {
             return false;
         }
-        work.count(1 + u64::from(self.nodes.len()) / 16);
+        work.count(1 + self.nodes.len() as u64 / 16);
         self.has_nodes(from, until, ask)
     }
 
@@ -172,7 +174,7 @@ impl PoolBoard {
             if let Some(profile) = profile {
                 start = profile.earliest(start, span, u64::from(ask.nodes), work)?;
             }
-            work.count(1 + u64::from(self.nodes.len()) / 16);
+            work.count(1 + self.nodes.len() as u64 / 16);
             if self.has_nodes(start, start + span, ask) {
                 return Some(start);
             }
@@ -201,7 +203,8 @@ impl PoolBoard {
     /// Nodes that `ask` is not kept from by their having no chip free.
     fn open(&self, from: Moment, ask: &Ask) -> impl Iterator<Item = (u32, &[Hold])> {
         let takes_whole = ask.whole() > 0;
-        let open = self.nodes.iter().filter(move |(_, node)| !(takes_whole && node.shut.at(from)));
+        let nodes = (0_u32..).zip(self.nodes.iter());
+        let open = nodes.filter(move |(_, node)| !(takes_whole && node.shut.at(from)));
         open.map(|(number, node)| (number, node.holds()))
     }
 
@@ -224,7 +227,7 @@ impl PoolBoard {
     #[must_use]
     pub fn is_free(&self, slots: &[Slots], from: Moment, until: Moment) -> bool {
         slots.iter().all(|slot| {
-            let node = self.nodes.get(slot.node);
+            let node = self.nodes.get(slot.node as usize);
             node.is_some_and(|node| self.limits.is_free(node.holds(), slot, from, until))
         })
     }
@@ -250,7 +253,7 @@ impl PoolBoard {
             _ => self.gang(ways(rooms, ask, typical).collect(), ask)?,
         };
         let slot = |(fit, node): (Fit, u32)| {
-            let holds = self.nodes.get(node).map_or(&[][..], Node::holds);
+            let holds = self.nodes[node as usize].holds();
             let chips = self.limits.chips(holds, (from, until), ask, fit.on);
             Slots {
                 node,
@@ -265,7 +268,7 @@ impl PoolBoard {
 
     /// What is held of each node, in the order of nodes.
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &[Hold]> {
-        self.nodes.iter().map(|(_, node)| node.holds())
+        self.nodes.iter().map(Node::holds)
     }
 
     /// What each node has.

@@ -5,6 +5,7 @@ use crate::packing::Typical;
 use crate::pool::PoolBoard;
 use crate::proposal::Reservation;
 use crate::roster::{PoolNumber, Roster};
+use crate::runs::Runs;
 use crate::tally::Tally;
 use crate::victims::Victims;
 use model::job::Job;
@@ -20,7 +21,7 @@ pub struct View {
     /// Whether each center's agent has joined, by the center's number.
     pub(crate) joined: Arc<Vec<bool>>,
     /// By number.
-    pub(crate) pools: Vec<Arc<PoolBoard>>,
+    pub(crate) pools: Runs<Arc<PoolBoard>, 32>,
     /// How often each of them was changed.
     pub(crate) changes: Vec<u32>,
     pub(crate) links: Links,
@@ -58,7 +59,8 @@ impl View {
     pub(crate) fn pool_mut(&mut self, number: PoolNumber) -> &mut PoolBoard {
         let changes = &mut self.changes[number as usize];
         *changes = changes.wrapping_add(1);
-        Arc::make_mut(&mut self.pools[number as usize])
+        let pool = self.pools.get_mut(number as usize);
+        Arc::make_mut(pool.expect("a number is a pool's"))
     }
 
     /// The bandwidth calendars.
