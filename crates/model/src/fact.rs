@@ -164,6 +164,8 @@ macro_rules! facts {
                     $(Self::$name(content) => serde_json::to_writer(&mut bytes, content),)*
                 }
                 .expect("facts have only text keys");
+                // Records are kept a while, by whoever is behind.
+                bytes.shrink_to_fit();
                 bytes
             }
 
