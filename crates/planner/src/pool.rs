@@ -58,13 +58,7 @@ impl PoolBoard {
 
     /// Notes that `attempt` holds `slots` in `[from, until)`. Reality may overcommit a chip for a
     /// while (one attempt ends late, another was promised the chip); the board bears it.
-    pub fn hold<'a>(
-        &mut self,
-        attempt: AttemptId,
-        slots: impl IntoIterator<Item = &'a Slots>,
-        from: Moment,
-        until: Moment,
-    ) {
+    pub fn hold(&mut self, attempt: AttemptId, slots: &[Slots], from: Moment, until: Moment) {
         for slot in slots {
             let hold = Hold::of(attempt, slot, from, until);
             self.change(slot.node, from, until, |holds| holds.push(hold));

@@ -35,7 +35,7 @@ pub(crate) enum Reach {
     Ever,
 }
 
-/// The scene of these.
+/// What candidates are judged against who are looked for now.
 pub(crate) const fn scene<'a>(
     world: &'a World,
     view: &'a View,

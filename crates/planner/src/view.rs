@@ -20,7 +20,8 @@ pub struct View {
     pub(crate) roster: Arc<Roster>,
     /// Whether each center's agent has joined, by the center's number.
     pub(crate) joined: Arc<Vec<bool>>,
-    /// By number.
+    /// By number. Every step copies the list and changes a few: of thousands of pools, hundreds of
+    /// runs are copied and the pools of those few.
     pub(crate) pools: Runs<Arc<PoolBoard>, 32>,
     /// How often each of them was changed.
     pub(crate) changes: Vec<u32>,
