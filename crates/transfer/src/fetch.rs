@@ -1,10 +1,10 @@
 //! Fetching a dataset version into a store.
 
-use crate::batch::{Carrier, backoff, blocking, carry_all, runs};
+use crate::carry::{Carrier, backoff, blocking, carry_all, runs};
 use crate::incoming::{Incoming, Written};
 use crate::layout::Layout;
 use crate::remote::{Pieces, Source, corrupted, manifest};
-use crate::{LocalStore, Pace, Progress, TransferError};
+use crate::{LocalStore, Pace, Progress, Seen, TransferError};
 use model::{Bytes, DatasetVersion};
 use reqwest::Client;
 use std::collections::BTreeSet;
@@ -18,12 +18,21 @@ pub struct Arrived {
     pub resent: u64,
     /// Chunks that came damaged.
     pub corrupted: u64,
+    /// Bytes that another version of the dataset had here already.
+    pub reused: Bytes,
 }
 
-/// Brings a verified copy of `data` into the store, no faster than `pace`, from the first of
-/// `sources` that works; what was fetched earlier, in this process or before a crash, is not fetched
-/// again. Dropping the future breaks the copy off; a later call resumes it. A chunk that stays
-/// damaged at every source is an error that names it.
+impl Arrived {
+    pub(crate) fn of(seen: Seen) -> Self {
+        let Seen { moved, resent, corrupted, reused, .. } = seen;
+        Self { moved, resent, corrupted, reused }
+    }
+}
+
+/// Brings a verified copy of `data` into the store, no faster than `pace`, from all of `sources` at
+/// once. What was fetched earlier, in this process or before a crash, is not fetched again, nor what
+/// another version of the dataset has here. Dropping the future breaks the copy off; a later call
+/// resumes it. A chunk that stays damaged at every source is an error that names it.
 pub async fn fetch(
     http: &Client,
     sources: &[Source],
@@ -35,47 +44,46 @@ pub async fn fetch(
     if into.has(data) {
         return Ok(Arrived::default());
     }
-    let (incoming, favorite) = match open(http, sources, into, data).await {
+    let incoming = match open(http, sources, into, data).await {
         Err(TransferError::AlreadyHere { .. }) => return Ok(Arrived::default()),
         opened => opened?,
     };
-    let (layout, missing) = (incoming.layout(), incoming.missing());
-    let left: u64 = missing.iter().map(|run| layout.span(run.clone())).sum::<Result<_, _>>()?;
-    progress.begin(layout.bytes().0, layout.bytes().0 - left);
+    let layout = incoming.layout();
+    progress.begin(layout.bytes().0, layout.bytes().0 - layout.spans(&incoming.missing())?);
+    let reusing = incoming.clone();
+    let reused = blocking(move || reusing.reuse()).await?;
+    progress.reused(reused);
+    let missing = incoming.missing();
     if sources.is_empty() && !missing.is_empty() {
         return Err(TransferError::NoSource { data: data.clone() });
     }
     let fetching = Fetching { http, sources, incoming: &incoming, pace, progress };
-    carry_all(&fetching, sources.len(), favorite, layout, &missing).await?;
+    carry_all(&fetching, sources.len(), layout, &missing).await?;
     let whole = incoming.clone();
     blocking(move || whole.finish()).await?;
-    let seen = progress.seen();
-    Ok(Arrived { moved: seen.moved, resent: seen.resent, corrupted: seen.corrupted })
+    Ok(Arrived::of(progress.seen()))
 }
 
-/// The copy begun earlier, or a new one by the manifest of the first source that has it; and the
-/// number of that source.
+/// The copy begun earlier, or a new one by the manifest of the first source that has it.
 async fn open(
     http: &Client,
     sources: &[Source],
     into: &LocalStore,
     data: &DatasetVersion,
-) -> Result<(Incoming, usize), TransferError> {
+) -> Result<Incoming, TransferError> {
     let (store, wanted) = (into.clone(), data.clone());
     if let Some(incoming) = blocking(move || store.resume(&wanted)).await? {
-        return Ok((incoming, 0));
+        return Ok(incoming);
     }
     let mut answer = Err(TransferError::NoSource { data: data.clone() });
-    let mut favorite = 0;
-    for (nth, source) in sources.iter().enumerate() {
-        (answer, favorite) = (patient_manifest(http, source, data).await, nth);
+    for source in sources {
+        answer = patient_manifest(http, source, data).await;
         if !answer.as_ref().is_err_and(TransferError::is_the_sources) {
             break;
         }
     }
     let (store, layout) = (into.clone(), answer?);
-    let opened = blocking(move || store.incoming(layout.data(), layout.manifest().clone()));
-    Ok((opened.await?, favorite))
+    blocking(move || store.incoming(layout.data(), layout.manifest().clone())).await
 }
 
 async fn patient_manifest(

@@ -1,8 +1,9 @@
 //! A copy coming in: files written in place, and a map of the chunks verified.
 //!
-//! What a process wrote outlives it, so the map is trusted as long as the machine has not started
-//! anew; after that the chunks it names are read and compared again, which costs less than making
-//! every one of them durable while it comes in. A replica is durable before it appears.
+//! What a process wrote outlives it, so the map, which has a chunk as soon as its file has it, is
+//! trusted as long as the machine has not started anew; after that the chunks it names are read and
+//! compared again, which costs less than making every one of them durable while it comes in. A
+//! replica is durable before it appears.
 
 use crate::disk::{self, read_at, write_at, write_whole};
 use crate::error::{TransferError, io_at};
@@ -10,11 +11,11 @@ use crate::layout::Layout;
 use crate::store::LocalStore;
 use model::{Bytes, DatasetVersion, Digest};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 /// A copy coming into a store. Clones share it; chunks may come in any order and from several
 /// threads. Dropping it loses nothing: [`LocalStore::resume`] goes on. Its methods block.
@@ -39,21 +40,17 @@ pub(crate) struct Coming {
     dir: PathBuf,
     layout: Arc<Layout>,
     state: Mutex<State>,
-    /// Held while the map is written.
-    flushing: Mutex<()>,
+    /// Held while the copy is made a replica.
+    finishing: Mutex<()>,
 }
 
 #[derive(Debug)]
 struct State {
     verified: Chunks,
-    unflushed: u32,
-    flushed: Instant,
+    /// The map on disk.
+    map: File,
     closed: bool,
 }
-
-/// The map is written after this many chunks or, if sooner, this long after the last time.
-const FLUSH_CHUNKS: u32 = 64;
-const FLUSH_AFTER: Duration = Duration::from_millis(200);
 
 impl Incoming {
     pub(crate) fn new(store: LocalStore, coming: Arc<Coming>) -> Self {
@@ -70,6 +67,11 @@ impl Incoming {
     #[must_use]
     pub fn layout(&self) -> &Arc<Layout> {
         &self.coming.layout
+    }
+
+    /// The store it comes into.
+    pub(crate) fn store(&self) -> &LocalStore {
+        &self.store
     }
 
     /// The chunks still missing, as ranges in order.
@@ -92,22 +94,14 @@ impl Incoming {
         let full = |error| self.store.told_full(error, Bytes(place.bytes as u64));
         let path = coming.files().join(&place.file.path);
         write_at(&path, place.offset, bytes).map_err(full)?;
-        let due = {
-            let mut state = coming.open_state()?;
-            state.verified.add(chunk);
-            state.unflushed += 1;
-            state.unflushed >= FLUSH_CHUNKS || state.flushed.elapsed() >= FLUSH_AFTER
-        };
-        if due && let Ok(_turn) = coming.flushing.try_lock() {
-            coming.flush().map_err(full)?;
-        }
+        coming.note(chunk).map_err(full)?;
         Ok(Written::Verified)
     }
 
     /// Makes the copy a replica; every chunk must be there. Once it is one, this does nothing.
     pub fn finish(&self) -> Result<(), TransferError> {
         let coming = &*self.coming;
-        let _turn = coming.flushing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = coming.finishing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.store.has(self.data()) {
             return self.store.abandon(self.data());
         }
@@ -115,7 +109,6 @@ impl Incoming {
         if missing > 0 {
             return Err(TransferError::Incomplete { data: self.data().clone(), missing });
         }
-        coming.flush()?;
         let files = coming.files();
         for file in &coming.layout.manifest().files {
             disk::set_mode(&files.join(&file.path), disk::replica_mode(file.executable))?;
@@ -150,17 +143,19 @@ impl Coming {
         if !manifest.exists() {
             write_whole(&manifest, &layout.manifest().canonical())?;
         }
-        let known = fs::read(dir.join("progress")).unwrap_or_default();
+        let progress = dir.join("progress");
+        let known = fs::read(&progress).unwrap_or_default();
         let (boot, bits) = known.split_at(known.len().min(BOOT));
         let mut verified = Chunks::from_bytes(bits.to_vec(), layout.chunks());
         let this = boot_mark();
         if boot != this || this == NO_BOOT {
             reread(&layout, &files, &mut verified);
             let known = [&this, verified.bits.as_slice()].concat();
-            write_whole(&dir.join("progress"), &known)?;
+            write_whole(&progress, &known)?;
         }
-        let state = State { verified, unflushed: 0, flushed: Instant::now(), closed: false };
-        Ok(Self { dir, layout, state: Mutex::new(state), flushing: Mutex::default() })
+        let map = File::options().write(true).open(&progress).map_err(io_at("open", &progress))?;
+        let state = State { verified, map, closed: false };
+        Ok(Self { dir, layout, state: Mutex::new(state), finishing: Mutex::default() })
     }
 
     /// No chunk is taken from now on.
@@ -184,15 +179,15 @@ impl Coming {
         Ok(state)
     }
 
-    /// Writes down what is verified. Over the old map: bits only ever appear.
-    fn flush(&self) -> Result<(), TransferError> {
-        let bits = {
-            let mut state = self.state();
-            state.unflushed = 0;
-            state.flushed = Instant::now();
-            state.verified.bits.clone()
-        };
-        write_at(&self.dir.join("progress"), BOOT as u64, &bits)
+    /// Writes down that a chunk is in its file.
+    fn note(&self, chunk: u64) -> Result<(), TransferError> {
+        let mut state = self.open_state()?;
+        state.verified.add(chunk);
+        let (byte, _) = Chunks::bit(chunk);
+        let bits = [state.verified.bits[byte]];
+        // Under the lock: nobody writes an older byte over it.
+        let written = state.map.write_all_at(&bits, (BOOT + byte) as u64);
+        written.map_err(io_at("write", &self.dir.join("progress")))
     }
 }
 

@@ -110,6 +110,11 @@ impl Layout {
     pub(crate) fn span(&self, chunks: Range<u64>) -> Result<u64, TransferError> {
         chunks.map(|chunk| self.place(chunk).map(|place| place.bytes as u64)).sum()
     }
+
+    /// How many bytes these runs of chunks hold together.
+    pub(crate) fn spans(&self, runs: &[Range<u64>]) -> Result<u64, TransferError> {
+        runs.iter().map(|run| self.span(run.clone())).sum()
+    }
 }
 
 #[cfg(test)]

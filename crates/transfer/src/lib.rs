@@ -9,7 +9,7 @@
 //! server issues no ticket against it), and any trust in the other side. Every chunk is compared
 //! with the manifest, and the manifest with the version asked for, before a byte counts.
 
-mod batch;
+mod carry;
 mod disk;
 pub mod door;
 mod error;
@@ -20,6 +20,7 @@ mod layout;
 mod pace;
 mod progress;
 mod remote;
+mod reuse;
 mod store;
 pub mod ticket;
 mod upload;

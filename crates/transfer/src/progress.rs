@@ -12,6 +12,7 @@ pub struct Progress {
     moved: AtomicU64,
     resent: AtomicU64,
     corrupted: AtomicU64,
+    reused: AtomicU64,
 }
 
 /// What a copy's counters showed at one moment.
@@ -27,6 +28,8 @@ pub struct Seen {
     pub resent: u64,
     /// Chunks that came damaged.
     pub corrupted: u64,
+    /// Bytes of those done that need not move: another version of the dataset had them.
+    pub reused: Bytes,
 }
 
 impl Progress {
@@ -39,6 +42,7 @@ impl Progress {
             moved: Bytes(self.moved.load(Relaxed)),
             resent: self.resent.load(Relaxed),
             corrupted: self.corrupted.load(Relaxed),
+            reused: Bytes(self.reused.load(Relaxed)),
         }
     }
 
@@ -48,6 +52,7 @@ impl Progress {
         self.moved.store(0, Relaxed);
         self.resent.store(0, Relaxed);
         self.corrupted.store(0, Relaxed);
+        self.reused.store(0, Relaxed);
     }
 
     pub(crate) fn moved(&self, bytes: usize) {
@@ -56,6 +61,11 @@ impl Progress {
 
     pub(crate) fn done(&self, bytes: usize) {
         self.done.fetch_add(bytes as u64, Relaxed);
+    }
+
+    pub(crate) fn reused(&self, bytes: Bytes) {
+        self.reused.fetch_add(bytes.0, Relaxed);
+        self.done.fetch_add(bytes.0, Relaxed);
     }
 
     pub(crate) fn resent(&self, chunks: u64) {

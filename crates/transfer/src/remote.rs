@@ -163,7 +163,7 @@ pub async fn cat(
 
 /// Chunks cut into requests of a few full chunks.
 fn parts(chunks: Range<u64>) -> impl Iterator<Item = Range<u64>> {
-    let most = crate::batch::BATCH_BYTES / CHUNK.0;
+    let most = crate::carry::BATCH_BYTES / CHUNK.0;
     let end = chunks.end;
     let step = usize::try_from(most).expect("a few chunks");
     chunks.step_by(step).map(move |from| from..(from + most).min(end))

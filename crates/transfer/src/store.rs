@@ -17,7 +17,7 @@ use crate::disk::{self, remove_tree, sync, sync_below, write_whole};
 use crate::error::{TransferError, io_at, is_full};
 use crate::incoming::{Coming, Incoming};
 use crate::layout::Layout;
-use model::{Bytes, DatasetVersion, Digest, Manifest};
+use model::{Bytes, DatasetId, DatasetVersion, Digest, Manifest};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -145,6 +145,13 @@ impl LocalStore {
     #[must_use]
     pub fn replicas(&self) -> BTreeMap<DatasetVersion, Replica> {
         self.index().replicas.clone()
+    }
+
+    /// The verified copies here of any version of `dataset`.
+    pub(crate) fn versions(&self, dataset: &DatasetId) -> Vec<DatasetVersion> {
+        let index = self.index();
+        let all = index.replicas.keys();
+        all.filter(|data| data.dataset == *dataset).cloned().collect()
     }
 
     /// How much more may come in, by the store's capacity and its disk.

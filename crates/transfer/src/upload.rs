@@ -1,6 +1,6 @@
 //! Putting a directory into another center's store.
 
-use crate::batch::{Carrier, blocking, carry_all, runs};
+use crate::carry::{Carrier, blocking, carry_all, runs};
 use crate::disk::read_at;
 use crate::fetch::Arrived;
 use crate::layout::Layout;
@@ -37,7 +37,8 @@ pub(crate) struct Damaged {
     pub(crate) damaged: Vec<u64>,
 }
 
-/// How long a store may take to make ten thousands of files durable.
+/// How long a store may take to look through what it has of a dataset, or to make ten thousands of
+/// files durable.
 const FINISHING: Duration = Duration::from_secs(600);
 
 /// How much goes out between two looks at the pace.
@@ -57,14 +58,12 @@ pub async fn upload(
 ) -> Result<Arrived, TransferError> {
     let layout = Arc::new(Layout::new(data, manifest.clone())?);
     let missing = open(http, &layout, to).await?;
-    let left: u64 = missing.iter().map(|run| layout.span(run.clone())).sum::<Result<_, _>>()?;
-    progress.begin(layout.bytes().0, layout.bytes().0 - left);
+    progress.begin(layout.bytes().0, layout.bytes().0 - layout.spans(&missing)?);
     let uploading = Uploading { http, from: base(from)?, layout: &layout, to, pace, progress };
-    carry_all(&uploading, 1, 0, &layout, &missing).await?;
+    carry_all(&uploading, 1, &layout, &missing).await?;
     let request = to.request(http, Method::POST, data, "finish")?;
     to.ask(request, FINISHING).await?;
-    let seen = progress.seen();
-    Ok(Arrived { moved: seen.moved, resent: seen.resent, corrupted: seen.corrupted })
+    Ok(Arrived::of(progress.seen()))
 }
 
 /// The directory the manifest's paths are in; a single file's is the one around it.
@@ -85,7 +84,7 @@ async fn open(
     let request = to.request(http, Method::PUT, layout.data(), "manifest")?;
     let request =
         request.header(CONTENT_TYPE, "application/json").body(layout.manifest().canonical());
-    let response = to.ask(request, SILENCE).await?;
+    let response = to.ask(request, FINISHING).await?;
     let text = to.whole(response, MANIFEST_MAX).await?;
     let fits = |missing: &Missing| {
         missing.chunks == layout.chunks()

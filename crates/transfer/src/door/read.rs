@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::range::{Asked, asked};
 use super::{Asking, Gate};
-use crate::batch::{BATCH_CHUNKS, blocking};
+use crate::carry::{BATCH_CHUNKS, blocking};
 use crate::error::io_at;
 use crate::layout::Layout;
 use crate::{TransferError, Verb};

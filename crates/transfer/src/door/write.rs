@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::read::run_of;
 use super::{Asking, Gate};
-use crate::batch::blocking;
+use crate::carry::blocking;
 use crate::incoming::{Incoming, Written};
 use crate::layout::Layout;
 use crate::remote::{MANIFEST_MAX, SILENCE};
@@ -42,7 +42,9 @@ pub(super) async fn manifest(
         if store.has(&data) {
             return Ok(nothing(&layout));
         }
-        store.incoming(&data, layout.manifest().clone()).map(|incoming| lacks(&incoming))
+        let incoming = store.incoming(&data, layout.manifest().clone())?;
+        incoming.reuse()?;
+        Ok::<_, TransferError>(lacks(&incoming))
     });
     Ok(Json(opened.await?))
 }

@@ -1,21 +1,21 @@
-//! Runs of chunks carried over one connection each, tried again where they broke.
+//! Runs of chunks carried over a few connections by way of several doors at once.
 
 use crate::TransferError;
 use crate::layout::Layout;
 use crate::progress::Progress;
 use backon::{BackoffBuilder, ExponentialBuilder};
-use futures::{StreamExt, TryStreamExt, stream};
-use std::collections::BTreeSet;
+use futures::future::try_join_all;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::Future;
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The most chunks one request may name.
-pub(crate) const BATCH_CHUNKS: u64 = 64;
+pub(crate) const BATCH_CHUNKS: u64 = 256;
 /// About how much one request carries: enough to hide a round trip, little enough to lose.
 pub(crate) const BATCH_BYTES: u64 = 8 << 20;
-/// How many requests are under way at once.
+/// How many requests are under way at once, two at each door at least.
 const PARALLEL: usize = 4;
 /// How often a batch is tried again at one door without a chunk getting through.
 const TRIES: usize = 5;
@@ -33,46 +33,94 @@ pub(crate) trait Carrier: Sync {
     fn progress(&self) -> &Progress;
 }
 
-/// Carries all `missing` chunks, in order and a few batches at once, each by way of one of `doors`
-/// doors that works, `favorite` tried first.
+/// Carries all `missing` chunks, about in order, by way of all of `doors` doors at once: a connection
+/// that is done takes the next batch, so a faster door carries more. A door that fails is not tried
+/// again; one that has merely a damaged chunk is, for others. What no door has is an error.
 pub(crate) async fn carry_all(
     carrier: &impl Carrier,
     doors: usize,
-    favorite: usize,
     layout: &Layout,
     missing: &[Range<u64>],
 ) -> Result<(), TransferError> {
-    let favorite = AtomicUsize::new(favorite);
-    let batches = batches(layout, missing)?;
-    stream::iter(batches)
-        .map(|batch| carry_batch(carrier, doors, &favorite, batch))
-        .buffer_unordered(PARALLEL)
-        .try_collect()
-        .await
+    let waiting = batches(layout, missing)?.into_iter().map(Batch::new).collect();
+    let open = vec![true; doors];
+    let load = Load { carrier, state: Mutex::new(State { waiting, open, last: None }) };
+    let each = PARALLEL.div_ceil(doors.max(1)).max(2);
+    while load.state().is_worth_a_round() {
+        let connections = (0..doors).flat_map(|door| (0..each).map(move |_| door));
+        try_join_all(connections.map(|door| load.carry_by(door))).await?;
+    }
+    let mut state = load.state();
+    match state.last.take().filter(|_| !state.waiting.is_empty()) {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
 }
 
-/// Carries one batch. A door that fails stops being the favorite of the batches after it; one that
-/// has merely a damaged chunk does not.
-async fn carry_batch(
-    carrier: &impl Carrier,
-    doors: usize,
-    favorite: &AtomicUsize,
-    batch: Range<u64>,
-) -> Result<(), TransferError> {
-    let mut left: BTreeSet<u64> = batch.collect();
-    let first = favorite.load(Relaxed);
-    for nth in first..first + doors {
-        let Err(error) = persist(carrier, nth % doors, &mut left).await else { return Ok(()) };
-        if nth + 1 == first + doors || !error.is_the_sources() {
-            return Err(error);
-        }
-        if !matches!(error, TransferError::Corrupted { .. }) {
-            let _ = favorite.compare_exchange(nth, nth + 1, Relaxed, Relaxed);
-        }
-        tracing::warn!(%error, "trying the next source");
-        carrier.progress().resent(left.len() as u64);
+/// What is to be carried, shared by the connections that carry it.
+struct Load<'a, C> {
+    carrier: &'a C,
+    state: Mutex<State>,
+}
+
+struct State {
+    waiting: VecDeque<Batch>,
+    /// Which doors have not failed.
+    open: Vec<bool>,
+    /// Why a door failed, the last one.
+    last: Option<TransferError>,
+}
+
+struct Batch {
+    left: BTreeSet<u64>,
+    /// The doors that could not carry it.
+    failed: Vec<usize>,
+}
+
+impl Batch {
+    fn new(chunks: Range<u64>) -> Self {
+        Self { left: chunks.collect(), failed: Vec::new() }
     }
-    Ok(())
+}
+
+impl State {
+    fn is_worth_a_round(&self) -> bool {
+        let carries = |batch: &Batch, door| self.open[door] && !batch.failed.contains(&door);
+        self.waiting.iter().any(|batch| (0..self.open.len()).any(|door| carries(batch, door)))
+    }
+
+    fn take(&mut self, door: usize) -> Option<Batch> {
+        let can = |batch: &Batch| self.open[door] && !batch.failed.contains(&door);
+        let at = self.waiting.iter().position(can)?;
+        self.waiting.remove(at)
+    }
+
+    fn give_back(&mut self, mut batch: Batch, door: usize, error: TransferError) {
+        self.open[door] &= matches!(error, TransferError::Corrupted { .. });
+        self.last = Some(error);
+        batch.failed.push(door);
+        self.waiting.push_back(batch);
+    }
+}
+
+impl<C: Carrier> Load<'_, C> {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries batches by way of `door` until none is left for it.
+    async fn carry_by(&self, door: usize) -> Result<(), TransferError> {
+        loop {
+            let Some(mut batch) = self.state().take(door) else { return Ok(()) };
+            let Err(error) = persist(self.carrier, door, &mut batch.left).await else { continue };
+            if !error.is_the_sources() {
+                return Err(error);
+            }
+            tracing::warn!(%error, "this is left to other sources");
+            self.carrier.progress().resent(batch.left.len() as u64);
+            self.state().give_back(batch, door, error);
+        }
+    }
 }
 
 /// Carries `left` by way of one door, again while that gets anywhere.
@@ -95,7 +143,6 @@ async fn persist(
         tokio::time::sleep(wait).await;
     }
 }
-
 pub(crate) fn backoff() -> impl Iterator<Item = Duration> + Send {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(50))
