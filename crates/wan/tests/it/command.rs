@@ -23,7 +23,9 @@ fn run(folder: &tempfile::TempDir, arguments: &[&str]) -> (Child, Lines<BufReade
 /// Reads up to a line that contains `part`.
 fn until(lines: &mut Lines<BufReader<ChildStdout>>, part: &str) -> String {
     let mut lines = lines.map(|line| line.expect("it prints text"));
-    lines.find(|line| line.contains(part)).unwrap_or_else(|| panic!("it never said {part}"))
+    let line = lines.find(|line| line.contains(part));
+    assert!(line.is_some(), "it never said {part}");
+    line.unwrap_or_default()
 }
 
 /// The namespace of east, as the table names it.

@@ -31,7 +31,7 @@ fn echo(from: &UdpSocket, to: &UdpSocket, address: Ipv4Addr) -> io::Result<Durat
 
 /// Packets that ended somehow on the way from east to west.
 fn ended(wan: &Wan) -> u64 {
-    let counters = wan.direction("east", "west").unwrap().counters();
+    let counters = wan.direction("east", "west").expect("it is there").counters();
     counters.packets + counters.dropped_by_loss + counters.dropped_by_queue
 }
 
