@@ -14,6 +14,7 @@ mod stage;
 mod test;
 mod tidy;
 mod tools;
+mod wan;
 
 use clap::Parser;
 use std::path::PathBuf;
@@ -63,6 +64,11 @@ enum Task {
     },
     /// Build the dashboard and check its types
     Dashboard,
+    /// Run an emulated network: `wan FILE [-- COMMAND…]`, or `wan clean` (see docs/wan.md)
+    Wan {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -77,6 +83,7 @@ fn main() -> ExitCode {
         }
         Task::Openapi { check } => openapi::run(&workspace, check),
         Task::Dashboard => dashboard::build_and_check(&workspace),
+        Task::Wan { args } => wan::run(&workspace, &args),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

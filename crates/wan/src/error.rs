@@ -95,10 +95,7 @@ impl WanError {
         move |source| Self::Io { doing, path, source }
     }
 
-    pub(crate) fn amount(wrong: NotAnAmount) -> Self {
-        Self::Setting {
-            said: format!("`{}` is not that", wrong.found),
-            expected: wrong.expected.to_owned(),
-        }
+    pub(crate) fn amount(NotAnAmount { expected, found }: NotAnAmount) -> Self {
+        Self::Setting { said: format!("`{found}` is not that"), expected: expected.to_owned() }
     }
 }

@@ -2,10 +2,12 @@
 
 use crate::capture::{Capture, Sink};
 use crate::line::Counters;
+use crate::namespace;
 use crate::pump::Pump;
 use crate::quality::Quality;
 use crate::wan::address;
 use crate::{Wan, WanError};
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
@@ -43,6 +45,19 @@ impl<'a> Site<'a> {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", self.namespace(), program]);
         command
+    }
+
+    /// Runs `work` in a thread of its own that is inside the site: a socket it makes stays there,
+    /// whichever thread uses it later.
+    ///
+    /// # Errors
+    ///
+    /// When the site cannot be entered, or the error of `work`.
+    pub fn inside<T: Send>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send,
+    ) -> Result<T, WanError> {
+        namespace::inside(self.namespace(), "work", work)
     }
 
     /// Copies what the site sends over its links, and what it receives, to a pcap file: what tcpdump

@@ -12,9 +12,9 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io::BufRead;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus};
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use wan::{Options, Topology, Wan};
 
@@ -80,7 +80,7 @@ fn clean() -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run(file: &std::path::Path, options: Options, command: &[String]) -> Result<ExitCode> {
+fn run(file: &Path, options: Options, command: &[String]) -> Result<ExitCode> {
     let topology = Topology::read(file)?;
     let (tell, events) = mpsc::channel();
     // Before anything is there that a signal would leave behind.
@@ -90,22 +90,42 @@ fn run(file: &std::path::Path, options: Options, command: &[String]) -> Result<E
     if !wan.is_realtime() {
         println!("\nSCHED_FIFO is not permitted: times are late while this machine is busy.");
     }
-    let Some((program, arguments)) = command.split_first() else {
-        println!("\n{}", console::HELP);
-        listen_for_lines(tell);
-        for event in events {
-            match event {
-                Event::Line(line) => match console::obey(&wan, &line) {
-                    Ok(answer) if answer.is_empty() => {}
-                    Ok(answer) => println!("{answer}"),
-                    Err(error) => println!("{error}"),
-                },
-                Event::Signal(_) | Event::Ended(_) => break,
-            }
+    if events.try_recv().is_ok() {
+        // Somebody wanted us to end before a command was there to be told so too.
+        return Ok(ExitCode::FAILURE);
+    }
+    match command.split_first() {
+        None => Ok(converse(&wan, tell, &events)),
+        Some((program, arguments)) => accompany(&wan, program, arguments, tell, &events),
+    }
+}
+
+/// Does what is typed until a signal comes.
+fn converse(wan: &Wan, tell: Sender<Event>, events: &Receiver<Event>) -> ExitCode {
+    println!("\n{}", console::HELP);
+    listen_for_lines(tell);
+    for event in events {
+        match event {
+            Event::Line(line) => match console::obey(wan, &line) {
+                Ok(answer) if answer.is_empty() => {}
+                Ok(answer) => println!("{answer}"),
+                Err(error) => println!("{error}"),
+            },
+            Event::Signal(_) | Event::Ended(_) => break,
         }
-        return Ok(ExitCode::SUCCESS);
-    };
-    let child = Command::new(program).args(arguments).envs(table::environment(&wan)).spawn();
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs a command until it ends.
+fn accompany(
+    wan: &Wan,
+    program: &str,
+    arguments: &[String],
+    tell: Sender<Event>,
+    events: &Receiver<Event>,
+) -> Result<ExitCode> {
+    let child = Command::new(program).args(arguments).envs(table::environment(wan)).spawn();
     let child = child.with_context(|| format!("cannot start {program}"))?;
     let pid = rustix::process::Pid::from_child(&child);
     wait_for(child, tell);
@@ -114,6 +134,7 @@ fn run(file: &std::path::Path, options: Options, command: &[String]) -> Result<E
             Event::Ended(status) => return status.map(exit_code).context("cannot wait for it"),
             // A terminal has sent Ctrl-C to the command too; a TERM is for us alone.
             Event::Signal(SIGTERM) => {
+                // Refused only where it has just ended, which is the next event.
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
             Event::Signal(_) | Event::Line(_) => {}

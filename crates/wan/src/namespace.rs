@@ -44,8 +44,7 @@ fn batch(options: &[&str], lines: &[String]) -> Result<(), WanError> {
         return Ok(());
     }
     let shown = || {
-        let words: Vec<_> =
-            ["ip"].iter().chain(options).chain(&["-batch", "-"]).copied().collect();
+        let words: Vec<_> = ["ip"].iter().chain(options).chain(&["-batch", "-"]).copied().collect();
         words.join(" ")
     };
     let failed = |said: String| WanError::Ip { command: shown(), said };

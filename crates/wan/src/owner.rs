@@ -63,6 +63,10 @@ pub fn clean() -> Result<Vec<String>, WanError> {
     let mut cleaned = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(WanError::io("list", folder))? {
         let path = entry.map_err(WanError::io("list", folder))?.path();
+        // One that lists nothing yet is about to be locked by the process that just made it.
+        if std::fs::metadata(&path).is_ok_and(|found| found.len() == 0) {
+            continue;
+        }
         let Some(mut file) = hold(&path, false)? else { continue };
         namespace::remove(&listed(&mut file, &path)?)?;
         std::fs::remove_file(&path).map_err(WanError::io("remove", &path))?;

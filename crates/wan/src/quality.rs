@@ -106,7 +106,8 @@ mod tests {
         }
         assert_eq!(quality.rate, Some(Rate(500_000_000)));
         let before = quality;
-        for (key, text) in [("rate", "fast"), ("rate", "0"), ("rate", "0M"), ("speed", "1 Mbit/s")] {
+        for (key, text) in [("rate", "fast"), ("rate", "0"), ("rate", "0M"), ("speed", "1 Mbit/s")]
+        {
             let wrong = quality.set(key, text).unwrap_err().to_string();
             assert!(wrong.contains("expected"), "{wrong}");
         }

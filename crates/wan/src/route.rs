@@ -14,31 +14,35 @@ pub(crate) struct Span {
     pub(crate) up: bool,
 }
 
+/// A direction in which traffic may leave a site.
+struct Exit {
+    to: usize,
+    cost: Cost,
+    link: usize,
+}
+
 /// For each site, the first link of the way of least delay to every site that can be reached. Among
 /// ways of the same delay that with fewer links wins.
 pub(crate) fn first_links(sites: usize, links: &[Span]) -> Vec<BTreeMap<usize, usize>> {
-    let mut leaving: Vec<Vec<(usize, (u64, usize), usize)>> = vec![Vec::new(); sites];
+    let mut exits: Vec<Vec<Exit>> = (0..sites).map(|_| Vec::new()).collect();
     for (link, span) in links.iter().enumerate().filter(|(_, span)| span.up) {
         let [a, b] = span.ends;
-        leaving[a].push((b, (span.nanos[0], 1), link));
-        leaving[b].push((a, (span.nanos[1], 1), link));
+        exits[a].push(Exit { to: b, cost: Cost(span.nanos[0], 1), link });
+        exits[b].push(Exit { to: a, cost: Cost(span.nanos[1], 1), link });
     }
-    (0..sites).map(|site| first_links_of(site, &leaving)).collect()
+    (0..sites).map(|site| first_links_of(site, &exits)).collect()
 }
 
-fn first_links_of(
-    site: usize,
-    leaving: &[Vec<(usize, (u64, usize), usize)>],
-) -> BTreeMap<usize, usize> {
+fn first_links_of(site: usize, exits: &[Vec<Exit>]) -> BTreeMap<usize, usize> {
     let reached = dijkstra_all(&site, |at| {
-        leaving[*at].iter().map(|(to, cost, _)| (*to, Cost(cost.0, cost.1))).collect::<Vec<_>>()
+        exits[*at].iter().map(|exit| (exit.to, exit.cost)).collect::<Vec<_>>()
     });
     let first = |target: usize| {
         let mut at = target;
         while let Some((before, _)) = reached.get(&at) {
             if *before == site {
-                let links = leaving[site].iter().filter(|(to, ..)| *to == at);
-                return links.min_by_key(|(_, cost, _)| *cost).map(|(.., link)| *link);
+                let links = exits[site].iter().filter(|exit| exit.to == at);
+                return links.min_by_key(|exit| exit.cost).map(|exit| exit.link);
             }
             at = *before;
         }
@@ -135,9 +139,9 @@ mod tests {
                     }
                 }
             }
-            for from in 0..6 {
-                for to in 0..6 {
-                    prop_assert_eq!(walk(&links, &routes, from, to), least[from][to]);
+            for (from, row) in least.iter().enumerate() {
+                for (to, nanos) in row.iter().enumerate() {
+                    prop_assert_eq!(walk(&links, &routes, from, to), *nanos);
                 }
             }
         }

@@ -71,7 +71,7 @@ impl Wan {
         let namespaces: Vec<_> = topology.sites().iter().map(name).collect();
         let owner = Owner::claim(&prefix, namespaces.clone())?;
         namespace::create(&namespaces)?;
-        let mut devices = BTreeMap::new();
+        let mut devices = Devices::new();
         for (site, namespace) in namespaces.iter().enumerate() {
             namespace::prepare(namespace)?;
             devices.extend(devices_of(topology, site, namespace)?);
@@ -116,7 +116,7 @@ impl Wan {
     pub fn site(&self, name: &str) -> Result<Site<'_>, WanError> {
         self.sites().find(|site| site.name() == name).ok_or_else(|| WanError::NoSuchSite {
             site: name.to_owned(),
-            known: listed(self.topology.sites().to_vec()),
+            known: listed(self.topology.sites()),
         })
     }
 
@@ -169,8 +169,8 @@ impl Wan {
     }
 
     fn no_such_link(&self, name: &str) -> WanError {
-        let known = self.links().map(|link| link.name()).collect();
-        WanError::NoSuchLink { link: name.to_owned(), known: listed(known) }
+        let known: Vec<_> = self.links().map(|link| link.name()).collect();
+        WanError::NoSuchLink { link: name.to_owned(), known: listed(&known) }
     }
 
     /// Cuts or mends a link, and the routes with it.
@@ -233,7 +233,7 @@ fn check_prefix(prefix: String) -> Result<String, WanError> {
     })
 }
 
-fn listed(names: Vec<String>) -> String {
+fn listed(names: &[String]) -> String {
     if names.is_empty() {
         return "none".to_owned();
     }
@@ -252,12 +252,11 @@ fn interface(topology: &Topology, neighbor: usize) -> String {
     format!("to-{}", topology.sites()[neighbor])
 }
 
-/// Makes a site's devices, by link and end.
-fn devices_of(
-    topology: &Topology,
-    site: usize,
-    namespace: &str,
-) -> Result<Vec<((usize, usize), Arc<SyncDevice>)>, WanError> {
+/// The devices of links, by the link and the end it is at.
+type Devices = BTreeMap<(usize, usize), Arc<SyncDevice>>;
+
+/// Makes a site's devices.
+fn devices_of(topology: &Topology, site: usize, namespace: &str) -> Result<Devices, WanError> {
     namespace::inside(namespace, "make a TUN device", || {
         let device = |(link, end, neighbor): (usize, usize, usize)| {
             let offload = topology.links()[link].packets == Packets::Large;
@@ -307,11 +306,7 @@ fn changes(
     lines
 }
 
-fn pumps(
-    topology: &Topology,
-    devices: &BTreeMap<(usize, usize), Arc<SyncDevice>>,
-    seed: u64,
-) -> Result<Vec<[Pump; 2]>, WanError> {
+fn pumps(topology: &Topology, devices: &Devices, seed: u64) -> Result<Vec<[Pump; 2]>, WanError> {
     let mut pumps = Vec::new();
     for (link, plan) in topology.links().iter().enumerate() {
         let start = |way: usize| {
