@@ -200,13 +200,15 @@ fn print(window: &Window) {
         sent - lost
     );
     println!(
-        "pace {}: {} skipped, {} not sent, at worst {} ms late; {} strays, {} unusable",
+        "pace {}: {} skipped, {} not sent, at worst {} ms late",
         if pace.kept() { "kept" } else { "NOT KEPT" },
         pace.skipped,
         pace.failed,
-        pace.latest,
-        window.strays,
-        figures.unusable
+        pace.latest
+    );
+    println!(
+        "{} dropped on this machine, {} strays, {} unusable",
+        pace.overrun, window.strays, figures.unusable
     );
 }
 

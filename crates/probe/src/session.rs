@@ -9,7 +9,7 @@ pub use window::{Pace, Stamps, Window};
 
 use crate::clock::{Clock, Reading, WallClock};
 use crate::packet::{self, Format, Key, ReflectorPacket, SenderPacket, Timestamp};
-use crate::socket::{LARGEST, Socket, Stamped};
+use crate::socket::{LARGEST, Received, Socket, Stamped};
 use crate::{Nanos, ProbeError};
 use flight::Flight;
 use rand::Rng;
@@ -23,6 +23,9 @@ use tokio::sync::mpsc::error::TrySendError;
 /// A packet this late is still sent. It covers what timers are off by; catching up on more would
 /// measure bursts of our own making.
 const LATE: Nanos = Nanos(20_000_000);
+
+/// More packets than any socket's buffer holds.
+const MOST_WAITING: usize = 100_000;
 
 /// At most so many packets in what is awaited.
 const MOST: u128 = 1_000_000;
@@ -130,7 +133,8 @@ impl Session {
         Ok(Self { socket, settings })
     }
 
-    /// Sends and listens until the count is reached or nobody takes windows any more. `random`
+    /// Sends and listens until the count is reached and all is answered or out of patience, or nobody
+    /// takes windows any more. `random`
     /// decides the session's number and when packets leave. Windows are dropped when the channel is
     /// full: the pace waits for nobody.
     pub async fn run<R: Rng>(
@@ -145,13 +149,16 @@ impl Session {
         loop {
             let wake = due.unwrap_or(Nanos::MAX).min(running.flight.closes());
             tokio::select! {
+                // Answers first, and one packet a turn: so neither a flood nor a machine that cannot
+                // keep the pace leaves answers lying until the socket's buffer is full.
+                biased;
                 received = running.socket.receive(&mut bytes) => match received {
-                    Ok(received) => running.take(&bytes[..received.bytes], received.stamp),
+                    Ok(received) => running.take(&bytes, received),
                     Err(error) => running.bear(error)?,
                 },
                 () = tokio::time::sleep_until(running.clock.instant(wake)) => {}
             }
-            while let Some(at) = due.filter(|at| *at <= running.clock.steady()) {
+            if let Some(at) = due.filter(|at| *at <= running.clock.steady()) {
                 running.send(at).await;
                 left -= 1;
                 due = (left > 0).then(|| running.schedule.next(&mut random));
@@ -159,7 +166,7 @@ impl Session {
                     running.flight.end(running.clock.steady());
                 }
             }
-            while let Some(window) = running.close() {
+            while let Some(window) = running.close(&mut bytes) {
                 if !deliver(&windows, window) {
                     return Ok(());
                 }
@@ -192,6 +199,8 @@ struct Run {
     schedule: Schedule,
     flight: Flight,
     packet: Vec<u8>,
+    /// How many packets the socket had no room for, when last told.
+    overrun: u32,
 }
 
 impl Run {
@@ -206,6 +215,7 @@ impl Run {
             schedule: Schedule::new(settings.interval, settings.spacing, now),
             flight: Flight::new(settings.window.into(), settings.patience.into(), now),
             packet: vec![0; settings.size()],
+            overrun: 0,
             socket,
             settings,
             clock,
@@ -265,11 +275,14 @@ impl Run {
     }
 
     /// Looks at a packet that arrived.
-    fn take(&mut self, bytes: &[u8], stamp: Option<Nanos>) {
+    fn take(&mut self, buffer: &[u8], received: Received) {
         let reading = self.read();
+        self.flight.overrun(received.overrun.saturating_sub(self.overrun));
+        self.overrun = self.overrun.max(received.overrun);
         // A stamp of a departure may come only now.
         self.note_departures();
-        let placed = stamp.and_then(|stamp| reading.place(stamp));
+        let placed = received.stamp.and_then(|stamp| reading.place(stamp));
+        let bytes = &buffer[..received.bytes];
         match ReflectorPacket::decode(bytes, self.settings.key.as_ref()) {
             // Reflectors of RFC 8762 alone know no sessions and answer with zero.
             Ok(answer) if answer.session == self.session || answer.session == 0 => {
@@ -293,10 +306,15 @@ impl Run {
         Ok(())
     }
 
-    fn close(&mut self) -> Option<Window> {
-        let now = self.clock.steady();
-        if self.flight.closes() > now {
+    /// The oldest window if it has waited long enough.
+    fn close(&mut self, buffer: &mut [u8]) -> Option<Window> {
+        if self.flight.closes() > self.clock.steady() {
             return None;
+        }
+        // This process may have waited longer than the answers: what is there was not lost.
+        for _ in 0..MOST_WAITING {
+            let Some(received) = self.socket.receive_now(buffer) else { break };
+            self.take(buffer, received);
         }
         let reading = self.read();
         let own = reading.own(self.settings.clock);

@@ -45,6 +45,8 @@ pub(crate) struct Received {
     pub(crate) ttl: u8,
     /// Class and congestion bits.
     pub(crate) class: u8,
+    /// How many packets the socket had no room for since it was opened.
+    pub(crate) overrun: u32,
 }
 
 impl Socket {
@@ -62,6 +64,7 @@ impl Socket {
             ("stamps", setsockopt(&socket, sockopt::Timestamping, &flags)),
             ("the time to live", setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)),
             ("the class", setsockopt(&socket, sockopt::IpRecvTos, &true)),
+            ("what it drops", setsockopt(&socket, sockopt::RxqOvfl, &1)),
         ];
         let wanted_of_six = [
             ("the hop limit", setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)),
@@ -104,6 +107,11 @@ impl Socket {
                 done => return done,
             }
         }
+    }
+
+    /// A packet that already waits to be read, whether or not the runtime heard of it.
+    pub(crate) fn receive_now(&mut self, into: &mut [u8]) -> Option<Received> {
+        received(self.socket.as_raw_fd(), into, &mut self.control).ok()
     }
 
     /// Sends to the connected side.
@@ -156,8 +164,14 @@ fn received(fd: i32, into: &mut [u8], control: &mut [u8]) -> io::Result<Received
 }
 
 fn said<S>(message: &RecvMsg<'_, '_, S>) -> Received {
-    let mut said =
-        Received { bytes: message.bytes, from: None, stamp: None, ttl: u8::MAX, class: 0 };
+    let mut said = Received {
+        bytes: message.bytes,
+        from: None,
+        stamp: None,
+        ttl: u8::MAX,
+        class: 0,
+        overrun: 0,
+    };
     for control in message.cmsgs().into_iter().flatten() {
         match control {
             ControlMessageOwned::ScmTimestampsns(stamps) => {
@@ -168,6 +182,7 @@ fn said<S>(message: &RecvMsg<'_, '_, S>) -> Received {
             ControlMessageOwned::Ipv4Ttl(ttl) | ControlMessageOwned::Ipv6HopLimit(ttl) => {
                 said.ttl = u8::try_from(ttl).unwrap_or(u8::MAX);
             }
+            ControlMessageOwned::RxqOvfl(packets) => said.overrun = packets,
             ControlMessageOwned::Ipv4Tos(class) => said.class = class,
             ControlMessageOwned::Ipv6TClass(class) => {
                 said.class = u8::try_from(class).unwrap_or(0);
@@ -176,4 +191,67 @@ fn said<S>(message: &RecvMsg<'_, '_, S>) -> Received {
         }
     }
     said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    /// Class 46, expedited forwarding.
+    const EXPEDITED: u8 = 46 << 2;
+
+    async fn there_and_back(at: SocketAddr) {
+        let mut asks = Socket::bind(at, Stamped::Both).await.unwrap();
+        let mut answers = Socket::bind(at, Stamped::Received).await.unwrap();
+        asks.connect(answers.local_addr().unwrap(), EXPEDITED).await.unwrap();
+        let mut buffer = [0; 100];
+        asks.send(b"question").await.unwrap();
+        let question = answers.receive(&mut buffer).await.unwrap();
+        assert_eq!((question.bytes, question.ttl, question.class), (8, 255, EXPEDITED));
+        let from = question.from.unwrap();
+        assert_eq!(from, asks.local_addr().unwrap());
+        answers.send_to(b"reply", from, question.class).await.unwrap();
+        let reply = asks.receive(&mut buffer).await.unwrap();
+        assert_eq!((&buffer[..reply.bytes], reply.class), (&b"reply"[..], EXPEDITED));
+        let (Some(arrived), Some((left, departed))) = (question.stamp, asks.departed()) else {
+            println!("skipped: this kernel does not stamp packets on loopback");
+            return;
+        };
+        assert!(left.ends_with(b"question") && departed <= arrived, "{departed:?} {arrived:?}");
+        assert!(asks.departed().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_kernel_tells_when_from_how_far_and_in_which_class_packets_come() {
+        there_and_back(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
+    }
+
+    #[tokio::test]
+    async fn over_ipv6_it_tells_as_much() {
+        let at = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+        if UdpSocket::bind(at).await.is_err() {
+            println!("skipped: this machine has no IPv6");
+            return;
+        }
+        there_and_back(at).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_full_buffer_drops_is_told_with_the_next_packet() {
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let sends = Socket::bind(at, Stamped::Received).await.unwrap();
+        let mut reads = Socket::bind(at, Stamped::Received).await.unwrap();
+        sends.connect(reads.local_addr().unwrap(), 0).await.unwrap();
+        let mut buffer = vec![0; LARGEST];
+        let sent = 1_000;
+        for _ in 0..sent {
+            sends.send(&[0; 8_000]).await.unwrap();
+        }
+        let read = std::iter::from_fn(|| reads.receive_now(&mut buffer)).count();
+        sends.send(b"one more").await.unwrap();
+        let last = reads.receive(&mut buffer).await.unwrap();
+        assert!(read < sent);
+        assert_eq!(u32::try_from(sent - read), Ok(last.overrun));
+    }
 }

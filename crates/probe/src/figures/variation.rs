@@ -53,7 +53,7 @@ mod tests {
             let difference: i32 = pair[1] - pair[0];
             expected += (f64::from(difference.abs()) - expected) / 16.0;
         }
-        transits.map(|transit| jitter.arrived(Nanos(i64::from(transit))));
+        transits.iter().for_each(|transit| jitter.arrived(Nanos(i64::from(*transit))));
         let off = jitter.estimate() - Nanos(3_703);
         assert!((expected - 3_703.0).abs() < 1.0 && off.abs() <= Nanos(1), "{expected} {off:?}");
     }
@@ -61,9 +61,9 @@ mod tests {
     #[test]
     fn a_steady_delay_has_none_however_wrong_the_other_clock() {
         let mut jitter = Jitter::default();
-        [i64::MIN, i64::MIN, i64::MIN].map(|transit| jitter.arrived(Nanos(transit)));
+        [i64::MIN; 3].into_iter().for_each(|transit| jitter.arrived(Nanos(transit)));
         assert_eq!(jitter.estimate(), Nanos::ZERO);
-        [i64::MAX, i64::MIN, i64::MAX].map(|transit| jitter.arrived(Nanos(transit)));
+        [i64::MAX, i64::MIN, i64::MAX].map(Nanos).into_iter().for_each(|one| jitter.arrived(one));
         assert!(jitter.estimate() > Nanos::ZERO);
     }
 }

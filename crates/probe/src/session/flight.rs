@@ -27,6 +27,8 @@ struct Open {
     probes: Vec<Probe>,
     /// What each packet bears as its timestamp, and an answer has to repeat.
     marks: Vec<Timestamp>,
+    /// How many of them have no answer yet.
+    awaited: usize,
     pace: Pace,
     stamps: Stamps,
     strays: u32,
@@ -49,6 +51,7 @@ impl Flight {
             first,
             probes: Vec::new(),
             marks: Vec::new(),
+            awaited: 0,
             pace: Pace::default(),
             stamps: Stamps::default(),
             strays: 0,
@@ -82,6 +85,7 @@ impl Flight {
         let newest = self.newest();
         newest.probes.push(Probe { sent, reply: None, duplicates: 0 });
         newest.marks.push(mark);
+        newest.awaited += 1;
         newest.pace.latest = newest.pace.latest.max(sent - due);
     }
 
@@ -95,6 +99,12 @@ impl Flight {
     pub(super) fn failed(&mut self, due: Nanos) {
         self.reach(due);
         self.newest().pace.failed += 1;
+    }
+
+    /// So many more packets arrived and were dropped for want of room.
+    pub(super) fn overrun(&mut self, packets: u32) {
+        let pace = &mut self.newest().pace;
+        pace.overrun = pace.overrun.saturating_add(packets);
     }
 
     /// The wall clock was set: one-way delays of what is under way cannot be told.
@@ -141,6 +151,7 @@ impl Flight {
             reflector_error: answer.error.error(),
             received,
         });
+        open.awaited -= 1;
         open.stamps.received += u32::from(by_kernel);
     }
 
@@ -155,9 +166,14 @@ impl Flight {
         newest.strays = newest.strays.saturating_add(1);
     }
 
-    /// When the oldest window has waited long enough.
+    /// When the oldest window has waited long enough: at once if nothing more will be sent and all
+    /// is answered.
     pub(super) fn closes(&self) -> Nanos {
-        self.open.front().map_or(Nanos::MAX, |open| open.until + self.patience)
+        let patience = |open: &Open| match self.ended && open.awaited == 0 {
+            true => Nanos::ZERO,
+            false => self.patience,
+        };
+        self.open.front().map_or(Nanos::MAX, |open| open.until + patience(open))
     }
 
     /// Nothing more will be sent: ends the newest window now.
@@ -271,13 +287,20 @@ mod tests {
     }
 
     #[test]
-    fn the_end_closes_the_last_window_early_but_with_patience() {
-        let mut flight = flight();
-        send(&mut flight, &[10]);
-        flight.end(Nanos(20 * MS));
-        assert!(close(&mut flight, 69).is_none());
-        assert_eq!(close(&mut flight, 70).unwrap().lasted, Nanos(20 * MS).to_std());
-        assert!(flight.is_over());
+    fn the_end_closes_the_last_window_when_all_is_answered_or_patience_ends() {
+        let ended = || {
+            let mut flight = flight();
+            send(&mut flight, &[10]);
+            flight.end(Nanos(20 * MS));
+            flight
+        };
+        let mut silent = ended();
+        assert!(close(&mut silent, 69).is_none());
+        assert_eq!(close(&mut silent, 70).unwrap().lasted, Nanos(20 * MS).to_std());
+        assert!(silent.is_over());
+        let mut answered = ended();
+        answer(&mut answered, 0, 0, 25);
+        assert_eq!(close(&mut answered, 25).unwrap().figures.lost, 0);
     }
 
     #[test]

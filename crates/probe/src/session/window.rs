@@ -31,15 +31,18 @@ pub struct Pace {
     pub skipped: u32,
     /// Packets that the system refused to send (no route, no buffer). They count as not sent.
     pub failed: u32,
+    /// Packets that arrived here and were dropped, as this process did not read them in time. They
+    /// are among the lost ones of this window or those before.
+    pub overrun: u32,
     /// How much later than due a packet left, at worst.
     pub latest: Nanos,
 }
 
 impl Pace {
-    /// Whether all packets that were due left.
+    /// Whether all packets that were due left, and no answer was dropped on this machine.
     #[must_use]
     pub fn kept(&self) -> bool {
-        self.skipped == 0 && self.failed == 0
+        self.skipped == 0 && self.failed == 0 && self.overrun == 0
     }
 }
 

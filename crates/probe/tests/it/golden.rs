@@ -127,7 +127,19 @@ fn scapy(lines: &str) -> Option<Output> {
     let mut path = std::env::var_os("PYTHONPATH").unwrap_or_default();
     if !import().is_ok_and(|done| done.status.success()) {
         let into = packages.path().to_str().unwrap();
-        let install = ["-m", "pip", "install", "-q", "--target", into, "scapy>=2.6"];
+        let install = [
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--retries",
+            "0",
+            "--timeout",
+            "10",
+            "--target",
+            into,
+            "scapy>=2.6",
+        ];
         match python(&install).output() {
             Ok(done) if done.status.success() => path = into.into(),
             failed => {

@@ -40,12 +40,12 @@ async fn reflector(at: IpAddr, settings: ReflectorSettings) -> Running {
     Running { address, counts, task }
 }
 
-/// Twenty packets as fast as a patient machine likes.
+/// Twenty packets, and all patience there is: the session ends once all are answered.
 fn settings(remote: SocketAddr) -> SessionSettings {
     SessionSettings {
         interval: Duration::from_millis(2),
         spacing: Spacing::Poisson,
-        patience: Duration::from_millis(300),
+        patience: Duration::from_secs(60),
         count: Some(20),
         ..SessionSettings::new(remote)
     }
@@ -62,24 +62,31 @@ async fn measure(settings: SessionSettings) -> Vec<Window> {
     seen
 }
 
-/// The only window of a session.
+/// The only window of a session. Another session if this machine was too busy to send anything.
 async fn one(settings: SessionSettings) -> Window {
-    let seen = measure(settings).await;
-    let [window] = <[Window; 1]>::try_from(seen).unwrap();
+    loop {
+        let [window] = <[Window; 1]>::try_from(measure(settings.clone()).await).unwrap();
+        assert_eq!(window.figures.sent + window.pace.skipped, 20, "{window:?}");
+        if window.figures.sent > 0 {
+            return window;
+        }
+    }
+}
+
+/// The only window of a session that gets no answers.
+async fn one_in_vain(mut settings: SessionSettings) -> Window {
+    settings.patience = Duration::from_millis(20);
+    let window = one(settings).await;
+    assert_eq!((window.figures.lost, window.figures.late), (window.figures.sent, 0), "{window:?}");
     window
 }
 
 #[track_caller]
 fn all_came_back(window: &Window) {
     let figures = &window.figures;
-    assert!(figures.sent > 0 && figures.sent + window.pace.skipped == 20, "{window:?}");
-    // Of a patience of 300 ms a busy machine may take all: late answers came back, too.
-    assert_eq!(
-        (figures.lost, figures.duplicates, window.strays),
-        (figures.late, 0, 0),
-        "{window:?}"
-    );
-    assert!(figures.round_trip.is_some() && figures.unusable == 0, "{window:?}");
+    let odd = (figures.lost, figures.duplicates, figures.unusable, window.strays);
+    assert_eq!(odd, (0, 0, 0, 0), "{window:?}");
+    assert!(figures.round_trip.is_some(), "{window:?}");
 }
 
 #[tokio::test]
@@ -116,8 +123,7 @@ async fn with_the_same_key_packets_come_back_and_with_none_or_another_they_do_no
     for wrong in [None, key("another secret of some length")] {
         asks.key = wrong;
         let refused = sealed.counts.refused();
-        let window = one(asks.clone()).await;
-        assert_eq!((window.figures.lost, window.figures.late), (window.figures.sent, 0));
+        let window = one_in_vain(asks.clone()).await;
         assert_eq!(sealed.counts.refused() - refused, u64::from(window.figures.sent));
     }
 }
@@ -127,8 +133,7 @@ async fn sources_that_are_not_on_the_list_get_no_answer() {
     let allowed = vec![IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))];
     let strict = ReflectorSettings { allowed, ..ReflectorSettings::default() };
     let closed = reflector(LOOPBACK, strict).await;
-    let window = one(settings(closed.address)).await;
-    assert_eq!(window.figures.lost, window.figures.sent);
+    let window = one_in_vain(settings(closed.address)).await;
     assert_eq!(closed.counts.not_allowed(), u64::from(window.figures.sent));
     let listed = ReflectorSettings { allowed: vec![LOOPBACK], ..ReflectorSettings::default() };
     let open = reflector(LOOPBACK, listed).await;
@@ -164,9 +169,8 @@ async fn where_nobody_listens_everything_is_lost_and_the_session_goes_on() {
     let free = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
     let address = free.local_addr().unwrap();
     drop(free);
-    let window = one(settings(address)).await;
-    assert_eq!((window.figures.lost, window.pace.failed), (window.figures.sent, 0));
-    assert_eq!(window.figures.sent + window.pace.skipped, 20);
+    let window = one_in_vain(settings(address)).await;
+    assert_eq!((window.pace.failed, window.stamps.received), (0, 0));
 }
 
 #[tokio::test]
