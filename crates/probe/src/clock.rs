@@ -43,6 +43,8 @@ pub(crate) struct Clock {
     start: Instant,
     /// What the wall clock was ahead of the steady one when last read.
     ahead: Nanos,
+    /// When it was last found to have been set.
+    set: Nanos,
 }
 
 /// Both clocks at one moment.
@@ -53,12 +55,15 @@ pub(crate) struct Reading {
     pub(crate) wall: Nanos,
     /// The wall clock was set since the reading before.
     pub(crate) was_set: bool,
+    /// From when on the two clocks run alike.
+    alike_since: Nanos,
 }
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        let mut clock = Self { start: Instant::now(), ahead: Nanos::ZERO };
-        clock.read();
+        let mut clock = Self { start: Instant::now(), ahead: Nanos::ZERO, set: Nanos::ZERO };
+        let (steady, wall) = clock.both();
+        clock.ahead = wall - steady;
         clock
     }
 
@@ -72,8 +77,20 @@ impl Clock {
         (self.start + at.to_std()).into()
     }
 
-    /// Reads both clocks, again if the process was put aside between the two.
+    /// Reads both clocks, and looks whether the wall clock was set.
     pub(crate) fn read(&mut self) -> Reading {
+        let (steady, wall) = self.both();
+        let ahead = wall - steady;
+        let was_set = (ahead - self.ahead).abs() > SET;
+        self.ahead = ahead;
+        if was_set {
+            self.set = steady;
+        }
+        Reading { steady, wall, was_set, alike_since: self.set }
+    }
+
+    /// The steady clock and the wall clock, read again if the process was put aside between the two.
+    fn both(&self) -> (Nanos, Nanos) {
         let mut best = self.bracket();
         for _ in 0..4 {
             if best.0 <= ONE_MOMENT {
@@ -82,10 +99,7 @@ impl Clock {
             best = best.min(self.bracket());
         }
         let (_, steady, wall) = best;
-        let ahead = wall - steady;
-        let was_set = (ahead - self.ahead).abs() > SET;
-        self.ahead = ahead;
-        Reading { steady, wall, was_set }
+        (steady, wall)
     }
 
     /// How long it took, the steady clock in the middle of it, the wall clock.
@@ -98,11 +112,16 @@ impl Clock {
 }
 
 impl Reading {
-    /// The steady moment of a stamp that the kernel took by the wall clock shortly before. None if
+    /// What the wall clock is ahead of the steady one.
+    pub(crate) fn ahead(&self) -> Nanos {
+        self.wall - self.steady
+    }
+
+    /// The steady moment of a stamp that the kernel took by the wall clock a while before. None if
     /// the wall clock was set between, or the stamp is of the future.
     pub(crate) fn place(&self, stamp: Nanos) -> Option<Nanos> {
-        let age = self.wall - stamp;
-        (!self.was_set && age >= -ONE_MOMENT).then(|| self.steady - age)
+        let at = stamp - self.ahead();
+        (at >= self.alike_since && at <= self.steady + ONE_MOMENT).then_some(at)
     }
 
     /// How the wall clock relates to the steady one, for one-way delays.
@@ -110,7 +129,7 @@ impl Reading {
         match wall {
             WallClock::Free => OwnClock::Free,
             WallClock::Within(error) => {
-                OwnClock::Synchronized { ahead: self.wall - self.steady, error: error.into() }
+                OwnClock::Synchronized { ahead: self.ahead(), error: error.into() }
             }
         }
     }
@@ -122,16 +141,25 @@ mod tests {
 
     #[test]
     fn a_stamp_is_placed_by_its_age_unless_the_clock_was_set_between() {
-        let reading = Reading { steady: Nanos(500_000), wall: Nanos(9_000_000), was_set: false };
+        let reading = Reading {
+            steady: Nanos(500_000),
+            wall: Nanos(9_000_000),
+            was_set: false,
+            alike_since: Nanos(300_000),
+        };
         assert_eq!(reading.place(Nanos(8_900_000)), Some(Nanos(400_000)));
         assert_eq!(reading.place(Nanos(10_000_000)), None);
-        assert_eq!(Reading { was_set: true, ..reading }.place(Nanos(8_900_000)), None);
+        assert_eq!(reading.place(Nanos(8_700_000)), None);
     }
 
     #[test]
-    fn a_set_wall_clock_is_noticed_once() {
+    fn a_set_wall_clock_is_noticed_once_and_stamps_from_before_are_not_placed() {
         let mut clock = Clock::start();
+        let before = clock.read();
+        assert!(before.place(before.wall).is_some());
         clock.ahead = clock.ahead + Nanos(3_600_000_000_000);
-        assert!(clock.read().was_set);
+        let after = clock.read();
+        assert!(after.was_set && after.place(before.wall).is_none());
+        assert!(after.place(after.wall).is_some());
     }
 }

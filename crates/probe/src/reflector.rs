@@ -106,7 +106,8 @@ impl Counts {
 }
 
 impl Reflector {
-    /// Opens the socket. Port 0 takes any free one.
+    /// Opens the socket. Port 0 takes any free one. On a machine with several addresses name the one
+    /// that is asked: answers from another are none to who asks.
     pub async fn bind(
         address: SocketAddr,
         settings: ReflectorSettings,

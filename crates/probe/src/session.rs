@@ -16,6 +16,7 @@ use rand::Rng;
 use schedule::Schedule;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -24,8 +25,14 @@ use tokio::sync::mpsc::error::TrySendError;
 /// measure bursts of our own making.
 const LATE: Nanos = Nanos(20_000_000);
 
+/// More is no datagram of IPv4.
+const LONGEST: usize = 65_507;
+
 /// More packets than any socket's buffer holds.
 const MOST_WAITING: usize = 100_000;
+
+/// Shorter ones would only measure this machine, longer ones no link.
+const INTERVALS: RangeInclusive<Duration> = Duration::from_micros(100)..=Duration::from_secs(3_600);
 
 /// At most so many packets in what is awaited.
 const MOST: u128 = 1_000_000;
@@ -37,7 +44,7 @@ pub struct SessionSettings {
     pub remote: SocketAddr,
     /// With a key, authenticated mode. The reflector must have the same.
     pub key: Option<Key>,
-    /// The mean time from packet to packet; 100 µs or more. Below a millisecond packets leave in
+    /// The mean time from packet to packet; 100 µs to an hour. Below a millisecond packets leave in
     /// small bursts, for timers are no finer.
     pub interval: Duration,
     /// How departures are spread.
@@ -86,10 +93,10 @@ impl SessionSettings {
         let shown = |duration: Duration| format!("{duration:?}");
         let wrong = ProbeError::setting;
         let size = self.size();
-        if self.interval < Duration::from_micros(100) {
-            return Err(wrong("the interval", shown(self.interval), "give 100 µs or more"));
+        if !INTERVALS.contains(&self.interval) {
+            return Err(wrong("the interval", shown(self.interval), "give 100 µs to an hour"));
         }
-        if size >= LARGEST || !packet::possible(size, self.key.as_ref()) {
+        if size > LONGEST || !packet::possible(size, self.key.as_ref()) {
             let wanted = "give 44 (112 with a key), or 4 and more above that, up to 65507";
             return Err(wrong("the size", size.to_string(), wanted));
         }
@@ -134,9 +141,8 @@ impl Session {
     }
 
     /// Sends and listens until the count is reached and all is answered or out of patience, or nobody
-    /// takes windows any more. `random`
-    /// decides the session's number and when packets leave. Windows are dropped when the channel is
-    /// full: the pace waits for nobody.
+    /// takes windows any more. `random` decides the session's number and when packets leave. Windows
+    /// are dropped when the channel is full: the pace waits for nobody.
     pub async fn run<R: Rng>(
         self,
         mut random: R,
@@ -313,12 +319,16 @@ impl Run {
         }
         // This process may have waited longer than the answers: what is there was not lost.
         for _ in 0..MOST_WAITING {
-            let Some(received) = self.socket.receive_now(buffer) else { break };
-            self.take(buffer, received);
+            match self.socket.receive_now(buffer) {
+                Ok(received) => self.take(buffer, received),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // The network's report of a lost packet, which may stand before answers.
+                Err(_) => {}
+            }
         }
         let reading = self.read();
         let own = reading.own(self.settings.clock);
-        self.flight.close(reading.steady, own, reading.wall - reading.steady)
+        self.flight.close(reading.steady, own, reading.ahead())
     }
 }
 
@@ -337,7 +347,7 @@ mod tests {
     #[test]
     fn settings_that_make_no_sense_are_refused_with_what_would() {
         let micro = Duration::from_micros(1);
-        refused(|s| s.interval = micro, "the interval is 1µs: give 100 µs or more");
+        refused(|s| s.interval = micro, "the interval is 1µs: give 100 µs to an hour");
         refused(
             |s| s.size = Some(45),
             "the size is 45: give 44 (112 with a key), or 4 and more above that, up to 65507",
