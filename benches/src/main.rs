@@ -14,10 +14,11 @@ mod planner;
 mod restart;
 mod row;
 mod start;
+mod transfer;
 mod walk;
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -29,8 +30,28 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// Measure Portolan.
 #[derive(Debug, Parser)]
 struct Bench {
-    /// What to measure.
-    group: Group,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Submission, start and restart.
+    Loop(Options),
+    /// Plans of national size.
+    Planner(Options),
+    /// Data on its way.
+    Transfer(Options),
+    /// One end of a copy that is measured.
+    #[command(hide = true)]
+    Serve(transfer::hands::Serve),
+    /// The other end.
+    #[command(hide = true)]
+    Fetch(transfer::hands::Fetch),
+}
+
+#[derive(Debug, Args)]
+struct Options {
     /// Where logs and attempts are kept meanwhile: on the disk to be measured. Beside the directory
     /// of this program where nothing is said.
     #[arg(long, value_name = "DIR")]
@@ -44,24 +65,37 @@ struct Bench {
     data: Option<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Group {
-    /// Submission, start and restart.
-    Loop,
-    /// Plans of national size.
-    Planner,
+impl Options {
+    /// The directory, where nothing is said the one beside that of this program.
+    fn dir(&self) -> Result<PathBuf> {
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let beside = program.ancestors().nth(2).map(PathBuf::from);
+        self.dir.clone().or(beside).context("say --dir")
+    }
 }
 
 fn main() -> Result<()> {
-    let bench = Bench::parse();
-    match bench.group {
-        Group::Loop => measure_loop(bench),
-        Group::Planner => {
-            let player = planner::Player { portolan: portolan()?, data: bench.data };
-            planner::run(&bench.only, &player);
+    match Bench::parse().what {
+        What::Loop(options) => measure_loop(options),
+        What::Planner(Options { only, data, .. }) => {
+            planner::run(&only, &planner::Player { portolan: portolan()?, data });
             Ok(())
         }
+        What::Transfer(options) => {
+            transfer::run(&options.only, &options.dir()?);
+            Ok(())
+        }
+        What::Serve(order) => hand(transfer::hands::serve(order)),
+        What::Fetch(order) => hand(transfer::hands::fetch(order)),
     }
+}
+
+/// Runs one end of a copy as an agent would.
+fn hand(end: impl Future<Output = Result<()>>) -> Result<()> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        bail!("there is a crypto provider already");
+    }
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(end)
 }
 
 /// The program to measure.
@@ -74,10 +108,8 @@ fn portolan() -> Result<PathBuf> {
     Ok(portolan)
 }
 
-fn measure_loop(bench: Bench) -> Result<()> {
-    let portolan = portolan()?;
-    let beside = portolan.ancestors().nth(2).map(PathBuf::from);
-    let base = bench.dir.or(beside).context("say --dir")?;
+fn measure_loop(options: Options) -> Result<()> {
+    let (portolan, base) = (portolan()?, options.dir()?);
     let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&base);
     let dir = dir.with_context(|| format!("cannot use {}", base.display()))?;
     // Attempts that run as users of their own pass through.
@@ -85,7 +117,7 @@ fn measure_loop(bench: Bench) -> Result<()> {
     // One thread: two cores are little for a server, three agents and what submits to them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let walk = walk::Walk { portolan, dir: dir.path().to_owned(), only: bench.only };
+        let walk = walk::Walk { portolan, dir: dir.path().to_owned(), only: options.only };
         tokio::select! {
             () = walk.run() => Ok(()),
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),

@@ -65,6 +65,16 @@ pub(crate) struct Bound {
     pub(crate) value: f64,
 }
 
+/// What others do with the same task.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Peer {
+    pub(crate) name: String,
+    /// In the row's unit.
+    pub(crate) value: f64,
+    /// How it was measured: `same run`, or where it is published.
+    pub(crate) how: &'static str,
+}
+
 /// More of a reason than this helps nobody who reads a table.
 const LONGEST_WHY: usize = 400;
 
@@ -77,7 +87,7 @@ struct Row<'a> {
     target: Option<f64>,
     samples: usize,
     spread: Option<[f64; 2]>,
-    peer: Option<()>,
+    peer: Option<&'a Peer>,
     bound: Option<Bound>,
     why: Option<String>,
 }
@@ -91,26 +101,40 @@ pub(crate) fn print(
     measured: &Result<Vec<Samples>>,
 ) {
     for (i, figure) in figures.iter().enumerate() {
-        let samples = measured.as_ref().ok().and_then(|all| all.get(i));
-        let why = match (samples, measured) {
-            (Some(_), _) => None,
-            (None, Err(error)) => Some(format!("{error:#}").chars().take(LONGEST_WHY).collect()),
-            (None, Ok(_)) => Some("not measured".to_owned()),
-        };
-        let row = Row {
-            name: format!("{}{suffix}", figure.name),
-            value: samples.map(|s| rounded(s.value)),
-            unit: figure.unit,
-            better: figure.better,
-            target: figure.target,
-            samples: samples.map_or(0, |s| s.samples),
-            spread: samples.map(|s| s.spread.map(rounded)),
-            peer: None,
-            bound,
-            why,
-        };
-        println!("{}", serde_json::to_string(&row).expect("a row has only text keys"));
+        print_one(figure, suffix, bound, None, measured.as_ref().map(|all| all.get(i)));
     }
+}
+
+/// Prints the row of one figure, beside what a peer did.
+pub(crate) fn print_beside(figure: &Figure, peer: Option<&Peer>, measured: &Result<Samples>) {
+    print_one(figure, "", None, peer, measured.as_ref().map(Some));
+}
+
+fn print_one(
+    figure: &Figure,
+    suffix: &str,
+    bound: Option<Bound>,
+    peer: Option<&Peer>,
+    measured: Result<Option<&Samples>, &anyhow::Error>,
+) {
+    let (samples, why) = match measured {
+        Ok(Some(samples)) => (Some(samples), None),
+        Ok(None) => (None, Some("not measured".to_owned())),
+        Err(error) => (None, Some(format!("{error:#}").chars().take(LONGEST_WHY).collect())),
+    };
+    let row = Row {
+        name: format!("{}{suffix}", figure.name),
+        value: samples.map(|s| rounded(s.value)),
+        unit: figure.unit,
+        better: figure.better,
+        target: figure.target,
+        samples: samples.map_or(0, |s| s.samples),
+        spread: samples.map(|s| s.spread.map(rounded)),
+        peer,
+        bound,
+        why,
+    };
+    println!("{}", serde_json::to_string(&row).expect("a row has only text keys"));
 }
 
 /// To three decimals: no clock here tells more.

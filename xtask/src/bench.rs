@@ -16,7 +16,7 @@ struct Group {
     rows: &'static [&'static str],
 }
 
-const GROUPS: &[Group] = &[PLANNER, LOOP];
+const GROUPS: &[Group] = &[PLANNER, LOOP, TRANSFER];
 
 const PLANNER: Group = Group {
     name: "planner",
@@ -54,6 +54,21 @@ const LOOP: Group = Group {
         "submit_to_start_p99_ms_slow_disk",
         "restart_100k_s_slow_disk",
         "restart_100k_full_s_slow_disk",
+    ],
+};
+
+const TRANSFER: Group = Group {
+    name: "transfer",
+    rows: &[
+        "small_files_per_s",
+        "small_files_vs_rclone",
+        "small_files_of_link_pct",
+        "big_file_of_iperf_pct",
+        "loopback_gib_per_s",
+        "cpu_s_per_gib",
+        "rate_error_pct",
+        "resend_after_kill_mib",
+        "checkpoint_moved_pct",
     ],
 };
 
