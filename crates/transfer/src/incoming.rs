@@ -125,7 +125,7 @@ impl Incoming {
 impl Coming {
     /// The copy in `dir`, begun now or earlier.
     pub(crate) fn open(dir: PathBuf, layout: Arc<Layout>) -> Result<Self, TransferError> {
-        let files = dir.join("files");
+        let files = Self::files_in(&dir);
         fs::create_dir_all(&files).map_err(io_at("create", &files))?;
         let mut made = BTreeSet::new();
         for file in &layout.manifest().files {
@@ -163,8 +163,13 @@ impl Coming {
         self.state().closed = true;
     }
 
+    /// Where the files of the copy in `dir` are.
+    pub(crate) fn files_in(dir: &Path) -> PathBuf {
+        dir.join("files")
+    }
+
     fn files(&self) -> PathBuf {
-        self.dir.join("files")
+        Self::files_in(&self.dir)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -197,6 +202,14 @@ const NO_BOOT: [u8; BOOT] = [0; BOOT];
 
 fn boot_mark() -> [u8; BOOT] {
     disk::boot().map_or(NO_BOOT, |boot| *boot.as_bytes())
+}
+
+/// The map of a copy of so many chunks that lacks only some.
+pub(crate) fn map_without(lacking: &[u64], chunks: u64) -> Vec<u8> {
+    let mut verified = Chunks::from_bytes(Vec::new(), chunks);
+    (0..chunks).for_each(|chunk| verified.add(chunk));
+    lacking.iter().for_each(|chunk| verified.remove(*chunk));
+    [&boot_mark(), verified.bits.as_slice()].concat()
 }
 
 /// Unmarks chunks that are not on disk as they should be.

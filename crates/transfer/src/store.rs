@@ -11,6 +11,7 @@
 //! A replica appears by the rename of its directory, after its manifest and every byte are durable;
 //! it goes by the rename of its directory, before its manifest.
 
+mod repair;
 mod scan;
 
 use crate::disk::{self, remove_tree, sync, sync_below, write_whole};

@@ -219,6 +219,36 @@ async fn of_a_new_version_only_what_changed_is_fetched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_damaged_replica_only_the_damaged_chunks_are_fetched_again() {
+    let bench = Bench::new();
+    let files: &[(&str, &[u8])] =
+        &[("a", &noise(9, 8 * MIB)), ("b", &noise(10, 3 * MIB)), ("c", b""), ("d/e", b"note")];
+    let data = bench.put("in", files);
+    let url = serve(bench.door(&bench.far)).await;
+    bench.fetch(&[&url], &data).await.unwrap();
+    let replica = bench.near.path(&data).unwrap();
+    fs::set_permissions(replica.join("a"), fs::Permissions::from_mode(0o644)).unwrap();
+    let a = File::options().write(true).open(replica.join("a")).unwrap();
+    a.write_all_at(b"?", 5 * MIB as u64).unwrap();
+    fs::remove_file(replica.join("b")).unwrap();
+    let damaged = bench.near.verify(&data).unwrap();
+    assert_eq!(damaged, [5, 8, 9, 10]);
+
+    bench.near.set_aside_damaged(&data, &damaged).unwrap();
+
+    assert!(!bench.near.has(&data));
+    let root = bench.near.root().to_owned();
+    let Bench { dir, near, far, arrived } = bench;
+    drop(near);
+    let (near, found) = LocalStore::open(&root, Bytes::MAX).unwrap();
+    assert_eq!(found.incoming, std::slice::from_ref(&data));
+    let bench = Bench { dir, near, far, arrived };
+    let arrived = bench.fetch(&[&url], &data).await.unwrap();
+    assert_eq!(bench.near.verify(&data).unwrap(), Vec::<u64>::new());
+    assert_eq!(arrived.moved, Bytes(4 * MIB as u64));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_source_that_answers_the_error_says_whether_to_come_back() {
     let bench = Bench::new();
     let data = bench.put("in", &[("x", b"x")]);
