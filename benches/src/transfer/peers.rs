@@ -148,7 +148,8 @@ pub(crate) fn cp(from: &Path, into: &Path) -> Result<f64> {
 pub(crate) fn iperf3(server: Place<'_>, host: &str, client: Place<'_>) -> Result<f64> {
     let mut serving = server("iperf3");
     let port = PORT.to_string();
-    serving.args(["-s", "-p", &port]).stdout(Stdio::null());
+    // It complains of whoever only looks whether it is there.
+    serving.args(["-s", "-p", &port]).stdout(Stdio::null()).stderr(Stdio::null());
     let mut serving = serving.spawn().context(INSTALL)?;
     let measured = reachable(client, host).and_then(|()| {
         let mut asking = client("iperf3");
