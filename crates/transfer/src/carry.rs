@@ -116,7 +116,7 @@ impl<C: Carrier> Load<'_, C> {
             if !error.is_the_sources() {
                 return Err(error);
             }
-            tracing::warn!(%error, "this is left to other sources");
+            tracing::warn!(%error, chunks = batch.left.len(), "a source cannot give these");
             self.carrier.progress().resent(batch.left.len() as u64);
             self.state().give_back(batch, door, error);
         }
@@ -143,6 +143,7 @@ async fn persist(
         tokio::time::sleep(wait).await;
     }
 }
+
 pub(crate) fn backoff() -> impl Iterator<Item = Duration> + Send {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(50))

@@ -245,7 +245,7 @@ impl LocalStore {
     ) -> Result<Incoming, TransferError> {
         let layout = Arc::new(Layout::new(data, manifest)?);
         let bytes = layout.bytes();
-        let _opening = self.0.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let _opening = self.opening();
         let known = {
             let mut index = self.index();
             if index.replicas.contains_key(data) {
@@ -368,6 +368,10 @@ impl LocalStore {
             return error;
         }
         TransferError::StoreFull { store: self.0.root.clone(), wanted, free: self.free() }
+    }
+
+    fn opening(&self) -> MutexGuard<'_, ()> {
+        self.0.opening.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn changing(&self) -> MutexGuard<'_, ()> {
