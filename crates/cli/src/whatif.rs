@@ -39,7 +39,7 @@ Examples:
 
 What may be set:
   link.NAME.capacity, .price (for a Gbit/s and hour), .down=true
-  pool.CENTER/POOL.nodes, .chip, .price (for a chip and hour)
+  pool.CENTER/POOL.nodes, .share (lent, as `60 %`), .chip, .price (for a chip and hour)
   center.NAME.only_tenants (commas between them, or `all`)
   policy.reservations, policy.paths, policy.hour_is_worth, policy.stage_ahead
 

@@ -274,6 +274,7 @@ fn set_pool(
             Ok(new @ 1..=1_000_000) => swapped(&mut pool.nodes, new),
             _ => return Err(not(field, value, "a whole number from 1 to 1000000")),
         },
+        "share" => share(pool, value)?,
         "price" => swapped(&mut pool.price_per_hour, amount::<Money>(field, value)?),
         "chip" => {
             let chip = chips.chips().find(|chip| chip.chip.as_str() == value).cloned();
@@ -299,9 +300,31 @@ fn set_pool(
             put(&mut network.chips, chip, |a, b| a.chip == b.chip);
             format!("{old} → {value}")
         }
-        _ => return Err(no_field(&format!("pool.{name}"), field, &["nodes", "price", "chip"])),
+        _ => {
+            let known = ["nodes", "share", "price", "chip"];
+            return Err(no_field(&format!("pool.{name}"), field, &known));
+        }
     };
     Ok(format!("pool {name}: {field} {change}"))
+}
+
+/// Leaves the network a share of a pool, in whole nodes; the rest its owner keeps.
+fn share(pool: &mut Pool, value: &str) -> Result<String, Error> {
+    let percent = value.strip_suffix('%').and_then(|text| text.trim_end().parse().ok());
+    let percent: u64 = percent
+        .filter(|percent| (1..=100).contains(percent))
+        .ok_or_else(|| not("share", value, "whole percents from `1 %` to `100 %`"))?;
+    let lent = u64::from(pool.nodes) * percent / 100;
+    match u32::try_from(lent) {
+        Ok(lent @ 1..) => {
+            let nodes = swapped(&mut pool.nodes, lent);
+            Ok(format!("100 % → {percent} %, nodes {nodes}"))
+        }
+        _ => Err(Error::Unfit {
+            said: format!("share: {percent} % of {} nodes is not one whole node", pool.nodes),
+            help: "name a larger share, or take the center away with --remove-center".to_owned(),
+        }),
+    }
 }
 
 fn set_center(

@@ -141,6 +141,9 @@ fn fewer_nodes_make_jobs_wait_and_another_center_lets_them_start() {
     let (was, is) = (&half.as_it_was, half.changed.as_ref().expect("something changed"));
     assert!(is.wait.mean_s > 2.0 * was.wait.mean_s, "{} {}", was.wait.mean_s, is.wait.mean_s);
     assert_eq!(half.changes, ["pool lingang/a100: nodes 2 → 1"]);
+    let lent = ask(&past, whole(&past), &set("pool.lingang/a100.share", "50 %"));
+    assert_eq!(lent.changes, ["pool lingang/a100: share 100 % → 50 %, nodes 2 → 1"]);
+    assert_eq!(lent.changed, half.changed);
 
     let add =
         Changes { add: vec![("suzhou.toml".to_owned(), SUZHOU.to_owned())], ..Changes::default() };
@@ -340,6 +343,16 @@ fn changes_are_said_in_words_and_wrong_ones_with_what_was_meant() {
             "pool.kunshan/dcu.nodes",
             "0",
             "error: nodes: found `0`; expected a whole number from 1 to 1000000",
+        ),
+        (
+            "pool.kunshan/dcu.share",
+            "half",
+            "error: share: found `half`; expected whole percents from `1 %` to `100 %`",
+        ),
+        (
+            "pool.lingang/a100.share",
+            "49%",
+            "error: share: 49 % of 2 nodes is not one whole node; name a larger share, or take the center away with --remove-center",
         ),
         (
             "pool.kunshan/dcu.chip",
