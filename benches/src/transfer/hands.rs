@@ -13,14 +13,13 @@ use http_body_util::BodyExt;
 use model::{Bytes, DatasetVersion, Moment, Rate};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::io::{self, BufRead, BufReader, Lines, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use std::{io, io::BufRead};
 use transfer::door::{Door, router};
 use transfer::{LocalStore, Pace, Progress, Source, Ticket, Verb, ticket};
 
@@ -149,24 +148,21 @@ pub(crate) async fn fetch(order: Fetch) -> Result<()> {
     let pace = order.rate.map_or_else(Pace::unlimited, |rate| Pace::steady(Rate(rate)));
     let http = reqwest::Client::builder().no_proxy().build()?;
     let (progress, began) = (Progress::default(), Instant::now());
-    let fetching = transfer::fetch(&http, &sources, &store, &data, &pace, &progress);
-    let mut fetching = std::pin::pin!(fetching);
-    let mut looks = tokio::time::interval(Duration::from_millis(1));
-    let mut begun = false;
-    let arrived = loop {
-        tokio::select! {
-            arrived = &mut fetching => break arrived?,
-            _ = looks.tick(), if !begun => {
-                let seen = progress.seen();
-                if seen.total > Bytes::ZERO {
-                    say(Told::Begun { done: (seen.done.0).saturating_sub(seen.moved.0) })?;
-                    begun = true;
-                }
-            }
-        }
-    };
+    say(Told::Begun { done: there(&store, &data)? })?;
+    let arrived = transfer::fetch(&http, &sources, &store, &data, &pace, &progress).await?;
     let seconds = began.elapsed().as_secs_f64();
     say(Told::Ended { seconds, cpu_s: cpu_s(), moved: arrived.moved.0 })
+}
+
+/// How many bytes of a copy begun earlier are verified.
+fn there(store: &LocalStore, data: &DatasetVersion) -> Result<u64> {
+    let Some(incoming) = store.resume(data)? else { return Ok(0) };
+    let layout = incoming.layout();
+    let mut there = layout.bytes().0;
+    for chunk in incoming.missing().into_iter().flatten() {
+        there -= layout.place(chunk)?.bytes as u64;
+    }
+    Ok(there)
 }
 
 fn say(told: Told) -> Result<()> {
@@ -220,7 +216,7 @@ impl Drop for Server {
 #[derive(Debug)]
 pub(crate) struct Fetching {
     child: Child,
-    lines: io::Lines<io::BufReader<ChildStdout>>,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Fetching {
@@ -267,7 +263,7 @@ impl Fetching {
     }
 }
 
-fn lines(child: &mut Child) -> Result<io::Lines<io::BufReader<ChildStdout>>> {
+fn lines(child: &mut Child) -> Result<Lines<BufReader<ChildStdout>>> {
     let out = child.stdout.take().context("its output is piped")?;
-    Ok(io::BufReader::new(out).lines())
+    Ok(BufReader::new(out).lines())
 }

@@ -47,19 +47,26 @@ pub(crate) const SET_UPS: [SetUp; 9] = [
     SetUp { name: "rsync", how: How::Rsync },
 ];
 
+/// What one copy took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Took {
+    pub(crate) seconds: f64,
+    /// Of both ends.
+    pub(crate) cpu_s: f64,
+}
+
 impl SetUp {
     pub(crate) fn is_rclone(&self) -> bool {
         matches!(self.how, How::Rclone(..))
     }
 
-    /// Copies all of `from`, served in one place, to `into` in the other: seconds, and CPU seconds
-    /// of both ends.
+    /// Copies all of `from`, served in one place, to `into` in the other.
     pub(crate) fn copy(
         &self,
         from: (Place<'_>, &Path),
         host: &str,
         into: (Place<'_>, &Path),
-    ) -> Result<(f64, f64)> {
+    ) -> Result<Took> {
         let before = children_cpu_s()?;
         let mut serving = self.serve(from)?;
         let seconds = reachable(into.0, host).and_then(|()| {
@@ -70,7 +77,7 @@ impl SetUp {
         });
         serving.kill()?;
         serving.wait()?;
-        Ok((seconds?, children_cpu_s()? - before))
+        Ok(Took { seconds: seconds?, cpu_s: children_cpu_s()? - before })
     }
 
     fn serve(&self, (place, dir): (Place<'_>, &Path)) -> Result<Child> {
@@ -144,23 +151,64 @@ pub(crate) fn cp(from: &Path, into: &Path) -> Result<f64> {
     timed(Command::new("cp").arg("-r").arg(from).arg(into))
 }
 
+/// A server of iperf3; it ends with this.
+#[derive(Debug)]
+struct Iperf(Child);
+
+impl Iperf {
+    fn serve(place: Place<'_>, host: &str, client: Place<'_>) -> Result<Self> {
+        let mut serving = place("iperf3");
+        // It complains of whoever only looks whether it is there.
+        serving.args(["-s", "-p", &PORT.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let serving = Self(serving.spawn().context(INSTALL)?);
+        reachable(client, host)?;
+        Ok(serving)
+    }
+}
+
+impl Drop for Iperf {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
+}
+
+fn end(child: &mut Child) {
+    // It is gone either way.
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
 /// What one stream of iperf3 carries between the places, in bits a second of payload.
 pub(crate) fn iperf3(server: Place<'_>, host: &str, client: Place<'_>) -> Result<f64> {
-    let mut serving = server("iperf3");
-    let port = PORT.to_string();
-    // It complains of whoever only looks whether it is there.
-    serving.args(["-s", "-p", &port]).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut serving = serving.spawn().context(INSTALL)?;
-    let measured = reachable(client, host).and_then(|()| {
+    let _serving = Iperf::serve(server, host, client)?;
+    let mut asking = client("iperf3");
+    asking.args(["-c", host, "-p", &PORT.to_string(), "-R", "-t", "10", "-O", "1", "--json"]);
+    let report: Value = serde_json::from_slice(&asking.output()?.stdout)?;
+    let rate = report["end"]["sum_received"]["bits_per_second"].as_f64();
+    rate.with_context(|| format!("iperf3 says {}", report["error"]))
+}
+
+/// Four streams that take what they get of a line; they end with this.
+#[derive(Debug)]
+pub(crate) struct Crowd {
+    client: Child,
+    _serving: Iperf,
+}
+
+impl Crowd {
+    pub(crate) fn start(server: Place<'_>, host: &str, client: Place<'_>) -> Result<Self> {
+        let serving = Iperf::serve(server, host, client)?;
         let mut asking = client("iperf3");
-        asking.args(["-c", host, "-p", &port, "-R", "-t", "10", "-O", "1", "--json"]);
-        let report: Value = serde_json::from_slice(&asking.output()?.stdout)?;
-        let rate = report["end"]["sum_received"]["bits_per_second"].as_f64();
-        rate.with_context(|| format!("iperf3 says {}", report["error"]))
-    });
-    serving.kill()?;
-    serving.wait()?;
-    measured
+        asking.args(["-c", host, "-p", &PORT.to_string(), "-R", "-P", "4", "-t", "3600"]);
+        let client = asking.stdout(Stdio::null()).spawn()?;
+        Ok(Self { client, _serving: serving })
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        end(&mut self.client);
+    }
 }
 
 /// Waits until the port answers from there.
