@@ -22,7 +22,7 @@ enum Quality {
     /// Answer test packets until interrupted.
     Reflect {
         /// Where to listen.
-        #[arg(long)]
+        #[arg(long, value_parser = address)]
         listen: SocketAddr,
         /// Answer only these sources.
         #[arg(long)]
@@ -36,6 +36,7 @@ enum Quality {
     /// Send test packets, then print what they say.
     Measure {
         /// The reflector.
+        #[arg(value_parser = address)]
         remote: SocketAddr,
         /// How many packets.
         #[arg(long, default_value_t = 100)]
@@ -64,6 +65,10 @@ enum Quality {
         #[command(flatten)]
         both: Both,
     },
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address and a port, such as 10.0.2.1:862".to_owned())
 }
 
 #[derive(Debug, clap::Args)]
