@@ -8,7 +8,7 @@ use engines::{
     AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,
 };
 use model::attempt::{Ended, Outcome, Stop};
-use model::{AttemptId, Bytes, NetworkUid, Span};
+use model::{AttemptId, Bytes, DatasetVersion, NetworkUid, Span};
 use reconciler::{Abilities, Action, Event, Reconciler, Seen};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use transfer::LocalStore;
 use transfer::door::{self, Door};
 use wire::{Answer, Ask, Joined, LogPiece, Question, Report, Run};
 
@@ -84,7 +85,7 @@ async fn open_door(
     joined: Joined,
     events: mpsc::Sender<Event>,
 ) -> Result<(), Error> {
-    let arrived = move |data: &model::DatasetVersion, replica: transfer::Replica| {
+    let arrived = move |data: &DatasetVersion, replica: transfer::Replica| {
         let (bytes, files) = (replica.bytes, replica.files);
         let stored = Event::Stored { data: data.clone(), bytes, files };
         // Told again when asked again, should the agent be stopping.
@@ -198,6 +199,9 @@ impl Mind {
     }
 
     async fn think(&mut self, mut batch: Vec<Event>) {
+        if batch.iter().any(Event::changes_the_store) {
+            batch.push(room(&self.shared.store));
+        }
         while !batch.is_empty() {
             if batch.iter().any(|event| matches!(event, Event::Acknowledged(_))) {
                 self.reporting = false;
@@ -272,18 +276,18 @@ impl Mind {
             Action::Verify { data } => {
                 let (store, events) = (self.shared.store.clone(), self.events.clone());
                 tokio::task::spawn_blocking(move || {
-                    let whole = store.verify(&data).is_ok_and(|damaged| damaged.is_empty());
-                    let replica = store.replicas().get(&data).copied().filter(|_| whole);
-                    let whole = replica.map(|replica| (replica.bytes, replica.files));
+                    let whole = inspect(&store, &data);
                     events.blocking_send(Event::Verified { data, whole }).ok()
                 });
             }
             Action::Remove { data } => {
-                let store = self.shared.store.clone();
+                let (store, events) = (self.shared.store.clone(), self.events.clone());
                 tokio::task::spawn_blocking(move || {
-                    if let Err(error) = store.remove(&data) {
+                    let removed = store.remove(&data);
+                    if let Err(error) = &removed {
                         tracing::warn!(%data, %error, "the copy could not be removed");
                     }
+                    events.blocking_send(Event::Removed { data, gone: removed.is_ok() }).ok()
                 });
             }
         }
@@ -397,6 +401,33 @@ impl Mind {
             }
         }
     }
+}
+
+/// Reads a copy: its bytes and files if it is whole, else how many chunks are damaged. What is good
+/// of a damaged one is set aside for its repair, and nobody reads the rest any more.
+fn inspect(store: &LocalStore, data: &DatasetVersion) -> Result<(Bytes, u64), u64> {
+    let damaged = match store.verify(data) {
+        Ok(damaged) if damaged.is_empty() => {
+            let replica = store.replicas().get(data).copied();
+            return replica.map(|replica| (replica.bytes, replica.files)).ok_or(0);
+        }
+        Ok(damaged) => damaged,
+        Err(error) => {
+            tracing::warn!(%data, %error, "the copy could not be read");
+            let layout = store.layout(data);
+            layout.map_or_else(|_| Vec::new(), |layout| (0..layout.chunks()).collect())
+        }
+    };
+    if let Err(error) = store.set_aside_damaged(data, &damaged) {
+        tracing::warn!(%data, %error, "the damaged copy could not be set aside");
+    }
+    Err(damaged.len() as u64)
+}
+
+/// How large the store is.
+fn room(store: &LocalStore) -> Event {
+    let stored = store.replicas().values().map(|replica| replica.bytes).sum();
+    Event::Room { capacity: stored + store.free(), stored }
 }
 
 fn input_dir(name: &str) -> std::path::PathBuf {

@@ -5,11 +5,12 @@ use crate::access::{Action, Resource, Who};
 use crate::center::command;
 use crate::extract::{Id, Json as Body, Query, read_text};
 use crate::gate::{Call, TicketQuery};
+use crate::keeping::{self, Trial};
 use crate::problem::{Problem, Slug};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use controller::Command;
+use controller::{Command, Copied};
 use model::{CenterId, DatasetId, DatasetRef, DatasetVersion, Digest, TenantId};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -20,30 +21,39 @@ use world::Dataset;
 fn show(name: &DatasetId, dataset: &Dataset) -> view::Dataset {
     let version = |version: &world::Version| {
         let registered = &version.registered;
+        let whole = version.replicas.iter().map(|(center, r)| (center, Copied::Whole(*r)));
+        let others = version.uncounted.iter().map(|(center, u)| (center, Copied::Uncounted(*u)));
+        let copy = |(center, state): (&CenterId, Copied)| view::Copy {
+            center: center.clone(),
+            state: keeping::state(state),
+        };
         view::DatasetVersion {
             version: registered.data.version,
             bytes: registered.bytes,
             files: registered.files,
             registered_ms: version.at,
             residency: registered.residency.clone(),
-            replicas: version.replicas.iter().cloned().collect(),
+            replicas: version.replicas.keys().cloned().collect(),
+            copies: whole.chain(others).map(copy).collect(),
+            wanted: version.wanted.iter().cloned().collect(),
             made_by: registered.made_by,
         }
     };
     view::Dataset {
         dataset: name.clone(),
         tenant: dataset.newest().registered.tenant.clone(),
+        keeping: keeping::show(&dataset.keeping),
         versions: dataset.versions.iter().map(version).collect(),
     }
 }
 
-async fn find(api: &Api, name: &DatasetId) -> Result<Arc<Dataset>, Problem> {
+pub(crate) async fn find(api: &Api, name: &DatasetId) -> Result<Arc<Dataset>, Problem> {
     let wanted = name.clone();
     let dataset = api.gate.look(move |c| c.world().datasets.get(&wanted).cloned()).await?;
     dataset.ok_or_else(|| Problem::not_found(format!("dataset {name}")))
 }
 
-fn whose(dataset: &Dataset) -> Resource {
+pub(crate) fn whose(dataset: &Dataset) -> Resource {
     Resource::Dataset(dataset.newest().registered.tenant.clone())
 }
 
@@ -74,16 +84,21 @@ pub(crate) async fn get_dataset(
 }
 
 /// Remove a dataset with all its versions and copies
-#[utoipa::path(delete, path = "/v1/datasets/{dataset}", tag = "data", params(("dataset" = String, Path)),
-    responses((status = NO_CONTENT)))]
+#[utoipa::path(delete, path = "/v1/datasets/{dataset}", tag = "data",
+    params(("dataset" = String, Path), Trial), responses((status = NO_CONTENT)))]
 pub(crate) async fn remove_dataset(
     State(api): State<Api>,
     who: Who,
     Id(name): Id<DatasetId>,
+    Query(trial): Query<Trial>,
 ) -> Result<StatusCode, Problem> {
     who.must(&api, Action::ListDatasets, Resource::Network)?;
     let dataset = find(&api, &name).await?;
     who.must(&api, Action::RemoveDataset, whose(&dataset))?;
+    if trial.dry_run {
+        api.gate.look(move |c| c.may_remove(&name).map(drop)).await??;
+        return Ok(StatusCode::NO_CONTENT);
+    }
     command(&api, who, Command::RemoveDataset(name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -168,7 +183,7 @@ pub(crate) async fn get_dataset_ticket(
     let copies = api.gate.look(move |c| {
         let version = c.world().version(&reference)?;
         let silent = c.situation().silent;
-        let there = version.replicas.iter().filter(|center| !silent.contains_key(*center));
+        let there = version.replicas.keys().filter(|center| !silent.contains_key(*center));
         Some((version.registered.data.clone(), there.cloned().collect::<Vec<_>>()))
     });
     let (data, mut centers) =

@@ -21,6 +21,7 @@ mod extract;
 pub mod gate;
 mod health;
 mod job;
+mod keeping;
 mod link;
 mod log;
 mod metrics;
@@ -157,6 +158,11 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(dataset::list_datasets, dataset::announce_dataset))
         .routes(routes!(dataset::get_dataset, dataset::remove_dataset))
         .routes(routes!(dataset::get_dataset_ticket))
+        .routes(routes!(keeping::keep_dataset))
+        .routes(routes!(keeping::copy_dataset, keeping::evict_copy))
+        .routes(routes!(keeping::scrub_copies))
+        .routes(routes!(keeping::list_stores))
+        .routes(routes!(keeping::get_store))
         .routes(routes!(transfer::list_transfers))
         .routes(routes!(promise::read_promises))
         .routes(routes!(token::list_tokens, token::create_token))

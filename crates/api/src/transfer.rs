@@ -8,7 +8,7 @@ use axum::extract::State;
 use model::Staging;
 use wire::view;
 
-fn show(transfer: &Staging) -> view::Transfer {
+pub(crate) fn show(transfer: &Staging) -> view::Transfer {
     let step = |step: &model::attempt::RateStep| view::RateStep {
         from_ms: step.from,
         until_ms: step.until,

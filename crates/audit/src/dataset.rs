@@ -11,7 +11,7 @@ use world::{Version, World};
 /// Judges where the copies of a version are.
 pub(crate) fn judge_replicas(world: &World, version: &Version, found: &mut Findings) {
     let registered = &version.registered;
-    for center in &version.replicas {
+    for center in version.holders() {
         let site = SiteId::Center(center.clone());
         judge_place(world, &registered.residency, &site, found, || {
             format!("{} has a copy", registered.data)

@@ -3,6 +3,7 @@
 //! Deliberately not a [`World`](world::World): a mistake in the fold must not excuse itself here.
 //! It remembers a line for each job that is not archived, and each key that is not forgotten.
 
+use crate::copies::Copies;
 use crate::promise::{Findings, Promise, Violation};
 use model::fact::JobSubmitted;
 use model::{AttemptId, Digest, Fact, JobId, Moment};
@@ -14,13 +15,15 @@ use std::collections::BTreeMap;
 /// an offer is only for a submitted job that is neither held nor ended and has no live attempt, and
 /// its epoch is the next; an attempt is live from its offer to its end, and only of a live one is
 /// anything told; room is made only by preemptible jobs, for waiting ones of higher priority; a job
-/// ends once, with nothing of it alive, and nothing follows but its archiving.
+/// ends once, with nothing of it alive, and nothing follows but its archiving; a copy of data goes
+/// only where enough others are whole, or for a reason its dataset's rules give.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     at: Moment,
     newest: Option<JobId>,
     jobs: BTreeMap<JobId, Line>,
     keys: BTreeMap<Digest, (JobId, Moment)>,
+    copies: Copies,
 }
 
 /// A job in short.
@@ -75,6 +78,7 @@ impl History {
                 }
             }
             _ => {
+                self.copies.take(at, fact, &mut found);
                 if let Some(id) = fact.job() {
                     self.about(id, fact, &mut found);
                 }

@@ -10,6 +10,7 @@
 //! promises no world can be judged yet: quota (none is declared) and explanations (reasons are
 //! computed when asked for, never kept); of money, only that nothing costs less than nothing.
 
+mod copies;
 mod dataset;
 mod gang;
 mod history;

@@ -24,6 +24,8 @@ pub enum Promise {
     Quota,
     /// No byte of a dataset outside its allowed regions, and no path across a forbidden one.
     Residency,
+    /// No whole copy of a version that is to be kept is let go as the last.
+    Copies,
     /// Every entry has two sides, every charge its cause.
     Money,
     /// Folding the log gives the live world, bit for bit.
@@ -48,6 +50,7 @@ impl Promise {
             Self::Idempotence => "idempotence",
             Self::Quota => "quota",
             Self::Residency => "residency",
+            Self::Copies => "copies",
             Self::Money => "money",
             Self::Replay => "replay",
             Self::Explanations => "explanations",

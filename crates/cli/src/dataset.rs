@@ -1,10 +1,11 @@
 //! `portolan data`.
 
 use crate::failure::{Code, Failure};
+use crate::keeping;
 use crate::look::Look;
 use crate::progress;
 use crate::session::{Session, note};
-use crate::table::{Column, Table};
+use crate::table::{Cell, Column, Table, Tone};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use client::Client;
@@ -12,9 +13,9 @@ use model::{CenterId, DatasetId, DatasetRef, DatasetVersion, Digest, Manifest, R
 use std::path::PathBuf;
 use std::time::Duration;
 use transfer::{Pace, Progress, Source};
-use wire::view::{Announcement, Dataset, Datasets, Ticket};
+use wire::view::{self, Announcement, Dataset, Datasets, Ticket};
 
-/// Put data into the network, list, read and remove it.
+/// Put data into the network, keep, copy, check and read it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Data {
     /// Put a file or a directory into a center's store, as a new version of a dataset.
@@ -24,10 +25,18 @@ pub(crate) enum Data {
         /// Only this one, with all its versions.
         name: Option<DatasetId>,
     },
+    Keep(keeping::Keep),
+    Copy(keeping::Copy),
+    Evict(keeping::Evict),
+    Du(keeping::Du),
+    Scrub(keeping::Scrub),
     /// Remove a dataset with all its versions and copies.
     Rm {
         /// Which.
         name: DatasetId,
+        /// Say what would go, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Write a file of a dataset to standard output, verified.
     Cat {
@@ -78,8 +87,19 @@ impl Data {
             Self::Ls { name: Some(name) } => {
                 session.show(&session.client()?.dataset(&name).await?, versions)
             }
-            Self::Rm { name } => {
-                session.client()?.remove_dataset(&name).await?;
+            Self::Keep(keep) => keep.run(session).await,
+            Self::Copy(copy) => copy.run(session).await,
+            Self::Evict(evict) => evict.run(session).await,
+            Self::Du(du) => du.run(session).await,
+            Self::Scrub(scrub) => scrub.run(session).await,
+            Self::Rm { name, dry_run } => {
+                let client = session.client()?;
+                client.remove_dataset(&name, dry_run).await?;
+                if dry_run {
+                    session.show(&client.dataset(&name).await?, versions)?;
+                    note("all of this would go; nothing was done");
+                    return Ok(());
+                }
                 note(format!("{name} is removed with all its versions and copies"));
                 Ok(())
             }
@@ -201,15 +221,7 @@ fn http() -> anyhow::Result<reqwest::Client> {
 
 async fn cat(session: &Session, name: &str, path: Option<&str>) -> anyhow::Result<()> {
     let client = session.client()?;
-    let (name, version) = match name.split_once('@') {
-        Some((name, version)) => (name.parse::<DatasetId>()?, Some(version)),
-        None => (name.parse()?, None),
-    };
-    let version = match version {
-        Some(text) => Some(full(&client.dataset(&name).await?, text)?),
-        None => None,
-    };
-    let ticket = client.read_ticket(&DatasetRef { dataset: name, version }, None).await?;
+    let ticket = client.read_ticket(&reference(&client, name).await?, None).await?;
     let data = DatasetVersion { dataset: ticket.dataset.clone(), version: ticket.version };
     let (http, from) = (http()?, source(&ticket));
     let path = match path {
@@ -218,6 +230,19 @@ async fn cat(session: &Session, name: &str, path: Option<&str>) -> anyhow::Resul
     };
     transfer::cat(&http, &from, &data, &path, &mut tokio::io::stdout()).await?;
     Ok(())
+}
+
+/// The dataset, and the version where one is named, that `NAME[@VERSION]` means.
+pub(crate) async fn reference(client: &Client, text: &str) -> anyhow::Result<DatasetRef> {
+    let (name, digits) = match text.split_once('@') {
+        Some((name, version)) => (name.parse::<DatasetId>()?, Some(version)),
+        None => (text.parse()?, None),
+    };
+    let version = match digits {
+        Some(digits) => Some(full(&client.dataset(&name).await?, digits)?),
+        None => None,
+    };
+    Ok(DatasetRef { dataset: name, version })
 }
 
 /// The version of a dataset that begins with these digits.
@@ -284,7 +309,16 @@ pub(crate) fn versions(dataset: &Dataset, look: &Look) -> String {
 
 fn row(table: &mut Table, dataset: &Dataset, version: usize, look: &Look) {
     let version = &dataset.versions[version];
-    let copies: Vec<&str> = version.replicas.iter().map(CenterId::as_str).collect();
+    let copy = |copy: &view::Copy| match copy.state {
+        view::CopyState::Whole { .. } => copy.center.to_string(),
+        _ => format!("{} ({})", copy.center, copy.state.word()),
+    };
+    // First what is amiss: the rest may be cut off.
+    let is_whole = |copy: &&view::Copy| matches!(copy.state, view::CopyState::Whole { .. });
+    let (whole, amiss): (Vec<_>, Vec<_>) = version.copies.iter().partition(is_whole);
+    let copies: Vec<String> = amiss.into_iter().chain(whole).map(copy).collect();
+    let tone =
+        if version.replicas.is_empty() && !copies.is_empty() { Tone::Bad } else { Tone::Plain };
     let regions: Vec<String> = version.residency.iter().map(ToString::to_string).collect();
     table.row([
         dataset.dataset.as_str().into(),
@@ -292,7 +326,10 @@ fn row(table: &mut Table, dataset: &Dataset, version: usize, look: &Look) {
         version.bytes.into(),
         version.files.into(),
         dataset.tenant.as_str().into(),
-        if copies.is_empty() { "none yet".into() } else { copies.join(" ").into() },
+        match copies.is_empty() {
+            true => "none yet".into(),
+            false => Cell::new(copies.join(" "), tone),
+        },
         look.span(version.registered_ms, None).into(),
         if regions.is_empty() { "-".into() } else { regions.join(" ").into() },
     ]);

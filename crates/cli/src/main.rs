@@ -14,6 +14,7 @@ mod dataset;
 mod demo;
 mod failure;
 mod job;
+mod keeping;
 mod link;
 mod load;
 mod log;

@@ -343,19 +343,61 @@ fn links_and_transfers_fit_the_screen() {
 
 #[test]
 fn datasets_show_their_newest_version_and_its_copies() {
-    let version = |digit: &str, replicas: Value| {
+    let version = |digit: &str, replicas: Value, copies: Value| {
         json!({
             "version": digit.repeat(32), "bytes": 256 << 20, "files": 3,
             "registered_ms": NOW - 65_000, "residency": ["cn/yrd"], "replicas": replicas,
-            "made_by": null
+            "copies": copies, "wanted": [], "made_by": null
         })
     };
-    let dataset = json!({"dataset": "generated", "tenant": "lab", "versions": [
-        version("ab", json!(["lingang", "zhangjiang"])), version("cd", json!([]))
-    ]});
+    let whole = |center: &str| {
+        json!({"center": center, "state": "whole", "verified_ms": NOW - 60_000,
+            "needed_ms": NOW - 10_000, "to_be_read": false})
+    };
+    let damaged = json!({"center": "kunshan", "state": "damaged", "chunks": 2});
+    let both = json!([whole("lingang"), whole("zhangjiang"), damaged]);
+    let dataset = json!({"dataset": "generated", "tenant": "lab", "keeping": {"copies": 2},
+        "versions": [
+            version("ab", json!(["lingang", "zhangjiang"]), both),
+            version("cd", json!([]), json!([]))
+        ]
+    });
     let all = json!({"datasets": [dataset]});
     insta::assert_snapshot!("datasets", shown(all, dataset::table));
     insta::assert_snapshot!("versions", shown(dataset, dataset::versions));
+}
+
+#[test]
+fn stores_show_how_full_they_are_and_why_copies_stay() {
+    let store = json!({
+        "center": "lingang", "capacity_bytes": 500_u64 << 30, "is_measured": true,
+        "copies_bytes": 300_u64 << 30, "leaving_bytes": 0, "evictable_bytes": 120_u64 << 30,
+        "coming_bytes": 20_u64 << 30, "other_bytes": 0, "free_bytes": 180_u64 << 30,
+    });
+    let mut declared = store.clone();
+    declared["is_measured"] = json!(false);
+    declared["center"] = json!("kunshan");
+    insta::assert_snapshot!("stores", shown(json!({"stores": [declared, store]}), keeping::stores));
+    let copy = |dataset: &str, stays: Value| {
+        json!({
+            "dataset": dataset, "version": "ab".repeat(32), "bytes": 100_u64 << 30,
+            "state": "whole", "verified_ms": NOW - 86_400_000, "needed_ms": NOW - 3_600_000,
+            "to_be_read": false, "stays": stays
+        })
+    };
+    let mut damaged = copy("images", json!(null));
+    (damaged["state"], damaged["chunks"]) = (json!("damaged"), json!(3));
+    let copies = json!([
+        copy("generated", json!(null)),
+        copy("corpus", json!("2 copies are to be kept")),
+        damaged
+    ]);
+    let detail = json!({"store": store, "copies": copies});
+    insta::assert_snapshot!("one_store", shown(detail, keeping::store));
+    let rules = json!({
+        "copies": 2, "versions": 3, "expires_after_ms": 2_592_000_000_u64, "pinned": ["lingang"]
+    });
+    insta::assert_snapshot!("rules", shown(rules, keeping::rules));
 }
 
 #[test]

@@ -1,14 +1,15 @@
 //! What people and programs want.
 
+use crate::dataset::may_act_for;
 use crate::{Answer, Command, Controller, Declarations, Key, Rejected};
 use model::fact::{
-    CenterLost, DatasetRegistered, DatasetRemoved, Fact, JobEnded, JobSubmitted, JobTouched,
-    SubmissionKey, TokenRevoked, TransferEnd, TransferEnded,
+    CenterLost, DatasetRegistered, Fact, JobEnded, JobSubmitted, JobTouched, SubmissionKey,
+    TokenRevoked,
 };
 use model::job::{Duration, InputMode, Job, JobKind, JobSpec};
 use model::{
-    CenterId, DatasetId, Digest, JobEnd, JobId, Moment, Outcome, Phase, Principal, Role, Span,
-    Stop, TenantId, Token, TokenId, TransferId,
+    CenterId, Digest, JobEnd, JobId, Moment, Outcome, Phase, Principal, Role, Span, Stop, Token,
+    TokenId,
 };
 use std::sync::Arc;
 
@@ -32,6 +33,10 @@ impl Controller {
                 self.put_dataset(by, &center, registered)
             }
             Command::RemoveDataset(dataset) => self.remove_dataset(by, &dataset),
+            Command::Keep { dataset, keeping } => self.keep_dataset(by, &dataset, keeping),
+            Command::Copy { data, to } => self.want_copy(by, &data, &to),
+            Command::Evict { data, center } => self.evict(by, &data, &center),
+            Command::Scrub { dataset, center } => self.scrub(by, dataset.as_ref(), center.as_ref()),
         }
     }
 
@@ -209,7 +214,7 @@ impl Controller {
             }
         }
         let known = self.world.exact(&registered.data);
-        let outside = known.into_iter().flat_map(|v| &v.replicas).find(|holder| {
+        let outside = known.into_iter().flat_map(world::Version::holders).find(|holder| {
             let state = self.world.centers.get(*holder);
             let region = state.and_then(|s| s.center.site()).map(|s| &s.region);
             !allowed.is_empty() && !region.is_some_and(|r| allowed.iter().any(|a| a.contains(r)))
@@ -218,37 +223,14 @@ impl Controller {
             let why = format!("center {holder}, outside those regions, has a copy of it already");
             return Err(Rejected::Conflict { why });
         }
+        if known.is_some_and(|version| version.is_leaving(center)) {
+            let data = &registered.data;
+            let why = format!("the copy of {data} in {center} is just going; put it again then");
+            return Err(Rejected::Conflict { why });
+        }
         if known.is_none_or(|v| v.registered.residency != registered.residency) {
             self.emit(Fact::DatasetRegistered(Arc::new(registered)));
         }
-        Ok(Answer::Done)
-    }
-
-    fn remove_dataset(&mut self, by: &Principal, name: &DatasetId) -> Result<Answer, Rejected> {
-        let what = || Rejected::NotFound { what: format!("dataset {name}") };
-        let dataset = self.world.datasets.get(name).ok_or_else(what)?.clone();
-        may_act_for(by, &dataset.newest().registered.tenant)?;
-        let used = self.world.all_live().find(|(_, attempt)| {
-            let job = self.world.job(attempt.job);
-            let inputs = job.and_then(|j| j.phase.attempt()).map(|a| &a.placement.inputs);
-            inputs.is_some_and(|inputs| inputs.iter().any(|data| data.dataset == *name))
-        });
-        if let Some((_, attempt)) = used {
-            let why = format!("{} reads dataset {name}; cancel it or wait for it", attempt.job);
-            return Err(Rejected::Conflict { why });
-        }
-        let moving = self.world.transfers.values().filter(|t| t.data.dataset == *name);
-        let moving: Vec<TransferId> = moving.map(|t| t.transfer).collect();
-        for transfer in moving {
-            self.emit(Fact::TransferEnded(TransferEnded { transfer, end: TransferEnd::Dropped }));
-        }
-        for version in &dataset.versions {
-            for center in &version.replicas {
-                self.books.remove_copy(center, &version.registered.data);
-            }
-        }
-        let removed = DatasetRemoved { dataset: name.clone(), by: by.token };
-        self.emit(Fact::DatasetRemoved(removed));
         Ok(Answer::Done)
     }
 
@@ -340,17 +322,6 @@ impl Controller {
             && new.cores >= old.cores
             && new.memory >= old.memory
             && part.nodes.iter().all(|slots| slots.node < new.nodes)
-    }
-}
-
-/// Whether somebody may act for a tenant.
-fn may_act_for(by: &Principal, tenant: &TenantId) -> Result<(), Rejected> {
-    match &by.role {
-        Role::Operator => Ok(()),
-        Role::Tenant(own) if own == tenant => Ok(()),
-        Role::Tenant(_) | Role::Center(_) => Err(Rejected::Forbidden {
-            why: format!("a token for {} cannot act for tenant {tenant}", by.role),
-        }),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use model::job::{Job, JobSpec};
 use model::{
-    Bytes, Center, CenterId, Chip, DatasetId, DatasetVersion, Digest, Exchange, JobId, Link,
-    Moment, Principal, Region, Role, Tenant, TenantId, Token, TokenId,
+    Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, JobId,
+    Keeping, Link, Moment, Principal, Region, Role, Staging, Tenant, TenantId, Token, TokenId,
 };
 use planner::Plan;
 use std::sync::Arc;
@@ -111,6 +111,34 @@ pub enum Command {
     },
     /// Remove a dataset with all its versions and copies.
     RemoveDataset(DatasetId),
+    /// Say what is to be kept of a dataset.
+    Keep {
+        /// Which.
+        dataset: DatasetId,
+        /// All its rules; those before are forgotten.
+        keeping: Keeping,
+    },
+    /// Bring a copy to a center.
+    Copy {
+        /// Of which data.
+        data: DatasetRef,
+        /// Where it is wanted.
+        to: CenterId,
+    },
+    /// Remove a copy from a center.
+    Evict {
+        /// Of which data.
+        data: DatasetRef,
+        /// From whose store.
+        center: CenterId,
+    },
+    /// Read copies and compare them with their manifests.
+    Scrub {
+        /// Of this dataset; of all where none is named.
+        dataset: Option<DatasetId>,
+        /// In this center; in all where none is named.
+        center: Option<CenterId>,
+    },
 }
 
 /// Parts of a network to be declared.
@@ -162,6 +190,13 @@ pub enum Answer {
     Joined {
         /// Its session.
         session: u64,
+    },
+    /// The transfer that brings the copy; none when it is there.
+    Copy(Option<Arc<Staging>>),
+    /// Copies will be read.
+    Scrubbing {
+        /// How many.
+        copies: usize,
     },
     /// It is done.
     Done,

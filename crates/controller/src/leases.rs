@@ -46,6 +46,7 @@ impl Controller {
             self.forget_keys();
         }
         self.expire_leases();
+        self.tend_if_due();
     }
 
     fn forget_keys(&mut self) {

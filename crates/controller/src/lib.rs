@@ -9,13 +9,19 @@
 //! Deliberately absent: clocks, sockets, secrets, threads. Time is an argument and never goes back.
 
 mod commands;
+mod dataset;
+mod demand;
 mod input;
+mod keeping;
 mod leases;
 mod orders;
 mod plans;
 mod reports;
+mod upkeep;
 
+pub use dataset::Outlook;
 pub use input::{Answer, Command, Declarations, Input, Key, Rejected, RequestId};
+pub use keeping::{Copied, Holding, Stays, StoreUse, stores};
 
 use audit::Violation;
 use model::fact::{Fact, NetworkCreated};
@@ -78,6 +84,15 @@ pub struct Settings {
     pub keep_keys: Span,
     /// The least time between two background plans.
     pub solve_every: Span,
+    /// How often data is looked after: what expired, is missing or takes too much room.
+    pub tend_every: Span,
+    /// How long after a copy was last read it is read again.
+    pub scrub_every: Span,
+    /// Where so many reads of jobs that wait are expected, data is brought ahead of them; zero for
+    /// never.
+    pub copy_ahead: u32,
+    /// Which part of a store is kept free, in percent: copies that can be had elsewhere go for it.
+    pub keep_free_percent: u8,
     /// What makes one placement better than another, network-wide.
     pub policy: Policy,
     /// Off only to prove that the tests notice: then a silent center's attempts are placed again
@@ -94,6 +109,10 @@ impl Default for Settings {
             keep_ended_jobs: 10_000,
             keep_keys: Span::from_secs(7 * 86_400),
             solve_every: Span::from_secs(1),
+            tend_every: Span::from_secs(30),
+            scrub_every: Span::from_secs(14 * 86_400),
+            copy_ahead: 4,
+            keep_free_percent: 10,
             policy: Policy::default(),
             fencing: true,
         }
@@ -122,6 +141,7 @@ pub struct Controller {
     solve: Solve,
     /// Ended jobs have been handed to the archive, and it has not answered.
     archiving: bool,
+    upkeep: upkeep::Upkeep,
     /// Until when the calendars' past has been dropped.
     forgotten: Moment,
 }
@@ -158,6 +178,7 @@ impl Controller {
             replies: Vec::new(),
             solve: Solve::Due(now),
             archiving: false,
+            upkeep: upkeep::Upkeep::default(),
             forgotten: now,
         }
     }
@@ -177,6 +198,7 @@ impl Controller {
             self.take(input);
         }
         self.place();
+        self.make_room_for_transfers();
         self.effects()
     }
 

@@ -8,7 +8,7 @@ use model::job::Job;
 use model::{Attempt, AttemptId, CenterId, DatasetVersion, Moment, Staging, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{Order, PaceStep, Run, RunCheckpoint, RunInput, RunOutput, Stage};
-use world::World;
+use world::{Uncounted, World};
 
 /// What an order is about; a newer order about the same thing replaces the older.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +60,15 @@ impl OrderBooks {
         let mut books = Self { revision: 1, ..Self::default() };
         for (center, attempt) in world.all_live() {
             books.put(center, About::Attempt(attempt), Say::Current);
+        }
+        for version in world.datasets.values().flat_map(|dataset| &dataset.versions) {
+            for (center, state) in &version.uncounted {
+                match state {
+                    Uncounted::Leaving(_) => books.remove_copy(center, &version.registered.data),
+                    Uncounted::Doubted => books.verify_copy(center, &version.registered.data),
+                    Uncounted::Damaged { .. } => {}
+                }
+            }
         }
         for transfer in world.transfers.values() {
             books.put(&transfer.to, About::Transfer(transfer.transfer), Say::Current);
@@ -123,7 +132,12 @@ impl OrderBooks {
                 }
             }
             Fact::AttemptEnded(f) => self.drop_all(&About::Attempt(f.attempt)),
-            Fact::ReplicaAdded(f) => self.drop_at(&f.center, &About::Data(f.data.clone())),
+            Fact::ReplicaLeaving(f) => self.remove_copy(&f.center, &f.data),
+            Fact::ReplicaDoubted(f) => self.verify_copy(&f.center, &f.data),
+            Fact::ReplicaAdded(f) | Fact::ReplicaVerified(f) | Fact::ReplicaRemoved(f) => {
+                self.settle_copy(&f.center, &f.data);
+            }
+            Fact::ReplicaDamaged(f) => self.settle_copy(&f.center, &f.data),
             Fact::TransferPlanned(f) => {
                 self.put(&f.to, About::Transfer(f.transfer), Say::Current);
             }
@@ -158,6 +172,25 @@ impl OrderBooks {
         self.put(center, About::Data(data.clone()), Say::Current);
     }
 
+    /// There is nothing to be told of a copy any more.
+    pub(crate) fn settle_copy(&mut self, center: &CenterId, data: &DatasetVersion) {
+        self.drop_at(center, &About::Data(data.clone()));
+    }
+
+    /// Whether a center was told to read a copy and has not said what it found.
+    pub(crate) fn is_verifying(&self, center: &CenterId) -> bool {
+        let book = self.books.get(center);
+        book.is_some_and(|book| book.by_revision.values().any(|(_, say)| *say == Say::Verify))
+    }
+
+    /// Whether a center was told to read this copy and has not said what it found.
+    pub(crate) fn is_verifying_this(&self, center: &CenterId, data: &DatasetVersion) -> bool {
+        let Some(book) = self.books.get(center) else { return false };
+        let revision = book.revision_of.get(&About::Data(data.clone()));
+        let order = revision.and_then(|revision| book.by_revision.get(revision));
+        order.is_some_and(|(_, say)| *say == Say::Verify)
+    }
+
     /// The revision a center would be brought to, and its orders newer than `after`.
     pub(crate) fn after(
         &self,
@@ -167,8 +200,11 @@ impl OrderBooks {
         after: u64,
     ) -> (u64, Vec<Order>) {
         let book = self.books.get(center);
-        let newer = book.into_iter().flat_map(|b| b.by_revision.range(after + 1..));
-        let orders = newer.flat_map(|(_, (about, say))| match (about, say) {
+        let mut newer: Vec<_> =
+            book.into_iter().flat_map(|b| b.by_revision.range(after + 1..)).collect();
+        // What goes makes room for what comes.
+        newer.sort_by_key(|(_, (about, _))| !matches!(about, About::Data(_)));
+        let orders = newer.into_iter().flat_map(|(_, (about, say))| match (about, say) {
             (About::Attempt(attempt), Say::Stop(why)) => {
                 vec![Order::Stop { attempt: *attempt, why: *why }]
             }

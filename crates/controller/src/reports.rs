@@ -4,12 +4,13 @@ use crate::{Answer, Controller, Rejected, Session};
 use model::attempt::{AttemptState, Ended};
 use model::fact::{
     AgentJoined, AttemptCheckpointed, AttemptEnded, AttemptStopping, AttemptTouched,
-    DatasetRegistered, Fact, JobEnded, JobRequeued, ReplicaTouched, TransferEnd, TransferEnded,
+    DatasetRegistered, Fact, JobEnded, JobRequeued, ReplicaDamaged, ReplicaTouched, StoreMeasured,
+    TransferEnd, TransferEnded,
 };
 use model::job::Job;
 use model::{
-    AttemptId, CenterId, DatasetId, DatasetVersion, JobEnd, Outcome, Region, Span, Staging, Stop,
-    TransferId,
+    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, JobEnd, Outcome, Region, Span, Staging,
+    Stop, TransferId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -100,8 +101,15 @@ impl Controller {
                 }
             }
             Report::Put { data, .. } => {
-                self.copy_is_at(center, &data);
+                if self.books.is_verifying_this(center, &data) {
+                    self.found_whole(center, &data);
+                } else {
+                    self.copy_is_at(center, &data);
+                }
             }
+            Report::Damaged { data, chunks } => self.found_damaged(center, data, chunks),
+            Report::Removed { data } => self.copy_is_gone(center, data),
+            Report::Room { capacity, stored } => self.measured(center, capacity, stored),
             Report::Inventory { data } => self.inventory(center, &data),
         }
     }
@@ -175,7 +183,8 @@ impl Controller {
         let placement = Arc::clone(&past.placement);
         for transfer in &placement.awaits {
             let is_awaited = self.world.awaiting(*transfer).next().is_some();
-            if self.world.transfers.contains_key(transfer) && !is_awaited {
+            let staging = self.world.transfers.get(transfer);
+            if staging.is_some_and(|s| !self.is_to_be_kept(s)) && !is_awaited {
                 let end = TransferEnd::Dropped;
                 self.emit(Fact::TransferEnded(TransferEnded { transfer: *transfer, end }));
             }
@@ -231,6 +240,7 @@ impl Controller {
         }
         let data = staging.data.clone();
         self.emit(Fact::TransferEnded(TransferEnded { transfer, end }));
+        self.tend_after_transfer();
         self.copy_is_at(center, &data);
     }
 
@@ -238,7 +248,8 @@ impl Controller {
     fn copy_is_at(&mut self, center: &CenterId, data: &DatasetVersion) {
         match self.world.exact(data) {
             None => self.books.remove_copy(center, data),
-            Some(version) if version.replicas.contains(center) => {}
+            Some(version) if version.is_leaving(center) => self.books.remove_copy(center, data),
+            Some(version) if version.replicas.contains_key(center) => {}
             Some(_) => {
                 let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
                 self.emit(Fact::ReplicaAdded(touched));
@@ -249,11 +260,71 @@ impl Controller {
     /// Plans without a copy that was found damaged, until its center has read it and found it good.
     fn doubt(&mut self, staging: &Staging) {
         let (data, center) = (&staging.data, &staging.from);
-        if self.world.exact(data).is_some_and(|version| version.replicas.contains(center)) {
+        if self.world.exact(data).is_some_and(|v| v.replicas.contains_key(center)) {
             let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
-            self.emit(Fact::ReplicaRemoved(touched));
+            self.emit(Fact::ReplicaDoubted(touched));
         }
-        self.books.verify_copy(center, data);
+    }
+
+    /// A copy was read, and every byte of it is what it should be.
+    fn found_whole(&mut self, center: &CenterId, data: &DatasetVersion) {
+        let is_known = self.world.exact(data).is_some_and(|v| v.replicas.contains_key(center));
+        if is_known {
+            let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
+            self.emit(Fact::ReplicaVerified(touched));
+        } else {
+            self.copy_is_at(center, data);
+        }
+        self.scrub_at(Some(center));
+    }
+
+    /// A copy was read and is damaged: it counts no more.
+    fn found_damaged(&mut self, center: &CenterId, data: DatasetVersion, chunks: u64) {
+        match self.world.exact(&data) {
+            None => self.books.remove_copy(center, &data),
+            Some(version) if version.is_leaving(center) => {}
+            Some(version) if version.damaged().any(|known| known == center) => {
+                self.books.settle_copy(center, &data);
+            }
+            Some(version) => {
+                let last = version.replicas.keys().all(|other| other == center);
+                let tenant = version.registered.tenant.clone();
+                let center = center.clone();
+                let damaged = ReplicaDamaged { data, center, tenant, chunks, last };
+                self.emit(Fact::ReplicaDamaged(damaged));
+                self.tend_soon();
+            }
+        }
+        self.scrub_at(Some(center));
+    }
+
+    /// A copy that was to go is gone. What is told of any other is old.
+    fn copy_is_gone(&mut self, center: &CenterId, data: DatasetVersion) {
+        let version = self.world.exact(&data);
+        if version.is_some_and(|version| version.is_leaving(center)) {
+            let center = center.clone();
+            self.emit(Fact::ReplicaRemoved(ReplicaTouched { data, center }));
+            self.tend_soon();
+        } else if version.is_none() {
+            self.books.settle_copy(center, &data);
+        }
+    }
+
+    /// Notes how large a store is, if that is news. What the world knows of it is not told twice.
+    fn measured(&mut self, center: &CenterId, capacity: Bytes, stored: Bytes) {
+        let versions = self.world.datasets.values().flat_map(|dataset| &dataset.versions);
+        let known = versions.filter(|version| version.takes_room_at(center));
+        let known = known.map(|version| version.registered.bytes).sum();
+        let (center, other) = (center.clone(), stored.saturating_sub(known));
+        let noticeable = capacity.0 / 64;
+        let is_news = self.world.stores.get(&center).is_none_or(|store| {
+            store.capacity.0.abs_diff(capacity.0) > noticeable
+                || store.other.0.abs_diff(other.0) > noticeable
+        });
+        if is_news {
+            self.emit(Fact::StoreMeasured(StoreMeasured { center, capacity, other }));
+            self.tend_soon();
+        }
     }
 
     /// Squares what a center holds with what the world thinks it holds.
@@ -261,7 +332,9 @@ impl Controller {
         let held: BTreeSet<&DatasetVersion> = held.iter().collect();
         let thought = self.world.datasets.values().flat_map(|d| &d.versions);
         let gone: Vec<DatasetVersion> = thought
-            .filter(|v| v.replicas.contains(center) && !held.contains(&v.registered.data))
+            .filter(|v| v.takes_room_at(center) && !held.contains(&v.registered.data))
+            // What is left of a damaged copy is not held: it comes in anew.
+            .filter(|v| !v.damaged().any(|known| known == center))
             .map(|v| v.registered.data.clone())
             .collect();
         for data in gone {
@@ -271,7 +344,15 @@ impl Controller {
         // is a stray will be one at the next inventory too.
         let made: BTreeSet<DatasetId> = self.outputs_of_live(center);
         for data in held {
-            if self.world.exact(data).is_some() || !made.contains(&data.dataset) {
+            let known = self.world.exact(data);
+            let is_doubtful = |version: &world::Version| {
+                version.uncounted.contains_key(center) && !version.is_leaving(center)
+            };
+            if known.is_some_and(is_doubtful) {
+                self.books.verify_copy(center, data);
+                continue;
+            }
+            if known.is_some() || !made.contains(&data.dataset) {
                 self.copy_is_at(center, data);
             }
         }
@@ -285,6 +366,9 @@ impl Controller {
 
     /// Ends a transfer that did not bring its copy, and withdraws the attempts that waited for it.
     pub(crate) fn transfer_failed(&mut self, transfer: TransferId, why: String) {
+        if let Some(staging) = self.world.transfers.get(&transfer).map(Arc::clone) {
+            self.not_soon(&staging.data, &staging.to);
+        }
         let end = TransferEnd::Failed { why };
         self.emit(Fact::TransferEnded(TransferEnded { transfer, end }));
         let waiting: Vec<AttemptId> = self

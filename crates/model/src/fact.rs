@@ -10,8 +10,8 @@ mod content;
 pub use content::*;
 
 use crate::{
-    Center, CenterId, Chip, Digest, Exchange, JobId, Link, LinkId, Moment, Staging, Tenant,
-    TenantId, Token,
+    Center, CenterId, Chip, DatasetId, Digest, Exchange, JobId, Link, LinkId, Moment, Staging,
+    Tenant, TenantId, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -239,10 +239,30 @@ facts! {
     DatasetRegistered(Arc<DatasetRegistered>) = "dataset-registered" v 1;
     /// A dataset version was removed everywhere.
     DatasetRemoved(DatasetRemoved) = "dataset-removed" v 1;
+    /// It was said what is to be kept of a dataset.
+    DatasetKept(Arc<DatasetKept>) = "dataset-kept" v 1;
+    /// A dataset version that was not to be kept any longer is gone everywhere.
+    VersionRemoved(VersionRemoved) = "version-removed" v 1;
+    /// Somebody asked for a copy in a center's store.
+    CopyWanted(CopyWanted) = "copy-wanted" v 1;
     /// A verified copy is in a center's store.
     ReplicaAdded(ReplicaTouched) = "replica-added" v 1;
+    /// A center has read its copy and found it whole.
+    ReplicaVerified(ReplicaTouched) = "replica-verified" v 1;
+    /// What somebody received of a copy was not what it should be: the copy counts no more until its
+    /// center has read it.
+    ReplicaDoubted(ReplicaTouched) = "replica-doubted" v 1;
+    /// A center has read its copy and found it damaged.
+    ReplicaDamaged(ReplicaDamaged) = "replica-damaged" v 1;
+    /// A copy is to go; nobody counts on it any more.
+    ReplicaLeaving(ReplicaLeaving) = "replica-leaving" v 1;
     /// A copy is no longer in a center's store.
     ReplicaRemoved(ReplicaTouched) = "replica-removed" v 1;
+    /// Somebody asked for copies to be read.
+    ScrubWanted(ScrubWanted) = "scrub-wanted" v 1;
+    /// A center told how much its store holds, and what of it data takes that the network does not
+    /// know.
+    StoreMeasured(StoreMeasured) = "store-measured" v 1;
     /// A transfer was planned and its bandwidth reserved.
     TransferPlanned(Arc<Staging>) = "transfer-planned" v 1;
     /// A transfer is over.
@@ -277,6 +297,7 @@ impl Fact {
         let center = |c: &CenterId| ["center:", c.as_str()].concat();
         let tenant = |t: &TenantId| ["tenant:", t.as_str()].concat();
         let link = |l: &LinkId| ["link:", l.as_str()].concat();
+        let dataset = |d: &DatasetId| ["dataset:", d.as_str()].concat();
         match self {
             Self::CenterDeclared(f) => vec![center(&f.center)],
             Self::AgentJoined(f) => vec![center(&f.center)],
@@ -294,12 +315,27 @@ impl Fact {
             }
             Self::AttemptPreempted(f) => vec![f.attempt.job.to_string(), f.by.to_string()],
             Self::DatasetRegistered(f) => {
-                vec![format!("dataset:{}", f.data.dataset), tenant(&f.tenant)]
+                vec![dataset(&f.data.dataset), tenant(&f.tenant)]
             }
-            Self::DatasetRemoved(f) => vec![format!("dataset:{}", f.dataset)],
-            Self::ReplicaAdded(f) | Self::ReplicaRemoved(f) => {
-                vec![format!("dataset:{}", f.data.dataset), center(&f.center)]
+            Self::DatasetRemoved(f) => vec![dataset(&f.dataset)],
+            Self::DatasetKept(f) => vec![dataset(&f.dataset), tenant(&f.tenant)],
+            Self::VersionRemoved(f) => vec![dataset(&f.data.dataset), tenant(&f.tenant)],
+            Self::ReplicaAdded(f)
+            | Self::ReplicaVerified(f)
+            | Self::ReplicaDoubted(f)
+            | Self::ReplicaRemoved(f) => {
+                vec![dataset(&f.data.dataset), center(&f.center)]
             }
+            Self::CopyWanted(f) => vec![dataset(&f.data.dataset), center(&f.center)],
+            Self::ReplicaLeaving(f) => vec![dataset(&f.data.dataset), center(&f.center)],
+            Self::ReplicaDamaged(f) => {
+                vec![dataset(&f.data.dataset), center(&f.center), tenant(&f.tenant)]
+            }
+            Self::ScrubWanted(f) => {
+                let about = f.dataset.iter().map(dataset);
+                about.chain(f.center.iter().map(center)).collect()
+            }
+            Self::StoreMeasured(f) => vec![center(&f.center)],
             Self::TransferPlanned(f) => {
                 let ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
                 ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()

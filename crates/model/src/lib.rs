@@ -15,6 +15,7 @@ pub mod fact;
 pub mod file;
 pub mod id;
 pub mod job;
+pub mod keeping;
 pub mod link;
 pub mod money;
 pub mod region;
@@ -34,6 +35,7 @@ pub use id::{
     NetworkUid, NotAnId, OwnerId, PlanId, PoolId, TenantId, TokenId, TransferId,
 };
 pub use job::{JobEnd, JobSpec, Objective, Part, Phase, Variant, WhenCutOff};
+pub use keeping::{Expiry, Keeping, Leave};
 pub use link::{Exchange, Link, SiteId};
 pub use money::{Currency, Money};
 pub use region::Region;

@@ -92,7 +92,7 @@ impl<'a> Scene<'a> {
         let center = &self.view.roster.seat(choice.pool).center.center;
         spec.inputs.iter().all(|input| {
             let version = self.world.version(&input.dataset);
-            version.is_some_and(|version| version.replicas.contains(center))
+            version.is_some_and(|version| version.replicas.contains_key(center))
         })
     }
 

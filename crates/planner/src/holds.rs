@@ -20,7 +20,7 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
     let here = |data: &model::DatasetVersion| {
         let center = place.center();
         let version = world.exact(data);
-        version.is_some_and(|v| v.replicas.contains(center))
+        version.is_some_and(|v| v.replicas.contains_key(center))
             || world.transfer_to(data, center).is_some()
     };
     let mut links = view.links.clone();
@@ -29,7 +29,9 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
         Transfer::New(staging) => {
             let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
             world.transfer_to(&staging.data, &staging.to).is_some()
-                || (world.exact(&staging.data).is_some_and(|v| v.replicas.contains(&staging.from))
+                || (world
+                    .exact(&staging.data)
+                    .is_some_and(|v| v.replicas.contains_key(&staging.from))
                     && links.book(&network::Booking { hops, steps }).is_ok())
         }
     });

@@ -4,7 +4,9 @@
 //! best of its candidates: center, pool, variant, start, replica and path decided together. Jobs
 //! that can start now become offers; those at the head of their tenant's queue that cannot get
 //! reservations, so that what is behind them fills gaps without delaying them. [`repair`] does the
-//! same for what an event touched, and nothing else. [`explain`] asks the same code why a job waits,
+//! same for what an event touched, and nothing else. [`copy`] plans the transfer of a copy that no job
+//! waits for, and [`hosts`] says where a job could run at all. [`explain`] asks the same code why a job
+//! waits,
 //! and [`remedies`] which smallest change would help.
 //!
 //! Alike jobs are a [`Class`]: where they could go at all is worked out once for all of them, and
@@ -24,6 +26,7 @@ mod coming;
 mod estimate;
 mod explain;
 mod holds;
+mod hosts;
 mod node;
 mod options;
 pub mod packing;
@@ -57,11 +60,13 @@ pub use class::{Class, ClassId, Lines, class_of, class_of_job};
 pub use estimate::Basis;
 pub use explain::{Explanation, explain, trial};
 pub use holds::still_holds;
+pub use hosts::hosts;
 pub use pool::PoolBoard;
 pub use preempt::{Preempting, retimed};
 pub use proposal::{Offer, Plan, Reservation, Transfer};
 pub use refusal::{Refusal, Standing};
 pub use remedy::{Of, Remedies, Remedy, remedies};
+pub use staging::copy;
 pub use terms::{Behind, Fetch, Risk, Terms};
 pub use touched::Touched;
 pub use view::View;

@@ -1,12 +1,15 @@
 //! Bringing data to where it is needed: the best replica over the best path, beside all other
 //! bookings.
 
+use crate::coming::Coming;
 use crate::proposal::Transfer;
 use crate::refusal::Refusal;
 use crate::roster::Seat;
 use crate::scene::Scene;
+use crate::view::View;
+use crate::{Policy, Situation};
 use calendar::Work;
-use model::{Bytes, CenterId, Moment, Money, Rate, Region, Staging, TransferId};
+use model::{Bytes, Center, CenterId, Moment, Money, Rate, Region, Staging, TransferId};
 use network::{Allowed, Booking, Links, NoTransfer, Site, Spread, Topology, TransferRequest};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -68,12 +71,12 @@ impl<'a> Soonest<'a> {
         let Scene { world, view, coming, situation, .. } = *scene;
         let registered = &version.registered;
         let allowed = allowed(&view.topology, &registered.residency);
-        let sources = version.replicas.iter().map(CenterId::as_str);
+        let sources = version.replicas.keys().map(CenterId::as_str);
         let now = situation.now;
         let what = (registered.bytes, now, Rate::MAX, LEAST_PART);
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
         let site = |center: &CenterId| view.topology.number(center.as_str());
-        let at = version.replicas.iter().filter_map(site).collect();
+        let at = version.replicas.keys().filter_map(site).collect();
         let under_way = world.transfers_of(&registered.data).map(AsRef::as_ref);
         let planned = coming.of(&registered.data);
         let arrival = |s: &Staging| Some((site(&s.to)?, s.arrives.max(now)));
@@ -99,7 +102,7 @@ impl<'a> Soonest<'a> {
         };
         self.sources.get_or_init(|| {
             let replicas: &'a _ = &self.version.replicas;
-            replicas.iter().filter(gives).map(CenterId::as_str).collect()
+            replicas.keys().filter(gives).map(CenterId::as_str).collect()
         })
     }
 
@@ -114,14 +117,14 @@ impl<'a> Soonest<'a> {
         let data = &self.version.registered.data;
         let under_way = scene.world.transfers_of(data).map(|staging| &staging.to);
         let planned = scene.coming.of(data).map(|staging| &staging.to);
-        self.version.replicas.iter().chain(under_way).chain(planned)
+        self.version.replicas.keys().chain(under_way).chain(planned)
     }
 
     /// A moment before which it is not at the seat's center, and what bringing it costs at least, in
     /// micro-units; none when it never is there.
     pub(crate) fn at(&self, scene: &Scene<'_>, seat: &Seat) -> Option<(Moment, i64)> {
         let Some(site) = seat.site else {
-            let is_there = self.version.replicas.contains(&seat.center.center);
+            let is_there = self.version.replicas.contains_key(&seat.center.center);
             return is_there.then_some((scene.situation.now, 0));
         };
         if self.at.contains(&site) {
@@ -212,8 +215,41 @@ pub(crate) fn stage<'a>(
     if seat.center.store.is_none() {
         return Err(Refusal::NoStore);
     }
+    let staging = fetch(scene, links, soonest, (to, by), work)?;
+    let (arrives, micros) = (staging.arrives, staging.price.micros);
+    Ok(Staged::Coming { transfer: Transfer::New(staging), arrives, price: micros })
+}
+
+/// The transfer that has a copy of `version` at `to` soonest, given what is booked by now: the
+/// planner's own answer for whoever wants a copy without a job. Its number is still to be given. The
+/// refusals are those of jobs: no store, no replica that is given out, no path.
+pub fn copy(
+    world: &World,
+    view: &View,
+    situation: &Situation,
+    policy: &Policy,
+    (version, to): (&Version, &Center),
+) -> Result<Staging, Refusal> {
+    if to.store.is_none() {
+        return Err(Refusal::NoStore);
+    }
+    let coming = Coming::default();
+    let scene = &Scene { world, view, coming: &coming, situation, policy };
+    let soonest = Soonest::of(scene, version);
+    let mut work = Work::unbounded();
+    fetch(scene, &view.links, &soonest, (&to.center, Moment::MAX), &mut work)
+}
+
+/// The soonest transfer to a center that has no copy and gets none.
+fn fetch<'a>(
+    scene: &Scene<'a>,
+    links: &Links,
+    soonest: &Soonest<'a>,
+    (to, by): (&CenterId, Moment),
+    work: &mut Work,
+) -> Result<Staging, Refusal> {
     let Scene { world, view, situation, policy, .. } = scene;
-    let registered = &version.registered;
+    let registered = &soonest.version.registered;
     let data = &registered.data;
     let request = TransferRequest {
         sources: soonest.sources(scene),
@@ -236,7 +272,7 @@ pub(crate) fn stage<'a>(
         | NoTransfer::NoBandwidth { .. } => Refusal::NoPath { dataset: dataset.clone() },
     })?;
     let price = link_price(world, &plan.booking, registered.bytes);
-    let staging = Staging {
+    Ok(Staging {
         transfer: TransferId::new(0),
         data: data.clone(),
         bytes: registered.bytes,
@@ -246,16 +282,14 @@ pub(crate) fn stage<'a>(
         steps: plan.booking.steps,
         arrives: plan.arrives,
         price,
-    };
-    let (arrives, micros) = (staging.arrives, price.micros);
-    Ok(Staged::Coming { transfer: Transfer::New(staging), arrives, price: micros })
+    })
 }
 
 /// How a version is at a center already, or gets there without anything being done for it.
 fn staged_already(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Option<Staged> {
     let Scene { world, coming, situation, .. } = scene;
     let data = &version.registered.data;
-    if version.replicas.contains(to) {
+    if version.replicas.contains_key(to) {
         return Some(Staged::Here);
     }
     if let Some(under) = world.transfer_to(data, to) {

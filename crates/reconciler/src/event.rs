@@ -52,8 +52,23 @@ pub enum Event {
     Verified {
         /// Of which data.
         data: DatasetVersion,
-        /// How large it is, if it is whole.
-        whole: Option<(Bytes, u64)>,
+        /// How large it is, in bytes and files, if it is whole; else how many chunks are damaged.
+        /// A damaged one is in the store no more.
+        whole: Result<(Bytes, u64), u64>,
+    },
+    /// A copy was to be removed.
+    Removed {
+        /// Of which data.
+        data: DatasetVersion,
+        /// Whether it is gone.
+        gone: bool,
+    },
+    /// How large the store is.
+    Room {
+        /// How much it holds: what is in it and what more may come in.
+        capacity: Bytes,
+        /// What the copies in it take.
+        stored: Bytes,
     },
     /// Somebody put data into the store.
     Stored {
@@ -106,6 +121,23 @@ pub struct NotFetched {
     pub damaged: bool,
 }
 
+impl Event {
+    /// Whether there is more or less in the store after this, or it is to be told anew how much: an
+    /// [`Event::Room`] should come with it.
+    #[must_use]
+    pub const fn changes_the_store(&self) -> bool {
+        matches!(
+            self,
+            Self::Joined { .. }
+                | Self::Stored { .. }
+                | Self::Removed { .. }
+                | Self::Verified { .. }
+                | Self::Fetched { .. }
+                | Self::OutputsKept { .. }
+        )
+    }
+}
+
 /// What the agent must do. Each may be carried out twice without harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -154,7 +186,7 @@ pub enum Action {
         /// Of which data.
         data: DatasetVersion,
     },
-    /// Remove a copy.
+    /// Remove a copy, and say so by [`Event::Removed`].
     Remove {
         /// Of which data.
         data: DatasetVersion,

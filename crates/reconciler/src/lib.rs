@@ -24,6 +24,8 @@ use wire::{MadeOutput, Order, Report, Stage};
 /// How many attempts that are over are remembered, so that an order that was on its way while
 /// they ended does not start them again.
 const REMEMBERED: usize = 65_536;
+/// A store has changed noticeably when it is more than one part in so many.
+const NOTICEABLE: u64 = 64;
 
 /// What an agent is willing and able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,7 +42,13 @@ pub struct Reconciler {
     abilities: Abilities,
     attempts: BTreeMap<AttemptId, Attempt>,
     fetching: BTreeMap<TransferId, Box<Stage>>,
+    /// Transfers among them that begin once there is room.
+    held_back: BTreeSet<TransferId>,
     data: BTreeSet<DatasetVersion>,
+    /// Copies that are being removed.
+    removing: BTreeSet<DatasetVersion>,
+    /// What was last told of the store: how much it holds, and what is in it.
+    told_room: Option<(Bytes, Bytes)>,
     outbox: VecDeque<Report>,
     /// When the last answered poll was sent.
     renewed: Option<u64>,
@@ -111,6 +119,7 @@ impl Reconciler {
         match event {
             Event::Joined { data } => {
                 self.complete = false;
+                self.told_room = None;
                 self.data = data.into_iter().collect();
                 self.index.doubtful.clone_from(&self.index.waiting);
                 let data = self.data.iter().cloned().collect();
@@ -138,13 +147,16 @@ impl Reconciler {
                 self.has(&data);
                 self.outbox.push_back(Report::Put { data, bytes, files });
             }
-            Event::Verified { data, whole: Some((bytes, files)) } => {
+            Event::Verified { data, whole: Ok((bytes, files)) } => {
                 self.outbox.push_back(Report::Put { data, bytes, files });
             }
-            Event::Verified { data, whole: None } => {
+            Event::Verified { data, whole: Err(chunks) } => {
+                // Whether it goes is the server's to say: it may be the only one.
                 self.lacks(&data);
-                actions.push(Action::Remove { data });
+                self.outbox.push_back(Report::Damaged { data, chunks });
             }
+            Event::Removed { data, gone } => self.removed(data, gone, actions),
+            Event::Room { capacity, stored } => self.room(capacity, stored),
             Event::OutputsKept { attempt, outputs } => self.outputs_kept(attempt, outputs),
             Event::Acknowledged(count) => self.acknowledged(count, actions),
             Event::Tick => {}
@@ -175,6 +187,7 @@ impl Reconciler {
                 Order::Stage(stage) => self.stage(stage, actions),
                 Order::Drop { transfer } => {
                     if let Some(stage) = self.fetching.remove(&transfer) {
+                        self.held_back.remove(&transfer);
                         self.doubt_for(&stage.data);
                         actions.push(Action::Abandon { transfer });
                     }
@@ -182,7 +195,9 @@ impl Reconciler {
                 Order::Verify { data } => actions.push(Action::Verify { data }),
                 Order::Remove { data } => {
                     self.lacks(&data);
-                    actions.push(Action::Remove { data });
+                    if self.removing.insert(data.clone()) {
+                        actions.push(Action::Remove { data });
+                    }
                 }
             }
         }
@@ -194,12 +209,43 @@ impl Reconciler {
                 Report::Arrived { transfer: stage.transfer, moved: Bytes::ZERO, corrupted: 0 };
             self.outbox.push_back(arrived);
         } else if self.fetching.insert(stage.transfer, stage.clone()).is_none() {
-            actions.push(Action::Fetch(stage));
+            // What is being removed makes room for what comes, or is the same data.
+            if self.removing.is_empty() {
+                actions.push(Action::Fetch(stage));
+            } else {
+                self.held_back.insert(stage.transfer);
+            }
+        }
+    }
+
+    /// A copy was to be removed. One that could not be will be ordered away again.
+    fn removed(&mut self, data: DatasetVersion, gone: bool, actions: &mut Vec<Action>) {
+        self.removing.remove(&data);
+        if gone {
+            self.outbox.push_back(Report::Removed { data });
+        }
+        if self.removing.is_empty() {
+            let held_back = std::mem::take(&mut self.held_back);
+            let stages = held_back.iter().filter_map(|transfer| self.fetching.get(transfer));
+            actions.extend(stages.map(|stage| Action::Fetch(stage.clone())));
+        }
+    }
+
+    /// Tells how large the store is, if that is news.
+    fn room(&mut self, capacity: Bytes, stored: Bytes) {
+        let differs = |known: Bytes, now: Bytes| known.0.abs_diff(now.0) > capacity.0 / NOTICEABLE;
+        let is_news = self
+            .told_room
+            .is_none_or(|(known, then)| differs(known, capacity) || differs(then, stored));
+        if is_news {
+            self.told_room = Some((capacity, stored));
+            self.outbox.push_back(Report::Room { capacity, stored });
         }
     }
 
     fn fetched(&mut self, transfer: TransferId, end: Result<Fetched, NotFetched>) {
         let Some(stage) = self.fetching.remove(&transfer) else { return };
+        self.held_back.remove(&transfer);
         match end {
             Ok(Fetched { moved, corrupted }) => {
                 self.has(&stage.data);

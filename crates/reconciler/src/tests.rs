@@ -104,6 +104,9 @@ fn told(mind: &Reconciler) -> Vec<String> {
         Report::Arrived { transfer, .. } => format!("arrived {transfer}"),
         Report::TransferFailed { transfer, .. } => format!("failed {transfer}"),
         Report::Put { data, .. } => format!("put {}", data.dataset),
+        Report::Damaged { data, .. } => format!("damaged {}", data.dataset),
+        Report::Removed { data } => format!("removed {}", data.dataset),
+        Report::Room { stored, .. } => format!("room {stored}"),
         Report::Inventory { data } => format!("inventory {}", data.len()),
     };
     mind.reports().map(text).collect()
@@ -251,16 +254,16 @@ fn a_job_whose_data_cannot_be_had_is_refused_with_the_reason() {
 }
 
 #[test]
-fn a_doubted_copy_goes_unless_it_is_whole() {
+fn a_doubted_copy_is_told_to_be_damaged_or_whole() {
     let mut mind = idle();
     let orders = vec![Order::Verify { data: data("d") }];
     let actions = mind.step(0, vec![Event::Orders { full: false, orders }]);
     assert_eq!(said(&actions), ["verify d"]);
-    let actions = mind.step(0, vec![Event::Verified { data: data("d"), whole: None }]);
-    assert_eq!(said(&actions), ["remove d"]);
-    let whole = Some((Bytes(1), 1));
+    let actions = mind.step(0, vec![Event::Verified { data: data("d"), whole: Err(2) }]);
+    assert!(said(&actions).is_empty(), "whether it goes is the server's to say");
+    let whole = Ok((Bytes(1), 1));
     assert!(mind.step(0, vec![Event::Verified { data: data("d"), whole }]).is_empty());
-    assert_eq!(told(&mind), ["put d"]);
+    assert_eq!(told(&mind), ["damaged d", "put d"]);
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub(crate) struct Agent {
     pub(crate) center: CenterId,
     pub(crate) engine: Engine,
     pub(crate) store: BTreeMap<DatasetVersion, Copy>,
+    /// How much that may be.
+    capacity: Bytes,
     /// Counts the agent's processes; what reaches an older one is lost.
     pub(crate) life: u32,
     pub(crate) is_up: bool,
@@ -99,6 +101,7 @@ impl Agent {
             center: center.center.clone(),
             engine: Engine::new(center, missing_chips),
             store: BTreeMap::new(),
+            capacity: center.store.unwrap_or_default(),
             life: 0,
             is_up: false,
             idle_until: Moment::ZERO,
@@ -257,6 +260,9 @@ impl Agent {
             if self.batch.is_empty() {
                 break;
             }
+            if self.batch.iter().any(Event::changes_the_store) {
+                self.batch.push(Event::Room { capacity: self.capacity, stored: self.stored() });
+            }
             let batch = std::mem::take(&mut self.batch);
             let actions = self.mind.step(self.clock.read(post.now), batch);
             for action in actions {
@@ -292,12 +298,16 @@ impl Agent {
                 self.fetching.remove(&transfer);
             }
             Action::Verify { data } => {
-                let copy = self.store.get(&data).filter(|copy| !copy.damaged);
-                let whole = copy.map(|copy| (copy.bytes, copy.files));
+                let whole = self.store.get(&data).filter(|copy| !copy.damaged);
+                let whole = whole.map(|copy| (copy.bytes, copy.files)).ok_or(1);
+                if whole.is_err() {
+                    self.store.remove(&data);
+                }
                 self.inner(Event::Verified { data, whole }, STORE_TAKES, post);
             }
             Action::Remove { data } => {
                 self.store.remove(&data);
+                self.batch.push(Event::Removed { data, gone: true });
             }
         }
     }
@@ -378,6 +388,15 @@ impl Agent {
         if later < Moment::MAX {
             post.at(later, Happening::Due(self.seat, attempt));
         }
+    }
+
+    fn stored(&self) -> Bytes {
+        self.store.values().map(|copy| copy.bytes).sum()
+    }
+
+    /// Whether so much more can be stored.
+    pub(crate) fn has_room(&self, bytes: Bytes) -> bool {
+        self.stored().saturating_add(bytes) <= self.capacity
     }
 
     /// The copy that a transfer of this process should have brought by now.

@@ -68,6 +68,11 @@ pub enum Fault {
         /// Messages wait for the line instead of being lost.
         holds: bool,
     },
+    /// Every copy in a center's store is damaged where it lies, and nobody knows.
+    Rot {
+        /// Where.
+        center: CenterId,
+    },
     /// A center's agent does nothing for a while.
     Slow {
         /// Where.

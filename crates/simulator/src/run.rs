@@ -1,10 +1,12 @@
 //! A run: the real loop and reconcilers, driven through virtual time.
 
+mod data;
+
 use crate::Error;
 use crate::agent::{Agent, Clock, Copy};
 use crate::fault::{Fault, Faults, Sabotage};
 use crate::judge::Judge;
-use crate::load::{Arrival, Stock};
+use crate::load::Arrival;
 use crate::log::{Log, Sink};
 use crate::post::{Cut, Happening, Post, Seat};
 use crate::server::{Around, Server};
@@ -13,9 +15,8 @@ use crate::tally::Tally;
 use crate::tenant::Tenants;
 use crate::truth::{Jobs, Kept, Truth};
 use controller::{Command, Input};
-use model::{DatasetVersion, Moment, NetworkUid, Span, TransferId};
+use model::{DatasetVersion, Moment, NetworkUid, Span};
 use rand::RngExt;
-use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
 
 pub use crate::outcome::Run;
@@ -140,6 +141,10 @@ impl<'a> Stage<'a> {
         }
         for (at, planned) in self.setup.faults.planned.iter().enumerate() {
             self.post.at(self.setup.start + planned.after, Happening::Fault(at));
+        }
+        for (after, wish) in &self.setup.wishes {
+            let wanted = Happening::Want(Box::new(wish.clone()));
+            self.post.at(self.setup.start + *after, wanted);
         }
         if self.setup.faults.any() {
             self.post.at(self.setup.start + CARE, Happening::Care);
@@ -291,41 +296,6 @@ impl<'a> Stage<'a> {
         self.post.after(every, Happening::Sample);
     }
 
-    /// A copy should be there by now, if its source still has it and nothing broke.
-    fn copied(&mut self, seat: Seat, life: u32, transfer: TransferId) {
-        let at = usize::from(seat);
-        if self.agents[at].life != life {
-            return;
-        }
-        let Some(stage) = self.agents[at].copied(transfer) else { return };
-        let source = self.server.seats().get(&stage.from).copied();
-        let mishaps = self.post.mishaps;
-        let is_cut = |seat: Seat| {
-            self.post.cuts[usize::from(seat)].is_some_and(|cut| cut.until > self.post.now)
-        };
-        let cut = is_cut(seat) || source.is_some_and(is_cut);
-        let broken = self.post.befalls(mishaps.broken_copies) || cut;
-        let damaged = self.post.befalls(mishaps.damaged_copies);
-        let copy = source.and_then(|s| self.agents[usize::from(s)].store.get_mut(&stage.data));
-        let failed = |why: &str, damaged| Err(NotFetched { why: why.to_owned(), damaged });
-        let end = match copy {
-            _ if broken => failed("the line broke", false),
-            None => failed("the source does not have it", false),
-            Some(copy) => {
-                copy.damaged |= damaged;
-                if copy.damaged {
-                    failed("a chunk is damaged", true)
-                } else {
-                    let here = *copy;
-                    self.agents[at].store.insert(stage.data.clone(), here);
-                    Ok(Fetched { moved: stage.bytes, corrupted: 0 })
-                }
-            }
-        };
-        self.agents[at].push(Event::Fetched { transfer, end });
-        self.stirred.push(seat);
-    }
-
     fn fault(&mut self, at: usize) {
         let Some(planned) = self.setup.faults.planned.get(at) else { return };
         match &planned.fault {
@@ -355,6 +325,11 @@ impl<'a> Stage<'a> {
                 let Some(seat) = self.server.seats().get(center).copied() else { return };
                 let until = self.post.now + *lasts;
                 self.post.cuts[usize::from(seat)] = Some(Cut { until, holds: *holds });
+            }
+            Fault::Rot { center } => {
+                let Some(seat) = self.server.seats().get(center).copied() else { return };
+                let copies = self.agents[usize::from(seat)].store.values_mut();
+                copies.for_each(|copy| copy.damaged = true);
             }
             Fault::Slow { center, lasts } => {
                 let Some(seat) = self.server.seats().get(center).copied() else { return };
@@ -387,24 +362,6 @@ impl<'a> Stage<'a> {
             agent.rise(&mut self.post);
         }
         self.stirred.push(seat);
-    }
-
-    /// Tenants put data again that the network has lost.
-    fn care(&mut self) {
-        self.post.after(CARE, Happening::Care);
-        for data in &self.setup.data {
-            let version = self.server.controller.world().exact(&data.data);
-            let origin = data.at.first().and_then(|center| self.server.seats().get(center));
-            let (Some(version), Some(seat)) = (version, origin) else { continue };
-            let agent = &mut self.agents[usize::from(*seat)];
-            if !version.replicas.is_empty() || !agent.is_up {
-                continue;
-            }
-            agent.store.insert(data.data.clone(), copy_of(data));
-            let (bytes, files) = (data.bytes, 1);
-            agent.push(Event::Stored { data: data.data.clone(), bytes, files });
-            self.stirred.push(*seat);
-        }
     }
 
     /// Whether nothing more is to come.
@@ -473,16 +430,12 @@ impl Faults {
     }
 }
 
-fn copy_of(data: &Stock) -> Copy {
-    Copy { bytes: data.bytes, files: 1, damaged: false }
-}
-
 /// The centers' agents with what their stores hold.
 fn agents(setup: &Setup, server: &Server<'_>, post: &mut Post) -> Vec<Agent> {
     let mut stores: BTreeMap<Seat, BTreeMap<DatasetVersion, Copy>> = BTreeMap::new();
     for data in &setup.data {
         for seat in data.at.iter().filter_map(|center| server.seats().get(center)) {
-            stores.entry(*seat).or_default().insert(data.data.clone(), copy_of(data));
+            stores.entry(*seat).or_default().insert(data.data.clone(), data::copy_of(data));
         }
     }
     let missing = setup.sabotage == Some(Sabotage::MissingChips);

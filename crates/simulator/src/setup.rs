@@ -2,7 +2,7 @@
 
 use crate::fault::{Faults, Sabotage};
 use crate::load::{Speeds, Stock};
-use controller::{Declarations, Settings};
+use controller::{Command, Declarations, Settings};
 use model::{Chips, Moment, Span};
 
 /// A network, the way its parts talk to each other, and what goes wrong there.
@@ -24,6 +24,8 @@ pub struct Setup {
     pub timing: Timing,
     /// What goes wrong; nothing by default.
     pub faults: Faults,
+    /// What is asked of the network beside jobs, and how long after the start.
+    pub wishes: Vec<(Span, Command)>,
     /// How much is judged beside what the controller judges itself.
     pub audit: Audit,
     /// The run stops this long after its start, whatever has not ended; none to go on until every
@@ -45,6 +47,7 @@ impl Setup {
             settings: Settings::default(),
             speeds: Speeds::default(),
             faults: Faults::default(),
+            wishes: Vec::new(),
             audit: Audit::Steps,
             until: None,
             sabotage: None,

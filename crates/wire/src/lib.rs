@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -294,6 +294,25 @@ pub enum Report {
         /// How many files.
         files: u64,
     },
+    /// A copy was read and is damaged. What is good of it is kept for its repair; nothing reads it.
+    Damaged {
+        /// Of which data.
+        data: DatasetVersion,
+        /// How many chunks are not what they should be; all of them when it could not be read.
+        chunks: u64,
+    },
+    /// A copy that was to go is gone.
+    Removed {
+        /// Of which data.
+        data: DatasetVersion,
+    },
+    /// How large the store is. Sent after joining and when it has changed noticeably.
+    Room {
+        /// How much it holds: what is in it and what more may come in.
+        capacity: Bytes,
+        /// What the copies in it take.
+        stored: Bytes,
+    },
     /// All data in the store. Sent after joining; what the server misses there it plans without,
     /// what it does not know it orders removed.
     Inventory {
@@ -393,6 +412,9 @@ impl Report {
             Self::Arrived { .. }
             | Self::TransferFailed { .. }
             | Self::Put { .. }
+            | Self::Damaged { .. }
+            | Self::Removed { .. }
+            | Self::Room { .. }
             | Self::Inventory { .. } => None,
         }
     }

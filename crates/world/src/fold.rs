@@ -2,12 +2,11 @@
 
 use crate::index::Listed;
 use crate::promise::Count;
-use crate::{CenterState, Dataset, Submission, Version, World};
+use crate::{CenterState, Submission, World};
 use model::attempt::AttemptState;
-use model::fact::{DatasetRegistered, Fact, JobSubmitted, ReplicaTouched};
+use model::fact::{Fact, JobSubmitted};
 use model::job::{Job, PastAttempt, Promise, SavedWork};
 use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A fact that cannot follow the facts before it: the log is damaged, or the program is wrong.
@@ -82,16 +81,19 @@ impl World {
             Fact::KeysForgotten(f) => self.keys.retain(|_, s| s.at >= f.before),
             Fact::JobSubmitted(f) => self.submitted(at, f)?,
             Fact::JobsArchived(f) => self.archived(&f.jobs)?,
-            Fact::DatasetRegistered(f) => self.registered(at, f)?,
-            Fact::DatasetRemoved(f) => {
-                self.datasets.remove(&f.dataset).ok_or("no such dataset")?;
-            }
-            Fact::ReplicaAdded(f) => {
-                self.version_mut(f)?.replicas.insert(f.center.clone());
-            }
-            Fact::ReplicaRemoved(f) => {
-                self.version_mut(f)?.replicas.remove(&f.center);
-            }
+            Fact::DatasetRegistered(_)
+            | Fact::DatasetRemoved(_)
+            | Fact::DatasetKept(_)
+            | Fact::VersionRemoved(_)
+            | Fact::CopyWanted(_)
+            | Fact::ReplicaAdded(_)
+            | Fact::ReplicaVerified(_)
+            | Fact::ReplicaDoubted(_)
+            | Fact::ReplicaDamaged(_)
+            | Fact::ReplicaLeaving(_)
+            | Fact::ReplicaRemoved(_)
+            | Fact::ScrubWanted(_)
+            | Fact::StoreMeasured(_) => self.about_data(at, fact)?,
             Fact::TransferPlanned(f) => {
                 self.next.transfer = self.next.transfer.max(f.transfer.next());
                 self.index.brings(f);
@@ -173,39 +175,23 @@ impl World {
             self.promises.add(at, count);
         }
         match fact {
-            Fact::AttemptEnded(f) => self.learn(f),
+            Fact::AttemptEnded(f) => {
+                let over = self.job(id).and_then(|job| job.phase.attempt());
+                let placement = over.map(|attempt| Arc::clone(&attempt.placement));
+                placement.into_iter().for_each(|placement| self.needed(at, &placement));
+                self.learn(f);
+            }
             Fact::JobEnded(f) => {
                 *self.ended.entry(f.end.word().to_owned()).or_default() += 1;
             }
             Fact::JobOffered(f) => {
                 self.next.plan = self.next.plan.max(f.placement.plan.next());
+                self.needed(at, &f.placement);
             }
             Fact::JobPromised(f) => self.next.plan = self.next.plan.max(f.plan.next()),
             _ => {}
         }
         Ok(())
-    }
-
-    fn registered(&mut self, at: Moment, fact: &Arc<DatasetRegistered>) -> Result<(), String> {
-        let name = &fact.data.dataset;
-        let dataset = self
-            .datasets
-            .entry(name.clone())
-            .or_insert_with(|| Arc::new(Dataset { versions: Vec::new() }));
-        let dataset = Arc::make_mut(dataset);
-        // The same content registered again becomes the newest version and keeps its copies.
-        let known = dataset.versions.iter().position(|v| v.registered.data == fact.data);
-        let replicas = known.map_or_else(BTreeSet::new, |i| dataset.versions.remove(i).replicas);
-        dataset.versions.push(Version { registered: Arc::clone(fact), at, replicas });
-        Ok(())
-    }
-
-    fn version_mut(&mut self, fact: &ReplicaTouched) -> Result<&mut Version, String> {
-        let dataset = self.datasets.get_mut(&fact.data.dataset);
-        let versions = dataset.map(|d| &mut Arc::make_mut(d).versions);
-        versions
-            .and_then(|v| v.iter_mut().find(|v| v.registered.data == fact.data))
-            .ok_or_else(|| format!("{} is not registered", fact.data))
     }
 }
 

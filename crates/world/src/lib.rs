@@ -7,12 +7,14 @@
 //! Deliberately absent: time, plans, connections. The world knows what happened, not what will, and
 //! not who is listening.
 
+mod dataset;
 mod fold;
 mod index;
 mod lesson;
 mod promise;
 mod shelves;
 
+pub use dataset::{Dataset, Replica, StoreSize, Uncounted, Version};
 pub use fold::Contradiction;
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
@@ -20,7 +22,7 @@ pub use shelves::Shelves;
 
 use index::{Index, Listed};
 use model::dataset::DatasetVersion;
-use model::fact::{AgentJoined, DatasetRegistered};
+use model::fact::AgentJoined;
 use model::job::Job;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
@@ -28,7 +30,7 @@ use model::{
     TenantId, Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Everything the facts so far say.
@@ -56,6 +58,8 @@ pub struct World {
     pub jobs: Shelves<Job>,
     /// Datasets by name.
     pub datasets: BTreeMap<DatasetId, Arc<Dataset>>,
+    /// What centers last told of their stores.
+    pub stores: BTreeMap<CenterId, StoreSize>,
     /// Transfers that are not over.
     pub transfers: BTreeMap<TransferId, Arc<Staging>>,
     /// Submissions that may be repeated.
@@ -106,39 +110,6 @@ pub struct CenterState {
     pub center: Arc<Center>,
     /// As its agent introduced itself, if one ever did.
     pub agent: Option<Arc<AgentJoined>>,
-}
-
-/// A dataset with its versions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dataset {
-    /// Its versions, oldest first; never empty.
-    pub versions: Vec<Version>,
-}
-
-impl Dataset {
-    /// The newest version that has a copy somewhere, or else the newest that was announced.
-    #[must_use]
-    pub fn newest(&self) -> &Version {
-        let whole = self.versions.iter().rev().find(|v| !v.replicas.is_empty());
-        whole.or(self.versions.last()).expect("a dataset has at least one version")
-    }
-
-    /// The version of this digest.
-    #[must_use]
-    pub fn version(&self, version: &Digest) -> Option<&Version> {
-        self.versions.iter().find(|v| v.registered.data.version == *version)
-    }
-}
-
-/// A version of a dataset and where its copies are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    /// What was registered.
-    pub registered: Arc<DatasetRegistered>,
-    /// When.
-    pub at: Moment,
-    /// Centers with a verified copy.
-    pub replicas: BTreeSet<CenterId>,
 }
 
 /// A submission that is known by its key.
@@ -275,6 +246,7 @@ impl World {
             tokens: BTreeMap::new(),
             jobs: self.jobs.clone(),
             datasets: self.datasets.clone(),
+            stores: self.stores.clone(),
             transfers: self.transfers.clone(),
             keys: BTreeMap::new(),
             next: self.next,

@@ -5,6 +5,8 @@ use crate::program::{Program, tail};
 use crate::{Proxy, strays};
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Instant;
 use wire::view;
 
@@ -129,6 +131,35 @@ impl Net {
     pub fn burn(&mut self, center: &str) {
         self.kill_agent(center);
         strays::end(&self.agent_dir(center));
+    }
+
+    /// All files in a center's store, complete or coming in.
+    #[must_use]
+    pub fn stored(&self, center: &str) -> Vec<PathBuf> {
+        let (mut dirs, mut files) = (vec![self.agent_dir(center).join("store")], Vec::new());
+        while let Some(dir) = dirs.pop() {
+            // What is there may go while it is looked at.
+            for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => dirs.push(entry.path()),
+                    Ok(kind) if kind.is_file() => files.push(entry.path()),
+                    _ => {}
+                }
+            }
+        }
+        files
+    }
+
+    /// Changes one bit of a file in a center's store, where it lies; nobody is told.
+    pub fn rot(&self, center: &str, file: &str, at: usize) {
+        let all = self.stored(center);
+        let path = all.iter().find(|path| path.ends_with(file));
+        let path = path.unwrap_or_else(|| panic!("{center} has no {file}: {all:?}"));
+        let mut bytes = fs::read(path).expect("a file of a store can be read");
+        bytes[at] ^= 1;
+        let writable = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(path, writable).expect("a file of a store is ours");
+        fs::write(path, bytes).expect("a file of a store is ours");
     }
 
     /// `kill -9` of every supervisor in a center, and of nothing it runs. Tells how many there were.

@@ -2,6 +2,7 @@
 
 use model::Fact;
 use model::fact::Record;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -62,7 +63,7 @@ fn summary(records: &[Record]) -> String {
     for (name, dataset) in &world.datasets {
         for version in &dataset.versions {
             let data = &version.registered;
-            let at: Vec<String> = version.replicas.iter().map(ToString::to_string).collect();
+            let at: Vec<String> = version.replicas.keys().map(ToString::to_string).collect();
             line(format!("dataset {name} of {}: {} at {}", data.tenant, data.bytes, at.join(", ")));
         }
     }
@@ -171,6 +172,45 @@ async fn data(net: &mut Net) {
     assert_eq!(net.tenant("lab").delete("/v1/datasets/counts").await.status, 204);
 }
 
+/// Copies are asked for, kept, read, doubted, damaged and let go.
+async fn copies(net: &mut Net) {
+    let lab = net.tenant("lab").clone();
+    let telling = async |kind: &str| {
+        let told = async || net.told().iter().any(|(_, told)| told == kind).then_some(());
+        net.until(&format!("{kind} is told"), told).await;
+    };
+    let keep = async |name: &str, rules: Value| {
+        let (place, rules) = (format!("/v1/datasets/{name}/keeping"), rules.to_string());
+        let kept = lab.with_body(Method::PUT, &place, "application/json", rules).await;
+        assert_eq!(kept.status, 200, "{}", kept.text);
+    };
+    let copy = async |name: &str, center: &str| {
+        let wanted = json!({"center": center});
+        let planned = lab.post(&format!("/v1/datasets/{name}/copies"), &wanted).await;
+        assert_eq!(planned.status, 200, "{}", planned.text);
+    };
+    copy("letters", "zhangjiang").await;
+    net.until_copy("letters", "zhangjiang").await;
+    let gone = lab.delete("/v1/datasets/letters/copies?center=zhangjiang").await;
+    assert_eq!(gone.status, 204, "{}", gone.text);
+    keep("letters", json!({"copies": 2, "pinned": ["lingang"]})).await;
+    net.until("there are two copies", async || {
+        let known: wire::view::Dataset = lab.get("/v1/datasets/letters").await.ok();
+        (known.versions[0].replicas.len() == 2).then_some(())
+    })
+    .await;
+    assert_eq!(lab.post("/v1/scrubs", &json!({"dataset": "letters"})).await.status, 200);
+    telling("replica-verified").await;
+
+    net.put("lab", ("figures", "lingang"), ("figures.txt", b"1 2 3"), &[]).await;
+    net.rot("lingang", "figures.txt", 2);
+    copy("figures", "kunshan").await;
+    telling("replica-doubted").await;
+    telling("replica-damaged").await;
+    keep("figures", json!({"expires_after_ms": 1})).await;
+    telling("version-removed").await;
+}
+
 /// A center is lost, a token revoked, the log restored from a copy.
 async fn changes(net: &mut Net) {
     let mut job = sh("survivor", "[ $PORTOLAN_EPOCH = 2 ] || sleep 60");
@@ -202,6 +242,7 @@ async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
     let mut net = Plan::laptop().serve(&["--keep-ended", "2s", "--poll", "1s"]).start().await;
     jobs(&mut net).await;
     data(&mut net).await;
+    copies(&mut net).await;
     changes(&mut net).await;
     for center in net.centers() {
         net.stop_agent(&center).await;

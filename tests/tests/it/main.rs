@@ -10,6 +10,7 @@ mod data;
 mod documents;
 mod golden;
 mod jobs;
+mod keeping;
 mod load;
 mod log;
 #[cfg(feature = "long")]

@@ -65,6 +65,12 @@ actions! {
     GetDatasetTicket = "get_dataset_ticket";
     AnnounceDataset = "announce_dataset";
     RemoveDataset = "remove_dataset";
+    KeepDataset = "keep_dataset";
+    CopyDataset = "copy_dataset";
+    EvictCopy = "evict_copy";
+    ScrubCopies = "scrub_copies";
+    ListStores = "list_stores";
+    GetStore = "get_store";
     ListTransfers = "list_transfers";
     JoinAgent = "join_agent";
     PollAgent = "poll_agent";
@@ -186,7 +192,7 @@ mod tests {
         assert!(errors.is_empty(), "{errors:?}");
         let (_, warnings) = SchemaFragment::from_cedarschema_str(SCHEMA).unwrap();
         assert_eq!(warnings.count(), 0);
-        let groups = ["look", "act_for", "use_job", "read_data", "agent"];
+        let groups = ["look", "act_for", "use_job", "read_data", "own_data", "agent"];
         let mut named: Vec<String> =
             policies.schema.actions().map(|a| a.id().unescaped().to_owned()).collect();
         named.retain(|name| !groups.contains(&name.as_str()));

@@ -4,7 +4,7 @@ use crate::attempt::{Ended, Placement, Stop};
 use crate::job::JobSpec;
 use crate::{
     AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobEnd, JobId,
-    Moment, NetworkUid, PlanId, Region, TenantId, TokenId, TransferId,
+    Keeping, Leave, Moment, NetworkUid, PlanId, Region, TenantId, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -227,7 +227,102 @@ pub struct DatasetRemoved {
     pub by: TokenId,
 }
 
-/// Content of `replica-added` and `replica-removed`.
+/// Content of `dataset-kept`: rules that replace those before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetKept {
+    /// Which dataset.
+    pub dataset: DatasetId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// What is to be kept of it from now on.
+    pub keeping: Keeping,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `version-removed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionRemoved {
+    /// Which version; no copy of it is left.
+    pub data: DatasetVersion,
+    /// Whose it was.
+    pub tenant: TenantId,
+    /// Why.
+    pub why: Leave,
+}
+
+/// Content of `copy-wanted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CopyWanted {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// In whose store it should be.
+    pub center: CenterId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `replica-leaving`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaLeaving {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// In whose store.
+    pub center: CenterId,
+    /// Why.
+    pub why: Leave,
+    /// By which token, if somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<TokenId>,
+}
+
+/// Content of `replica-damaged`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaDamaged {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// In whose store.
+    pub center: CenterId,
+    /// Whose data it is.
+    pub tenant: TenantId,
+    /// How many of its chunks are not what they should be; all of them when it could not be read.
+    pub chunks: u64,
+    /// Whether no whole copy is left anywhere: an alarm.
+    pub last: bool,
+}
+
+/// Content of `scrub-wanted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrubWanted {
+    /// Copies of which dataset; of all where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataset: Option<DatasetId>,
+    /// In whose store; in all where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub center: Option<CenterId>,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `store-measured`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreMeasured {
+    /// Whose store.
+    pub center: CenterId,
+    /// How much it holds.
+    pub capacity: Bytes,
+    /// What is taken there by other things than registered data.
+    pub other: Bytes,
+}
+
+/// Content of `replica-added`, `replica-verified`, `replica-doubted` and `replica-removed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaTouched {

@@ -3,17 +3,17 @@
 use super::{Fault, Faults, Mishaps, Planned, Sabotage};
 use crate::load::{Actual, Arrival, Ending, Stock};
 use crate::setup::{Audit, Setup, Timing};
-use controller::{Declarations, Settings};
+use controller::{Command, Declarations, Settings};
 use model::job::{Checkpoint, Duration, Input, InputMode, JobKind, On, Output, Together, Within};
 use model::{
     Bytes, Capability, Center, CenterId, Chip, ChipClass, ChipId, Chips, Cores, Currency,
-    DatasetId, DatasetRef, DatasetVersion, Digest, EngineKind, Exchange, ExchangeId, JobSpec, Link,
-    LinkId, Money, Objective, OwnerId, Part, Pool, PoolId, Rate, Region, Site, SiteId, Span,
-    Tenant, TenantId, Variant, WhenCutOff,
+    DatasetId, DatasetRef, DatasetVersion, Digest, EngineKind, Exchange, ExchangeId, JobSpec,
+    Keeping, Link, LinkId, Money, Objective, OwnerId, Part, Pool, PoolId, Rate, Region, Site,
+    SiteId, Span, Tenant, TenantId, Variant, WhenCutOff,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How long things go wrong.
@@ -44,6 +44,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
     setup.faults = maker.faults(&names);
     setup.audit = Audit::Everything;
     setup.sabotage = sabotage;
+    setup.wishes = maker.wishes(&names, &data);
     setup.data = data;
     let jobs = maker.rng.random_range(10..=40);
     let mut arrivals: Vec<Arrival> = (0..jobs).map(|n| maker.arrival(n, &setup)).collect();
@@ -93,7 +94,8 @@ impl Maker {
                 price_per_hour: Money { micros: 5_000_000, currency: Currency::CNY },
                 capability: Capability::default(),
             }],
-            store: Some(Bytes(1 << 40)),
+            // Some are full of what they start with.
+            store: Some(Bytes(self.one_of(&[8, 12, 20, 1_024]) << 30)),
             data_url: None,
             pue_thousandths: 1_200,
             lend_percent: 100,
@@ -138,6 +140,38 @@ impl Maker {
         stock
     }
 
+    /// What people want of the data meanwhile; much of it cannot be had.
+    fn wishes(&mut self, centers: &[CenterId], data: &[Stock]) -> Vec<(Span, Command)> {
+        let mut wishes = Vec::new();
+        for stock in data {
+            for _ in 0..self.rng.random_range(0..=6) {
+                let after = self.millis(0, STORM.0);
+                wishes.push((after, self.wish(centers, &stock.data.dataset)));
+            }
+        }
+        wishes
+    }
+
+    fn wish(&mut self, centers: &[CenterId], dataset: &DatasetId) -> Command {
+        let center = centers[self.rng.random_range(0..centers.len())].clone();
+        let data = DatasetRef { dataset: dataset.clone(), version: None };
+        match self.rng.random_range(0..4) {
+            0 => {
+                let copies = self.rng.random_range(1..=3);
+                let pinned =
+                    if self.once_in(2) { BTreeSet::from([center]) } else { BTreeSet::new() };
+                let keeping = Keeping { copies, pinned, ..Keeping::default() };
+                Command::Keep { dataset: dataset.clone(), keeping }
+            }
+            1 => Command::Copy { data, to: center },
+            2 => Command::Evict { data, center },
+            _ => {
+                let (dataset, center) = (Some(dataset.clone()), self.once_in(2).then_some(center));
+                Command::Scrub { dataset, center }
+            }
+        }
+    }
+
     fn timing(&mut self) -> Timing {
         Timing {
             latency: self.millis(1, 200),
@@ -157,6 +191,10 @@ impl Maker {
             silent_after: self.millis(9_000, 20_000),
             keep_ended: self.millis(20_000, 200_000),
             solve_every: self.millis(100, 5_000),
+            tend_every: self.millis(1_000, 30_000),
+            scrub_every: self.millis(10_000, 300_000),
+            copy_ahead: self.one_of(&[0, 1, 3]),
+            keep_free_percent: self.one_of(&[0, 10, 50]),
             policy: planner::Policy {
                 // Waits are short here: what is worth it in a network would never be.
                 preempting: Some(planner::Preempting {
@@ -193,7 +231,7 @@ impl Maker {
     fn planned(&mut self, centers: &[CenterId]) -> Planned {
         let after = self.millis(1_000, STORM.0 - 20_000);
         let center = centers[self.rng.random_range(0..centers.len())].clone();
-        let fault = match self.rng.random_range(0..7) {
+        let fault = match self.rng.random_range(0..8) {
             0 => Fault::AgentDies { center, back: self.millis(100, 60_000) },
             1 => {
                 let declared =
@@ -206,6 +244,7 @@ impl Maker {
                 Fault::Cut { center, lasts, holds }
             }
             4 => Fault::Slow { center, lasts: self.millis(500, 60_000) },
+            5 => Fault::Rot { center },
             _ => Fault::ServerDies { back: self.millis(100, 20_000) },
         };
         Planned { after, fault }

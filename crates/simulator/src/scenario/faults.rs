@@ -37,7 +37,10 @@ pub(super) fn read(
 }
 
 fn fault(event: &file::Event, network: &Declarations) -> Result<Fault, (String, &'static str)> {
-    let lasts = *event.lasts;
+    let lasts = || {
+        let help = "give `lasts` a span such as \"5min\"";
+        event.lasts.as_ref().map(|lasts| **lasts).ok_or(("this lasts a while".to_owned(), help))
+    };
     let center = || -> Result<CenterId, (String, &'static str)> {
         let help = "give `center` the name of one of the network's centers";
         let center =
@@ -46,15 +49,16 @@ fn fault(event: &file::Event, network: &Declarations) -> Result<Fault, (String, 
         if known { Ok(center) } else { Err((format!("there is no center `{center}`"), help)) }
     };
     Ok(match event.what {
-        What::AgentDies => Fault::AgentDies { center: center()?, back: lasts },
+        What::AgentDies => Fault::AgentDies { center: center()?, back: lasts()? },
         What::HostsDie => Fault::HostsDie {
             center: center()?,
-            back: lasts,
+            back: lasts()?,
             declared: event.declared.map(|after| *after),
             wiped: event.wiped,
         },
-        What::Cut => Fault::Cut { center: center()?, lasts, holds: event.holds },
-        What::Slow => Fault::Slow { center: center()?, lasts },
-        What::ServerDies => Fault::ServerDies { back: lasts },
+        What::Cut => Fault::Cut { center: center()?, lasts: lasts()?, holds: event.holds },
+        What::Slow => Fault::Slow { center: center()?, lasts: lasts()? },
+        What::Rot => Fault::Rot { center: center()? },
+        What::ServerDies => Fault::ServerDies { back: lasts()? },
     })
 }

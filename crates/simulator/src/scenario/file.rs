@@ -375,6 +375,7 @@ pub(super) struct Policy {
     pub(super) transfer_share: Text<Rate>,
     pub(super) reservations: Option<usize>,
     pub(super) solve_every: Option<Text<Span>>,
+    pub(super) copy_ahead: Option<u32>,
     pub(super) preemption: bool,
 }
 
@@ -387,6 +388,7 @@ impl Default for Policy {
             transfer_share: Text(Rate(5_000_000_000)),
             reservations: None,
             solve_every: None,
+            copy_ahead: None,
             preemption: true,
         }
     }
@@ -415,7 +417,7 @@ pub(super) struct Event {
     pub(super) after: Text<Span>,
     pub(super) what: What,
     pub(super) center: Option<CenterId>,
-    pub(super) lasts: Text<Span>,
+    pub(super) lasts: Option<Text<Span>>,
     pub(super) declared: Option<Text<Span>>,
     #[serde(default)]
     pub(super) wiped: bool,
@@ -431,6 +433,7 @@ pub(super) enum What {
     HostsDie,
     Cut,
     Slow,
+    Rot,
     ServerDies,
 }
 

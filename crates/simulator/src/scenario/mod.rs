@@ -37,9 +37,10 @@
 //! | | `loads` | as the jobs offer |
 //! | | `transfer_share`: the rate of each transfer of the other policies | `"5 Gbit/s"` |
 //! | | `reservations`, `solve_every` | as a server's |
+//! | | `copy_ahead`: where so many reads by waiting jobs are expected, data is brought ahead; 0 for never | as a server's |
 //! | | `preemption`: whether jobs of higher priority take the place of preemptible ones | true |
 //! | `[faults]` | chances in thousandths (`lost`, `doubled`, `late`, `not_started`, `broken_copies`, `damaged_copies`), `latest`, `drift_ppm`, `until` | nothing goes wrong |
-//! | `[[faults.event]]` | `after`, `what` (`agent-dies`, `hosts-die`, `cut`, `slow`, `server-dies`), `center`, `lasts`; `declared`, `wiped`, `holds` | |
+//! | `[[faults.event]]` | `after`, `what` (`agent-dies`, `hosts-die`, `cut`, `slow`, `rot`, `server-dies`), `center`, `lasts` (not of `rot`); `declared`, `wiped`, `holds` | |
 //! | `[measures]` | `sample`: how often the network is looked at | `"10m"` |
 
 mod case;
@@ -187,6 +188,9 @@ impl Scenario {
         }
         if let Some(every) = &policy.solve_every {
             settings.solve_every = **every;
+        }
+        if let Some(reads) = policy.copy_ahead {
+            settings.copy_ahead = reads;
         }
         Ok(Self {
             faults: faults::read(&file.faults, &network, &source)?,

@@ -1,8 +1,10 @@
 //! Small networks in which everything goes wrong.
 
 use audit::Promise;
+use model::Record;
 use simulator::fault::{Sabotage, Verdict, fault_run, sabotaged_run};
-use simulator::log::Nowhere;
+use simulator::log::{Nowhere, Sink};
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// Plays these seeds; those in which a promise broke are told, each with how to see it again.
@@ -86,4 +88,38 @@ fn a_broken_promise_is_told_in_one_line_that_says_how_to_see_it_again() {
     let told = verdict.to_string();
     assert!(told.starts_with("portolan simulate --faults --seed 0  # capacity: "), "{told}");
     assert_eq!(told.lines().count(), 1);
+}
+
+/// Counts facts by their kind.
+#[derive(Default)]
+struct Kinds(BTreeMap<String, u64>);
+
+impl Sink for Kinds {
+    fn take(&mut self, records: &[Record]) {
+        for record in records {
+            *self.0.entry(record.header.kind.clone()).or_default() += 1;
+        }
+    }
+}
+
+#[test]
+fn whatever_can_become_of_copies_does_in_some_seed() {
+    let mut kinds = Kinds::default();
+    for seed in 0..60 {
+        assert!(sabotaged_run(seed, None, &mut kinds).holds());
+    }
+    let about_copies = [
+        "dataset-kept",
+        "copy-wanted",
+        "scrub-wanted",
+        "replica-added",
+        "replica-verified",
+        "replica-doubted",
+        "replica-damaged",
+        "replica-leaving",
+        "replica-removed",
+        "store-measured",
+    ];
+    let missing = about_copies.iter().filter(|kind| !kinds.0.contains_key(**kind));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new(), "{:#?}", kinds.0);
 }

@@ -1,5 +1,6 @@
 //! Datasets, their versions and what opens the stores they are in.
 
+use super::{Copy, Keeping};
 use model::{AttemptId, Bytes, CenterId, DatasetId, Digest, Moment, Region, TenantId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +14,8 @@ pub struct Dataset {
     /// Whose it is.
     #[schema(value_type = String)]
     pub tenant: TenantId,
+    /// What is to be kept of it.
+    pub keeping: Keeping,
     /// Its versions, oldest first.
     pub versions: Vec<DatasetVersion>,
 }
@@ -37,6 +40,11 @@ pub struct DatasetVersion {
     /// Centers with a verified copy.
     #[schema(value_type = Vec<String>)]
     pub replicas: Vec<CenterId>,
+    /// All its copies, those nobody counts on too.
+    pub copies: Vec<Copy>,
+    /// Centers a copy is wanted in.
+    #[schema(value_type = Vec<String>)]
+    pub wanted: Vec<CenterId>,
     /// The attempt that wrote it, unless somebody put it there.
     #[schema(value_type = Option<String>)]
     pub made_by: Option<AttemptId>,

@@ -10,6 +10,7 @@
 mod center;
 mod dataset;
 mod job;
+mod keeping;
 mod link;
 mod log;
 mod network;
@@ -23,6 +24,10 @@ pub use center::{Agent, Center, Centers, Pool};
 pub use dataset::{Announcement, Dataset, DatasetVersion, Datasets, Ticket};
 pub use job::{
     Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Submitted, Variant,
+};
+pub use keeping::{
+    Copy, CopyPlan, CopyState, GoingVersion, Holding, Keeping, MissingCopies, Outlook, Scrub,
+    Scrubbing, Store, StoreDetail, Stores, WantedCopy,
 };
 pub use link::{End, Exchange, Exchanges, Link, Links};
 pub use log::{Event, LogPage, LogRecord};

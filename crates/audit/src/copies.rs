@@ -1,0 +1,106 @@
+//! That no copy is let go that is the last whole one, or one too many, of a version that is to be
+//! kept.
+
+use crate::promise::{Findings, Promise};
+use model::{CenterId, DatasetId, DatasetVersion, Fact, Keeping, Leave, Moment};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a log said of copies so far.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Copies {
+    versions: BTreeMap<DatasetVersion, Line>,
+    rules: BTreeMap<DatasetId, Keeping>,
+    registered: u64,
+}
+
+/// A version in short.
+#[derive(Debug, Clone, Default)]
+struct Line {
+    /// When it was registered, and as the how manieth.
+    at: (Moment, u64),
+    /// Who has a whole copy, and who some bytes.
+    whole: BTreeSet<CenterId>,
+    others: BTreeSet<CenterId>,
+}
+
+impl Copies {
+    /// Takes a fact in and judges it.
+    pub(crate) fn take(&mut self, at: Moment, fact: &Fact, found: &mut Findings) {
+        match fact {
+            Fact::DatasetRegistered(f) => {
+                self.registered += 1;
+                self.versions.entry(f.data.clone()).or_default().at = (at, self.registered);
+            }
+            Fact::DatasetRemoved(f) => {
+                self.versions.retain(|data, _| data.dataset != f.dataset);
+                self.rules.remove(&f.dataset);
+            }
+            Fact::DatasetKept(f) => {
+                self.rules.insert(f.dataset.clone(), f.keeping.clone());
+            }
+            Fact::VersionRemoved(f) => {
+                self.judge(&f.data, None, f.why, at, found);
+                self.versions.remove(&f.data);
+            }
+            Fact::ReplicaLeaving(f) => {
+                self.judge(&f.data, Some(&f.center), f.why, at, found);
+                self.counts(&f.data, &f.center, false);
+            }
+            Fact::ReplicaAdded(f) => self.counts(&f.data, &f.center, true),
+            Fact::ReplicaDoubted(f) => self.counts(&f.data, &f.center, false),
+            Fact::ReplicaDamaged(f) => self.counts(&f.data, &f.center, false),
+            Fact::ReplicaRemoved(f) => {
+                let line = self.versions.entry(f.data.clone()).or_default();
+                line.whole.remove(&f.center);
+                line.others.remove(&f.center);
+            }
+            _ => {}
+        }
+    }
+
+    fn counts(&mut self, data: &DatasetVersion, center: &CenterId, is_whole: bool) {
+        let Line { whole, others, .. } = self.versions.entry(data.clone()).or_default();
+        let (to, from) = if is_whole { (whole, others) } else { (others, whole) };
+        from.remove(center);
+        to.insert(center.clone());
+    }
+
+    /// Whether the copy of a center, or the version itself, may go for this reason.
+    fn judge(
+        &self,
+        data: &DatasetVersion,
+        center: Option<&CenterId>,
+        why: Leave,
+        at: Moment,
+        found: &mut Findings,
+    ) {
+        let (none, default) = (Line::default(), Keeping::default());
+        let line = self.versions.get(data).unwrap_or(&none);
+        let rules = self.rules.get(&data.dataset).unwrap_or(&default);
+        let is_right = match why {
+            Leave::Expired => rules.has_expired(line.at.0, at),
+            Leave::Surplus => {
+                let newer = self.versions.iter().filter(|(other, known)| {
+                    let is_there = !(known.whole.is_empty() && known.others.is_empty());
+                    other.dataset == data.dataset && known.at.1 > line.at.1 && is_there
+                });
+                rules.versions.is_some_and(|keep| newer.count() >= keep as usize)
+            }
+            Leave::Room | Leave::Asked => {
+                let is_whole = center.is_some_and(|center| line.whole.contains(center));
+                let is_pinned = center.is_some_and(|center| rules.pinned.contains(center));
+                let left = line.whole.len() - usize::from(is_whole);
+                !is_whole || (!is_pinned && left >= (rules.copies as usize).max(1))
+            }
+        };
+        found.judge(Promise::Copies, is_right, || match center {
+            Some(center) => {
+                format!("the copy of {data} in {center} goes, though not because {why}")
+            }
+            None => format!("{data} goes, though not because {why}"),
+        });
+        let is_left = center.is_none() && !(line.whole.is_empty() && line.others.is_empty());
+        found
+            .judge(Promise::Copies, !is_left, || format!("{data} is gone, and its copies are not"));
+    }
+}

@@ -1,0 +1,70 @@
+//! What becomes of data in a run.
+
+use super::{CARE, Stage};
+use crate::agent::Copy;
+use crate::load::Stock;
+use crate::post::{Happening, Seat};
+use model::TransferId;
+use reconciler::{Event, Fetched, NotFetched};
+
+impl Stage<'_> {
+    /// A copy should be there by now, if its source still has it and nothing broke.
+    pub(super) fn copied(&mut self, seat: Seat, life: u32, transfer: TransferId) {
+        let at = usize::from(seat);
+        if self.agents[at].life != life {
+            return;
+        }
+        let Some(stage) = self.agents[at].copied(transfer) else { return };
+        let source = self.server.seats().get(&stage.from).copied();
+        let mishaps = self.post.mishaps;
+        let is_cut = |seat: Seat| {
+            self.post.cuts[usize::from(seat)].is_some_and(|cut| cut.until > self.post.now)
+        };
+        let cut = is_cut(seat) || source.is_some_and(is_cut);
+        let broken = self.post.befalls(mishaps.broken_copies) || cut;
+        let damaged = self.post.befalls(mishaps.damaged_copies);
+        let has_room = self.agents[at].has_room(stage.bytes);
+        let copy = source.and_then(|s| self.agents[usize::from(s)].store.get_mut(&stage.data));
+        let failed = |why: &str, damaged| Err(NotFetched { why: why.to_owned(), damaged });
+        let end = match copy {
+            _ if broken => failed("the line broke", false),
+            _ if !has_room => failed("there is no room", false),
+            None => failed("the source does not have it", false),
+            Some(copy) => {
+                copy.damaged |= damaged;
+                if copy.damaged {
+                    failed("a chunk is damaged", true)
+                } else {
+                    let here = *copy;
+                    self.agents[at].store.insert(stage.data.clone(), here);
+                    Ok(Fetched { moved: stage.bytes, corrupted: 0 })
+                }
+            }
+        };
+        self.agents[at].push(Event::Fetched { transfer, end });
+        self.stirred.push(seat);
+    }
+
+    /// Tenants put data again that the network has lost.
+    pub(super) fn care(&mut self) {
+        self.post.after(CARE, Happening::Care);
+        for data in &self.setup.data {
+            let version = self.server.controller.world().exact(&data.data);
+            let origin = data.at.first().and_then(|center| self.server.seats().get(center));
+            let (Some(version), Some(seat)) = (version, origin) else { continue };
+            let agent = &mut self.agents[usize::from(*seat)];
+            if !version.replicas.is_empty() || !agent.is_up {
+                continue;
+            }
+            agent.store.insert(data.data.clone(), copy_of(data));
+            let (bytes, files) = (data.bytes, 1);
+            agent.push(Event::Stored { data: data.data.clone(), bytes, files });
+            self.stirred.push(*seat);
+        }
+    }
+}
+
+/// A copy as it was put.
+pub(super) fn copy_of(data: &Stock) -> Copy {
+    Copy { bytes: data.bytes, files: 1, damaged: false }
+}

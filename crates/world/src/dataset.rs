@@ -1,0 +1,283 @@
+//! Datasets, their versions, and how their copies are.
+
+use crate::World;
+use model::fact::{
+    CopyWanted, DatasetKept, DatasetRegistered, Fact, ReplicaDamaged, ReplicaLeaving,
+    ReplicaTouched, ScrubWanted, VersionRemoved,
+};
+use model::{Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Moment, Placement, Span};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// That a copy was needed is noted no more often than this: what comes of it takes days.
+const NOTED_EVERY: Span = Span::from_secs(60);
+
+/// A dataset with its versions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Its versions, oldest first; never empty.
+    pub versions: Vec<Version>,
+    /// What is to be kept of it.
+    pub keeping: Keeping,
+}
+
+impl Dataset {
+    /// The newest version that has a copy somewhere, or else the newest that was announced.
+    #[must_use]
+    pub fn newest(&self) -> &Version {
+        let whole = self.versions.iter().rev().find(|v| !v.replicas.is_empty());
+        whole.or(self.versions.last()).expect("a dataset has at least one version")
+    }
+
+    /// The version of this digest.
+    #[must_use]
+    pub fn version(&self, version: &Digest) -> Option<&Version> {
+        self.versions.iter().find(|v| v.registered.data.version == *version)
+    }
+}
+
+/// A version of a dataset and where its copies are.
+///
+/// A center is in at most one of `replicas` and `uncounted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// What was registered.
+    pub registered: Arc<DatasetRegistered>,
+    /// When.
+    pub at: Moment,
+    /// Centers with a verified copy, and what is known of it.
+    pub replicas: BTreeMap<CenterId, Replica>,
+    /// Centers with bytes of it that nobody counts on.
+    pub uncounted: BTreeMap<CenterId, Uncounted>,
+    /// Centers that should have a copy and have none, since somebody asked for it or it was found
+    /// damaged.
+    pub wanted: BTreeSet<CenterId>,
+}
+
+impl Version {
+    /// A version of which there is no copy yet.
+    fn new(registered: Arc<DatasetRegistered>, at: Moment) -> Self {
+        Self {
+            registered,
+            at,
+            replicas: BTreeMap::new(),
+            uncounted: BTreeMap::new(),
+            wanted: BTreeSet::new(),
+        }
+    }
+
+    /// Whether bytes of it are in a center's store, whole or not.
+    #[must_use]
+    pub fn takes_room_at(&self, center: &CenterId) -> bool {
+        self.replicas.contains_key(center) || self.uncounted.contains_key(center)
+    }
+
+    /// Centers with bytes of it in their stores, whole or not.
+    pub fn holders(&self) -> impl Iterator<Item = &CenterId> {
+        self.replicas.keys().chain(self.uncounted.keys())
+    }
+
+    /// Whether its copy in a center is to go.
+    #[must_use]
+    pub fn is_leaving(&self, center: &CenterId) -> bool {
+        matches!(self.uncounted.get(center), Some(Uncounted::Leaving(_)))
+    }
+
+    /// Centers whose copies are damaged.
+    pub fn damaged(&self) -> impl Iterator<Item = &CenterId> {
+        let damaged = |(center, state)| {
+            let &state: &Uncounted = state;
+            matches!(state, Uncounted::Damaged { .. }).then_some(center)
+        };
+        self.uncounted.iter().filter_map(damaged)
+    }
+
+    fn lose(&mut self, center: &CenterId) {
+        self.replicas.remove(center);
+        self.uncounted.remove(center);
+    }
+
+    fn no_longer_counts(&mut self, center: &CenterId, state: Uncounted) {
+        self.lose(center);
+        self.uncounted.insert(center.clone(), state);
+    }
+}
+
+/// Why bytes in a store are no copy to count on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Uncounted {
+    /// What somebody received of it was wrong; its center is to read it.
+    Doubted,
+    /// So many of its chunks are not what they should be; the others are kept for its repair.
+    Damaged {
+        /// How many.
+        chunks: u64,
+    },
+    /// It is to go.
+    Leaving(Leave),
+}
+
+/// What is known of a verified copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Somebody asked for it to be read.
+    pub is_to_be_read: bool,
+    /// When every byte of it was last known to be what it should be: as it came, or as it was read.
+    pub verified: Moment,
+    /// When an attempt that reads it was last given its place there or ended, to the minute; when
+    /// the copy came, where none was since.
+    pub needed: Moment,
+}
+
+/// What a center told of its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreSize {
+    /// How much it holds.
+    pub capacity: Bytes,
+    /// What is taken there by other things than registered data.
+    pub other: Bytes,
+}
+
+impl World {
+    /// Takes in a fact about datasets or stores.
+    pub(crate) fn about_data(&mut self, at: Moment, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::DatasetRegistered(f) => self.registered(at, f),
+            Fact::DatasetRemoved(f) => {
+                self.datasets.remove(&f.dataset).ok_or("no such dataset")?;
+            }
+            Fact::DatasetKept(f) => self.kept(f)?,
+            Fact::VersionRemoved(f) => self.version_removed(f)?,
+            Fact::ReplicaAdded(f) => self.replica_added(at, f)?,
+            Fact::ReplicaVerified(f) => {
+                let replica = self.version_mut(&f.data)?.replicas.get_mut(&f.center);
+                let missing = || format!("{} has no copy of {}", f.center, f.data);
+                let replica = replica.ok_or_else(missing)?;
+                (replica.verified, replica.is_to_be_read) = (at, false);
+            }
+            Fact::ReplicaDoubted(f) => {
+                self.version_mut(&f.data)?.no_longer_counts(&f.center, Uncounted::Doubted);
+            }
+            Fact::ReplicaDamaged(f) => self.replica_damaged(f)?,
+            Fact::ReplicaLeaving(f) => self.replica_leaving(f)?,
+            Fact::ReplicaRemoved(f) => self.version_mut(&f.data)?.lose(&f.center),
+            Fact::CopyWanted(CopyWanted { data, center, .. }) => {
+                self.version_mut(data)?.wanted.insert(center.clone());
+            }
+            Fact::ScrubWanted(f) => self.scrub_wanted(f),
+            Fact::StoreMeasured(f) => {
+                if !self.centers.contains_key(&f.center) {
+                    return Err("no such center".to_owned());
+                }
+                let size = StoreSize { capacity: f.capacity, other: f.other };
+                self.stores.insert(f.center.clone(), size);
+            }
+            _ => unreachable!("only facts about data come here"),
+        }
+        Ok(())
+    }
+
+    fn registered(&mut self, at: Moment, fact: &Arc<DatasetRegistered>) {
+        let name = &fact.data.dataset;
+        let none = || Arc::new(Dataset { versions: Vec::new(), keeping: Keeping::default() });
+        let dataset = Arc::make_mut(self.datasets.entry(name.clone()).or_insert_with(none));
+        // The same content registered again becomes the newest version and keeps its copies.
+        let known = dataset.versions.iter().position(|v| v.registered.data == fact.data);
+        let version = match known.map(|known| dataset.versions.remove(known)) {
+            Some(known) => Version { registered: Arc::clone(fact), at, ..known },
+            None => Version::new(Arc::clone(fact), at),
+        };
+        dataset.versions.push(version);
+    }
+
+    fn kept(&mut self, fact: &DatasetKept) -> Result<(), String> {
+        let dataset = self.datasets.get_mut(&fact.dataset).ok_or("no such dataset")?;
+        Arc::make_mut(dataset).keeping = fact.keeping.clone();
+        Ok(())
+    }
+
+    fn version_removed(&mut self, fact: &VersionRemoved) -> Result<(), String> {
+        let name = &fact.data.dataset;
+        let missing = || format!("{} is not registered", fact.data);
+        let dataset = Arc::make_mut(self.datasets.get_mut(name).ok_or_else(missing)?);
+        let known = dataset.versions.iter().position(|v| v.registered.data == fact.data);
+        let known = known.ok_or_else(missing)?;
+        if let Some(holder) = dataset.versions[known].holders().next() {
+            return Err(format!("{holder} has a copy of {}", fact.data));
+        }
+        dataset.versions.remove(known);
+        if dataset.versions.is_empty() {
+            self.datasets.remove(name);
+        }
+        Ok(())
+    }
+
+    fn replica_added(&mut self, at: Moment, fact: &ReplicaTouched) -> Result<(), String> {
+        let version = self.version_mut(&fact.data)?;
+        version.lose(&fact.center);
+        version.wanted.remove(&fact.center);
+        let replica = Replica { is_to_be_read: false, verified: at, needed: at };
+        version.replicas.insert(fact.center.clone(), replica);
+        Ok(())
+    }
+
+    fn replica_damaged(&mut self, fact: &ReplicaDamaged) -> Result<(), String> {
+        let version = self.version_mut(&fact.data)?;
+        version.no_longer_counts(&fact.center, Uncounted::Damaged { chunks: fact.chunks });
+        version.wanted.insert(fact.center.clone());
+        Ok(())
+    }
+
+    fn replica_leaving(&mut self, fact: &ReplicaLeaving) -> Result<(), String> {
+        let version = self.version_mut(&fact.data)?;
+        if !version.takes_room_at(&fact.center) {
+            return Err(format!("{} has no copy of {}", fact.center, fact.data));
+        }
+        version.no_longer_counts(&fact.center, Uncounted::Leaving(fact.why));
+        version.wanted.remove(&fact.center);
+        Ok(())
+    }
+
+    fn scrub_wanted(&mut self, fact: &ScrubWanted) {
+        let datasets = self.datasets.iter_mut();
+        let meant = datasets.filter(|(name, _)| fact.dataset.as_ref().is_none_or(|d| d == *name));
+        for version in meant.flat_map(|(_, dataset)| &mut Arc::make_mut(dataset).versions) {
+            for (center, replica) in &mut version.replicas {
+                replica.is_to_be_read |= fact.center.as_ref().is_none_or(|c| c == center);
+            }
+        }
+    }
+
+    /// Notes that the copies a placement reads were needed.
+    pub(crate) fn needed(&mut self, at: Moment, placement: &Placement) {
+        for data in &placement.inputs {
+            let long_ago = |version: &Version, center: &CenterId| {
+                let replica = version.replicas.get(center);
+                replica.is_some_and(|replica| at.since(replica.needed) >= NOTED_EVERY)
+            };
+            let Some(version) = self.exact(data) else { continue };
+            let centers = placement.parts.iter().map(|part| &part.center);
+            let centers: Vec<CenterId> =
+                centers.filter(|center| long_ago(version, center)).cloned().collect();
+            if centers.is_empty() {
+                continue;
+            }
+            let Ok(version) = self.version_mut(data) else { continue };
+            for center in centers {
+                if let Some(replica) = version.replicas.get_mut(&center) {
+                    replica.needed = at;
+                }
+            }
+        }
+    }
+
+    fn version_mut(&mut self, data: &DatasetVersion) -> Result<&mut Version, String> {
+        let dataset = self.datasets.get_mut(&data.dataset);
+        let versions = dataset.map(|d| &mut Arc::make_mut(d).versions);
+        versions
+            .and_then(|v| v.iter_mut().find(|v| v.registered.data == *data))
+            .ok_or_else(|| format!("{data} is not registered"))
+    }
+}
