@@ -111,6 +111,9 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
     for broken in &found.quarantined {
         tracing::warn!(path = %broken.path.display(), why = broken.why, "damaged data put aside");
     }
+    let swept = stop.child_token();
+    tokio::spawn(staging::sweep(store.clone(), swept.clone()));
+    let _sweeper = swept.drop_guard();
     loop {
         let listener = match settings.data_listen {
             Some(at) => Some(TcpListener::bind(at).await.map_err(|e| Error::Listen(at, e))?),

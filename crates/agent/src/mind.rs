@@ -272,7 +272,7 @@ impl Mind {
                 let events = self.events.clone();
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
             }
-            Action::Abandon { transfer } => self.fetches.abandon(&self.shared, transfer),
+            Action::Abandon { transfer } => self.fetches.abandon(transfer),
             Action::Verify { data } => {
                 let (store, events) = (self.shared.store.clone(), self.events.clone());
                 tokio::task::spawn_blocking(move || {

@@ -151,6 +151,8 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(center::get_center))
         .routes(routes!(center::declare_center_lost))
         .routes(routes!(link::list_links))
+        .routes(routes!(link::cut_link))
+        .routes(routes!(link::mend_link))
         .routes(routes!(link::list_exchanges))
         .routes(routes!(network::apply_network))
         .routes(routes!(network::list_tenants))

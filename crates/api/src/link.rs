@@ -2,12 +2,15 @@
 
 use crate::Api;
 use crate::access::{Action, Resource, Who};
+use crate::center::command;
+use crate::extract::Id;
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
-use controller::Controller;
+use axum::http::StatusCode;
+use controller::{Command, Controller};
 use model::link::{Hop, SiteId};
-use model::{Exchange, Link, Rate};
+use model::{Exchange, Link, LinkId, Rate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::view;
@@ -27,7 +30,7 @@ fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
     booked
 }
 
-fn show(link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
+fn show(link: &Link, is_cut: bool, booked: &BTreeMap<Hop, Rate>) -> view::Link {
     let end = |site: &SiteId| view::End {
         kind: match site {
             SiteId::Center(_) => "center".to_owned(),
@@ -43,6 +46,7 @@ fn show(link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
         a: end(&link.a),
         b: end(&link.b),
         capacity_bps: link.capacity,
+        is_cut,
         booked_forward_bps: rate(true),
         booked_backward_bps: rate(false),
         latency_us: link.latency_us,
@@ -61,9 +65,39 @@ pub(crate) async fn list_links(
     who.must(&api, Action::ListLinks, Resource::Network)?;
     let links = api.gate.look(|c| {
         let booked = booked(c);
-        c.world().links.values().map(|link| show(link, &booked)).collect()
+        let world = c.world();
+        let links = world.links.values();
+        links.map(|link| show(link, world.cut.contains(&link.link), &booked)).collect()
     });
     Ok(Json(view::Links { links: links.await? }))
+}
+
+/// Say that a link carries nothing any more
+///
+/// Transfers that cross it end, and what waits for them is planned anew, over other links.
+#[utoipa::path(post, path = "/v1/links/{link}/cut", tag = "network", params(("link" = String, Path)),
+    responses((status = NO_CONTENT)))]
+pub(crate) async fn cut_link(
+    State(api): State<Api>,
+    who: Who,
+    Id(link): Id<LinkId>,
+) -> Result<StatusCode, Problem> {
+    who.must(&api, Action::CutLink, Resource::Network)?;
+    command(&api, who, Command::CutLink(link)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Say that a link carries again
+#[utoipa::path(post, path = "/v1/links/{link}/mend", tag = "network", params(("link" = String, Path)),
+    responses((status = NO_CONTENT)))]
+pub(crate) async fn mend_link(
+    State(api): State<Api>,
+    who: Who,
+    Id(link): Id<LinkId>,
+) -> Result<StatusCode, Problem> {
+    who.must(&api, Action::MendLink, Resource::Network)?;
+    command(&api, who, Command::MendLink(link)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// All exchanges

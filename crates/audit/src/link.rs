@@ -58,10 +58,10 @@ pub(crate) fn judge_capacity(
     for (hop, claims) in claims {
         // A link that does not exist is told by the path that crosses it.
         let Some(link) = world.links.get(&hop.link) else { continue };
-        if let Some(over) = overdraft(&claims, link.capacity.0) {
+        let carries = if world.cut.contains(&hop.link) { Rate::ZERO } else { link.capacity };
+        if let Some(over) = overdraft(&claims, carries.0) {
             let (total, names) = (Rate(over.total), over.names());
-            let what =
-                format!("{hop}: {total} of {} reserved at {} by {names}", link.capacity, over.at);
+            let what = format!("{hop}: {total} of {carries} reserved at {} by {names}", over.at);
             found.say(Promise::Links, what);
         }
     }

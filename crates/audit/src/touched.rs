@@ -36,6 +36,9 @@ impl Touched {
                 Fact::LinkDeclared(f) => {
                     declared_links.insert(&f.link);
                 }
+                Fact::LinkCut(f) => {
+                    declared_links.insert(&f.link);
+                }
                 Fact::DatasetRegistered(f) => {
                     touched.data.insert(f.data.clone());
                 }

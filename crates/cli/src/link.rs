@@ -1,8 +1,44 @@
-//! `portolan links`.
+//! `portolan links`, and `portolan link cut` and `mend`.
 
 use crate::look::Look;
-use crate::table::{Column, Table, or_dash};
+use crate::session::{Session, note};
+use crate::table::{Cell, Column, Table, Tone, or_dash};
+use clap::Subcommand;
+use model::LinkId;
 use wire::view::{Link, Links};
+
+/// Change a link.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Change {
+    /// Say that a link carries nothing any more: what crosses it is planned anew, over others.
+    Cut {
+        /// Which.
+        link: LinkId,
+    },
+    /// Say that a link carries again.
+    Mend {
+        /// Which.
+        link: LinkId,
+    },
+}
+
+impl Change {
+    /// Changes the link.
+    pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
+        let client = session.client()?;
+        match self {
+            Self::Cut { link } => {
+                client.cut_link(&link).await?;
+                note(format!("nothing is planned over {link} any more"));
+            }
+            Self::Mend { link } => {
+                client.mend_link(&link).await?;
+                note(format!("{link} carries again"));
+            }
+        }
+        Ok(())
+    }
+}
 
 /// Links as a table. Booked is what is reserved now, from `a` to `b` and back.
 pub(crate) fn table(links: &Links, look: &Look) -> String {
@@ -23,7 +59,7 @@ pub(crate) fn table(links: &Links, look: &Look) -> String {
             link.link.as_str().into(),
             link.a.name.as_str().into(),
             link.b.name.as_str().into(),
-            link.capacity_bps.into(),
+            capacity(link),
             link.booked_forward_bps.into(),
             link.booked_backward_bps.into(),
             latency(link).into(),
@@ -33,6 +69,13 @@ pub(crate) fn table(links: &Links, look: &Look) -> String {
         ]);
     }
     table.render(look, "no links")
+}
+
+fn capacity(link: &Link) -> Cell {
+    match link.is_cut {
+        true => Cell::new("cut", Tone::Bad),
+        false => link.capacity_bps.into(),
+    }
 }
 
 /// One-way latency.

@@ -83,6 +83,8 @@ enum Command {
     Center(center::Change),
     /// List links and what is booked on them.
     Links,
+    #[command(subcommand)]
+    Link(link::Change),
     /// List data on its way.
     Transfers,
     /// List tenants.
@@ -152,6 +154,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Data(data) => data.run(session).await,
         Command::Centers(list) => list.run(session).await,
         Command::Center(change) => change.run(session).await,
+        Command::Link(change) => change.run(session).await,
         Command::Links => session.show(&session.client()?.links().await?, link::table),
         Command::Transfers => session.show(&session.client()?.transfers().await?, transfer::table),
         Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),

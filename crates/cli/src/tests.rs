@@ -313,13 +313,13 @@ fn links_and_transfers_fit_the_screen() {
         shown(
             json!({"links": [{
                 "link": "lingang--sh-ixp", "a": end("lingang"), "b": end("sh-ixp"),
-                "capacity_bps": 10_000_000_000_u64, "booked_forward_bps": 2_500_000_000_u64,
+                "is_cut": false, "capacity_bps": 10_000_000_000_u64, "booked_forward_bps": 2_500_000_000_u64,
                 "booked_backward_bps": 0, "latency_us": 30, "carrier": "telecom",
                 "price_per_gbps_hour": {"micros": 12_000_000, "currency": "CNY"},
                 "risk_group": "lingang-duct"
             }, {
                 "link": "kunshan--sh-ixp", "a": end("kunshan"), "b": end("sh-ixp"),
-                "capacity_bps": 1_000_000_000, "booked_forward_bps": 0, "booked_backward_bps": 0,
+                "is_cut": true, "capacity_bps": 1_000_000_000, "booked_forward_bps": 0, "booked_backward_bps": 0,
                 "latency_us": 1_024, "carrier": "unicom",
                 "price_per_gbps_hour": {"micros": 15_000_000, "currency": "CNY"}
             }]}),

@@ -1,7 +1,7 @@
 //! The network: centers, links, tenants, chips, tokens, the log.
 
 use crate::{Client, Error};
-use model::{CenterId, TokenId};
+use model::{CenterId, LinkId, TokenId};
 use reqwest::Method;
 use wire::view::{
     Applied, Center, Centers, Chips, Exchanges, Links, LogPage, NetworkFiles, NewToken, Tenants,
@@ -34,6 +34,16 @@ impl Client {
     /// All links.
     pub async fn links(&self) -> Result<Links, Error> {
         self.get("/v1/links", &[]).await
+    }
+
+    /// Says that a link carries nothing any more.
+    pub async fn cut_link(&self, link: &LinkId) -> Result<(), Error> {
+        self.tell(Method::POST, &format!("/v1/links/{link}/cut")).await
+    }
+
+    /// Says that a link carries again.
+    pub async fn mend_link(&self, link: &LinkId) -> Result<(), Error> {
+        self.tell(Method::POST, &format!("/v1/links/{link}/mend")).await
     }
 
     /// All exchanges.

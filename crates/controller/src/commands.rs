@@ -3,13 +3,13 @@
 use crate::dataset::may_act_for;
 use crate::{Answer, Command, Controller, Declarations, Key, Rejected};
 use model::fact::{
-    CenterLost, DatasetRegistered, Fact, JobEnded, JobSubmitted, JobTouched, SubmissionKey,
-    TokenRevoked,
+    CenterLost, DatasetRegistered, Fact, JobEnded, JobSubmitted, JobTouched, LinkTouched,
+    SubmissionKey, TokenRevoked,
 };
 use model::job::{Duration, InputMode, Job, JobKind, JobSpec};
 use model::{
-    CenterId, Digest, JobEnd, JobId, Moment, Outcome, Phase, Principal, Role, Span, Stop, Token,
-    TokenId,
+    CenterId, Digest, JobEnd, JobId, LinkId, Moment, Outcome, Phase, Principal, Role, Span, Stop,
+    Token, TokenId,
 };
 use std::sync::Arc;
 
@@ -26,6 +26,8 @@ impl Controller {
             }
             Command::RevokeToken(token) => self.revoke_token(by, token),
             Command::DeclareLost(center) => self.declare_lost(by, &center),
+            Command::CutLink(link) => self.cut_link(by, link),
+            Command::MendLink(link) => self.mend_link(by, link),
             Command::PutDataset { data, bytes, files, center, tenant, residency } => {
                 let made_by = None;
                 let registered =
@@ -276,6 +278,35 @@ impl Controller {
             self.sessions.entry(center.clone()).or_insert(session);
         }
         Ok(Answer::Applied { changed })
+    }
+
+    fn cut_link(&mut self, by: &Principal, link: LinkId) -> Result<Answer, Rejected> {
+        if !self.world.links.contains_key(&link) {
+            return Err(Rejected::NotFound { what: format!("link {link}") });
+        }
+        if self.world.cut.contains(&link) {
+            return Ok(Answer::Done);
+        }
+        let crosses = |t: &&Arc<model::Staging>| t.hops.iter().any(|hop| hop.link == link);
+        let over = self.world.transfers.values().filter(crosses);
+        let over: Vec<_> = over.map(|staging| staging.transfer).collect();
+        for transfer in over {
+            self.transfer_failed(transfer, format!("link {link} was cut"));
+        }
+        self.emit(Fact::LinkCut(LinkTouched { link, by: by.token }));
+        self.tend_soon();
+        Ok(Answer::Done)
+    }
+
+    fn mend_link(&mut self, by: &Principal, link: LinkId) -> Result<Answer, Rejected> {
+        if !self.world.links.contains_key(&link) {
+            return Err(Rejected::NotFound { what: format!("link {link}") });
+        }
+        if self.world.cut.contains(&link) {
+            self.emit(Fact::LinkMended(LinkTouched { link, by: by.token }));
+            self.tend_soon();
+        }
+        Ok(Answer::Done)
     }
 
     /// What attempts and transfers rest on cannot be declared away under them.

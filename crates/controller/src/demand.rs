@@ -3,7 +3,7 @@
 use crate::Controller;
 use crate::keeping::StoreUse;
 use model::job::Job;
-use model::{Bytes, CenterId, DatasetVersion, Phase};
+use model::{Bytes, CenterId, DatasetRef, DatasetVersion, Phase};
 use planner::ClassId;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,11 +28,11 @@ pub(crate) struct Demand {
 type Reads = BTreeMap<DatasetVersion, BTreeMap<CenterId, u64>>;
 
 impl Demand {
-    /// What the world's jobs read. Costs a look at as many of them as [`ASKED`], twice, and one into
-    /// the planner's candidates for as many classes of them as [`CLASSES`].
+    /// What the world's jobs read, those that run or ended lately and those that wait. Costs a look at
+    /// as many as [`ASKED`] of each.
     pub(crate) fn of(controller: &Controller) -> Self {
         let world = &controller.world;
-        let mut demand = Self::default();
+        let mut demand = Self::waiting(controller, 1);
         let ended = world.ended().rev().take(ASKED).filter_map(|id| world.job(id));
         for past in ended.flat_map(|job: &Arc<Job>| &job.past) {
             demand.was_placed(&past.placement);
@@ -40,9 +40,29 @@ impl Demand {
         for (_, id) in world.all_live() {
             world.live_attempt(id).into_iter().for_each(|live| demand.was_placed(&live.placement));
         }
+        demand
+    }
+
+    /// What jobs that wait read, of data that so many of them read. Costs a look at as many jobs as
+    /// [`ASKED`], and one into the planner's candidates for as many classes of them as [`CLASSES`].
+    pub(crate) fn waiting(controller: &Controller, enough: u64) -> Self {
+        let world = &controller.world;
+        let waits = |job: &&Arc<Job>| {
+            !job.spec.inputs.is_empty() && matches!(job.phase, Phase::Waiting { .. })
+        };
+        let waiting = world.waiting().take(ASKED).filter_map(|id| world.job(id));
+        let waiting: Vec<&Arc<Job>> = waiting.filter(waits).collect();
+        let mut readers: BTreeMap<&DatasetRef, u64> = BTreeMap::new();
+        for input in waiting.iter().flat_map(|job| &job.spec.inputs) {
+            *readers.entry(&input.dataset).or_default() += 1;
+        }
+        readers.retain(|_, readers| *readers >= enough);
+        let mut demand = Self::default();
         let mut hosts: BTreeMap<ClassId, Vec<(CenterId, u64)>> = BTreeMap::new();
-        for job in world.waiting().take(ASKED).filter_map(|id| world.job(id)) {
-            if job.spec.inputs.is_empty() || !matches!(job.phase, Phase::Waiting { .. }) {
+        for job in waiting {
+            let many = job.spec.inputs.iter().filter(|input| readers.contains_key(&input.dataset));
+            let many: Vec<_> = many.filter_map(|input| world.version(&input.dataset)).collect();
+            if many.is_empty() {
                 continue;
             }
             let class = planner::class_of(&job.spec);
@@ -50,7 +70,7 @@ impl Demand {
                 continue;
             }
             let hosts = hosts.entry(class).or_insert_with(|| shares(controller, job));
-            for version in job.spec.inputs.iter().filter_map(|i| world.version(&i.dataset)) {
+            for version in many {
                 for (center, share) in &*hosts {
                     add(&mut demand.waiting, &version.registered.data, center, *share);
                 }

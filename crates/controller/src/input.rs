@@ -3,7 +3,8 @@
 use model::job::{Job, JobSpec};
 use model::{
     Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, JobId,
-    Keeping, Link, Moment, Principal, Region, Role, Staging, Tenant, TenantId, Token, TokenId,
+    Keeping, Link, LinkId, Moment, Principal, Region, Role, Staging, Tenant, TenantId, Token,
+    TokenId,
 };
 use planner::Plan;
 use std::sync::Arc;
@@ -93,6 +94,10 @@ pub enum Command {
     RevokeToken(TokenId),
     /// Say that nothing runs in a center any more.
     DeclareLost(CenterId),
+    /// A link carries nothing any more: what is planned over it is planned anew.
+    CutLink(LinkId),
+    /// A link carries again.
+    MendLink(LinkId),
     /// Announce data that is about to be put into a center's store. Registered once the center
     /// reports that it is there.
     PutDataset {

@@ -109,7 +109,7 @@ impl Default for Settings {
             keep_ended_jobs: 10_000,
             keep_keys: Span::from_secs(7 * 86_400),
             solve_every: Span::from_secs(1),
-            tend_every: Span::from_secs(30),
+            tend_every: Span::from_secs(60),
             scrub_every: Span::from_secs(14 * 86_400),
             copy_ahead: 4,
             keep_free_percent: 10,

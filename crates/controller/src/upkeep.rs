@@ -194,7 +194,7 @@ impl Controller {
         if enough == 0 || self.world.waiting().next().is_none() {
             return;
         }
-        let demand = Demand::of(self);
+        let demand = Demand::waiting(self, enough);
         let mut best: Vec<_> = demand.expected().filter(|(.., reads)| *reads >= enough).collect();
         best.sort_by_key(|(.., reads)| std::cmp::Reverse(*reads));
         let (mut round, mut planned) = (Round::of(self), 0);

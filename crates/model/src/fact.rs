@@ -201,6 +201,10 @@ facts! {
     AgentJoined(Arc<AgentJoined>) = "agent-joined" v 1;
     /// An operator declared a center lost: nothing there runs any more.
     CenterLost(CenterLost) = "center-lost" v 1;
+    /// An operator said that a link carries nothing any more.
+    LinkCut(LinkTouched) = "link-cut" v 1;
+    /// An operator said that a link carries again.
+    LinkMended(LinkTouched) = "link-mended" v 1;
     /// A token was created.
     TokenCreated(Token) = "token-created" v 1;
     /// A token was revoked.
@@ -304,6 +308,7 @@ impl Fact {
             Self::CenterLost(f) => vec![center(&f.center)],
             Self::ExchangeDeclared(f) => vec![format!("exchange:{}", f.exchange)],
             Self::LinkDeclared(f) => vec![link(&f.link)],
+            Self::LinkCut(f) | Self::LinkMended(f) => vec![link(&f.link)],
             Self::ChipDeclared(f) => vec![format!("chip:{}", f.chip)],
             Self::TenantDeclared(f) => vec![tenant(&f.tenant)],
             Self::TokenCreated(f) => vec![f.token.to_string()],

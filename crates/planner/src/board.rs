@@ -121,6 +121,8 @@ impl Board {
             Fact::CenterDeclared(_)
             | Fact::ExchangeDeclared(_)
             | Fact::LinkDeclared(_)
+            | Fact::LinkCut(_)
+            | Fact::LinkMended(_)
             | Fact::ChipDeclared(_) => {
                 *self = Self::of(world, now);
             }

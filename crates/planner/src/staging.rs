@@ -23,7 +23,7 @@ const ROUNDED: i64 = 256;
 const LEAST_PART: u64 = 16;
 
 /// The sites and links a world declares. A link with an end that was never declared carries
-/// nothing.
+/// nothing, and neither does one that is cut.
 pub(crate) fn topology(world: &World) -> Topology {
     let centers = world.centers.iter().filter_map(|(id, state)| {
         let region = state.center.site()?.region.to_string();
@@ -37,7 +37,7 @@ pub(crate) fn topology(world: &World) -> Topology {
         centers.chain(exchanges).map(|site| (site.name.clone(), site)).collect();
     let links = world.links.values().filter(|link| {
         let there = |end: &model::SiteId| sites.contains_key(end.as_str());
-        there(&link.a) && there(&link.b) && link.a != link.b
+        there(&link.a) && there(&link.b) && link.a != link.b && !world.cut.contains(&link.link)
     });
     let links = links
         .map(|link| network::Link {

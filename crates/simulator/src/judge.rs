@@ -157,7 +157,8 @@ impl Judge {
 }
 
 /// Whether a command may reach the server twice or late without harm. The operator's word that
-/// nothing runs in a center holds at the moment it is given, and is given in person.
+/// nothing runs in a center, or that a link is cut, holds at the moment it is given, and is given in
+/// person.
 pub(crate) const fn may_stray(command: &Command) -> bool {
-    !matches!(command, Command::DeclareLost(_))
+    !matches!(command, Command::DeclareLost(_) | Command::CutLink(_) | Command::MendLink(_))
 }

@@ -24,6 +24,7 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// A store on a directory. Clones share it; one process at a time has it. Its methods block on the
 /// disk: async callers go through `spawn_blocking`.
@@ -310,6 +311,23 @@ impl LocalStore {
             fs::rename(&path, &trash).map_err(io_at("remove", &path))?;
         }
         remove_tree(&trash)
+    }
+
+    /// Gives up copies coming in to which nothing was added for so long, and says which. Blocks.
+    pub fn abandon_idle(&self, idle: Duration) -> Result<Vec<DatasetVersion>, TransferError> {
+        let coming: Vec<DatasetVersion> = self.index().incoming.keys().cloned().collect();
+        let mut given_up = Vec::new();
+        for data in coming {
+            // The map is written with every chunk.
+            let map = self.incoming_path(&data).join("progress");
+            let changed = fs::metadata(&map).and_then(|about| about.modified());
+            let still = changed.ok().and_then(|at| at.elapsed().ok());
+            if still.is_some_and(|still| still >= idle) {
+                self.abandon(&data)?;
+                given_up.push(data);
+            }
+        }
+        Ok(given_up)
     }
 
     /// Makes the files at `files` the replica of `layout`'s data, durably, and ends a copy of it that

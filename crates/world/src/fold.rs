@@ -59,6 +59,15 @@ impl World {
             Fact::LinkDeclared(f) => {
                 self.links.insert(f.link.clone(), Arc::clone(f));
             }
+            Fact::LinkCut(f) => {
+                if !self.links.contains_key(&f.link) {
+                    return Err("no such link".to_owned());
+                }
+                self.cut.insert(f.link.clone());
+            }
+            Fact::LinkMended(f) => {
+                self.cut.remove(&f.link);
+            }
             Fact::TenantDeclared(f) => {
                 self.tenants.insert(f.tenant.clone(), Arc::clone(f));
             }

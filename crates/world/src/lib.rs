@@ -30,7 +30,7 @@ use model::{
     TenantId, Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Everything the facts so far say.
@@ -50,6 +50,8 @@ pub struct World {
     pub exchanges: BTreeMap<ExchangeId, Arc<Exchange>>,
     /// Links by name.
     pub links: BTreeMap<LinkId, Arc<Link>>,
+    /// Those of them that carry nothing now.
+    pub cut: BTreeSet<LinkId>,
     /// Tenants by name.
     pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
     /// Valid tokens by the digest of their secret.
@@ -242,6 +244,7 @@ impl World {
             centers: self.centers.clone(),
             exchanges: self.exchanges.clone(),
             links: self.links.clone(),
+            cut: self.cut.clone(),
             tenants: self.tenants.clone(),
             tokens: BTreeMap::new(),
             jobs: self.jobs.clone(),

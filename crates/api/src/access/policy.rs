@@ -49,6 +49,8 @@ actions! {
     ReadLogHeads = "read_log_heads";
     ReadMetrics = "read_metrics";
     DeclareCenterLost = "declare_center_lost";
+    CutLink = "cut_link";
+    MendLink = "mend_link";
     ListTenants = "list_tenants";
     SubmitJobs = "submit_jobs";
     ListJobs = "list_jobs";

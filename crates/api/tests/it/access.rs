@@ -65,6 +65,8 @@ fn matrix() -> Vec<Row> {
         ("list_centers", "GET", "/v1/centers".into(), None, everyone),
         ("get_center", "GET", "/v1/centers/lingang".into(), None, everyone),
         ("list_links", "GET", "/v1/links".into(), None, everyone),
+        ("cut_link", "POST", "/v1/links/lingang--sh-ixp/cut".into(), None, operators),
+        ("mend_link", "POST", "/v1/links/lingang--sh-ixp/mend".into(), None, operators),
         ("list_exchanges", "GET", "/v1/exchanges".into(), None, everyone),
         ("list_chips", "GET", "/v1/chips".into(), None, everyone),
         ("list_tenants", "GET", "/v1/tenants".into(), None, everyone),

@@ -4,7 +4,7 @@ use crate::attempt::{Ended, Placement, Stop};
 use crate::job::JobSpec;
 use crate::{
     AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobEnd, JobId,
-    Keeping, Leave, Moment, NetworkUid, PlanId, Region, TenantId, TokenId, TransferId,
+    Keeping, Leave, LinkId, Moment, NetworkUid, PlanId, Region, TenantId, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -43,6 +43,16 @@ pub struct AgentJoined {
 pub struct CenterLost {
     /// Which center.
     pub center: CenterId,
+    /// Who said so.
+    pub by: TokenId,
+}
+
+/// Content of `link-cut` and `link-mended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkTouched {
+    /// Which link.
+    pub link: LinkId,
     /// Who said so.
     pub by: TokenId,
 }

@@ -143,6 +143,18 @@ impl Maker {
     /// What people want of the data meanwhile; much of it cannot be had.
     fn wishes(&mut self, centers: &[CenterId], data: &[Stock]) -> Vec<(Span, Command)> {
         let mut wishes = Vec::new();
+        for _ in 0..self.rng.random_range(0..=2) {
+            let cut = self.one_of(&[true, false, false]);
+            let center = centers[self.rng.random_range(0..centers.len())].clone();
+            let link = self.link(&center).link;
+            let (from, lasts) = (self.millis(0, STORM.0 / 2), self.millis(1_000, STORM.0 / 2));
+            if cut {
+                wishes.push((from, Command::CutLink(link.clone())));
+                wishes.push((from + lasts, Command::MendLink(link.clone())));
+                // What was asked in vain while the server was down may come in another order.
+                wishes.push((STORM + STORM, Command::MendLink(link)));
+            }
+        }
         for stock in data {
             for _ in 0..self.rng.random_range(0..=6) {
                 let after = self.millis(0, STORM.0);

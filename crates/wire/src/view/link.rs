@@ -18,6 +18,8 @@ pub struct Link {
     /// Capacity, each way on its own.
     #[schema(value_type = u64)]
     pub capacity_bps: Rate,
+    /// Whether it carries nothing now: an operator said so.
+    pub is_cut: bool,
     /// Booked from `a` to `b`, now.
     #[schema(value_type = u64)]
     pub booked_forward_bps: Rate,
