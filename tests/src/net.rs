@@ -105,9 +105,15 @@ impl Net {
             fs::write(&token, secret).expect("the network's directory can be written");
             fs::set_permissions(&token, fs::Permissions::from_mode(0o600))
                 .expect("one's own file can be closed");
-            let line = Proxy::new().await;
+            let (line, door) = match self.plan.site(&center) {
+                None => (Proxy::new().await, None),
+                Some(site) => {
+                    let door = SocketAddr::from((site.address(), 0));
+                    (Proxy::inside(site), Some((door, String::new())))
+                }
+            };
             line.lead_to(Some(self.server_address()));
-            self.agents.insert(center, Agent { program: None, line, token, door: None });
+            self.agents.insert(center, Agent { program: None, line, token, door });
         }
     }
 
@@ -173,6 +179,16 @@ impl Net {
     #[must_use]
     pub fn url(&self) -> String {
         self.door.url()
+    }
+
+    /// Runs `portolan` in a center's site of an emulated network.
+    pub async fn cli_at(&self, center: &str, who: &Caller, args: &[&str]) -> Finished {
+        let site = self.plan.site(center).expect("the network is across an emulated one");
+        let file = self.dir().join("cli.token");
+        fs::write(&file, who.token()).expect("the network's directory can be written");
+        let (file, server) = (file.display().to_string(), self.agents[center].line.url());
+        let env = [("PORTOLAN_SERVER", &*server), ("PORTOLAN_TOKEN_FILE", &*file)];
+        Finished::run_in(Some(site), args, &env, self.dir()).await
     }
 
     /// Runs `portolan` with this network's server and this token.

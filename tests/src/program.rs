@@ -33,10 +33,19 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `portolan` with what it says going to the end of `log`.
     pub(crate) fn start<S: AsRef<OsStr>>(args: &[S], log: &Path) -> Self {
+        Self::start_in(None, args, log)
+    }
+
+    /// The same in a site of an emulated network.
+    pub(crate) fn start_in<S: AsRef<OsStr>>(
+        site: Option<wan::Site<'_>>,
+        args: &[S],
+        log: &Path,
+    ) -> Self {
         let mut options = File::options();
         let out = options.create(true).append(true).open(log).expect("the log can be written");
         let err = out.try_clone().expect("a file can be opened twice");
-        let child = command(args).stdin(Stdio::null()).stdout(out).stderr(err).spawn();
+        let child = command(site, args).stdin(Stdio::null()).stdout(out).stderr(err).spawn();
         Self { child: child.expect("the binary can be started") }
     }
 
@@ -79,8 +88,12 @@ impl Drop for Program {
     }
 }
 
-fn command<S: AsRef<OsStr>>(args: &[S]) -> Command {
-    let mut command = Command::new(portolan());
+fn command<S: AsRef<OsStr>>(site: Option<wan::Site<'_>>, args: &[S]) -> Command {
+    let program = portolan();
+    let mut command = match site {
+        None => Command::new(program),
+        Some(site) => site.command(program.to_str().expect("the build's path is text")),
+    };
     command.args(args);
     // What the machine's user has set is no part of the test.
     for (name, _) in std::env::vars_os() {
@@ -105,7 +118,17 @@ pub struct Finished {
 impl Finished {
     /// Runs `portolan` to its end, with these variables in its environment.
     pub async fn run(args: &[&str], env: &[(&str, &str)], dir: &Path) -> Self {
-        let mut command = command(args);
+        Self::run_in(None, args, env, dir).await
+    }
+
+    /// The same in a site of an emulated network.
+    pub(crate) async fn run_in(
+        site: Option<wan::Site<'_>>,
+        args: &[&str],
+        env: &[(&str, &str)],
+        dir: &Path,
+    ) -> Self {
+        let mut command = command(site, args);
         command.envs(env.iter().copied()).current_dir(dir).stdin(Stdio::null());
         let mut command = tokio::process::Command::from(command);
         command.kill_on_drop(true);

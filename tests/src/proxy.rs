@@ -32,7 +32,18 @@ struct Line {
 impl Proxy {
     /// A proxy with nobody behind it yet.
     pub async fn new() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has ports");
+        Self::on(TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback has ports"))
+    }
+
+    /// A proxy whose near end is in a site of an emulated network, on the loopback there.
+    pub fn inside(site: wan::Site<'_>) -> Self {
+        let listener = site.inside(|| std::net::TcpListener::bind(("127.0.0.1", 0)));
+        let listener = listener.expect("the loopback of a site has ports");
+        listener.set_nonblocking(true).expect("a socket can be told not to block");
+        Self::on(TcpListener::from_std(listener).expect("a socket goes into the runtime"))
+    }
+
+    fn on(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("a listener has an address");
         let line = watch::Sender::new(Line { to: None, cut: false });
         let damage = Arc::new(AtomicI64::new(i64::MIN));

@@ -289,9 +289,11 @@ impl Controller {
         }
         let crosses = |t: &&Arc<model::Staging>| t.hops.iter().any(|hop| hop.link == link);
         let over = self.world.transfers.values().filter(crosses);
-        let over: Vec<_> = over.map(|staging| staging.transfer).collect();
-        for transfer in over {
+        let over: Vec<_> = over.map(|staging| (staging.transfer, staging.to.clone())).collect();
+        for (transfer, to) in over {
             self.transfer_failed(transfer, format!("link {link} was cut"));
+            // Its receiver has not noticed, and may well go on.
+            self.books.drop_transfer(&to, transfer);
         }
         self.emit(Fact::LinkCut(LinkTouched { link, by: by.token }));
         self.tend_soon();

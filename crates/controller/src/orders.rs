@@ -172,6 +172,11 @@ impl OrderBooks {
         self.put(center, About::Data(data.clone()), Say::Current);
     }
 
+    /// Has a center give up a transfer that is over.
+    pub(crate) fn drop_transfer(&mut self, center: &CenterId, transfer: TransferId) {
+        self.put(center, About::Transfer(transfer), Say::Current);
+    }
+
     /// There is nothing to be told of a copy any more.
     pub(crate) fn settle_copy(&mut self, center: &CenterId, data: &DatasetVersion) {
         self.drop_at(center, &About::Data(data.clone()));

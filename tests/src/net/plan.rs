@@ -1,6 +1,8 @@
 //! What is to be started.
 
 use super::{LAPTOP, Net};
+use std::sync::Arc;
+use wan::Wan;
 
 /// A network to be started.
 #[derive(Debug, Clone)]
@@ -10,6 +12,7 @@ pub struct Plan {
     pub(super) agent: Vec<String>,
     pub(super) centers: Option<Vec<String>>,
     pub(super) follow: bool,
+    pub(super) wan: Option<Arc<Wan>>,
 }
 
 impl Plan {
@@ -17,7 +20,7 @@ impl Plan {
     #[must_use]
     pub fn of(network: &str) -> Self {
         let (serve, agent) = (Vec::new(), Vec::new());
-        Self { network: network.to_owned(), serve, agent, centers: None, follow: true }
+        Self { network: network.to_owned(), serve, agent, centers: None, follow: true, wan: None }
     }
 
     /// The sample network of three centers.
@@ -47,11 +50,25 @@ impl Plan {
         self
     }
 
+    /// With each center's agent in the site of this emulated network that has its name. Data crosses
+    /// its links; orders and reports come by lines of their own.
+    #[must_use]
+    pub fn across(mut self, wan: &Arc<Wan>) -> Self {
+        self.wan = Some(Arc::clone(wan));
+        self
+    }
+
     /// Without following the events: for runs of very many facts.
     #[must_use]
     pub fn unwatched(mut self) -> Self {
         self.follow = false;
         self
+    }
+
+    /// The site of a center, where there is an emulated network.
+    pub(super) fn site(&self, center: &str) -> Option<wan::Site<'_>> {
+        let wan = self.wan.as_deref()?;
+        Some(wan.site(center).expect("a site for each center"))
     }
 
     /// Starts all of it and waits until every agent is there.

@@ -109,7 +109,7 @@ impl Net {
             args.extend(["--uids", "none"]);
         }
         args.extend(self.plan.agent.iter().map(String::as_str));
-        agent.program = Some(Program::start(&args, &log));
+        agent.program = Some(Program::start_in(self.plan.site(center), &args, &log));
     }
 
     fn engine(&self, center: &str) -> &'static str {

@@ -221,6 +221,10 @@ async fn changes(net: &mut Net) {
     let lost = net.operator().post(&format!("/v1/centers/{center}/lost"), &json!(null)).await;
     assert!(lost.status < 300, "{}", lost.text);
     assert_eq!(net.ended(job).await.job.state, "completed");
+    for change in ["cut", "mend"] {
+        let path = format!("/v1/links/kunshan--sh-ixp/{change}");
+        assert_eq!(net.operator().post(&path, &json!(null)).await.status, 204);
+    }
     let token: wire::view::TokenSecret =
         net.operator().post("/v1/tokens", &json!({"role": "operator"})).await.ok();
     let gone = net.operator().delete(&format!("/v1/tokens/{}", token.token.token)).await;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop where they cannot go on")]
 
 mod access;
+mod across;
 mod commands;
 mod crash;
 mod cut_off;
