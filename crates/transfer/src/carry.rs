@@ -19,6 +19,8 @@ pub(crate) const BATCH_BYTES: u64 = 8 << 20;
 const PARALLEL: usize = 4;
 /// How often a batch is tried again at one door without a chunk getting through.
 const TRIES: usize = 5;
+/// The same where all that is left of it comes damaged: then another door is asked.
+const DAMAGED_TRIES: usize = 2;
 
 /// Something that carries chunks from or to one of several doors.
 pub(crate) trait Carrier: Sync {
@@ -129,15 +131,22 @@ async fn persist(
     door: usize,
     left: &mut BTreeSet<u64>,
 ) -> Result<(), TransferError> {
-    let mut waits = backoff();
+    let (mut waits, mut damaged) = (backoff(), 0);
     loop {
         let before = left.len();
         let Err(error) = carrier.carry(door, left).await else { return Ok(()) };
-        let again = error.is_transient() || matches!(error, TransferError::Corrupted { .. });
         if left.len() < before {
-            waits = backoff();
+            (waits, damaged) = (backoff(), 0);
         }
-        let Some(wait) = waits.next().filter(|_| again) else { return Err(error) };
+        let wait = match error {
+            // What the line did it does not do again; what the disk did it always does.
+            TransferError::Corrupted { .. } => {
+                damaged += 1;
+                (damaged < DAMAGED_TRIES).then_some(Duration::ZERO)
+            }
+            _ => waits.next().filter(|_| error.is_transient()),
+        };
+        let Some(wait) = wait else { return Err(error) };
         tracing::debug!(%error, "trying again");
         carrier.progress().resent(left.len() as u64);
         tokio::time::sleep(wait).await;

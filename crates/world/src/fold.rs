@@ -4,7 +4,7 @@ use crate::index::Listed;
 use crate::promise::Count;
 use crate::{CenterState, Submission, World};
 use model::attempt::AttemptState;
-use model::fact::{Fact, JobSubmitted};
+use model::fact::{Fact, JobSubmitted, LinkTouched};
 use model::job::{Job, PastAttempt, Promise, SavedWork};
 use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
 use std::sync::Arc;
@@ -56,18 +56,9 @@ impl World {
             Fact::ExchangeDeclared(f) => {
                 self.exchanges.insert(f.exchange.clone(), Arc::clone(f));
             }
-            Fact::LinkDeclared(f) => {
-                self.links.insert(f.link.clone(), Arc::clone(f));
-            }
-            Fact::LinkCut(f) => {
-                if !self.links.contains_key(&f.link) {
-                    return Err("no such link".to_owned());
-                }
-                self.cut.insert(f.link.clone());
-            }
-            Fact::LinkMended(f) => {
-                self.cut.remove(&f.link);
-            }
+            Fact::LinkDeclared(f) => _ = self.links.insert(f.link.clone(), Arc::clone(f)),
+            Fact::LinkCut(f) => self.cut(f)?,
+            Fact::LinkMended(f) => _ = self.cut.remove(&f.link),
             Fact::TenantDeclared(f) => {
                 self.tenants.insert(f.tenant.clone(), Arc::clone(f));
             }
@@ -200,6 +191,14 @@ impl World {
             Fact::JobPromised(f) => self.next.plan = self.next.plan.max(f.plan.next()),
             _ => {}
         }
+        Ok(())
+    }
+
+    fn cut(&mut self, fact: &LinkTouched) -> Result<(), String> {
+        if !self.links.contains_key(&fact.link) {
+            return Err("no such link".to_owned());
+        }
+        self.cut.insert(fact.link.clone());
         Ok(())
     }
 }
