@@ -2,7 +2,7 @@
 
 use crate::checkpoints::Checkpoints;
 use crate::session::{Line, News, answer, listen, report};
-use crate::staging::Fetches;
+use crate::staging::{self, Fetches};
 use crate::{Error, Shared, boot_now, keeping, witness};
 use engines::{
     AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,
@@ -55,7 +55,13 @@ pub(crate) async fn run(
         watching.await;
         Ok(())
     });
+    let client = shared.client.clone();
     let mut mind = Mind::new(shared, Arc::clone(&engine), line, joined.network, events);
+    let telling = staging::tell(client, mind.fetches.seen());
+    tasks.spawn(async move {
+        telling.await;
+        Ok(())
+    });
     mind.sweep().await;
     let mut look_around = tokio::time::interval(LOOK_AROUND);
     loop {

@@ -54,6 +54,19 @@ pub(crate) async fn report_agent(
     Ok(Json(wire::Acknowledged { head }))
 }
 
+/// Tell how far the copies are that come to a center
+#[utoipa::path(post, path = "/v1/agent/under-way", tag = "agents", request_body = Value,
+    responses((status = NO_CONTENT)))]
+pub(crate) async fn tell_under_way(
+    State(api): State<Api>,
+    who: Who,
+    Body(told): Body<wire::UnderWay>,
+) -> Result<StatusCode, Problem> {
+    let center = who.center(&api, Action::TellUnderWay)?;
+    api.under_way.tell(center, told);
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Answer what a center's agent was asked
 #[utoipa::path(post, path = "/v1/agent/answers", tag = "agents", request_body = Value,
     responses((status = NO_CONTENT)))]

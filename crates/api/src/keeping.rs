@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use controller::{Answer, Command, Controller, Copied, StoreUse};
-use model::{CenterId, DatasetId, DatasetRef, Digest, Expiry, Keeping, Leave};
+use model::{CenterId, DatasetId, DatasetRef, Digest, Expiry, Keeping, Leave, Moment};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wire::view;
@@ -128,7 +128,9 @@ pub(crate) async fn copy_dataset(
             _ => None,
         }
     };
-    Ok(Json(view::CopyPlan { transfer: staging.map(|staging| transfer::show(&staging)) }))
+    Ok(Json(view::CopyPlan {
+        transfer: staging.map(|staging| transfer::show(&staging, (None, Moment::ZERO))),
+    }))
 }
 
 /// Which copy is to go.

@@ -32,6 +32,7 @@ pub mod serve;
 mod settings;
 mod token;
 mod transfer;
+mod under_way;
 
 pub use access::new_secret;
 pub use metrics::Metrics;
@@ -45,6 +46,7 @@ use problem::{Problem, Slug};
 use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use under_way::UnderWay;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -64,6 +66,7 @@ pub(crate) struct Shared {
     tokens: Tokens,
     policies: Policies,
     planning: Semaphore,
+    under_way: UnderWay,
     streams: Arc<Semaphore>,
 }
 
@@ -82,6 +85,7 @@ impl Api {
             tokens: Tokens::default(),
             policies: Policies::embedded(),
             planning: Semaphore::new(PLANNING_AT_ONCE),
+            under_way: UnderWay::default(),
             streams: Arc::new(Semaphore::new(settings.max_streams)),
             settings,
         }))
@@ -174,6 +178,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(agent::join_agent))
         .routes(routes!(agent::report_agent))
         .routes(routes!(agent::answer_agent))
+        .routes(routes!(agent::tell_under_way))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::read_metrics))

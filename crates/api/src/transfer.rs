@@ -5,10 +5,18 @@ use crate::access::{Action, Resource, Who};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
-use model::Staging;
-use wire::view;
+use model::{Moment, Staging};
+use wire::{CopyUnderWay, view};
 
-pub(crate) fn show(transfer: &Staging) -> view::Transfer {
+/// A transfer, and how far it is at `now` if its receiver told.
+pub(crate) fn show(
+    transfer: &Staging,
+    (seen, now): (Option<&CopyUnderWay>, Moment),
+) -> view::Transfer {
+    let expected = |seen: &CopyUnderWay| {
+        let left = transfer.bytes.saturating_sub(seen.done);
+        left.time_at(seen.rate).map(|span| now + span)
+    };
     let step = |step: &model::attempt::RateStep| view::RateStep {
         from_ms: step.from,
         until_ms: step.until,
@@ -24,6 +32,9 @@ pub(crate) fn show(transfer: &Staging) -> view::Transfer {
         hops: transfer.hops.iter().map(ToString::to_string).collect(),
         steps: transfer.steps.iter().map(step).collect(),
         arrives_ms: transfer.arrives,
+        done_bytes: seen.map(|seen| seen.done),
+        coming_bps: seen.map(|seen| seen.rate),
+        expected_ms: seen.and_then(expected),
         price: transfer.price,
     }
 }
@@ -35,7 +46,9 @@ pub(crate) async fn list_transfers(
     who: Who,
 ) -> Result<Json<view::Transfers>, Problem> {
     who.must(&api, Action::ListTransfers, Resource::Network)?;
-    let transfers = api.gate.look(|c| c.world().transfers.values().cloned().collect::<Vec<_>>());
-    let transfers = transfers.await?.iter().map(|transfer| show(transfer)).collect();
+    let transfers =
+        api.gate.look(|c| (c.now(), c.world().transfers.values().cloned().collect::<Vec<_>>()));
+    let ((now, transfers), seen) = (transfers.await?, api.under_way.seen());
+    let transfers = transfers.iter().map(|t| show(t, (seen.get(&t.transfer), now))).collect();
     Ok(Json(view::Transfers { transfers }))
 }

@@ -85,8 +85,7 @@ enum Command {
     Links,
     #[command(subcommand)]
     Link(link::Change),
-    /// List data on its way.
-    Transfers,
+    Transfers(transfer::List),
     /// List tenants.
     Tenants,
     /// List the chips the network knows.
@@ -156,7 +155,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Center(change) => change.run(session).await,
         Command::Link(change) => change.run(session).await,
         Command::Links => session.show(&session.client()?.links().await?, link::table),
-        Command::Transfers => session.show(&session.client()?.transfers().await?, transfer::table),
+        Command::Transfers(list) => list.run(session).await,
         Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),
         Command::Chips => session.show(&session.client()?.chips().await?, network::chips),
         Command::Token(token) => token.run(session).await,

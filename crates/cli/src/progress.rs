@@ -1,6 +1,7 @@
 //! Progress on standard error, where that is a terminal; nothing elsewhere.
 
 use indicatif::{ProgressBar, ProgressStyle};
+use model::Bytes;
 use std::time::Duration;
 
 /// How often a bar moves by itself.
@@ -33,6 +34,12 @@ pub(crate) fn bytes(message: String) -> ProgressBar {
     bar.set_message(message);
     bar.enable_steady_tick(TICK);
     bar
+}
+
+/// A transfer that others carry.
+pub(crate) fn transfer(name: String, bytes: Bytes) -> ProgressBar {
+    let look = "{prefix} [{bar:24}] {percent:>3} % {wide_msg}";
+    ProgressBar::new(bytes.0).with_style(style(look)).with_prefix(name)
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -334,7 +334,14 @@ fn links_and_transfers_fit_the_screen() {
                 "bytes": 256 << 20, "from": "zhangjiang", "to": "kunshan",
                 "hops": ["zhangjiang--sh-ixp>", "kunshan--sh-ixp<"],
                 "steps": [{"from_ms": NOW - 1_000, "until_ms": NOW + 2_000, "rate_bps": 1_000_000_000}],
-                "arrives_ms": NOW + 2_000, "price": {"micros": 16_000, "currency": "CNY"}
+                "arrives_ms": NOW + 2_000, "price": {"micros": 16_000, "currency": "CNY"},
+                "done_bytes": 192 << 20, "coming_bps": 480_000_000, "expected_ms": NOW + 1_118
+            }, {
+                "transfer": "transfer-4", "dataset": "corpus", "version": "cd".repeat(32),
+                "bytes": 1_u64 << 40, "from": "zhangjiang", "to": "lingang",
+                "hops": ["zhangjiang--sh-ixp>", "lingang--sh-ixp<"],
+                "steps": [{"from_ms": NOW + 1_000, "until_ms": NOW + 9_000_000, "rate_bps": 1_000_000_000}],
+                "arrives_ms": NOW + 9_000_000, "price": {"micros": 16_000_000, "currency": "CNY"}
             }]}),
             transfer::table
         )

@@ -5,7 +5,7 @@ use model::Digest;
 use model::fact::Head;
 use reqwest::Method;
 use std::time::Duration;
-use wire::{Acknowledged, Answer, Join, Joined, Orders, Poll, Reports};
+use wire::{Acknowledged, Answer, Join, Joined, Orders, Poll, Reports, UnderWay};
 
 /// How much longer than its wait a poll may take.
 const BEYOND_WAIT: Duration = Duration::from_secs(10);
@@ -26,6 +26,12 @@ impl Client {
     /// Reports what is at a center; returns once it is durable.
     pub async fn agent_reports(&self, reports: &Reports) -> Result<Acknowledged, Error> {
         self.post("/v1/agent/reports", reports).await
+    }
+
+    /// Tells how far the copies are that come to a center.
+    pub async fn agent_under_way(&self, told: &UnderWay) -> Result<(), Error> {
+        let request = self.request(Method::POST, "/v1/agent/under-way").json(told);
+        self.send(request).await.map(|_| ())
     }
 
     /// Answers what the server asked on somebody's behalf.

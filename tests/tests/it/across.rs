@@ -185,6 +185,12 @@ async fn data_arrives_as_planned_goes_around_a_cut_and_never_where_it_may_not() 
     let moved =
         async || (carried(&wan, "lingang", "zhangjiang") > before + 15_000_000).then_some(());
     net.until("a quarter has come", moved).await;
+    let coming = async || {
+        let all: view::Transfers = net.operator().get("/v1/transfers").await.ok();
+        let seen = all.transfers.into_iter().find(|t| t.dataset.as_str() == "open")?;
+        (seen.done_bytes?.0 > 0 && seen.coming_bps?.0 > 0).then_some(seen.expected_ms?)
+    };
+    net.until("its receiver tells how far it is", coming).await;
     cut(&net, &wan).await;
     let ended = net.ended(third).await;
     assert_eq!(ended.job.state, "completed", "{ended:?}");

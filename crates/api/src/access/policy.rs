@@ -78,6 +78,7 @@ actions! {
     PollAgent = "poll_agent";
     ReportAgent = "report_agent";
     AnswerAgent = "answer_agent";
+    TellUnderWay = "tell_under_way";
 }
 
 impl Action {

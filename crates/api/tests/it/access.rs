@@ -53,6 +53,13 @@ fn matrix() -> Vec<Row> {
             centers,
         ),
         ("answer_agent", "POST", "/v1/agent/answers".into(), Some(json!([])), centers),
+        (
+            "tell_under_way",
+            "POST",
+            "/v1/agent/under-way".into(),
+            Some(json!({"copies": []})),
+            centers,
+        ),
         ("submit_jobs", "POST", "/v1/jobs?tenant=lab".into(), Some(job("x")), [Yes, Yes, No, No]),
         ("list_jobs", "GET", "/v1/jobs?tenant=lab".into(), None, [Yes, Yes, No, No]),
         ("get_job", "GET", j(""), None, owners),

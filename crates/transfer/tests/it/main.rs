@@ -6,6 +6,7 @@ mod bench;
 mod door;
 #[cfg(test)]
 mod fetch;
+#[cfg(test)]
 mod harm;
 #[cfg(test)]
 mod store;

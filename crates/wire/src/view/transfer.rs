@@ -34,6 +34,15 @@ pub struct Transfer {
     /// When it is planned to be there.
     #[schema(value_type = u64)]
     pub arrives_ms: Moment,
+    /// How much of it is there and verified; absent while its receiver does not tell.
+    #[schema(value_type = Option<u64>)]
+    pub done_bytes: Option<Bytes>,
+    /// How fast it came lately; absent with the above.
+    #[schema(value_type = Option<u64>)]
+    pub coming_bps: Option<Rate>,
+    /// When it is there if the rest comes as fast; absent while nothing comes.
+    #[schema(value_type = Option<u64>)]
+    pub expected_ms: Option<Moment>,
     /// What the reservation costs.
     #[schema(value_type = MoneySchema)]
     pub price: Money,
