@@ -1,6 +1,7 @@
 //! The agent's loop: what comes in goes to the reconciler, what it says is done.
 
 use crate::checkpoints::Checkpoints;
+use crate::measuring::{Answering, Ways};
 use crate::session::{Line, News, answer, listen, report};
 use crate::staging::Fetches;
 use crate::{Error, Shared, boot_now, keeping, witness};
@@ -33,6 +34,7 @@ const LOG_CAP: Bytes = Bytes(64 << 20);
 pub(crate) async fn run(
     shared: Arc<Shared>,
     listener: Option<TcpListener>,
+    answering: Option<Answering>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let line = Arc::new(Line::new());
@@ -55,6 +57,7 @@ pub(crate) async fn run(
         Ok(())
     });
     let mut mind = Mind::new(shared, Arc::clone(&engine), line, joined.network, events);
+    mind.answering = answering;
     mind.sweep().await;
     let mut look_around = tokio::time::interval(LOOK_AROUND);
     loop {
@@ -119,6 +122,8 @@ struct Mind {
     http: reqwest::Client,
     fetches: Fetches,
     checkpoints: Checkpoints,
+    answering: Option<Answering>,
+    ways: Ways,
     /// Whether reports are on their way.
     reporting: bool,
     /// Attempts that are over and whose logs are still kept, oldest first.
@@ -145,6 +150,8 @@ impl Mind {
             http: reqwest::Client::new(),
             fetches: Fetches::default(),
             checkpoints,
+            answering: None,
+            ways: Ways::default(),
             reporting: false,
             settled: VecDeque::new(),
         }
@@ -267,6 +274,13 @@ impl Mind {
             Action::Fetch(stage) => {
                 let events = self.events.clone();
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
+            }
+            Action::Measure(measure) => {
+                self.fetches.report_every(measure.window);
+                if let Some(answering) = &self.answering {
+                    let clock = crate::wall_clock(&self.shared.settings);
+                    self.ways.measure(measure, answering, clock, &self.events);
+                }
             }
             Action::Abandon { transfer } => self.fetches.abandon(&self.shared, transfer),
             Action::Verify { data } => {

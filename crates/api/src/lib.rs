@@ -13,6 +13,7 @@
 mod access;
 mod agent;
 mod center;
+mod circle;
 mod dashboard;
 mod dataset;
 mod edge;
@@ -27,6 +28,7 @@ mod metrics;
 mod network;
 mod problem;
 mod promise;
+mod quality;
 pub mod serve;
 mod settings;
 mod token;
@@ -151,6 +153,8 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(center::declare_center_lost))
         .routes(routes!(link::list_links))
         .routes(routes!(link::list_exchanges))
+        .routes(routes!(quality::list_paths))
+        .routes(routes!(circle::list_circles))
         .routes(routes!(network::apply_network))
         .routes(routes!(network::list_tenants))
         .routes(routes!(network::list_chips))

@@ -3,14 +3,17 @@
 use crate::Api;
 use crate::access::{Action, Resource, Who};
 use crate::problem::Problem;
+use crate::quality;
 use axum::Json;
 use axum::extract::State;
 use controller::Controller;
 use model::link::{Hop, SiteId};
+use model::quality::Sla;
 use model::{Exchange, Link, Rate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::view;
+use world::World;
 
 /// The rates booked on links' directions now.
 fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
@@ -27,7 +30,7 @@ fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
     booked
 }
 
-fn show(link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
+fn show(world: &World, link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
     let end = |site: &SiteId| view::End {
         kind: match site {
             SiteId::Center(_) => "center".to_owned(),
@@ -38,6 +41,7 @@ fn show(link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
     let rate = |forward| {
         booked.get(&Hop { link: link.link.clone(), forward }).copied().unwrap_or_default()
     };
+    let Sla { round_trip_us, loss_ppm, rate_percent } = link.sla;
     view::Link {
         link: link.link.clone(),
         a: end(&link.a),
@@ -49,6 +53,9 @@ fn show(link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
         carrier: link.carrier.clone(),
         price_per_gbps_hour: link.price_per_gbps_hour,
         risk_group: link.risk_group.clone(),
+        planned_bps: world.planned_rate(link),
+        sla: view::Sla { round_trip_us, loss_ppm, rate_percent },
+        quality: world.quality.link(&link.link).map(quality::show).unwrap_or_default(),
     }
 }
 
@@ -61,7 +68,7 @@ pub(crate) async fn list_links(
     who.must(&api, Action::ListLinks, Resource::Network)?;
     let links = api.gate.look(|c| {
         let booked = booked(c);
-        c.world().links.values().map(|link| show(link, &booked)).collect()
+        c.world().links.values().map(|link| show(c.world(), link, &booked)).collect()
     });
     Ok(Json(view::Links { links: links.await? }))
 }

@@ -21,6 +21,7 @@ mod look;
 mod network;
 mod progress;
 mod promise;
+mod quality;
 mod serve;
 mod session;
 mod simulate;
@@ -80,8 +81,11 @@ enum Command {
     Centers(center::List),
     #[command(subcommand)]
     Center(center::Change),
-    /// List links and what is booked on them.
+    /// List links: what is booked on them, what they are planned at, and whether promises hold.
     Links,
+    /// List what was measured between centers: round trips, loss, rates.
+    Paths,
+    Circles(quality::Near),
     /// List data on its way.
     Transfers,
     /// List tenants.
@@ -152,6 +156,8 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Centers(list) => list.run(session).await,
         Command::Center(change) => change.run(session).await,
         Command::Links => session.show(&session.client()?.links().await?, link::table),
+        Command::Paths => session.show(&session.client()?.paths().await?, quality::table_of_paths),
+        Command::Circles(near) => near.run(session).await,
         Command::Transfers => session.show(&session.client()?.transfers().await?, transfer::table),
         Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),
         Command::Chips => session.show(&session.client()?.chips().await?, network::chips),

@@ -13,6 +13,7 @@ mod input;
 mod leases;
 mod orders;
 mod plans;
+mod quality;
 mod reports;
 
 pub use input::{Answer, Command, Declarations, Input, Key, Rejected, RequestId};
@@ -78,6 +79,8 @@ pub struct Settings {
     pub keep_keys: Span,
     /// The least time between two background plans.
     pub solve_every: Span,
+    /// How long agents measure the ways between centers before each report.
+    pub quality_window: Span,
     /// What makes one placement better than another, network-wide.
     pub policy: Policy,
     /// Off only to prove that the tests notice: then a silent center's attempts are placed again
@@ -94,6 +97,7 @@ impl Default for Settings {
             keep_ended_jobs: 10_000,
             keep_keys: Span::from_secs(7 * 86_400),
             solve_every: Span::from_secs(1),
+            quality_window: Span::from_secs(300),
             policy: Policy::default(),
             fencing: true,
         }
@@ -278,8 +282,9 @@ impl Controller {
         after: u64,
     ) -> Option<(u64, Vec<wire::Order>)> {
         let known = self.sessions.get(center)?;
-        (known.number == session && session != 0)
-            .then(|| self.books.after(&self.world, self.now, center, after))
+        (known.number == session && session != 0).then(|| {
+            self.books.after(&self.world, self.now, (center, after), || self.measure(center))
+        })
     }
 }
 

@@ -53,6 +53,7 @@ impl Controller {
             engine_version: join.engine_version.clone(),
             enforcement: join.enforcement.clone(),
             data_url: join.data_url.clone(),
+            probe_address: join.probe_address.clone(),
             version: join.version.clone(),
         };
         if state.agent.as_deref() != Some(&joined) {
@@ -101,6 +102,10 @@ impl Controller {
             }
             Report::Put { data, .. } => {
                 self.copy_is_at(center, &data);
+            }
+            Report::Probed { peer, lasted, probed } => self.probed(center, peer, lasted, probed),
+            Report::Delivered { transfer, lasted, planned, delivered } => {
+                self.delivered(center, transfer, lasted, (planned, delivered));
             }
             Report::Inventory { data } => self.inventory(center, &data),
         }

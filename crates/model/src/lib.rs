@@ -17,6 +17,7 @@ pub mod id;
 pub mod job;
 pub mod link;
 pub mod money;
+pub mod quality;
 pub mod region;
 pub mod tenant;
 pub mod token;

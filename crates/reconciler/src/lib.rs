@@ -25,6 +25,9 @@ use wire::{MadeOutput, Order, Report, Stage};
 /// they ended does not start them again.
 const REMEMBERED: usize = 65_536;
 
+/// Behind so many reports that wait for the server no measurement is lined up.
+const MEASURED_BEHIND: usize = 10_000;
+
 /// What an agent is willing and able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Abilities {
@@ -146,6 +149,7 @@ impl Reconciler {
                 actions.push(Action::Remove { data });
             }
             Event::OutputsKept { attempt, outputs } => self.outputs_kept(attempt, outputs),
+            Event::Measured(report) => self.measured(report),
             Event::Acknowledged(count) => self.acknowledged(count, actions),
             Event::Tick => {}
         }
@@ -179,6 +183,7 @@ impl Reconciler {
                         actions.push(Action::Abandon { transfer });
                     }
                 }
+                Order::Measure(measure) => actions.push(Action::Measure(measure)),
                 Order::Verify { data } => actions.push(Action::Verify { data }),
                 Order::Remove { data } => {
                     self.lacks(&data);
@@ -212,6 +217,14 @@ impl Reconciler {
                 self.outbox.push_back(failed);
                 self.refuse_without(&stage.data, &why);
             }
+        }
+    }
+
+    /// Has a measurement reported, unless the server has not taken the earlier ones in a long while:
+    /// what is lost of them is only knowledge.
+    fn measured(&mut self, report: Report) {
+        if self.outbox.len() < MEASURED_BEHIND {
+            self.outbox.push_back(report);
         }
     }
 
@@ -298,7 +311,11 @@ fn order_attempt(order: &Order) -> Option<AttemptId> {
     match order {
         Order::Run(run) => Some(run.attempt),
         Order::Stop { attempt, .. } => Some(*attempt),
-        Order::Stage(_) | Order::Drop { .. } | Order::Verify { .. } | Order::Remove { .. } => None,
+        Order::Stage(_)
+        | Order::Drop { .. }
+        | Order::Verify { .. }
+        | Order::Remove { .. }
+        | Order::Measure(_) => None,
     }
 }
 

@@ -58,6 +58,7 @@ impl World {
                 self.exchanges.insert(f.exchange.clone(), Arc::clone(f));
             }
             Fact::LinkDeclared(f) => {
+                self.quality.declared(&f.link);
                 self.links.insert(f.link.clone(), Arc::clone(f));
             }
             Fact::TenantDeclared(f) => {
@@ -101,6 +102,9 @@ impl World {
                 let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
                 self.index.brings_no_more(&over);
             }
+            Fact::PathMeasured(f) => self.quality.measured(at, f),
+            Fact::LinkRated(f) if self.links.contains_key(&f.link) => self.quality.rate(f),
+            Fact::LinkRated(_) => return Err("no such link".into()),
             Fact::JobHeld(_)
             | Fact::JobReleased(_)
             | Fact::JobCanceled(_)

@@ -17,5 +17,6 @@ mod million;
 #[cfg(feature = "long")]
 mod philly;
 mod preemption;
+mod quality;
 mod whatif;
 mod why;

@@ -66,6 +66,8 @@ fn matrix() -> Vec<Row> {
         ("get_center", "GET", "/v1/centers/lingang".into(), None, everyone),
         ("list_links", "GET", "/v1/links".into(), None, everyone),
         ("list_exchanges", "GET", "/v1/exchanges".into(), None, everyone),
+        ("list_paths", "GET", "/v1/paths".into(), None, everyone),
+        ("list_circles", "GET", "/v1/circles".into(), None, everyone),
         ("list_chips", "GET", "/v1/chips".into(), None, everyone),
         ("list_tenants", "GET", "/v1/tenants".into(), None, everyone),
         ("read_promises", "GET", "/v1/promises".into(), None, everyone),
