@@ -31,7 +31,8 @@ impl Near {
     }
 }
 
-fn table_of_circles(circles: &Circles, look: &Look) -> String {
+/// The circles of each city.
+pub(crate) fn table_of_circles(circles: &Circles, look: &Look) -> String {
     let mut table = Table::new([
         Column::new("CITY").least(10),
         Column::new("ONE WAY").right(),
@@ -59,7 +60,8 @@ fn table_of_circles(circles: &Circles, look: &Look) -> String {
     table.render(look, "no centers")
 }
 
-fn table_of_centers(circles: &Circles, look: &Look) -> String {
+/// How far each center is, and whence that is known.
+pub(crate) fn table_of_centers(circles: &Circles, look: &Look) -> String {
     let mut table = Table::new([
         Column::new("CENTER").least(8),
         Column::new("ONE WAY").right(),

@@ -66,7 +66,7 @@ impl OrderBooks {
         for transfer in world.transfers.values() {
             books.put(&transfer.to, About::Transfer(transfer.transfer), Say::Current);
         }
-        books.measure_anew(world);
+        books.measure_anew(world, None);
         books.changed.clear();
         books
     }
@@ -136,21 +136,21 @@ impl OrderBooks {
                     self.drop_all(&About::Transfer(f.transfer));
                 }
             },
-            // Who can be measured, and who is near.
-            Fact::AgentJoined(_) | Fact::CenterLost(_) | Fact::LinkDeclared(_) => {
-                self.measure_anew(world);
-            }
+            Fact::AgentJoined(f) => self.measure_anew(world, Some(&f.center)),
+            Fact::CenterLost(f) => self.measure_anew(world, Some(&f.center)),
             _ => {}
         }
     }
 
-    /// Tells all agents that answer test packets whom to measure the way to.
-    fn measure_anew(&mut self, world: &World) {
+    /// Tells all agents that answer test packets whom to measure the way to, and one that may have
+    /// ceased to no more.
+    fn measure_anew(&mut self, world: &World, changed: Option<&CenterId>) {
+        if let Some(center) = changed {
+            self.drop_at(center, &About::Ways);
+        }
         for (center, state) in &world.centers {
             if state.agent.as_ref().is_some_and(|agent| agent.probe_address.is_some()) {
                 self.put(center, About::Ways, Say::Current);
-            } else {
-                self.drop_at(center, &About::Ways);
             }
         }
     }

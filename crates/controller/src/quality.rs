@@ -13,7 +13,7 @@ use world::World;
 
 /// An agent sends test packets to no more peers than this, the nearest: with hundreds of centers
 /// every pair would be more knowledge than anybody reads.
-const MOST_PEERS: usize = 64;
+const MOST_PEERS: usize = 32;
 
 /// Whom a center should measure the way to. Of a pair the one of the lesser name sends.
 pub(crate) fn peers(world: &World, topology: &Topology, center: &CenterId) -> Vec<Peer> {

@@ -202,9 +202,10 @@ mod tests {
 
     #[test]
     fn a_window_of_a_moment_says_nothing() {
-        assert_eq!(Stretch::of(&delivered(1_000, 0), Span(1_999)), None);
+        assert_eq!(Stretch::of(&delivered(1_000_000, 0), Span(1_999)), None);
         assert_eq!(Stretch::of(&delivered(0, 0), Span(9_000)), None);
-        assert!(Stretch::of(&delivered(1_000, 899), Span(9_000)).unwrap().is_short());
+        assert!(Stretch::of(&delivered(1_000_000, 899_000), Span(9_000)).unwrap().is_short());
+        assert!(!Stretch::of(&delivered(1_000_000, 901_000), Span(9_000)).unwrap().is_short());
     }
 
     fn sla() -> impl Strategy<Value = Sla> {

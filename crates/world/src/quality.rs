@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// How many windows of each path and link are kept; of older ones only the count of verdicts is.
-const KEPT: usize = 24;
+const KEPT: usize = 12;
 
 /// What is known of how good links and paths are.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Quality {
     /// From whom to whom. Of each pair of centers one probes; transfers go either way.
-    paths: BTreeMap<CenterId, BTreeMap<CenterId, Arc<Windows>>>,
+    paths: BTreeMap<CenterId, Arc<BTreeMap<CenterId, Arc<Windows>>>>,
     /// By name, of links between two centers: what was measured over them and no other.
     links: BTreeMap<LinkId, Arc<Windows>>,
     /// Links that are planned at less than their capacity.
@@ -108,7 +108,7 @@ impl Quality {
             let link = self.links.entry(hop.link.clone()).or_default();
             Arc::make_mut(link).add(window.clone());
         }
-        let to = self.paths.entry(path.from.clone()).or_default();
+        let to = Arc::make_mut(self.paths.entry(path.from.clone()).or_default());
         Arc::make_mut(to.entry(path.to.clone()).or_default()).add(window);
     }
 

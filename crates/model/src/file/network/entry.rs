@@ -188,7 +188,7 @@ fn link(mut section: Section<'_>) -> Entry<'_, LinkId, LinkEntry> {
     let price = section.need("price_per_gbps_hour", text::<Money>);
     let risk_group = section.maybe("risk_group", words(128));
     let sla = Sla {
-        round_trip_us: section.maybe("sla_round_trip", text::<OneWay>).map(|us| us.0),
+        round_trip_us: section.maybe("sla_round_trip", text::<RoundTrip>).map(|us| us.0),
         loss_ppm: section.maybe("sla_loss_ppm", whole(0, 1_000_000)),
         rate_percent: section.maybe("sla_rate_percent", whole(1, 100)),
     };
@@ -248,19 +248,36 @@ fn url(value: &Value) -> Result<String, Wrong> {
     }
 }
 
-/// A latency in microseconds.
+/// A one-way latency in microseconds.
 pub(in crate::file) struct OneWay(pub(in crate::file) u64);
 
 impl FromStr for OneWay {
     type Err = NotAnAmount;
 
     fn from_str(text: &str) -> Result<Self, NotAnAmount> {
-        const UNITS: [(&str, u128); 4] = [("us", 1), ("µs", 1), ("ms", 1_000), ("s", 1_000_000)];
-        parse_with(text, &UNITS).filter(|us| *us <= 60_000_000).map(Self).ok_or_else(|| {
-            NotAnAmount {
-                expected: "a latency with its unit, such as `967us` or `1.5ms`",
-                found: text.to_owned(),
-            }
+        micros(text).map(Self).ok_or_else(|| NotAnAmount {
+            expected: "a one-way latency with its unit, such as `967us` or `1.5ms`",
+            found: text.to_owned(),
         })
     }
+}
+
+/// A round trip in microseconds.
+struct RoundTrip(u64);
+
+impl FromStr for RoundTrip {
+    type Err = NotAnAmount;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAmount> {
+        micros(text).map(Self).ok_or_else(|| NotAnAmount {
+            expected: "a time there and back with its unit, such as `900us` or `2ms`",
+            found: text.to_owned(),
+        })
+    }
+}
+
+/// At most a minute.
+fn micros(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u128); 4] = [("us", 1), ("µs", 1), ("ms", 1_000), ("s", 1_000_000)];
+    parse_with(text, &UNITS).filter(|us| *us <= 60_000_000)
 }
