@@ -95,10 +95,13 @@ async fn agents_measure_the_way_between_them_and_say_when_a_promise_is_broken() 
 
 /// A transfer to kunshan stands still until its links are planned at less, then goes on.
 pub(crate) async fn until_rated(net: &mut Net) {
-    net.put("lab", ("slow", "lingang"), ("slow.txt", b"a slow text"), &[]).await;
+    // Narrow enough for the plan to last until the agent has its order, whatever else goes on here.
+    let narrow = LAPTOP.replace("capacity = \"1 Gbit/s\"", "capacity = \"1 Mbit/s\"");
+    assert_eq!(net.apply(&narrow).await.status, 200);
+    net.put("lab", ("slow", "lingang"), ("slow.txt", &vec![b'a'; 250_000]), &[]).await;
     let line = net.line_to_store("lingang").await;
     line.cut();
-    let mut job = sh("reads over a bad line", "cat $PORTOLAN_INPUT_S/slow.txt");
+    let mut job = sh("reads over a bad line", "wc -c <$PORTOLAN_INPUT_S/slow.txt");
     job["centers"] = json!(["kunshan"]);
     job["input"] = json!([{"name": "s", "dataset": "slow"}]);
     let job = net.submit("lab", &job).await;
@@ -116,5 +119,5 @@ async fn a_link_whose_transfers_fall_short_is_planned_at_what_it_delivers() {
     let less = links.links.iter().filter(|link| link.planned_bps < link.capacity_bps);
     let less: Vec<_> = less.map(|link| (link.link.as_str(), link.planned_bps.0)).collect();
     // The narrowest on the way, at a hundredth: less is nothing to plan with.
-    assert_eq!(less, [("kunshan--sh-ixp", 10_000_000)]);
+    assert_eq!(less, [("kunshan--sh-ixp", 10_000)]);
 }
