@@ -251,10 +251,10 @@ mod tests {
 
         #[test]
         fn a_rating_stays_between_a_hundredth_and_the_capacity(
-            capacity in 1_000u64..1_000_000, rated in proptest::option::of(0.01f64..1.0),
-            shares in [0.0f64..1.2, 0.0..1.2, 0.0..1.2, 0.0..1.2],
+            capacity in 1_000u64..1_000_000, rated in proptest::option::of(10u64..1_000),
+            shares in [0u64..1_200, 0..1_200, 0..1_200, 0..1_200],
         ) {
-            let of = |share: f64| (capacity as f64 * share) as u64;
+            let of = |permille: u64| capacity * permille / 1_000;
             let [p1, c1, p2, c2] = shares.map(of);
             let rated = rated.map(|share| Rate(of(share)));
             if let Some(Some(rate)) =

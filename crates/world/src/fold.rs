@@ -6,6 +6,7 @@ use crate::{CenterState, Dataset, Submission, Version, World};
 use model::attempt::AttemptState;
 use model::fact::{DatasetRegistered, Fact, JobSubmitted, ReplicaTouched};
 use model::job::{Job, PastAttempt, Promise, SavedWork};
+use model::quality::LinkRated;
 use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -103,8 +104,7 @@ impl World {
                 self.index.brings_no_more(&over);
             }
             Fact::PathMeasured(f) => self.quality.measured(at, f),
-            Fact::LinkRated(f) if self.links.contains_key(&f.link) => self.quality.rate(f),
-            Fact::LinkRated(_) => return Err("no such link".into()),
+            Fact::LinkRated(f) => self.rated(f)?,
             Fact::JobHeld(_)
             | Fact::JobReleased(_)
             | Fact::JobCanceled(_)
@@ -147,6 +147,14 @@ impl World {
         self.next.job = fact.job.next();
         self.index.enter(Listed::of(&job), &job);
         self.jobs.put(fact.job.number(), job);
+        Ok(())
+    }
+
+    fn rated(&mut self, fact: &LinkRated) -> Result<(), String> {
+        if !self.links.contains_key(&fact.link) {
+            return Err(format!("there is no link {}", fact.link));
+        }
+        self.quality.rate(fact);
         Ok(())
     }
 

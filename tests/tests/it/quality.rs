@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,11 +22,11 @@ async fn line_to(end: SocketAddr) -> SocketAddr {
     tokio::spawn(async move {
         let (mut ways, mut bytes) = (BTreeMap::new(), [0; 2_048]);
         while let Ok((size, from)) = open.recv_from(&mut bytes).await {
-            if !ways.contains_key(&from) {
+            if let Entry::Vacant(way) = ways.entry(from) {
                 let onward = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
                 onward.connect(end).await.unwrap();
                 tokio::spawn(back(Arc::clone(&onward), Arc::clone(&open), from));
-                ways.insert(from, onward);
+                way.insert(onward);
             }
             let (packet, onward) = (bytes[..size].to_vec(), Arc::clone(&ways[&from]));
             tokio::spawn(async move {
