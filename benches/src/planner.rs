@@ -137,6 +137,7 @@ impl Laden {
                 engine_version: String::new(),
                 enforcement: String::new(),
                 data_url: Some("http://store".to_owned()),
+                probe_address: None,
                 seen: None,
             }),
         };

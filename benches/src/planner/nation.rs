@@ -140,6 +140,7 @@ impl Nation {
                 engine_version: String::new(),
                 enforcement: String::new(),
                 data_url: Some("http://store".to_owned()),
+                probe_address: None,
                 version: String::new(),
             })));
         }
@@ -173,6 +174,7 @@ impl Nation {
             carrier: id(OwnerId::new("carrier")),
             price_per_gbps_hour: Money { micros: 12_000_000, currency: Currency::CNY },
             risk_group: None,
+            sla: model::quality::Sla::default(),
         };
         let exchange = |e: usize| SiteId::Exchange(id(ExchangeId::new(&format!("x{e:02}"))));
         for c in 0..CENTERS {

@@ -10,9 +10,11 @@
 mod checkpoints;
 mod home;
 mod keeping;
+mod measuring;
 mod mind;
 mod session;
 mod staging;
+mod under_way;
 mod witness;
 
 pub use home::HomeError;
@@ -20,6 +22,7 @@ pub use home::HomeError;
 use client::Client;
 use engines::{AnyEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine};
 use home::Home;
+use measuring::Answering;
 use model::{Bytes, Cores, EngineKind, NetworkUid, Span};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -40,6 +43,12 @@ pub struct Settings {
     pub data_listen: Option<SocketAddr>,
     /// How others reach that door, if not at the address it listens on.
     pub data_url: Option<String>,
+    /// Where test packets are answered; none when no way from here is measured.
+    pub probe_listen: Option<SocketAddr>,
+    /// How others reach that, as `host:port`, if not at the address it listens on.
+    pub probe_address: Option<String>,
+    /// How closely this machine's clock follows UTC; without it one-way figures stay unknown.
+    pub clock_within: Option<Duration>,
     /// How much the store holds.
     pub store: Bytes,
     /// The users to run attempts as; needs root.
@@ -63,6 +72,9 @@ impl Settings {
             engine,
             data_listen: None,
             data_url: None,
+            probe_listen: None,
+            probe_address: None,
+            clock_within: None,
             store: Bytes(1 << 40),
             uids: None,
             keep_logs: Duration::from_secs(7 * 86_400),
@@ -99,6 +111,9 @@ pub enum Error {
     /// The store's door cannot be opened.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
+    /// Test packets cannot be answered.
+    #[error("test packets cannot be answered")]
+    Reflector(#[source] probe::ProbeError),
     /// This kind of engine is not built yet.
     #[error("an agent for this engine is not supported yet: {0:?}")]
     NotSupported(EngineKind),
@@ -121,14 +136,23 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
         };
         let bound = listener.as_ref().and_then(|l| l.local_addr().ok());
         let data_url = settings.data_url.clone().or_else(|| Some(format!("http://{}", bound?)));
+        let answering = match settings.probe_listen {
+            Some(at) => Some(Answering::open(at, wall_clock(&settings)).await?),
+            None => None,
+        };
+        let probe_address = settings
+            .probe_address
+            .clone()
+            .or_else(|| Some(answering.as_ref()?.address().to_string()));
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             client: client.clone(),
             home: Arc::clone(&home),
             store: store.clone(),
             data_url,
+            probe_address: answering.as_ref().and(probe_address),
         });
-        match mind::run(shared, listener, stop.clone()).await {
+        match mind::run(shared, listener, answering, stop.clone()).await {
             Err(Error::OtherNetwork { was, is }) => {
                 tracing::warn!(%was, %is, "the server's log was restored: its network is another");
             }
@@ -145,6 +169,12 @@ struct Shared {
     home: Arc<Home>,
     store: LocalStore,
     data_url: Option<String>,
+    probe_address: Option<String>,
+}
+
+/// What is known of this machine's clock.
+fn wall_clock(settings: &Settings) -> probe::WallClock {
+    settings.clock_within.map_or(probe::WallClock::Free, probe::WallClock::Within)
 }
 
 impl Shared {

@@ -1,8 +1,10 @@
 //! The agent's loop: what comes in goes to the reconciler, what it says is done.
 
 use crate::checkpoints::Checkpoints;
+use crate::measuring::{Answering, Ways};
 use crate::session::{Line, News, answer, listen, report};
-use crate::staging::{self, Fetches};
+use crate::staging::Fetches;
+use crate::under_way;
 use crate::{Error, Shared, boot_now, keeping, witness};
 use engines::{
     AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,
@@ -34,6 +36,7 @@ const LOG_CAP: Bytes = Bytes(64 << 20);
 pub(crate) async fn run(
     shared: Arc<Shared>,
     listener: Option<TcpListener>,
+    answering: Option<Answering>,
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let line = Arc::new(Line::new());
@@ -57,7 +60,8 @@ pub(crate) async fn run(
     });
     let client = shared.client.clone();
     let mut mind = Mind::new(shared, Arc::clone(&engine), line, joined.network, events);
-    let telling = staging::tell(client, mind.fetches.seen());
+    mind.answering = answering;
+    let telling = under_way::tell(client, mind.fetches.seen());
     tasks.spawn(async move {
         telling.await;
         Ok(())
@@ -126,6 +130,8 @@ struct Mind {
     http: reqwest::Client,
     fetches: Fetches,
     checkpoints: Checkpoints,
+    answering: Option<Answering>,
+    ways: Ways,
     /// Whether reports are on their way.
     reporting: bool,
     /// Attempts that are over and whose logs are still kept, oldest first.
@@ -152,6 +158,8 @@ impl Mind {
             http: reqwest::Client::new(),
             fetches: Fetches::default(),
             checkpoints,
+            answering: None,
+            ways: Ways::default(),
             reporting: false,
             settled: VecDeque::new(),
         }
@@ -277,6 +285,13 @@ impl Mind {
             Action::Fetch(stage) => {
                 let events = self.events.clone();
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
+            }
+            Action::Measure(measure) => {
+                self.fetches.report_every(measure.window);
+                if let Some(answering) = &self.answering {
+                    let clock = crate::wall_clock(&self.shared.settings);
+                    self.ways.measure(measure, answering, clock, &self.events);
+                }
             }
             Action::Abandon { transfer } => self.fetches.abandon(transfer),
             Action::Verify { data } => {

@@ -91,6 +91,7 @@ async fn join(shared: &Shared) -> Result<Joined, crate::Error> {
         engine_version,
         enforcement,
         data_url: shared.data_url.clone(),
+        probe_address: shared.probe_address.clone(),
         seen,
     };
     let mut patience = Patience::default();

@@ -1,21 +1,19 @@
 //! Copies under way.
 
 use crate::Shared;
-use client::Client;
-use model::{Bytes, Rate, TransferId};
+use crate::under_way::Counters;
+use model::{Bytes, Span, TransferId};
 use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transfer::{LocalStore, Pace, Progress, Seen, Source, TransferError, fetch};
-use wire::{CopyUnderWay, Stage, UnderWay};
+use transfer::{LocalStore, Pace, Progress, Source, TransferError, fetch};
+use wire::{PaceStep, Report, Stage};
 
-/// How often it is told how far copies are.
-const TELL: Duration = Duration::from_secs(1);
 /// How long what came of a copy that nobody goes on with is kept.
 const LEFT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How long at least it is, where a copy that is wanted now has no room.
@@ -24,51 +22,17 @@ const IN_THE_WAY: Duration = Duration::from_secs(60);
 const SWEEP: Duration = Duration::from_secs(3_600);
 
 /// The fetches that go on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fetches {
     running: BTreeMap<TransferId, JoinHandle<()>>,
     seen: Arc<Counters>,
+    /// How long a fetch goes on before it is told what it brought.
+    window: Span,
 }
 
-/// How far each fetch is.
-#[derive(Debug, Default)]
-pub(crate) struct Counters(Mutex<BTreeMap<TransferId, Arc<Progress>>>);
-
-impl Counters {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<TransferId, Arc<Progress>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Tells the server how far copies are, as long as there are any.
-pub(crate) async fn tell(client: Client, counters: Arc<Counters>) {
-    let (mut before, mut was_told) = (BTreeMap::<TransferId, (Bytes, Rate)>::new(), false);
-    let mut ticks = tokio::time::interval(TELL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut then = Instant::now();
-    loop {
-        ticks.tick().await;
-        let millis = u64::try_from(then.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
-        then = Instant::now();
-        let seen: Vec<_> =
-            counters.all().iter().map(|(id, progress)| (*id, progress.seen())).collect();
-        let copy = |(transfer, seen): (TransferId, Seen)| {
-            let (moved, rate) = before.get(&transfer).copied().unwrap_or_default();
-            let lately = seen.moved.saturating_sub(moved).0.saturating_mul(8_000) / millis;
-            // Half of what it was keeps a figure from jumping.
-            let rate = if rate == Rate::ZERO { lately } else { (rate.0 + lately) / 2 };
-            (CopyUnderWay { transfer, done: seen.done, rate: Rate(rate) }, seen.moved)
-        };
-        let copies: Vec<_> = seen.into_iter().map(copy).collect();
-        before = copies.iter().map(|(copy, moved)| (copy.transfer, (*moved, copy.rate))).collect();
-        if copies.is_empty() && !was_told {
-            continue;
-        }
-        was_told = !copies.is_empty();
-        let told = UnderWay { copies: copies.into_iter().map(|(copy, _)| copy).collect() };
-        if let Err(error) = client.agent_under_way(&told).await {
-            tracing::debug!(%error, "how far copies are was not told");
-        }
+impl Default for Fetches {
+    fn default() -> Self {
+        Self { running: BTreeMap::new(), seen: Arc::default(), window: Span::from_secs(300) }
     }
 }
 
@@ -83,17 +47,22 @@ impl Fetches {
     ) {
         let transfer = stage.transfer;
         self.running.retain(|_, task| !task.is_finished());
-        let (shared, http, seen) = (Arc::clone(shared), http.clone(), Arc::clone(&self.seen));
-        let progress = Arc::new(Progress::default());
+        let (shared, http, window) = (Arc::clone(shared), http.clone(), self.window);
+        let (seen, progress) = (Arc::clone(&self.seen), Arc::new(Progress::default()));
         seen.all().insert(transfer, Arc::clone(&progress));
         let task = tokio::spawn(async move {
-            let end = carry(&shared, &http, &stage, &progress).await;
+            let end = carry((&shared, &http), &stage, (window, &progress), &events).await;
             seen.all().remove(&stage.transfer);
             let fetched = Event::Fetched { transfer: stage.transfer, end };
             // The agent is stopping when nobody listens.
             let _ = events.send(fetched).await;
         });
         self.running.insert(transfer, task);
+    }
+
+    /// Tells of fetches begun from now on at least this often.
+    pub(crate) const fn report_every(&mut self, window: Span) {
+        self.window = window;
     }
 
     /// How far they are, to be read from elsewhere.
@@ -142,18 +111,33 @@ async fn give_up(store: &LocalStore, idle: Duration) -> bool {
 }
 
 async fn carry(
-    shared: &Shared,
-    http: &reqwest::Client,
+    (shared, http): (&Shared, &reqwest::Client),
     stage: &Stage,
-    progress: &Progress,
+    (window, progress): (Span, &Progress),
+    events: &mpsc::Sender<Event>,
 ) -> Result<Fetched, NotFetched> {
     let ticket = stage.ticket.clone().unwrap_or_default();
     let sources = [Source { url: stage.url.clone(), ticket }];
-    let pace = Pace::steps(&stage.steps);
-    let store = &shared.store;
-    let mut arrived = fetch(http, &sources, store, &stage.data, &pace, progress).await;
-    if matches!(arrived, Err(TransferError::StoreFull { .. })) && give_up(store, IN_THE_WAY).await {
-        arrived = fetch(http, &sources, store, &stage.data, &pace, progress).await;
+    let (pace, store) = (Pace::steps(&stage.steps), &shared.store);
+    let fetching = async {
+        let arrived = fetch(http, &sources, store, &stage.data, &pace, progress).await;
+        let is_full = matches!(arrived, Err(TransferError::StoreFull { .. }));
+        match is_full && give_up(store, IN_THE_WAY).await {
+            true => fetch(http, &sources, store, &stage.data, &pace, progress).await,
+            false => arrived,
+        }
+    };
+    tokio::pin!(fetching);
+    let mut watched = Watched::start(stage, progress);
+    let arrived = loop {
+        tokio::select! {
+            arrived = &mut fetching => break arrived,
+            () = tokio::time::sleep(window.to_std()) => watched.tell(events).await,
+        }
+    };
+    if arrived.is_ok() {
+        // Before its end, after which the server knows no more over which path it came.
+        watched.tell(events).await;
     }
     match arrived {
         Ok(arrived) => Ok(Fetched { moved: arrived.moved, corrupted: arrived.corrupted }),
@@ -162,5 +146,77 @@ async fn carry(
             let damaged = matches!(error, TransferError::Corrupted { .. });
             Err(NotFetched { why: error.to_string(), damaged })
         }
+    }
+}
+
+/// What a fetch brought so far against what its steps allowed.
+struct Watched<'a> {
+    stage: &'a Stage,
+    progress: &'a Progress,
+    since: Instant,
+    told_at: Instant,
+    told: Bytes,
+}
+
+impl<'a> Watched<'a> {
+    fn start(stage: &'a Stage, progress: &'a Progress) -> Self {
+        let now = Instant::now();
+        Self { stage, progress, since: now, told_at: now, told: Bytes::ZERO }
+    }
+
+    /// Tells of the time since it was last told of. A fetch without steps has no plan to be held
+    /// against.
+    async fn tell(&mut self, events: &mpsc::Sender<Event>) {
+        let seen = self.progress.seen();
+        // What another version had need not come, and is no shortfall.
+        let came = seen.moved.saturating_add(seen.reused);
+        let (from, until) = (self.told_at - self.since, self.since.elapsed());
+        let millis = |time: Duration| u64::try_from(time.as_millis());
+        let (from, until) = (millis(from).unwrap_or(0), millis(until).unwrap_or(u64::MAX));
+        let report = Report::Delivered {
+            transfer: self.stage.transfer,
+            lasted: Span(until - from),
+            planned: planned(&self.stage.steps, from, until),
+            delivered: came.saturating_sub(self.told),
+        };
+        (self.told_at, self.told) = (Instant::now(), came);
+        if !self.stage.steps.is_empty() {
+            // The agent is stopping when nobody listens.
+            let _ = events.send(Event::Measured(report)).await;
+        }
+    }
+}
+
+/// What these steps allow between two times in milliseconds. After the last one its rate stays, as
+/// [`Pace::steps`] has it.
+fn planned(steps: &[PaceStep], from: u64, until: u64) -> Bytes {
+    let mut bits = 0;
+    for (at, step) in steps.iter().enumerate() {
+        let is_last = at + 1 == steps.len();
+        let end = if is_last { u64::MAX } else { step.after.0.saturating_add(step.lasts.0) };
+        let millis = until.min(end).saturating_sub(from.max(step.after.0));
+        bits += u128::from(step.rate.0) * u128::from(millis) / 1_000;
+    }
+    Bytes(u64::try_from(bits / 8).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Rate;
+
+    #[test]
+    fn what_steps_allow_is_the_sum_of_what_each_does_and_the_last_goes_on() {
+        let step = |after, lasts, mbps: u64| PaceStep {
+            after: Span(after),
+            lasts: Span(lasts),
+            rate: Rate(mbps * 8_000_000),
+        };
+        let steps = [step(0, 1_000, 1), step(2_000, 1_000, 3)];
+        let planned = |from, until| planned(&steps, from, until).0 / 1_000;
+        assert_eq!(planned(0, 1_000), 1_000);
+        assert_eq!(planned(500, 2_500), 500 + 1_500);
+        assert_eq!(planned(1_000, 2_000), 0);
+        assert_eq!(planned(2_000, 5_000), 9_000);
     }
 }

@@ -68,6 +68,7 @@ fn show(state: &world::CenterState, held: &Held, silent_since: Option<Moment>) -
         engine_version: agent.engine_version.clone(),
         enforcement: agent.enforcement.clone(),
         data_url: agent.data_url.clone(),
+        probe_address: agent.probe_address.clone(),
     });
     view::Center {
         center: center.center.clone(),

@@ -13,6 +13,7 @@
 mod access;
 mod agent;
 mod center;
+mod circle;
 mod dashboard;
 mod dataset;
 mod edge;
@@ -28,6 +29,7 @@ mod metrics;
 mod network;
 mod problem;
 mod promise;
+mod quality;
 pub mod serve;
 mod settings;
 mod token;
@@ -158,6 +160,8 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(link::cut_link))
         .routes(routes!(link::mend_link))
         .routes(routes!(link::list_exchanges))
+        .routes(routes!(quality::list_paths))
+        .routes(routes!(circle::list_circles))
         .routes(routes!(network::apply_network))
         .routes(routes!(network::list_tenants))
         .routes(routes!(network::list_chips))

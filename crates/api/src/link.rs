@@ -5,15 +5,18 @@ use crate::access::{Action, Resource, Who};
 use crate::center::command;
 use crate::extract::Id;
 use crate::problem::Problem;
+use crate::quality;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use controller::{Command, Controller};
 use model::link::{Hop, SiteId};
+use model::quality::Sla;
 use model::{Exchange, Link, LinkId, Rate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::view;
+use world::World;
 
 /// The rates booked on links' directions now.
 fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
@@ -30,7 +33,7 @@ fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
     booked
 }
 
-fn show(link: &Link, is_cut: bool, booked: &BTreeMap<Hop, Rate>) -> view::Link {
+fn show(world: &World, link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link {
     let end = |site: &SiteId| view::End {
         kind: match site {
             SiteId::Center(_) => "center".to_owned(),
@@ -41,18 +44,22 @@ fn show(link: &Link, is_cut: bool, booked: &BTreeMap<Hop, Rate>) -> view::Link {
     let rate = |forward| {
         booked.get(&Hop { link: link.link.clone(), forward }).copied().unwrap_or_default()
     };
+    let Sla { round_trip_us, loss_ppm, rate_percent } = link.sla;
     view::Link {
         link: link.link.clone(),
         a: end(&link.a),
         b: end(&link.b),
         capacity_bps: link.capacity,
-        is_cut,
+        is_cut: world.cut.contains(&link.link),
         booked_forward_bps: rate(true),
         booked_backward_bps: rate(false),
         latency_us: link.latency_us,
         carrier: link.carrier.clone(),
         price_per_gbps_hour: link.price_per_gbps_hour,
         risk_group: link.risk_group.clone(),
+        planned_bps: world.planned_rate(link),
+        sla: view::Sla { round_trip_us, loss_ppm, rate_percent },
+        quality: world.quality.link(&link.link).map(quality::show).unwrap_or_default(),
     }
 }
 
@@ -65,9 +72,7 @@ pub(crate) async fn list_links(
     who.must(&api, Action::ListLinks, Resource::Network)?;
     let links = api.gate.look(|c| {
         let booked = booked(c);
-        let world = c.world();
-        let links = world.links.values();
-        links.map(|link| show(link, world.cut.contains(&link.link), &booked)).collect()
+        c.world().links.values().map(|link| show(c.world(), link, &booked)).collect()
     });
     Ok(Json(view::Links { links: links.await? }))
 }

@@ -30,6 +30,17 @@ pub(crate) struct Agent {
     /// How others reach that door, if not at the address it listens on.
     #[arg(long, value_name = "URL")]
     data_url: Option<String>,
+    /// Where test packets of other centers are answered (UDP); without it no way from here is
+    /// measured. Nobody but the network's own agents is answered.
+    #[arg(long, value_name = "ADDRESS")]
+    probe_listen: Option<SocketAddr>,
+    /// How others reach that, if not at the address it listens on.
+    #[arg(long, value_name = "HOST:PORT", requires = "probe_listen")]
+    probe_address: Option<String>,
+    /// This machine's clock follows UTC within this (chrony and ptp4l know it): one-way figures are
+    /// told only where both sides say so.
+    #[arg(long, value_name = "TIME")]
+    clock_within: Option<model::Span>,
     /// How much the store holds.
     #[arg(long, value_name = "SIZE", default_value = "1 TiB")]
     store: Bytes,
@@ -120,6 +131,17 @@ impl Agent {
         let mut settings = agent::Settings::new(dir, engine);
         settings.data_listen = self.data_listen;
         settings.data_url = self.data_url.clone();
+        if self.probe_address.is_none()
+            && let Some(at) = self.probe_listen.filter(|at| at.ip().is_unspecified())
+        {
+            bail!(
+                "others cannot reach {at}: name the address they should send to with \
+                 --probe-address HOST:PORT"
+            );
+        }
+        settings.probe_listen = self.probe_listen;
+        settings.probe_address = self.probe_address.clone();
+        settings.clock_within = self.clock_within.map(model::Span::to_std);
         settings.store = self.store;
         settings.uids = uids;
         settings.witness_every = Duration::from_millis(self.witness_every.0);

@@ -125,6 +125,7 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
             add("Engine", Some(format!("{} {}", engine(center), agent.engine_version)));
             add("Limits", Some(agent.enforcement.clone()));
             add("Door", agent.data_url.clone());
+            add("Probe", agent.probe_address.clone());
         }
     }
     add("Store", Some(center.store_bytes.map_or("none".to_owned(), |bytes| bytes.to_string())));

@@ -1,6 +1,7 @@
 //! `portolan links`, and `portolan link cut` and `mend`.
 
 use crate::look::Look;
+use crate::quality::{held, loss, time, verdict};
 use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone, or_dash};
 use clap::Subcommand;
@@ -47,9 +48,15 @@ pub(crate) fn table(links: &Links, look: &Look) -> String {
         Column::new("A").least(8).rank(4),
         Column::new("B").least(8).rank(4),
         Column::new("CAPACITY").right(),
+        Column::new("PLANNED AT").right(),
         Column::new("BOOKED →").right(),
         Column::new("BOOKED ←").right(),
         Column::new("LATENCY").right().rank(1),
+        Column::new("RTT P99").right().rank(3),
+        Column::new("LOSS").right().rank(3),
+        Column::new("OF PLAN").right().rank(3),
+        Column::new("SLA").rank(2),
+        Column::new("HELD").right().rank(3),
         Column::new("CARRIER").least(6).rank(3),
         Column::new("GBIT/S·HOUR").right().rank(2),
         Column::new("RISK GROUP").least(8).rank(5),
@@ -60,9 +67,15 @@ pub(crate) fn table(links: &Links, look: &Look) -> String {
             link.a.name.as_str().into(),
             link.b.name.as_str().into(),
             capacity(link),
+            planned(link),
             link.booked_forward_bps.into(),
             link.booked_backward_bps.into(),
-            latency(link).into(),
+            time(link.latency_us).into(),
+            or_dash(link.quality.round_trip_p99_us.map(time)).into(),
+            or_dash(link.quality.loss_ppm.map(loss)).into(),
+            or_dash(link.quality.delivered_percent.map(|percent| format!("{percent} %"))).into(),
+            verdict(&link.quality),
+            held(&link.quality).into(),
             link.carrier.as_str().into(),
             link.price_per_gbps_hour.into(),
             or_dash(link.risk_group.as_ref()).into(),
@@ -78,10 +91,8 @@ fn capacity(link: &Link) -> Cell {
     }
 }
 
-/// One-way latency.
-fn latency(link: &Link) -> String {
-    match link.latency_us {
-        us @ 0..1_000 => format!("{us} µs"),
-        us => format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10),
-    }
+/// Less than its capacity stands out.
+fn planned(link: &Link) -> Cell {
+    let tone = if link.planned_bps < link.capacity_bps { Tone::Bad } else { Tone::Plain };
+    Cell::new(link.planned_bps.to_string(), tone)
 }

@@ -22,6 +22,7 @@ mod look;
 mod network;
 mod progress;
 mod promise;
+mod quality;
 mod serve;
 mod session;
 mod simulate;
@@ -81,10 +82,13 @@ enum Command {
     Centers(center::List),
     #[command(subcommand)]
     Center(center::Change),
-    /// List links and what is booked on them.
+    /// List links: what is booked on them, what they are planned at, and whether promises hold.
     Links,
     #[command(subcommand)]
     Link(link::Change),
+    /// List what was measured between centers: round trips, loss, rates.
+    Paths,
+    Circles(quality::Near),
     Transfers(transfer::List),
     /// List tenants.
     Tenants,
@@ -155,6 +159,8 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Center(change) => change.run(session).await,
         Command::Link(change) => change.run(session).await,
         Command::Links => session.show(&session.client()?.links().await?, link::table),
+        Command::Paths => session.show(&session.client()?.paths().await?, quality::table_of_paths),
+        Command::Circles(near) => near.run(session).await,
         Command::Transfers(list) => list.run(session).await,
         Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),
         Command::Chips => session.show(&session.client()?.chips().await?, network::chips),

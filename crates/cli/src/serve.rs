@@ -41,6 +41,9 @@ pub(crate) struct Serve {
     /// How many ended jobs stay in memory at the most.
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     keep_ended_jobs: usize,
+    /// How long agents measure the ways between centers before each report.
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = quality_window)]
+    quality_window: Span,
     /// Let nobody make room: jobs of higher priority wait like all others.
     #[arg(long)]
     no_preemption: bool,
@@ -59,6 +62,13 @@ pub(crate) struct Serve {
     /// Break a promise on purpose, to prove that tests notice.
     #[arg(long, value_enum, hide = true)]
     sabotage: Option<Sabotage>,
+}
+
+/// A window holds four test packets at least, and no more than agents keep in mind.
+fn quality_window(text: &str) -> Result<Span, String> {
+    let window: Span = text.parse().map_err(|e: model::NotAnAmount| e.to_string())?;
+    let fits = (Span::from_secs(1)..=Span::from_secs(3_600)).contains(&window);
+    fits.then_some(window).ok_or_else(|| format!("{window} is not between 1s and 1h"))
 }
 
 /// A promise to break.
@@ -108,6 +118,7 @@ impl Serve {
             lease_margin: self.lease_margin,
             keep_ended: self.keep_ended,
             keep_ended_jobs: self.keep_ended_jobs,
+            quality_window: self.quality_window,
             ..controller::Settings::default()
         };
         if self.no_preemption {

@@ -316,12 +316,17 @@ fn links_and_transfers_fit_the_screen() {
                 "is_cut": false, "capacity_bps": 10_000_000_000_u64, "booked_forward_bps": 2_500_000_000_u64,
                 "booked_backward_bps": 0, "latency_us": 30, "carrier": "telecom",
                 "price_per_gbps_hour": {"micros": 12_000_000, "currency": "CNY"},
-                "risk_group": "lingang-duct"
+                "risk_group": "lingang-duct", "planned_bps": 5_000_000_000_u64,
+                "sla": {"round_trip_us": 900, "loss_ppm": null, "rate_percent": 95},
+                "quality": {"round_trip_p99_us": 1_250, "loss_ppm": 833, "delivered_percent": 50,
+                    "verdict": "broken", "broken_by": [], "windows_held": 3, "windows_judged": 4}
             }, {
                 "link": "kunshan--sh-ixp", "a": end("kunshan"), "b": end("sh-ixp"),
                 "is_cut": true, "capacity_bps": 1_000_000_000, "booked_forward_bps": 0, "booked_backward_bps": 0,
                 "latency_us": 1_024, "carrier": "unicom",
-                "price_per_gbps_hour": {"micros": 15_000_000, "currency": "CNY"}
+                "price_per_gbps_hour": {"micros": 15_000_000, "currency": "CNY"},
+                "planned_bps": 1_000_000_000, "sla": {},
+                "quality": {"broken_by": [], "windows_held": 0, "windows_judged": 0}
             }]}),
             link::table
         )
@@ -346,6 +351,34 @@ fn links_and_transfers_fit_the_screen() {
             transfer::table
         )
     );
+}
+
+#[test]
+fn paths_and_circles_show_what_was_measured_and_what_is_taken_on_trust() {
+    let measured = json!({
+        "round_trip_p50_us": 988, "round_trip_p99_us": 1_250, "jitter_us": 12, "loss_ppm": 833,
+        "delivered_bps": 480_000_000, "delivered_percent": 96, "verdict": "held", "broken_by": [],
+        "windows_held": 287, "windows_judged": 288
+    });
+    insta::assert_snapshot!(
+        "paths",
+        shown(
+            json!({"paths": [{"from": "lingang", "to": "zhangjiang", "quality": measured,
+                "hops": ["lingang--sh-ixp>", "zhangjiang--sh-ixp<"], "declared_us": 473}]}),
+            quality::table_of_paths
+        )
+    );
+    let circle = |one_way_us: u64, centers: u64| {
+        json!({"one_way_us": one_way_us, "centers": centers, "measured": 1, "chips": 16 * centers,
+            "chips_permille": 500 * centers, "milli_tflops": 4_992_000 * centers,
+            "speed_permille": 500 * centers})
+    };
+    let near = |center: &str, one_way_us: u64, basis: &str| json!({"center": center, "one_way_us": one_way_us, "basis": basis});
+    let city = json!({"city": "cn/yrd/shanghai", "circles": [circle(1_000, 1), circle(3_000, 2)],
+        "centers": [near("lingang", 0, "here"), near("kunshan", 1_054, "declared")]});
+    let circles = json!({"cities": [city]});
+    insta::assert_snapshot!("circles", shown(circles.clone(), quality::table_of_circles));
+    insta::assert_snapshot!("circle_of_one_city", shown(circles, quality::table_of_centers));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use crate::{Client, Error};
 use model::{CenterId, LinkId, TokenId};
 use reqwest::Method;
 use wire::view::{
-    Applied, Center, Centers, Chips, Exchanges, Links, LogPage, NetworkFiles, NewToken, Tenants,
-    TokenSecret, Tokens,
+    Applied, Center, Centers, Chips, Circles, Exchanges, Links, LogPage, NetworkFiles, NewToken,
+    Paths, Tenants, TokenSecret, Tokens,
 };
 
 impl Client {
@@ -49,6 +49,16 @@ impl Client {
     /// All exchanges.
     pub async fn exchanges(&self) -> Result<Exchanges, Error> {
         self.get("/v1/exchanges", &[]).await
+    }
+
+    /// What was measured between centers.
+    pub async fn paths(&self) -> Result<Paths, Error> {
+        self.get("/v1/paths", &[]).await
+    }
+
+    /// How much compute is how near to each city.
+    pub async fn circles(&self) -> Result<Circles, Error> {
+        self.get("/v1/circles", &[]).await
     }
 
     /// All tenants.

@@ -16,6 +16,7 @@ mod keeping;
 mod leases;
 mod orders;
 mod plans;
+mod quality;
 mod reports;
 mod upkeep;
 
@@ -93,6 +94,8 @@ pub struct Settings {
     pub copy_ahead: u32,
     /// Which part of a store is kept free, in percent: copies that can be had elsewhere go for it.
     pub keep_free_percent: u8,
+    /// How long agents measure the ways between centers before each report.
+    pub quality_window: Span,
     /// What makes one placement better than another, network-wide.
     pub policy: Policy,
     /// Off only to prove that the tests notice: then a silent center's attempts are placed again
@@ -113,6 +116,7 @@ impl Default for Settings {
             scrub_every: Span::from_secs(14 * 86_400),
             copy_ahead: 4,
             keep_free_percent: 10,
+            quality_window: Span::from_secs(300),
             policy: Policy::default(),
             fencing: true,
         }
@@ -300,8 +304,9 @@ impl Controller {
         after: u64,
     ) -> Option<(u64, Vec<wire::Order>)> {
         let known = self.sessions.get(center)?;
-        (known.number == session && session != 0)
-            .then(|| self.books.after(&self.world, self.now, center, after))
+        (known.number == session && session != 0).then(|| {
+            self.books.after(&self.world, self.now, (center, after), || self.measure(center))
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use model::fact::{AttemptPreempted, AttemptStopping, Fact, TransferEnd};
 use model::job::Job;
 use model::{Attempt, AttemptId, CenterId, DatasetVersion, Moment, Staging, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
-use wire::{Order, PaceStep, Run, RunCheckpoint, RunInput, RunOutput, Stage};
+use wire::{Measure, Order, PaceStep, Run, RunCheckpoint, RunInput, RunOutput, Stage};
 use world::{Uncounted, World};
 
 /// What an order is about; a newer order about the same thing replaces the older.
@@ -16,6 +16,8 @@ enum About {
     Attempt(AttemptId),
     Transfer(TransferId),
     Data(DatasetVersion),
+    /// The ways to other centers.
+    Ways,
 }
 
 /// An order that has no content of its own in the world.
@@ -73,6 +75,7 @@ impl OrderBooks {
         for transfer in world.transfers.values() {
             books.put(&transfer.to, About::Transfer(transfer.transfer), Say::Current);
         }
+        books.measure_anew(world, None);
         books.changed.clear();
         books
     }
@@ -147,7 +150,22 @@ impl OrderBooks {
                     self.drop_all(&About::Transfer(f.transfer));
                 }
             },
+            Fact::AgentJoined(f) => self.measure_anew(world, Some(&f.center)),
+            Fact::CenterLost(f) => self.measure_anew(world, Some(&f.center)),
             _ => {}
+        }
+    }
+
+    /// Tells all agents that answer test packets whom to measure the way to, and one that may have
+    /// ceased to no more.
+    fn measure_anew(&mut self, world: &World, changed: Option<&CenterId>) {
+        if let Some(center) = changed {
+            self.drop_at(center, &About::Ways);
+        }
+        for (center, state) in &world.centers {
+            if state.agent.as_ref().is_some_and(|agent| agent.probe_address.is_some()) {
+                self.put(center, About::Ways, Say::Current);
+            }
         }
     }
 
@@ -201,8 +219,8 @@ impl OrderBooks {
         &self,
         world: &World,
         now: Moment,
-        center: &CenterId,
-        after: u64,
+        (center, after): (&CenterId, u64),
+        ways: impl Fn() -> Measure,
     ) -> (u64, Vec<Order>) {
         let book = self.books.get(center);
         let mut newer: Vec<_> =
@@ -221,6 +239,7 @@ impl OrderBooks {
                 None => Order::Drop { transfer: *transfer },
             }],
             (About::Data(data), Say::Verify) => vec![Order::Verify { data: data.clone() }],
+            (About::Ways, _) => vec![Order::Measure(ways())],
             (About::Data(data), _) => vec![Order::Remove { data: data.clone() }],
         });
         (self.revision, orders.collect())

@@ -54,6 +54,7 @@ impl Controller {
             engine_version: join.engine_version.clone(),
             enforcement: join.enforcement.clone(),
             data_url: join.data_url.clone(),
+            probe_address: join.probe_address.clone(),
             version: join.version.clone(),
         };
         if state.agent.as_deref() != Some(&joined) {
@@ -110,6 +111,10 @@ impl Controller {
             Report::Damaged { data, chunks } => self.found_damaged(center, data, chunks),
             Report::Removed { data } => self.copy_is_gone(center, data),
             Report::Room { capacity, stored } => self.measured(center, capacity, stored),
+            Report::Probed { peer, lasted, probed } => self.probed(center, peer, lasted, probed),
+            Report::Delivered { transfer, lasted, planned, delivered } => {
+                self.delivered(center, transfer, lasted, (planned, delivered));
+            }
             Report::Inventory { data } => self.inventory(center, &data),
         }
     }

@@ -18,6 +18,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::{Join, Order, Report};
 
+#[path = "it/quality.rs"]
+mod quality;
+
 const CHIPS: [(&str, &str); 3] = [
     ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
     ("ascend", include_str!("../../../catalog/chips/ascend-910b3.toml")),
@@ -148,6 +151,7 @@ impl Stage {
             engine_version: "test".into(),
             enforcement: "none".into(),
             data_url: Some(format!("http://{name}")),
+            probe_address: None,
             seen: None,
         };
         let request = self.requests;

@@ -9,6 +9,7 @@ mod content;
 
 pub use content::*;
 
+use crate::quality::{LinkRated, PathMeasured};
 use crate::{
     Center, CenterId, Chip, DatasetId, Digest, Exchange, JobId, Link, LinkId, Moment, Staging,
     Tenant, TenantId, Token,
@@ -194,11 +195,11 @@ facts! {
     /// An exchange was declared or changed.
     ExchangeDeclared(Arc<Exchange>) = "exchange-declared" v 1;
     /// A link was declared or changed.
-    LinkDeclared(Arc<Link>) = "link-declared" v 1;
+    LinkDeclared(Arc<Link>) = "link-declared" v 2;
     /// A tenant was declared or changed.
     TenantDeclared(Arc<Tenant>) = "tenant-declared" v 1;
     /// An agent came for its center, or came back with something changed.
-    AgentJoined(Arc<AgentJoined>) = "agent-joined" v 1;
+    AgentJoined(Arc<AgentJoined>) = "agent-joined" v 2;
     /// An operator declared a center lost: nothing there runs any more.
     CenterLost(CenterLost) = "center-lost" v 1;
     /// An operator said that a link carries nothing any more.
@@ -271,6 +272,10 @@ facts! {
     TransferPlanned(Arc<Staging>) = "transfer-planned" v 1;
     /// A transfer is over.
     TransferEnded(TransferEnded) = "transfer-ended" v 1;
+    /// A window of time showed how good the way between two centers is.
+    PathMeasured(Arc<PathMeasured>) = "path-measured" v 1;
+    /// What a link delivers changed, and so what new transfers are planned at.
+    LinkRated(LinkRated) = "link-rated" v 1;
     /// Idempotency keys whose time had passed were forgotten.
     KeysForgotten(KeysForgotten) = "keys-forgotten" v 1;
 }
@@ -346,6 +351,11 @@ impl Fact {
                 ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()
             }
             Self::TransferEnded(f) => vec![f.transfer.to_string()],
+            Self::PathMeasured(f) => {
+                let ends = vec![center(&f.from), center(&f.to)];
+                ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()
+            }
+            Self::LinkRated(f) => vec![link(&f.link)],
             Self::NetworkCreated(_)
             | Self::NetworkRestored(_)
             | Self::JobsArchived(_)

@@ -18,6 +18,7 @@ pub mod job;
 pub mod keeping;
 pub mod link;
 pub mod money;
+pub mod quality;
 pub mod region;
 pub mod tenant;
 pub mod token;

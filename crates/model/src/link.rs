@@ -1,5 +1,6 @@
 //! Links between sites, and the exchanges where they meet.
 
+use crate::quality::Sla;
 use crate::{CenterId, ExchangeId, LinkId, Money, NotAnId, OwnerId, Rate, Region};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -64,6 +65,9 @@ pub struct Link {
     pub price_per_gbps_hour: Money,
     /// Links of one risk group fail together.
     pub risk_group: Option<String>,
+    /// What its carrier promises of it; version 1 does not say.
+    #[serde(default, skip_serializing_if = "Sla::is_empty")]
+    pub sla: Sla,
 }
 
 /// A direction of a link.

@@ -10,6 +10,7 @@
 //! caller, once a request, as [`Allowed`].
 
 mod links;
+pub mod quality;
 mod topology;
 mod transfer;
 

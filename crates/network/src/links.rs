@@ -2,9 +2,9 @@
 
 use crate::{Error, Topology};
 use calendar::{Misfit, Profile};
-use model::Moment;
 use model::attempt::RateStep;
 use model::link::Hop;
+use model::{Moment, Rate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -46,6 +46,18 @@ impl Links {
     /// What is free of the direction of this number.
     pub(crate) fn pipe(&self, direction: usize) -> &Profile {
         &self.free[direction]
+    }
+
+    /// The booking with no step faster than its hops have free in all of it.
+    #[must_use]
+    pub fn fitting(&self, mut booking: Booking) -> Booking {
+        for step in &mut booking.steps {
+            let free = booking.hops.iter().filter_map(|hop| self.free(hop));
+            let least = free.map(|free| free.least(step.from, step.until)).min();
+            step.rate = least.map_or(step.rate, |least| step.rate.min(Rate(least)));
+        }
+        booking.steps.retain(|step| step.rate > Rate::ZERO);
+        booking
     }
 
     /// Books every step on every hop, or nothing and says where it does not fit.

@@ -126,6 +126,7 @@ impl Board {
             | Fact::ChipDeclared(_) => {
                 *self = Self::of(world, now);
             }
+            Fact::LinkRated(_) => self.relink(world),
             Fact::AgentJoined(f) => self.join(&f.center, true),
             Fact::CenterLost(f) => self.join(&f.center, false),
             Fact::TransferPlanned(staging) => self.book(staging),
@@ -152,11 +153,23 @@ impl Board {
                 self.follow(world, now, fact);
             }
             // The start a job was told is kept with its reservation.
-            Fact::JobPromised(_) => {}
+            Fact::JobPromised(_) | Fact::PathMeasured(_) => {}
             Fact::ReplicaAdded(f) => self.touch_readers(&f.data.dataset),
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),
             _ => self.follow(world, now, fact),
         }
+    }
+
+    /// Links are planned at other rates than before.
+    fn relink(&mut self, world: &World) {
+        let topology = crate::staging::topology(world);
+        self.view.links = Links::new(&topology);
+        self.view.topology = Arc::new(topology);
+        self.bookings.clear();
+        for transfer in world.transfers.values() {
+            self.book(transfer);
+        }
+        self.touched.all = true;
     }
 
     /// A center's agent has joined or is lost.
@@ -419,10 +432,11 @@ impl Board {
         self.view.links.forget_before(now);
     }
 
-    /// Books a transfer's bandwidth. Where a link was declared smaller meanwhile there is nothing
-    /// left to book: the transfer goes on at what the link gives.
+    /// Books a transfer's bandwidth. Where a link gives less than when it was planned, what is left
+    /// is booked: the transfer goes on at what the link gives.
     fn book(&mut self, staging: &model::Staging) {
         let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
+        let booking = self.view.links.fitting(booking);
         if self.view.links.book(&booking).is_ok() {
             self.bookings.insert(staging.transfer, booking);
         }

@@ -44,7 +44,7 @@ pub(crate) fn topology(world: &World) -> Topology {
             link: link.link.clone(),
             a: link.a.to_string(),
             b: link.b.to_string(),
-            capacity: link.capacity,
+            capacity: world.planned_rate(link),
             latency_us: link.latency_us,
             toll: u64::try_from(link.price_per_gbps_hour.micros).unwrap_or(0),
         })

@@ -6,7 +6,7 @@ use crate::estimate::{Basis, estimate};
 use crate::options::Choice;
 use crate::proposal::Transfer;
 use crate::scene::{Asked, Scene};
-use model::{Bytes, CenterId, DatasetVersion, JobSpec, Moment, Money, Objective, Span};
+use model::{Bytes, CenterId, DatasetVersion, JobSpec, LinkId, Moment, Money, Objective, Span};
 use serde::Serialize;
 use world::Tries;
 
@@ -30,6 +30,9 @@ pub struct Fetch {
     pub price: Money,
     /// Whether it is on its way already.
     pub is_under_way: bool,
+    /// Links on its way that are planned at less than their capacity, as they were measured to
+    /// deliver less.
+    pub slow_links: Vec<LinkId>,
 }
 
 /// What a candidate is worse by than the best, in what the job's objective looks at.
@@ -124,6 +127,8 @@ impl Scene<'_> {
             Transfer::Under(id) => (self.world.transfers.get(id)?.as_ref(), true),
         };
         let price = if is_under_way { Money::zero(staging.price.currency) } else { staging.price };
+        let links = staging.hops.iter().filter_map(|hop| self.world.links.get(&hop.link));
+        let slow = links.filter(|link| self.world.planned_rate(link) < link.capacity);
         Some(Fetch {
             data: staging.data.clone(),
             bytes: staging.bytes,
@@ -131,6 +136,7 @@ impl Scene<'_> {
             arrives: staging.arrives.max(self.situation.now),
             price,
             is_under_way,
+            slow_links: slow.map(|link| link.link.clone()).collect(),
         })
     }
 

@@ -123,6 +123,7 @@ impl Small {
                     engine_version: String::new(),
                     enforcement: String::new(),
                     data_url: Some("http://c".into()),
+                    probe_address: None,
                     version: String::new(),
                 })));
             }

@@ -64,6 +64,12 @@ impl View {
         Arc::make_mut(pool.expect("a number is a pool's"))
     }
 
+    /// The sites and links, at the rates they are planned at.
+    #[must_use]
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
     /// The bandwidth calendars.
     #[must_use]
     pub const fn links(&self) -> &Links {

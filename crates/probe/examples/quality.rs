@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Parser;
 use probe::figures::{Direction, Figures, OneWay, Spread, Variation, WhyUnknown};
 use probe::{
-    Key, Reflector, ReflectorSettings, Session, SessionSettings, Spacing, WallClock, Window,
+    Key, Keys, Reflector, ReflectorSettings, Session, SessionSettings, Spacing, WallClock, Window,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -115,7 +115,7 @@ async fn main() -> Result<()> {
     match Quality::parse() {
         Quality::Reflect { listen, allow, sessions, both } => {
             let settings = ReflectorSettings {
-                key: both.key()?,
+                keys: both.key()?.map_or(Keys::None, Keys::One),
                 allowed: allow,
                 sessions,
                 clock: both.clock(),

@@ -25,5 +25,5 @@ pub use error::ProbeError;
 pub use figures::OwnClock;
 pub use nanos::Nanos;
 pub use packet::Key;
-pub use reflector::{Counts, Reflector, ReflectorSettings};
+pub use reflector::{Counts, Keys, Reflector, ReflectorSettings};
 pub use session::{Pace, Session, SessionSettings, Spacing, Stamps, Window};

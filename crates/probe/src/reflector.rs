@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
 
 /// A session that was silent this long is forgotten if its place is wanted.
 const SILENT: Nanos = Nanos(60_000_000_000);
@@ -15,12 +16,41 @@ const SILENT: Nanos = Nanos(60_000_000_000);
 /// The congestion bits of a class, which are not the reflector's to repeat.
 const CONGESTION: u8 = 0b11;
 
+/// Whose packets a reflector takes.
+#[derive(Clone, Debug, Default)]
+pub enum Keys {
+    /// Anybody's: unauthenticated mode.
+    #[default]
+    None,
+    /// Authenticated mode with one key for all sessions.
+    One(Key),
+    /// Authenticated mode with a key for each sender, and whoever holds the other end may change
+    /// them at any time. A packet is tried against one after the other, about a microsecond each:
+    /// give tens, not thousands.
+    Any(watch::Receiver<Vec<Key>>),
+}
+
+impl Keys {
+    /// What is asked, and the key of who asked it.
+    fn open(&self, packet: &[u8]) -> Result<(SenderPacket, Option<Key>), Refused> {
+        let with = |key: &Key| Ok((SenderPacket::decode(packet, Some(key))?, Some(key.clone())));
+        match self {
+            Self::None => Ok((SenderPacket::decode(packet, None)?, None)),
+            Self::One(key) => with(key),
+            Self::Any(keys) => {
+                let keys = keys.borrow();
+                let found = keys.iter().map(with).find(|found| !matches!(found, Err(Refused::Tag)));
+                found.unwrap_or(Err(Refused::Tag))
+            }
+        }
+    }
+}
+
 /// Whom a reflector answers, and how.
 #[derive(Clone, Debug, Default)]
 pub struct ReflectorSettings {
-    /// With a key, authenticated mode: packets without its tag are refused. One key for all
-    /// sessions.
-    pub key: Option<Key>,
+    /// Whether packets must bear a tag, and whose.
+    pub keys: Keys,
     /// Only these sources are answered; empty: all.
     pub allowed: Vec<IpAddr>,
     /// How many sessions are counted apart (RFC 8762 §4.3, stateful). Packets of more sessions than
@@ -167,8 +197,7 @@ impl Reflector {
         if !allowed.is_empty() && !allowed.contains(&from.ip().to_canonical()) {
             return Err(Unanswered::NotAllowed);
         }
-        let key = self.settings.key.as_ref();
-        let asked = SenderPacket::decode(packet, key)?;
+        let (asked, key) = self.settings.keys.open(packet)?;
         let sequence = self.sessions.next(from, asked, arrived).ok_or(Unanswered::Crowded)?;
         // In the sender's format, which it surely reads.
         let format = asked.error.format();
@@ -183,7 +212,7 @@ impl Reflector {
             sender_error: asked.error,
             sender_ttl: received.ttl,
         };
-        Ok(answer.encode(key, packet)?)
+        Ok(answer.encode(key.as_ref(), packet)?)
     }
 }
 

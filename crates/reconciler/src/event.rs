@@ -3,7 +3,7 @@
 use model::attempt::Ended;
 use model::{AttemptId, Bytes, DatasetVersion, Span, TransferId};
 use std::collections::BTreeMap;
-use wire::{MadeOutput, Order, Run, RunOutput, Stage};
+use wire::{MadeOutput, Measure, Order, Report, Run, RunOutput, Stage};
 
 /// What can reach an agent's decisions.
 #[derive(Debug, Clone)]
@@ -86,6 +86,8 @@ pub enum Event {
         /// What came of it.
         outputs: Result<Vec<MadeOutput>, String>,
     },
+    /// A window of a measurement closed; [`Report::Probed`] or [`Report::Delivered`].
+    Measured(Report),
     /// The first so many reports are durable at the server.
     Acknowledged(usize),
     /// Time passed.
@@ -186,6 +188,8 @@ pub enum Action {
         /// Of which data.
         data: DatasetVersion,
     },
+    /// Measure the ways to these peers and to no others.
+    Measure(Measure),
     /// Remove a copy, and say so by [`Event::Removed`].
     Remove {
         /// Of which data.

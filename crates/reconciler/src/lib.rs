@@ -27,6 +27,9 @@ const REMEMBERED: usize = 65_536;
 /// A store has changed noticeably when it is more than one part in so many.
 const NOTICEABLE: u64 = 64;
 
+/// Behind so many reports that wait for the server no measurement is lined up.
+const MEASURED_BEHIND: usize = 10_000;
+
 /// What an agent is willing and able to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Abilities {
@@ -158,6 +161,7 @@ impl Reconciler {
             Event::Removed { data, gone } => self.removed(data, gone, actions),
             Event::Room { capacity, stored } => self.room(capacity, stored),
             Event::OutputsKept { attempt, outputs } => self.outputs_kept(attempt, outputs),
+            Event::Measured(report) => self.measured(report),
             Event::Acknowledged(count) => self.acknowledged(count, actions),
             Event::Tick => {}
         }
@@ -192,6 +196,7 @@ impl Reconciler {
                         actions.push(Action::Abandon { transfer });
                     }
                 }
+                Order::Measure(measure) => actions.push(Action::Measure(measure)),
                 Order::Verify { data } => actions.push(Action::Verify { data }),
                 Order::Remove { data } => {
                     self.lacks(&data);
@@ -258,6 +263,14 @@ impl Reconciler {
                 self.outbox.push_back(failed);
                 self.refuse_without(&stage.data, &why);
             }
+        }
+    }
+
+    /// Has a measurement reported, unless the server has not taken the earlier ones in a long while:
+    /// what is lost of them is only knowledge.
+    fn measured(&mut self, report: Report) {
+        if self.outbox.len() < MEASURED_BEHIND {
+            self.outbox.push_back(report);
         }
     }
 
@@ -344,7 +357,11 @@ fn order_attempt(order: &Order) -> Option<AttemptId> {
     match order {
         Order::Run(run) => Some(run.attempt),
         Order::Stop { attempt, .. } => Some(*attempt),
-        Order::Stage(_) | Order::Drop { .. } | Order::Verify { .. } | Order::Remove { .. } => None,
+        Order::Stage(_)
+        | Order::Drop { .. }
+        | Order::Verify { .. }
+        | Order::Remove { .. }
+        | Order::Measure(_) => None,
     }
 }
 

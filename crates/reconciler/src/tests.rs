@@ -90,6 +90,7 @@ fn said(actions: &[Action]) -> Vec<String> {
         Action::Abandon { transfer } => format!("abandon {transfer}"),
         Action::Remove { data } => format!("remove {}", data.dataset),
         Action::Verify { data } => format!("verify {}", data.dataset),
+        Action::Measure(measure) => format!("measure {}", measure.peers.len()),
     };
     actions.iter().map(text).collect()
 }
@@ -108,6 +109,8 @@ fn told(mind: &Reconciler) -> Vec<String> {
         Report::Removed { data } => format!("removed {}", data.dataset),
         Report::Room { stored, .. } => format!("room {stored}"),
         Report::Inventory { data } => format!("inventory {}", data.len()),
+        Report::Probed { peer, .. } => format!("probed {peer}"),
+        Report::Delivered { transfer, .. } => format!("delivered {transfer}"),
     };
     mind.reports().map(text).collect()
 }
@@ -324,4 +327,28 @@ fn chips_are_never_given_twice_and_nobody_overtakes_whatever_the_order_of_events
             assert!(!idle, "seed {seed}: a job waits for a chip that is free");
         }
     }
+}
+
+#[test]
+fn measurements_are_told_in_turn_and_dropped_while_the_server_takes_nothing() {
+    let mut mind = idle();
+    let measure = wire::Measure { window: Span(1_000), peers: Vec::new() };
+    let order = Order::Measure(measure);
+    let actions = mind.step(0, vec![Event::Orders { full: false, orders: vec![order] }]);
+    assert_eq!(said(&actions), ["measure 0"]);
+    let window = || {
+        Event::Measured(Report::Delivered {
+            transfer: TransferId::new(4),
+            lasted: Span(1_000),
+            planned: Bytes(8),
+            delivered: Bytes(4),
+        })
+    };
+    assert!(mind.step(0, vec![window()]).is_empty());
+    assert_eq!(told(&mind), ["delivered transfer-4"]);
+    assert!(mind.step(0, (0..20_000).map(|_| window()).collect()).is_empty());
+    assert_eq!(mind.reports().count(), 10_000);
+    let put = Event::Stored { data: data("d"), bytes: Bytes(1), files: 1 };
+    assert!(mind.step(0, vec![put]).is_empty());
+    assert_eq!(told(&mind).last().map(String::as_str), Some("put d"));
 }

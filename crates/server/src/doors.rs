@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use transfer::ticket::{Ticket, Verb, issue};
+use wire::Order;
 
 /// How long a ticket opens a store: time for a long transfer to be begun again by another agent.
 const VALID: Span = Span::from_secs(12 * 3_600);
@@ -46,6 +47,35 @@ impl Doors {
         let mut text = self.secret.to_vec();
         text.extend_from_slice(b"door of ");
         text.extend_from_slice(center.as_str().as_bytes());
+        Digest::of(&text)
+    }
+
+    /// Adds to an order for a center the secrets that deciding does not know.
+    pub(crate) fn fill_in(&self, order: &mut Order, center: &CenterId, now: Moment) {
+        match order {
+            Order::Stage(stage) => {
+                stage.ticket = Some(self.ticket(&stage.from, &stage.data, false, now));
+            }
+            Order::Measure(measure) => {
+                for peer in &mut measure.peers {
+                    peer.key = Some(self.pair(center, &peer.center));
+                }
+            }
+            Order::Run(_)
+            | Order::Stop { .. }
+            | Order::Drop { .. }
+            | Order::Verify { .. }
+            | Order::Remove { .. } => {}
+        }
+    }
+
+    /// The secret of the test packets between two centers, for their agents and nobody else.
+    #[must_use]
+    pub(crate) fn pair(&self, one: &CenterId, other: &CenterId) -> Digest {
+        let (lesser, greater) = if one < other { (one, other) } else { (other, one) };
+        let mut text = self.secret.to_vec();
+        // No name has a space, so that no two pairs have one text.
+        text.extend_from_slice(format!("way of {lesser} {greater}").as_bytes());
         Digest::of(&text)
     }
 

@@ -19,7 +19,7 @@ use store::archive::{Archive, ArchivedJob, Filter};
 use store::{Log, Ticket, Writer};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
-use wire::{Joined, Order, Orders};
+use wire::{Joined, Orders};
 
 /// How often time is looked at while nothing happens.
 const TICK: Duration = Duration::from_millis(100);
@@ -355,10 +355,7 @@ impl Driver {
         }
         let now = self.parts.clock.now();
         for order in &mut orders {
-            if let Order::Stage(stage) = order {
-                let ticket = self.parts.doors.ticket(&stage.from, &stage.data, false, now);
-                stage.ticket = Some(ticket);
-            }
+            self.parts.doors.fill_in(order, center, now);
         }
         let asks = self.polls.take_asks(center);
         self.hold(move |head| {

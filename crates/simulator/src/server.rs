@@ -468,6 +468,7 @@ fn introduction(seat: Seat, engine: EngineKind) -> Join {
         engine_version: "simulated".to_owned(),
         enforcement: "simulated".to_owned(),
         data_url: Some(format!("sim://{seat}")),
+        probe_address: None,
         seen: None,
     }
 }

@@ -8,10 +8,14 @@
 //!
 //! Deliberately absent: transport, tokens, retries. Those are the edges' business.
 
+mod quality;
 pub mod view;
+
+pub use quality::{Measure, Peer};
 
 use model::attempt::{Ended, Slots, Stop};
 use model::fact::Head;
+use model::quality::Probed;
 use model::{
     AttemptId, Bytes, CenterId, ChipId, Cores, DatasetId, DatasetVersion, Digest, EngineKind,
     Moment, NetworkUid, Rate, Refused, Region, Span, TransferId,
@@ -40,6 +44,9 @@ pub struct Join {
     pub enforcement: String,
     /// The URL under which other centers fetch from its store.
     pub data_url: Option<String>,
+    /// Where it answers test packets, as `host:port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_address: Option<String>,
     /// The last head it saw of this network's log, if any.
     pub seen: Option<Head>,
 }
@@ -118,6 +125,9 @@ pub enum Order {
         /// Which data.
         data: DatasetVersion,
     },
+    /// The ways to these peers, and to no others, should be measured. Only told to agents that
+    /// answer test packets.
+    Measure(Measure),
 }
 
 /// An attempt as its center needs to know it.
@@ -319,6 +329,27 @@ pub enum Report {
         /// Which data.
         data: Vec<DatasetVersion>,
     },
+    /// What test packets to a peer said in a window that has just closed. May be lost.
+    Probed {
+        /// Whose reflector answered.
+        peer: CenterId,
+        /// How long the window was.
+        lasted: Span,
+        /// What they said.
+        probed: Probed,
+    },
+    /// What a transfer brought in a window that has just closed, or since the last one up to its
+    /// end. May be lost.
+    Delivered {
+        /// Which.
+        transfer: TransferId,
+        /// How long the window was.
+        lasted: Span,
+        /// Bytes that could have come at the ordered rates.
+        planned: Bytes,
+        /// Bytes that came.
+        delivered: Bytes,
+    },
 }
 
 /// Data an attempt made.
@@ -435,6 +466,8 @@ impl Report {
             | Self::Damaged { .. }
             | Self::Removed { .. }
             | Self::Room { .. }
+            | Self::Probed { .. }
+            | Self::Delivered { .. }
             | Self::Inventory { .. } => None,
         }
     }

@@ -4,8 +4,9 @@ use crate::index::Listed;
 use crate::promise::Count;
 use crate::{CenterState, Submission, World};
 use model::attempt::AttemptState;
-use model::fact::{Fact, JobSubmitted, LinkTouched};
+use model::fact::{Fact, JobSubmitted};
 use model::job::{Job, PastAttempt, Promise, SavedWork};
+use model::quality::LinkRated;
 use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
 use std::sync::Arc;
 
@@ -56,9 +57,9 @@ impl World {
             Fact::ExchangeDeclared(f) => {
                 self.exchanges.insert(f.exchange.clone(), Arc::clone(f));
             }
-            Fact::LinkDeclared(f) => _ = self.links.insert(f.link.clone(), Arc::clone(f)),
-            Fact::LinkCut(f) => self.cut(f)?,
-            Fact::LinkMended(f) => _ = self.cut.remove(&f.link),
+            Fact::LinkDeclared(_) | Fact::LinkCut(_) | Fact::LinkMended(_) => {
+                self.about_link(fact)?;
+            }
             Fact::TenantDeclared(f) => {
                 self.tenants.insert(f.tenant.clone(), Arc::clone(f));
             }
@@ -103,6 +104,8 @@ impl World {
                 let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
                 self.index.brings_no_more(&over);
             }
+            Fact::PathMeasured(f) => self.quality.measured(at, f),
+            Fact::LinkRated(f) => self.rated(f)?,
             Fact::JobHeld(_)
             | Fact::JobReleased(_)
             | Fact::JobCanceled(_)
@@ -145,6 +148,14 @@ impl World {
         self.next.job = fact.job.next();
         self.index.enter(Listed::of(&job), &job);
         self.jobs.put(fact.job.number(), job);
+        Ok(())
+    }
+
+    fn rated(&mut self, fact: &LinkRated) -> Result<(), String> {
+        if !self.links.contains_key(&fact.link) {
+            return Err(format!("there is no link {}", fact.link));
+        }
+        self.quality.rate(fact);
         Ok(())
     }
 
@@ -194,11 +205,19 @@ impl World {
         Ok(())
     }
 
-    fn cut(&mut self, fact: &LinkTouched) -> Result<(), String> {
-        if !self.links.contains_key(&fact.link) {
-            return Err("no such link".to_owned());
+    fn about_link(&mut self, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::LinkDeclared(f) => {
+                self.quality.declared(&f.link);
+                self.links.insert(f.link.clone(), Arc::clone(f));
+            }
+            Fact::LinkCut(f) if !self.links.contains_key(&f.link) => {
+                return Err("no such link".to_owned());
+            }
+            Fact::LinkCut(f) => _ = self.cut.insert(f.link.clone()),
+            Fact::LinkMended(f) => _ = self.cut.remove(&f.link),
+            _ => unreachable!("only facts about links come here"),
         }
-        self.cut.insert(fact.link.clone());
         Ok(())
     }
 }

@@ -12,12 +12,14 @@ mod fold;
 mod index;
 mod lesson;
 mod promise;
+mod quality;
 mod shelves;
 
 pub use dataset::{Dataset, Replica, StoreSize, Uncounted, Version};
 pub use fold::Contradiction;
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
+pub use quality::{Quality, Window, Windows};
 pub use shelves::Shelves;
 
 use index::{Index, Listed};
@@ -26,8 +28,8 @@ use model::fact::AgentJoined;
 use model::job::Job;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
-    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Slots, Staging, Tenant,
-    TenantId, Token, TokenId, TransferId,
+    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Rate, Slots, Staging,
+    Tenant, TenantId, Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +78,9 @@ pub struct World {
     /// How the starts that jobs were told held. A snapshot without it is of an older program: the
     /// whole log is read anew then.
     pub promises: Promises,
+    /// What is known of how good links and paths are.
+    #[serde(default)]
+    pub quality: Quality,
     /// Derived from the rest; rebuilt when a snapshot is read.
     #[serde(skip)]
     index: Index,
@@ -128,6 +133,16 @@ pub struct Submission {
 }
 
 impl World {
+    /// What a link is planned at, each way: nothing while it is cut, else what was measured, or else
+    /// its capacity.
+    #[must_use]
+    pub fn planned_rate(&self, link: &Link) -> Rate {
+        if self.cut.contains(&link.link) {
+            return Rate::ZERO;
+        }
+        self.quality.rated(&link.link).unwrap_or(link.capacity).min(link.capacity)
+    }
+
     /// The job of this number, unless it never was or is archived.
     #[must_use]
     pub fn job(&self, job: JobId) -> Option<&Arc<Job>> {
@@ -256,6 +271,7 @@ impl World {
             ended: self.ended.clone(),
             lessons: self.lessons.clone(),
             promises: self.promises.clone(),
+            quality: self.quality.clone(),
         }
     }
 

@@ -82,6 +82,11 @@ impl Net {
         self.plan.serve = serve.iter().map(ToString::to_string).collect();
     }
 
+    /// Other arguments for agents started from now on.
+    pub fn reconfigure_agents(&mut self, agent: &[&str]) {
+        self.plan.agent = agent.iter().map(ToString::to_string).collect();
+    }
+
     /// Starts a center's agent and waits until the server has heard of it.
     pub async fn start_agent(&mut self, center: &str) {
         self.spawn_agent(center);

@@ -243,10 +243,15 @@ async fn changes(net: &mut Net) {
 /// `golden/v2.log` and `golden/v2.txt`, to be looked through and committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
-    let mut net = Plan::laptop().serve(&["--keep-ended", "2s", "--poll", "1s"]).start().await;
+    let mut net = Plan::laptop()
+        .serve(&["--keep-ended", "2s", "--poll", "1s", "--quality-window", "2s"])
+        .agent(&["--probe-listen", "127.0.0.1:0"])
+        .start()
+        .await;
     jobs(&mut net).await;
     data(&mut net).await;
     copies(&mut net).await;
+    crate::quality::until_rated(&mut net).await;
     changes(&mut net).await;
     for center in net.centers() {
         net.stop_agent(&center).await;

@@ -19,5 +19,6 @@ mod million;
 #[cfg(feature = "long")]
 mod philly;
 mod preemption;
+mod quality;
 mod whatif;
 mod why;

@@ -38,6 +38,8 @@ actions! {
     GetCenter = "get_center";
     ListLinks = "list_links";
     ListExchanges = "list_exchanges";
+    ListPaths = "list_paths";
+    ListCircles = "list_circles";
     ListChips = "list_chips";
     FollowEvents = "follow_events";
     ReadPromises = "read_promises";

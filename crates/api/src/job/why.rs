@@ -134,6 +134,7 @@ fn fetch(fetch: &Fetch) -> view::Fetch {
         arrives_ms: fetch.arrives,
         price: fetch.price,
         is_under_way: fetch.is_under_way,
+        slow_links: fetch.slow_links.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -75,6 +75,8 @@ fn matrix() -> Vec<Row> {
         ("cut_link", "POST", "/v1/links/lingang--sh-ixp/cut".into(), None, operators),
         ("mend_link", "POST", "/v1/links/lingang--sh-ixp/mend".into(), None, operators),
         ("list_exchanges", "GET", "/v1/exchanges".into(), None, everyone),
+        ("list_paths", "GET", "/v1/paths".into(), None, everyone),
+        ("list_circles", "GET", "/v1/circles".into(), None, everyone),
         ("list_chips", "GET", "/v1/chips".into(), None, everyone),
         ("list_tenants", "GET", "/v1/tenants".into(), None, everyone),
         ("read_promises", "GET", "/v1/promises".into(), None, everyone),

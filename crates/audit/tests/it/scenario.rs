@@ -299,6 +299,7 @@ impl<'a> Line<'a> {
             carrier: id("carrier"),
             price_per_gbps_hour: price(self.option("price", "1")),
             risk_group: None,
+            sla: quality::Sla::default(),
         }
     }
 

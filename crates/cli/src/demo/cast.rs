@@ -51,6 +51,8 @@ impl Cast {
                 format!("--dir={}", dir.display()),
                 format!("--listen=127.0.0.1:{port}"),
                 format!("--address-file={}", address.display()),
+                // Whoever looks at a demo does not wait for five minutes.
+                "--quality-window=10s".into(),
             ],
         )?;
         let started = Instant::now();
@@ -78,6 +80,7 @@ impl Cast {
                 format!("--token-file={}", token_file.display()),
                 format!("--dir={}", self.dir.join(center).display()),
                 "--data-listen=127.0.0.1:0".into(),
+                "--probe-listen=127.0.0.1:0".into(),
             ],
         )
     }

@@ -195,11 +195,15 @@ fn basis(place: &Candidate) -> String {
 }
 
 fn brings(fetch: &Fetch, look: &Look) -> String {
-    let Fetch { dataset, bytes, from, arrives_ms, price, is_under_way } = fetch;
+    let Fetch { dataset, bytes, from, arrives_ms, price, is_under_way, slow_links } = fetch;
     let arrives = look.when(*arrives_ms);
+    let slow = match slow_links.is_empty() {
+        true => String::new(),
+        false => format!("; {} delivers less than its capacity", slow_links.join(", ")),
+    };
     match is_under_way {
-        true => format!("{dataset}, {bytes} from {from}, on its way, there {arrives}"),
-        false => format!("{dataset}, {bytes} from {from}, there {arrives}, for {price}"),
+        true => format!("{dataset}, {bytes} from {from}, on its way, there {arrives}{slow}"),
+        false => format!("{dataset}, {bytes} from {from}, there {arrives}, for {price}{slow}"),
     }
 }
 

@@ -33,6 +33,9 @@ pub struct AgentJoined {
     pub enforcement: String,
     /// The URL under which other centers fetch from its store.
     pub data_url: Option<String>,
+    /// Where it answers test packets, as `host:port`; version 1 does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe_address: Option<String>,
     /// The program's version.
     pub version: String,
 }

@@ -17,6 +17,7 @@
 //! | `[[link]]` | `link`, `a`, `b`, `capacity` (each way), `latency` (one way) | |
 //! | | `carrier`, `price_per_gbps_hour` | |
 //! | | `risk_group` | none |
+//! | | `sla_round_trip` (99 of 100), `sla_loss_ppm`, `sla_rate_percent` (of what is planned) | not promised |
 //! | `[[tenant]]` | `tenant` | |
 //! | | `weight` | 1 |
 //! | | `parent`, `home`, `industry`, `classes` | none |

@@ -65,6 +65,7 @@ impl Full {
                 engine_version: String::new(),
                 enforcement: String::new(),
                 data_url: None,
+                probe_address: None,
                 version: String::new(),
             })));
         }

@@ -3,8 +3,8 @@
 use probe::figures::{OneWay, WhyUnknown};
 use probe::packet::{ErrorEstimate, Format, ReflectorPacket, SenderPacket, Timestamp};
 use probe::{
-    Counts, Key, Nanos, Reflector, ReflectorSettings, Session, SessionSettings, Spacing, WallClock,
-    Window,
+    Counts, Key, Keys, Nanos, Reflector, ReflectorSettings, Session, SessionSettings, Spacing,
+    WallClock, Window,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -115,8 +115,9 @@ async fn it_is_the_same_over_ipv6_with_padding_a_class_and_ptp() {
 #[tokio::test]
 async fn with_the_same_key_packets_come_back_and_with_none_or_another_they_do_not() {
     let shared = key("a secret of the two ends");
-    let settings_with = |key| ReflectorSettings { key, ..ReflectorSettings::default() };
-    let sealed = reflector(LOOPBACK, settings_with(shared.clone())).await;
+    let keys = Keys::One(shared.clone().unwrap());
+    let settings_with = |keys| ReflectorSettings { keys, ..ReflectorSettings::default() };
+    let sealed = reflector(LOOPBACK, settings_with(keys)).await;
     let mut asks = settings(sealed.address);
     asks.key = shared;
     all_came_back(&one(asks.clone()).await);
@@ -126,6 +127,23 @@ async fn with_the_same_key_packets_come_back_and_with_none_or_another_they_do_no
         let window = one_in_vain(asks.clone()).await;
         assert_eq!(sealed.counts.refused() - refused, u64::from(window.figures.sent));
     }
+}
+
+#[tokio::test]
+async fn each_sender_has_a_key_of_its_own_and_a_key_taken_back_opens_nothing() {
+    let (one_key, other) = (key("the key of one sender"), key("the key of another sender"));
+    let both = vec![one_key.clone().unwrap(), other.clone().unwrap()];
+    let (ring, keys) = tokio::sync::watch::channel(both);
+    let keys = Keys::Any(keys);
+    let sealed = reflector(LOOPBACK, ReflectorSettings { keys, ..Default::default() }).await;
+    let mut asks = settings(sealed.address);
+    for known in [one_key.clone(), other.clone()] {
+        asks.key = known;
+        all_came_back(&one(asks.clone()).await);
+    }
+    ring.send(vec![one_key.unwrap()]).unwrap();
+    one_in_vain(asks.clone()).await;
+    assert!(sealed.counts.refused() > 0);
 }
 
 #[tokio::test]

@@ -115,6 +115,7 @@ impl Maker {
             carrier: OwnerId::new("carrier").expect("a word"),
             price_per_gbps_hour: Money { micros: 1_000_000, currency: Currency::CNY },
             risk_group: None,
+            sla: model::quality::Sla::default(),
         }
     }
 

@@ -202,6 +202,7 @@ fn links(table: &Table, centers: &[Center], exchanges: &[Exchange]) -> Result<Ve
             carrier: row.get(carrier, "a carrier's name")?,
             price_per_gbps_hour: yuan(&row, price)?,
             risk_group: Some(row.text(risk).to_owned()).filter(|group| !group.is_empty()),
+            sla: model::quality::Sla::default(),
         })
     };
     table.rows().map(read).collect()

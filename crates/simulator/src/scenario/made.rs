@@ -168,6 +168,7 @@ fn link((a, b): (SiteId, SiteId), capacity: Rate, latency_us: u64, yuan: i64) ->
         carrier: OwnerId::new("carrier").expect("a slug"),
         price_per_gbps_hour: Money { micros: yuan * 1_000_000, currency: Currency::CNY },
         risk_group: None,
+        sla: model::quality::Sla::default(),
     }
 }
 

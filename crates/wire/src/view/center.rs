@@ -71,6 +71,9 @@ pub struct Agent {
     pub enforcement: String,
     /// Where its store opens.
     pub data_url: Option<String>,
+    /// Where it answers test packets of other agents, as `host:port`.
+    #[serde(default)]
+    pub probe_address: Option<String>,
 }
 
 /// Identical nodes of a center, and what is held of them.

@@ -1,6 +1,6 @@
 //! Links, and the exchanges where they meet.
 
-use super::MoneySchema;
+use super::{MoneySchema, Quality, Sla};
 use model::{ExchangeId, LinkId, Money, OwnerId, Rate, Region};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -36,6 +36,14 @@ pub struct Link {
     pub price_per_gbps_hour: Money,
     /// Links of one risk group fail together.
     pub risk_group: Option<String>,
+    /// What new transfers are planned at, each way: its capacity, or less where it was measured to
+    /// deliver less.
+    #[schema(value_type = u64)]
+    pub planned_bps: Rate,
+    /// What its carrier promises.
+    pub sla: Sla,
+    /// What was measured over it and no other link.
+    pub quality: Quality,
 }
 
 /// An end of a link.

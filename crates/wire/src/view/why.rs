@@ -180,6 +180,10 @@ pub struct Fetch {
     pub price: Money,
     /// Whether it is on its way already.
     pub is_under_way: bool,
+    /// Links on its way that are planned at less than their capacity, as they were measured to
+    /// deliver less.
+    #[serde(default)]
+    pub slow_links: Vec<String>,
 }
 
 /// What of a center's past bears on whether a start there holds: counted, not estimated.

@@ -138,8 +138,9 @@ impl Names {
             site
         };
         let (a, b) = (end("a", &entry.a), end("b", &entry.b));
-        let LinkEntry { capacity, latency_us, carrier, price_per_gbps_hour, risk_group, .. } =
-            entry;
+        let LinkEntry {
+            capacity, latency_us, carrier, price_per_gbps_hour, risk_group, sla, ..
+        } = entry;
         Some(Link {
             link,
             a: a?,
@@ -149,6 +150,7 @@ impl Names {
             carrier,
             price_per_gbps_hour,
             risk_group,
+            sla,
         })
     }
 }

@@ -4,6 +4,7 @@ use super::Entry;
 use crate::center::ExternalId;
 use crate::file::section::{Section, Wrong, choice, degrees, figure, parts, text, whole, words};
 use crate::file::tree::Value;
+use crate::quality::Sla;
 use crate::unit::parse_with;
 use crate::{
     Bytes, Capability, Center, CenterId, ChipClass, ChipId, Cores, EngineKind, Exchange,
@@ -36,6 +37,7 @@ pub(super) struct LinkEntry {
     pub(super) carrier: OwnerId,
     pub(super) price_per_gbps_hour: Money,
     pub(super) risk_group: Option<String>,
+    pub(super) sla: Sla,
 }
 
 /// All entries of all files of a network.
@@ -185,6 +187,11 @@ fn link(mut section: Section<'_>) -> Entry<'_, LinkId, LinkEntry> {
     let carrier = section.need("carrier", text::<OwnerId>);
     let price = section.need("price_per_gbps_hour", text::<Money>);
     let risk_group = section.maybe("risk_group", words(128));
+    let sla = Sla {
+        round_trip_us: section.maybe("sla_round_trip", text::<RoundTrip>).map(|us| us.0),
+        loss_ppm: section.maybe("sla_loss_ppm", whole(0, 1_000_000)),
+        rate_percent: section.maybe("sla_rate_percent", whole(1, 100)),
+    };
     section.unknown();
     let assemble = || {
         Some(LinkEntry {
@@ -195,6 +202,7 @@ fn link(mut section: Section<'_>) -> Entry<'_, LinkId, LinkEntry> {
             carrier: carrier?,
             price_per_gbps_hour: price?,
             risk_group,
+            sla,
         })
     };
     Entry { id, value: assemble(), section }
@@ -247,12 +255,29 @@ impl FromStr for OneWay {
     type Err = NotAnAmount;
 
     fn from_str(text: &str) -> Result<Self, NotAnAmount> {
-        const UNITS: [(&str, u128); 4] = [("us", 1), ("µs", 1), ("ms", 1_000), ("s", 1_000_000)];
-        parse_with(text, &UNITS).filter(|us| *us <= 60_000_000).map(Self).ok_or_else(|| {
-            NotAnAmount {
-                expected: "a one-way latency with its unit, such as `967us` or `1.5ms`",
-                found: text.to_owned(),
-            }
+        micros(text).map(Self).ok_or_else(|| NotAnAmount {
+            expected: "a one-way latency with its unit, such as `967us` or `1.5ms`",
+            found: text.to_owned(),
         })
     }
+}
+
+/// A round trip in microseconds.
+struct RoundTrip(u64);
+
+impl FromStr for RoundTrip {
+    type Err = NotAnAmount;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAmount> {
+        micros(text).map(Self).ok_or_else(|| NotAnAmount {
+            expected: "a time there and back with its unit, such as `900us` or `2ms`",
+            found: text.to_owned(),
+        })
+    }
+}
+
+/// At most a minute.
+fn micros(text: &str) -> Option<u64> {
+    const UNITS: [(&str, u128); 4] = [("us", 1), ("µs", 1), ("ms", 1_000), ("s", 1_000_000)];
+    parse_with(text, &UNITS).filter(|us| *us <= 60_000_000)
 }
