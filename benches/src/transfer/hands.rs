@@ -140,6 +140,7 @@ pub(crate) async fn fetch(order: Fetch) -> Result<()> {
         data: data.clone(),
         verb: Verb::Read,
         expires: Moment(u64::MAX),
+        pace: None,
     };
     let opens = ticket::issue(&KEY, &leave);
     let source = |url: String| Source { url, ticket: opens.clone() };

@@ -4,7 +4,9 @@ use model::{CenterId, DatasetVersion, Digest, Moment, Span};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use transfer::Leave;
 use transfer::ticket::{Ticket, Verb, issue};
+use wire::Stage;
 
 /// How long a ticket opens a store: time for a long transfer to be begun again by another agent.
 const VALID: Span = Span::from_secs(12 * 3_600);
@@ -58,12 +60,28 @@ impl Doors {
         write: bool,
         now: Moment,
     ) -> String {
-        let ticket = Ticket {
-            center: center.clone(),
-            data: data.clone(),
-            verb: if write { Verb::Write } else { Verb::Read },
-            expires: now + VALID,
-        };
-        issue(self.key(center).as_bytes(), &ticket)
+        let verb = if write { Verb::Write } else { Verb::Read };
+        self.issue(center, data, verb, None, now)
+    }
+
+    /// A ticket that lets a transfer be read no faster than planned.
+    #[must_use]
+    pub(crate) fn transfer_ticket(&self, stage: &Stage, now: Moment) -> String {
+        let pace = Leave::new(stage.transfer, stage.steps.clone());
+        self.issue(&stage.from, &stage.data, Verb::Read, Some(pace), now)
+    }
+
+    fn issue(
+        &self,
+        center: &CenterId,
+        data: &DatasetVersion,
+        verb: Verb,
+        pace: Option<Leave>,
+        now: Moment,
+    ) -> String {
+        let (center, data) = (center.clone(), data.clone());
+        let key = self.key(&center);
+        let ticket = Ticket { center, data, verb, expires: now + VALID, pace };
+        issue(key.as_bytes(), &ticket)
     }
 }

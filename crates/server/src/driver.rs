@@ -356,8 +356,7 @@ impl Driver {
         let now = self.parts.clock.now();
         for order in &mut orders {
             if let Order::Stage(stage) = order {
-                let ticket = self.parts.doors.ticket(&stage.from, &stage.data, false, now);
-                stage.ticket = Some(ticket);
+                stage.ticket = Some(self.parts.doors.transfer_ticket(stage, now));
             }
         }
         let asks = self.polls.take_asks(center);

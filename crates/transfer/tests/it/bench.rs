@@ -90,7 +90,13 @@ pub(crate) fn center() -> CenterId {
 }
 
 pub(crate) fn good_ticket(data: &DatasetVersion, verb: Verb) -> Ticket {
-    Ticket { center: center(), data: data.clone(), verb, expires: Moment(NOW.0 + 60_000) }
+    Ticket {
+        center: center(),
+        data: data.clone(),
+        verb,
+        expires: Moment(NOW.0 + 60_000),
+        pace: None,
+    }
 }
 
 pub(crate) fn source(url: &str, data: &DatasetVersion, verb: Verb) -> Source {

@@ -1,6 +1,5 @@
 use crate::bench::{
-    Bench, KEY, MIB, NOW, center, dataset, flipping_answers, good_ticket, http, noise, serve,
-    source,
+    Bench, KEY, MIB, NOW, dataset, flipping_answers, good_ticket, http, noise, serve, source,
 };
 use model::dataset::ManifestFile;
 use model::{Bytes, DatasetVersion, Digest, Manifest, Moment};
@@ -55,8 +54,7 @@ async fn a_door_opens_only_to_its_own_tickets_while_they_last() {
     assert_eq!(bare.status(), 401);
     assert_eq!(bare.headers()["www-authenticate"], "Bearer");
 
-    let late =
-        Ticket { center: center(), data: data.clone(), verb: Verb::Read, expires: Moment(1) };
+    let late = Ticket { expires: Moment(1), ..good_ticket(&data, Verb::Read) };
     let late = transfer::Source { url, ticket: issue(late) };
     let error = transfer::manifest(&http(), &late, &data).await.unwrap_err();
     assert!(matches!(error, TransferError::Answered { status: 401, .. }) && !error.is_transient());
