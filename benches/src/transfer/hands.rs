@@ -91,6 +91,7 @@ pub(crate) async fn serve(order: Serve) -> Result<()> {
         key: KEY,
         now: Arc::new(|| Moment(0)),
         arrived: Arc::new(|_, _| {}),
+        classes: None,
     });
     let served = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&served);

@@ -20,14 +20,14 @@ pub use home::HomeError;
 use client::Client;
 use engines::{AnyEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine};
 use home::Home;
-use model::{Bytes, Cores, EngineKind, NetworkUid, Span};
+use model::{Bytes, Cores, EngineKind, NetworkUid, Rate, Span};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use transfer::{LocalStore, TransferError};
+use transfer::{Classes, LocalStore, Shaper, TransferError};
 
 /// What an agent needs to know.
 #[derive(Debug, Clone)]
@@ -40,6 +40,11 @@ pub struct Settings {
     pub data_listen: Option<SocketAddr>,
     /// How others reach that door, if not at the address it listens on.
     pub data_url: Option<String>,
+    /// The network device that door sends through, where the kernel is to keep transfers' rates;
+    /// needs root or `CAP_NET_ADMIN`. Where it cannot, the agent does not start.
+    pub shape: Option<String>,
+    /// What the line behind that device carries, where that is less than the device.
+    pub uplink: Option<Rate>,
     /// How much the store holds.
     pub store: Bytes,
     /// The users to run attempts as; needs root.
@@ -63,6 +68,8 @@ impl Settings {
             engine,
             data_listen: None,
             data_url: None,
+            shape: None,
+            uplink: None,
             store: Bytes(1 << 40),
             uids: None,
             keep_logs: Duration::from_secs(7 * 86_400),
@@ -96,6 +103,9 @@ pub enum Error {
         /// The server's.
         is: NetworkUid,
     },
+    /// Transfers' rates cannot be kept by the kernel.
+    #[error("cannot shape the device {0}")]
+    Shape(String, #[source] TransferError),
     /// The store's door cannot be opened.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -108,6 +118,12 @@ pub enum Error {
 pub async fn run(settings: Settings, client: Client, stop: CancellationToken) -> Result<(), Error> {
     let home = Arc::new(Home::open(&settings.dir)?);
     let (store, found) = LocalStore::open(&settings.dir.join("store"), settings.store)?;
+    let shaper = match settings.shape.clone() {
+        Some(device) => Some(
+            Shaper::begin(&device, settings.uplink).map_err(|error| Error::Shape(device, error))?,
+        ),
+        None => None,
+    };
     for broken in &found.quarantined {
         tracing::warn!(path = %broken.path.display(), why = broken.why, "damaged data put aside");
     }
@@ -123,6 +139,7 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
             client: client.clone(),
             home: Arc::clone(&home),
             store: store.clone(),
+            classes: shaper.as_ref().map(Shaper::classes),
             data_url,
         });
         match mind::run(shared, listener, stop.clone()).await {
@@ -141,6 +158,7 @@ struct Shared {
     client: Client,
     home: Arc<Home>,
     store: LocalStore,
+    classes: Option<Classes>,
     data_url: Option<String>,
 }
 

@@ -64,11 +64,13 @@ impl Doors {
         self.issue(center, data, verb, None, now)
     }
 
-    /// A ticket that lets a transfer be read no faster than planned.
-    #[must_use]
-    pub(crate) fn transfer_ticket(&self, stage: &Stage, now: Moment) -> String {
-        let pace = Leave::new(stage.transfer, stage.steps.clone());
-        self.issue(&stage.from, &stage.data, Verb::Read, Some(pace), now)
+    /// Puts a ticket into the order that lets its transfer be read no faster than planned. Both ends
+    /// keep the same steps.
+    pub(crate) fn open_for(&self, stage: &mut Stage, now: Moment) {
+        let pace = Leave::new(stage.transfer, now, std::mem::take(&mut stage.steps));
+        stage.steps = pace.steps.clone();
+        let ticket = self.issue(&stage.from, &stage.data, Verb::Read, Some(pace), now);
+        stage.ticket = Some(ticket);
     }
 
     fn issue(

@@ -356,7 +356,7 @@ impl Driver {
         let now = self.parts.clock.now();
         for order in &mut orders {
             if let Order::Stage(stage) = order {
-                stage.ticket = Some(self.parts.doors.transfer_ticket(stage, now));
+                self.parts.doors.open_for(stage, now);
             }
         }
         let asks = self.polls.take_asks(center);

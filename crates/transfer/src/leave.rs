@@ -1,6 +1,6 @@
 //! The rates a ticket gives leave to. Pure.
 
-use model::TransferId;
+use model::{Moment, Span, TransferId};
 use serde::{Deserialize, Serialize};
 use wire::PaceStep;
 
@@ -11,7 +11,9 @@ use wire::PaceStep;
 pub struct Leave {
     /// Which transfer. All tickets of one share its rates.
     pub transfer: TransferId,
-    /// How fast its data may go, counted from the first request, sorted; none: as fast as it goes.
+    /// From when on the steps count, compared with the center's clock: when the ticket was issued.
+    pub since: Moment,
+    /// How fast its data may go, sorted; none: as fast as it goes.
     pub steps: Vec<PaceStep>,
 }
 
@@ -20,16 +22,34 @@ const MOST: usize = 64;
 
 impl Leave {
     /// Leave for these steps, which are sorted. A longer list is made coarser from below, where that
-    /// costs least: at no moment does it allow more than the steps do. The reader keeps the true ones
-    /// by itself, so the other way around nobody honest would be held up; but what is above the plan
-    /// is promised to others, while a transfer held up is late only itself.
+    /// costs least: at no moment does it allow more than the steps do, for what is above the plan is
+    /// promised to others, while a transfer held up is late only itself. The reader is to keep the
+    /// same steps, lest it wait for a door that is silent by right.
     #[must_use]
-    pub fn new(transfer: TransferId, mut steps: Vec<PaceStep>) -> Self {
+    pub fn new(transfer: TransferId, since: Moment, mut steps: Vec<PaceStep>) -> Self {
         while steps.len() > MOST {
             coarsen(&mut steps);
         }
-        Self { transfer, steps }
+        Self { transfer, since, steps }
     }
+
+    /// What is left of the steps, counted from `now`; of the last at least its rate.
+    #[must_use]
+    pub fn left(&self, now: Moment) -> Vec<PaceStep> {
+        let past = now.since(self.since);
+        let last = self.steps.len().saturating_sub(1);
+        let steps = self.steps.iter().enumerate().filter_map(|(at, step)| {
+            let end = step.after.saturating_add(step.lasts);
+            let (after, end) = (minus(step.after, past), minus(end, past));
+            let lasts = minus(end, after);
+            (lasts > Span::ZERO || at == last).then_some(PaceStep { after, lasts, ..*step })
+        });
+        steps.collect()
+    }
+}
+
+fn minus(span: Span, less: Span) -> Span {
+    Span(span.0.saturating_sub(less.0))
 }
 
 /// How to have one step less.
@@ -72,6 +92,10 @@ mod tests {
     use model::{Rate, Span};
     use proptest::prelude::*;
 
+    fn leave(steps: Vec<PaceStep>) -> Leave {
+        Leave::new(TransferId::new(1), Moment(1_000), steps)
+    }
+
     fn at(steps: &[PaceStep], moment: u64) -> u64 {
         let on = |s: &&PaceStep| (s.after.0..s.after.0 + s.lasts.0).contains(&moment);
         steps.iter().find(on).map_or(0, |step| step.rate.0)
@@ -97,7 +121,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_ticket_never_allows_more_than_the_plan(plan in steps()) {
-            let Leave { steps, .. } = Leave::new(TransferId::new(1), plan.clone());
+            let Leave { steps, .. } = leave(plan.clone());
             prop_assert!(steps.len() <= MOST);
             let (last, end) = (plan.last().unwrap(), steps.last().unwrap());
             prop_assert!(end.rate <= last.rate);
@@ -105,18 +129,29 @@ mod tests {
                 prop_assert!(at(&steps, moment) <= at(&plan, moment), "at {moment}");
             }
         }
+
+        #[test]
+        fn what_is_left_of_a_plan_is_its_later_part(plan in steps(), past in 0..5_000_u64) {
+            let whole = leave(plan);
+            let left = whole.left(Moment(1_000 + past));
+            let (last, end) = (whole.steps.last().unwrap(), left.last().unwrap());
+            prop_assert_eq!(last.rate, end.rate);
+            for moment in past..last.after.0 + last.lasts.0 {
+                prop_assert_eq!(at(&left, moment - past), at(&whole.steps, moment), "at {}", moment);
+            }
+        }
     }
 
     #[test]
     fn a_short_plan_is_kept_as_it_is_and_a_long_one_loses_its_smallest_parts() {
         let step = |n: u64| {
-            let rate = if n % 2 == 0 { Rate(1_000) } else { Rate(1_001) };
+            let rate = if n.is_multiple_of(2) { Rate(1_000) } else { Rate(1_001) };
             PaceStep { after: Span(n * 10), lasts: Span(10), rate }
         };
         let plan: Vec<PaceStep> = (0..64).map(step).collect();
-        assert_eq!(Leave::new(TransferId::new(1), plan.clone()).steps, plan);
+        assert_eq!(leave(plan.clone()).steps, plan);
         let long: Vec<PaceStep> = (0..200).map(step).collect();
-        let coarse = Leave::new(TransferId::new(1), long.clone()).steps;
+        let coarse = leave(long.clone()).steps;
         assert_eq!(coarse.len(), MOST);
         assert!(volume(&coarse) * 1_000 >= volume(&long) * 999);
     }

@@ -129,7 +129,7 @@ mod tests {
             data: DatasetVersion { dataset: "d".parse().unwrap(), version: Digest::of(b"d") },
             verb: Verb::Read,
             expires: Moment(1_000),
-            pace: Some(Leave { transfer: model::TransferId::new(7), steps: Vec::new() }),
+            pace: Some(Leave::new(model::TransferId::new(7), Moment(5), Vec::new())),
         }
     }
 

@@ -7,6 +7,10 @@ mod door;
 #[cfg(test)]
 mod fetch;
 #[cfg(test)]
+mod namespace;
+#[cfg(test)]
+mod shaper;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod upload;
