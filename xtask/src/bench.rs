@@ -67,6 +67,7 @@ const TRANSFER: Group = Group {
         "loopback_gib_per_s",
         "cpu_s_per_gib",
         "rate_error_pct",
+        "rate_error_without_tc_pct",
         "resend_after_kill_mib",
         "checkpoint_moved_pct",
     ],

@@ -10,7 +10,7 @@ use axum::response::Response;
 use axum::routing::get;
 use clap::Args;
 use http_body_util::BodyExt;
-use model::{Bytes, DatasetVersion, Moment, Rate};
+use model::{Bytes, DatasetVersion, Moment, Rate, Span, TransferId};
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Lines, Read, Write};
@@ -20,8 +20,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use transfer::door::{Door, router};
-use transfer::{LocalStore, Pace, Progress, Source, Ticket, Verb, ticket};
+use transfer::door::{self, Door, router};
+use transfer::{Leave, LocalStore, Pace, Progress, Shaper, Source, Ticket, Verb, ticket};
+use wire::PaceStep;
 
 const KEY: [u8; 32] = [7; 32];
 const CENTER: &str = "bench";
@@ -33,6 +34,12 @@ pub(crate) struct Serve {
     store: PathBuf,
     #[arg(long)]
     listen: SocketAddr,
+    /// The device at which the kernel keeps rates.
+    #[arg(long)]
+    shape: Option<String>,
+    /// What the line behind it carries, in bits a second.
+    #[arg(long)]
+    uplink: Option<u64>,
 }
 
 /// Fetches a dataset version into a store.
@@ -44,7 +51,7 @@ pub(crate) struct Fetch {
     dataset: String,
     #[arg(long)]
     version: String,
-    /// In bits a second; as fast as it goes where nothing is said.
+    /// What is planned on the wire, in bits a second; as fast as it goes where nothing is said.
     #[arg(long)]
     rate: Option<u64>,
     /// Doors.
@@ -85,12 +92,15 @@ fn open(dir: &Path) -> Result<LocalStore> {
 
 /// The serving end.
 pub(crate) async fn serve(order: Serve) -> Result<()> {
+    let uplink = order.uplink.map(Rate);
+    let shaper = order.shape.map(|device| Shaper::begin(&device, uplink)).transpose()?;
     let door = router(Door {
         store: open(&order.store)?,
         center: CENTER.parse()?,
         key: KEY,
         now: Arc::new(|| Moment(0)),
         arrived: Arc::new(|_, _| {}),
+        classes: shaper.as_ref().map(Shaper::classes),
     });
     let served = Arc::new(AtomicU64::new(0));
     let counter = Arc::clone(&served);
@@ -112,7 +122,7 @@ pub(crate) async fn serve(order: Serve) -> Result<()> {
         end.send(waited)
     });
     tokio::select! {
-        served = axum::serve(listener, app) => Ok(served?),
+        served = door::serve(listener, app) => Ok(served?),
         _ = ended => Ok(()),
     }
 }
@@ -135,17 +145,20 @@ fn counted(response: Response, counter: Arc<AtomicU64>) -> Response {
 /// The fetching end.
 pub(crate) async fn fetch(order: Fetch) -> Result<()> {
     let data = DatasetVersion { dataset: order.dataset.parse()?, version: order.version.parse()? };
+    let step = |rate| PaceStep { after: Span::ZERO, lasts: Span::MAX, rate: Rate(rate).payload() };
+    let steps: Vec<PaceStep> = order.rate.map(step).into_iter().collect();
     let leave = Ticket {
         center: CENTER.parse()?,
         data: data.clone(),
         verb: Verb::Read,
         expires: Moment(u64::MAX),
+        pace: Some(Leave::new(TransferId::new(1), Moment(0), steps.clone())),
     };
     let opens = ticket::issue(&KEY, &leave);
     let source = |url: String| Source { url, ticket: opens.clone() };
     let sources: Vec<Source> = order.urls.into_iter().map(source).collect();
     let store = open(&order.store)?;
-    let pace = order.rate.map_or_else(Pace::unlimited, |rate| Pace::steady(Rate(rate)));
+    let pace = Pace::steps(&steps);
     let http = reqwest::Client::builder().no_proxy().build()?;
     let (progress, began) = (Progress::default(), Instant::now());
     say(Told::Begun { done: there(&store, &data)? })?;
@@ -182,10 +195,18 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(place: Place<'_>, store: &Path, listen: &str) -> Result<Self> {
+    pub(crate) fn start(
+        place: Place<'_>,
+        store: &Path,
+        listen: &str,
+        shape: Option<(&str, u64)>,
+    ) -> Result<Self> {
         let program = std::env::current_exe()?;
         let mut command = place(&program.display().to_string());
         command.arg("serve").arg("--store").arg(store).args(["--listen", listen]);
+        if let Some((device, uplink)) = shape {
+            command.args([format!("--shape={device}"), format!("--uplink={uplink}")]);
+        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let mut out = lines(&mut child)?;
         let line = out.next().context("the serving end stopped")??;

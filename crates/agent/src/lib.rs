@@ -23,14 +23,14 @@ use client::Client;
 use engines::{AnyEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine};
 use home::Home;
 use measuring::Answering;
-use model::{Bytes, Cores, EngineKind, NetworkUid, Span};
+use model::{Bytes, Cores, EngineKind, NetworkUid, Rate, Span};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use transfer::{LocalStore, TransferError};
+use transfer::{Classes, LocalStore, Shaper, TransferError};
 
 /// What an agent needs to know.
 #[derive(Debug, Clone)]
@@ -49,6 +49,11 @@ pub struct Settings {
     pub probe_address: Option<String>,
     /// How closely this machine's clock follows UTC; without it one-way figures stay unknown.
     pub clock_within: Option<Duration>,
+    /// The network device that door sends through, where the kernel is to keep transfers' rates;
+    /// needs root or `CAP_NET_ADMIN`. Where it cannot, the agent does not start.
+    pub shape: Option<String>,
+    /// What the line behind that device carries, where that is less than the device.
+    pub uplink: Option<Rate>,
     /// How much the store holds.
     pub store: Bytes,
     /// The users to run attempts as; needs root.
@@ -75,6 +80,8 @@ impl Settings {
             probe_listen: None,
             probe_address: None,
             clock_within: None,
+            shape: None,
+            uplink: None,
             store: Bytes(1 << 40),
             uids: None,
             keep_logs: Duration::from_secs(7 * 86_400),
@@ -108,6 +115,9 @@ pub enum Error {
         /// The server's.
         is: NetworkUid,
     },
+    /// Transfers' rates cannot be kept by the kernel.
+    #[error("cannot shape the device {0}")]
+    Shape(String, #[source] TransferError),
     /// The store's door cannot be opened.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] std::io::Error),
@@ -123,6 +133,12 @@ pub enum Error {
 pub async fn run(settings: Settings, client: Client, stop: CancellationToken) -> Result<(), Error> {
     let home = Arc::new(Home::open(&settings.dir)?);
     let (store, found) = LocalStore::open(&settings.dir.join("store"), settings.store)?;
+    let shaper = match settings.shape.clone() {
+        Some(device) => Some(
+            Shaper::begin(&device, settings.uplink).map_err(|error| Error::Shape(device, error))?,
+        ),
+        None => None,
+    };
     for broken in &found.quarantined {
         tracing::warn!(path = %broken.path.display(), why = broken.why, "damaged data put aside");
     }
@@ -149,6 +165,7 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
             client: client.clone(),
             home: Arc::clone(&home),
             store: store.clone(),
+            classes: shaper.as_ref().map(Shaper::classes),
             data_url,
             probe_address: answering.as_ref().and(probe_address),
         });
@@ -168,6 +185,7 @@ struct Shared {
     client: Client,
     home: Arc<Home>,
     store: LocalStore,
+    classes: Option<Classes>,
     data_url: Option<String>,
     probe_address: Option<String>,
 }

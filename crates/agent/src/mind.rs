@@ -107,9 +107,10 @@ async fn open_door(
         key: *joined.door_key.as_bytes(),
         now: Arc::new(wall_now),
         arrived: Arc::new(arrived),
+        classes: shared.classes.clone(),
     };
     let at = listener.local_addr().map_err(|e| Error::Listen(([0, 0, 0, 0], 0).into(), e))?;
-    axum::serve(listener, door::router(door)).await.map_err(|e| Error::Listen(at, e))
+    door::serve(listener, door::router(door)).await.map_err(|e| Error::Listen(at, e))
 }
 
 /// The wall clock, for tickets that expire.

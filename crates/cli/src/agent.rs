@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use client::Client;
-use model::{Bytes, EngineKind};
+use model::{Bytes, EngineKind, Rate};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,6 +41,14 @@ pub(crate) struct Agent {
     /// told only where both sides say so.
     #[arg(long, value_name = "TIME")]
     clock_within: Option<model::Span>,
+    /// Let the kernel keep the rates of transfers that leave through this network device. Needs root
+    /// or CAP_NET_ADMIN, and `tc`; the device's root queueing discipline is taken over.
+    #[arg(long, value_name = "DEVICE", requires = "data_listen")]
+    shape: Option<String>,
+    /// What the line behind that device carries, such as `950 Mbit/s`, where that is less than the
+    /// device: transfers then go first.
+    #[arg(long, value_name = "RATE", requires = "shape")]
+    uplink: Option<Rate>,
     /// How much the store holds.
     #[arg(long, value_name = "SIZE", default_value = "1 TiB")]
     store: Bytes,
@@ -142,6 +150,8 @@ impl Agent {
         settings.probe_listen = self.probe_listen;
         settings.probe_address = self.probe_address.clone();
         settings.clock_within = self.clock_within.map(model::Span::to_std);
+        settings.shape = self.shape.clone();
+        settings.uplink = self.uplink;
         settings.store = self.store;
         settings.uids = uids;
         settings.witness_every = Duration::from_millis(self.witness_every.0);

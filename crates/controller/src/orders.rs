@@ -321,7 +321,7 @@ fn stage_order(world: &World, now: Moment, staging: &Staging) -> Order {
             .map(|s| PaceStep {
                 after: s.from.since(now),
                 lasts: s.until.since(s.from.max(now)),
-                rate: s.rate,
+                rate: s.rate.payload(),
             })
             .collect(),
     }))

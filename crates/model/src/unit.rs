@@ -236,6 +236,32 @@ impl Bytes {
         let millis = (rate.0 != 0).then(|| bit_millis.div_ceil(u128::from(rate.0)))?;
         u64::try_from(millis).ok().map(Span)
     }
+
+    /// What a link carries for this much data: also headers. A packet of 1,500 bytes holds 1,448 of
+    /// data beside those of IPv4 and TCP with time stamps, and HTTP's are next to nothing; rounded
+    /// up to one part in 25.
+    #[must_use]
+    pub fn on_wire(self) -> Self {
+        Self(self.0.saturating_add(self.0.div_ceil(PAYLOAD)))
+    }
+}
+
+/// So many parts of data go with one of headers.
+const PAYLOAD: u64 = 25;
+
+impl Rate {
+    /// How fast data goes where a link carries this much, headers included: see [`Bytes::on_wire`].
+    #[must_use]
+    pub fn payload(self) -> Self {
+        let headers = self.0 / (PAYLOAD + 1);
+        Self(self.0 - headers)
+    }
+
+    /// How much a link carries where data goes this fast.
+    #[must_use]
+    pub fn on_wire(self) -> Self {
+        Self(self.0.saturating_add(self.0 / PAYLOAD))
+    }
 }
 
 impl Add for Bytes {
@@ -473,6 +499,17 @@ mod tests {
         assert_eq!(Bytes(1).time_at(Rate(9_000)), Some(Span(1)));
         assert_eq!(Bytes(1).time_at(Rate(0)), None);
         assert_eq!(Bytes(u64::MAX).time_at(Rate(1)), None);
+    }
+
+    #[test]
+    fn what_a_link_carries_for_data_goes_at_the_rate_left_for_data() {
+        for bytes in [0, 1, 25, 26, 1_000_000, 349_000_123] {
+            let (data, rate) = (Bytes(bytes), Rate(200_000_000));
+            let planned = data.on_wire().time_at(rate).unwrap();
+            let took = data.time_at(rate.payload()).unwrap();
+            assert!(took <= planned, "{bytes}: {took} of {planned}");
+        }
+        assert_eq!(Rate(26_000).payload().on_wire(), Rate(26_000));
     }
 
     #[test]

@@ -75,8 +75,9 @@ pub struct Stretch {
 
 /// A window shorter than this says more of how transfers begin and end than of a link.
 const SHORTEST: Span = Span::from_secs(2);
-/// A transfer that brings this share of its plan, in percent, is not short: stores, too, take time.
-const FULL: u64 = 90;
+/// A transfer that brings this share of its plan, in percent, is not short: stores take time too, and
+/// of two seconds a few tenths pass before the first bytes.
+const FULL: u64 = 85;
 /// A window tells that a link does what it is rated at when it was planned at this share of it.
 const USED: u64 = 80;
 /// A link is never rated below this part of its capacity: something must cross it to tell when it
@@ -204,8 +205,8 @@ mod tests {
     fn a_window_of_a_moment_says_nothing() {
         assert_eq!(Stretch::of(&delivered(1_000_000, 0), Span(1_999)), None);
         assert_eq!(Stretch::of(&delivered(0, 0), Span(9_000)), None);
-        assert!(Stretch::of(&delivered(1_000_000, 899_000), Span(9_000)).unwrap().is_short());
-        assert!(!Stretch::of(&delivered(1_000_000, 901_000), Span(9_000)).unwrap().is_short());
+        assert!(Stretch::of(&delivered(1_000_000, 849_000), Span(9_000)).unwrap().is_short());
+        assert!(!Stretch::of(&delivered(1_000_000, 851_000), Span(9_000)).unwrap().is_short());
     }
 
     fn sla() -> impl Strategy<Value = Sla> {

@@ -73,7 +73,7 @@ impl<'a> Soonest<'a> {
         let allowed = allowed(&view.topology, &registered.residency);
         let sources = version.replicas.keys().map(CenterId::as_str);
         let now = situation.now;
-        let what = (registered.bytes, now, Rate::MAX, LEAST_PART);
+        let what = (registered.bytes.on_wire(), now, Rate::MAX, LEAST_PART);
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
         let site = |center: &CenterId| view.topology.number(center.as_str());
         let at = version.replicas.keys().filter_map(site).collect();
@@ -254,7 +254,7 @@ fn fetch<'a>(
     let request = TransferRequest {
         sources: soonest.sources(scene),
         to: to.as_str(),
-        volume: registered.bytes,
+        volume: registered.bytes.on_wire(),
         not_before: situation.now,
         most: Rate::MAX,
         least_part: LEAST_PART,

@@ -4,8 +4,9 @@ use model::{CenterId, DatasetVersion, Digest, Moment, Span};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use transfer::Leave;
 use transfer::ticket::{Ticket, Verb, issue};
-use wire::Order;
+use wire::{Order, Stage};
 
 /// How long a ticket opens a store: time for a long transfer to be begun again by another agent.
 const VALID: Span = Span::from_secs(12 * 3_600);
@@ -53,9 +54,7 @@ impl Doors {
     /// Adds to an order for a center the secrets that deciding does not know.
     pub(crate) fn fill_in(&self, order: &mut Order, center: &CenterId, now: Moment) {
         match order {
-            Order::Stage(stage) => {
-                stage.ticket = Some(self.ticket(&stage.from, &stage.data, false, now));
-            }
+            Order::Stage(stage) => self.open_for(stage, now),
             Order::Measure(measure) => {
                 for peer in &mut measure.peers {
                     peer.key = Some(self.pair(center, &peer.center));
@@ -88,12 +87,30 @@ impl Doors {
         write: bool,
         now: Moment,
     ) -> String {
-        let ticket = Ticket {
-            center: center.clone(),
-            data: data.clone(),
-            verb: if write { Verb::Write } else { Verb::Read },
-            expires: now + VALID,
-        };
-        issue(self.key(center).as_bytes(), &ticket)
+        let verb = if write { Verb::Write } else { Verb::Read };
+        self.issue(center, data, verb, None, now)
+    }
+
+    /// Puts a ticket into the order that lets its transfer be read no faster than planned. Both ends
+    /// keep the same steps.
+    fn open_for(&self, stage: &mut Stage, now: Moment) {
+        let pace = Leave::new(stage.transfer, now, std::mem::take(&mut stage.steps));
+        stage.steps = pace.steps.clone();
+        let ticket = self.issue(&stage.from, &stage.data, Verb::Read, Some(pace), now);
+        stage.ticket = Some(ticket);
+    }
+
+    fn issue(
+        &self,
+        center: &CenterId,
+        data: &DatasetVersion,
+        verb: Verb,
+        pace: Option<Leave>,
+        now: Moment,
+    ) -> String {
+        let (center, data) = (center.clone(), data.clone());
+        let key = self.key(&center);
+        let ticket = Ticket { center, data, verb, expires: now + VALID, pace };
+        issue(key.as_bytes(), &ticket)
     }
 }

@@ -13,24 +13,30 @@
 //! Every error is an RFC 9457 problem body. TLS, connection limits and timeouts on headers are the
 //! business of who listens.
 
+mod meter;
 mod problem;
 mod range;
 mod read;
 mod write;
 
 use crate::ticket::{self, DoorKey};
-use crate::{LocalStore, Replica, TicketError, Verb};
+use crate::{Classes, LocalStore, Replica, Ticket, TicketError, Verb};
 use axum::Router;
 use axum::extract::Query;
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::rejection::QueryRejection;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::routing::{get, post};
+use meter::{Connection, Meter, Meters};
 use model::{CenterId, DatasetVersion, Moment};
 use problem::Problem;
 use serde::Deserialize;
 use std::fmt;
+use std::io;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Whoever wants to hear of data somebody put. Called from a thread that may block.
@@ -49,6 +55,8 @@ pub struct Door {
     pub now: Arc<dyn Fn() -> Moment + Send + Sync>,
     /// Told of every copy somebody put here once it is a replica, and again when they ask again.
     pub arrived: Arc<Told>,
+    /// Where the kernel keeps transfers' rates as well, if it does.
+    pub classes: Option<Classes>,
 }
 
 impl fmt::Debug for Door {
@@ -66,6 +74,7 @@ const MOVING: usize = 128;
 struct Gate {
     door: Door,
     moving: Arc<Semaphore>,
+    meters: Meters,
 }
 
 /// A run of chunks, as asked for.
@@ -87,7 +96,16 @@ pub fn router(door: Door) -> Router {
         .route(&at("files/{*path}"), get(read::file))
         .route(&at("missing"), get(write::missing))
         .route(&at("finish"), post(write::finish))
-        .with_state(Gate { door, moving: Arc::new(Semaphore::new(MOVING)) })
+        .with_state(Gate {
+            meters: Meters::new(door.classes.clone()),
+            moving: Arc::new(Semaphore::new(MOVING)),
+            door,
+        })
+}
+
+/// Serves a [`router`], alone or with layers around it. Only connections served so find their class.
+pub async fn serve(listener: TcpListener, router: Router) -> io::Result<()> {
+    axum::serve(listener, router.into_make_service_with_connect_info::<Connection>()).await
 }
 
 impl Gate {
@@ -99,6 +117,29 @@ impl Gate {
         version: &str,
         verb: Verb,
     ) -> Result<DatasetVersion, Problem> {
+        Ok(self.ticket(headers, dataset, version, verb)?.data)
+    }
+
+    /// The same for what is read at a rate: also what keeps it, if the ticket says one.
+    async fn admit_metered(
+        &self,
+        parts: &Parts,
+        dataset: &str,
+        version: &str,
+    ) -> Result<(DatasetVersion, Option<Arc<Meter>>), Problem> {
+        let ticket = self.ticket(&parts.headers, dataset, version, Verb::Read)?;
+        let connection = parts.extensions.get().map(|ConnectInfo(connection)| connection);
+        let now = (self.door.now)();
+        Ok((ticket.data, self.meters.enter(ticket.pace.as_ref(), now, connection).await))
+    }
+
+    fn ticket(
+        &self,
+        headers: &HeaderMap,
+        dataset: &str,
+        version: &str,
+        verb: Verb,
+    ) -> Result<Ticket, Problem> {
         let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let text = text.and_then(|text| text.strip_prefix("Bearer ")).ok_or(TicketError::Absent)?;
         let ticket = ticket::check(&self.door.key, text, (self.door.now)())?;
@@ -107,10 +148,10 @@ impl Gate {
             version: version.parse().map_err(Problem::bad_request)?,
         };
         if ticket.center != self.door.center || ticket.data != data || ticket.verb != verb {
-            let crate::Ticket { center, data, verb, .. } = ticket;
+            let Ticket { center, data, verb, .. } = ticket;
             return Err(TicketError::Elsewhere { center, data, verb }.into());
         }
-        Ok(data)
+        Ok(ticket)
     }
 
     /// Leave to move chunks, held as long as they move.

@@ -158,6 +158,33 @@ pub enum TransferError {
         /// Its words.
         detail: String,
     },
+    /// Somebody else's queueing discipline is at the root of the device.
+    #[error(
+        "{device} has the queueing discipline {kind} {handle} at its root, which is not Portolan's; \
+         remove it (`tc qdisc del dev {device} root`), or shape another device"
+    )]
+    ForeignQdisc {
+        /// Which device.
+        device: String,
+        /// What is there.
+        kind: String,
+        /// Its handle.
+        handle: String,
+    },
+    /// Another process shapes the device.
+    #[error("{device} is shaped by another process; stop that one, or shape another device")]
+    Shaped {
+        /// Which device.
+        device: String,
+    },
+    /// The kernel's traffic control would not do something.
+    #[error("`tc {command}` failed: {said}")]
+    Tc {
+        /// What was asked of it.
+        command: String,
+        /// Its words.
+        said: String,
+    },
     /// Nobody to fetch from was named.
     #[error("no source of {data} is known")]
     NoSource {
@@ -192,6 +219,9 @@ impl TransferError {
             | Self::Corrupted { .. }
             | Self::Ticket(_)
             | Self::NotAnAddress { .. }
+            | Self::ForeignQdisc { .. }
+            | Self::Shaped { .. }
+            | Self::Tc { .. }
             | Self::NoSource { .. } => false,
         }
     }

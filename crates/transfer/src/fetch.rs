@@ -118,6 +118,7 @@ impl Carrier for Fetching<'_> {
         let mut damaged = None;
         for run in runs(left) {
             let data = self.incoming.data();
+            self.pace.open().await;
             let mut pieces = Pieces::open(self.http, source, data, run.clone()).await?;
             for chunk in run {
                 let size = layout.place(chunk)?.bytes;

@@ -3,7 +3,8 @@
 //! Two doors. On disk, [`LocalStore`]: a replica is there whole and verified, or not there at all.
 //! On the network, [`door`] serves a store to holders of a [`Ticket`], and [`fetch`], [`upload`]
 //! and [`cat`] are its clients. Chunks are numbered through all files of a dataset ([`Layout`]),
-//! so that ten thousand small files travel like one large one.
+//! so that ten thousand small files travel like one large one. What a ticket says of rates is kept by the
+//! door, and by the kernel where a [`Shaper`] has been set up.
 //!
 //! Deliberately absent: which data goes where, when and how fast (the plan says so), residency (the
 //! server issues no ticket against it), and any trust in the other side. Every chunk is compared
@@ -17,10 +18,12 @@ mod fetch;
 mod import;
 mod incoming;
 mod layout;
+mod leave;
 mod pace;
 mod progress;
 mod remote;
 mod reuse;
+mod shaper;
 mod store;
 pub mod ticket;
 mod upload;
@@ -30,9 +33,11 @@ pub use fetch::{Arrived, fetch};
 pub use import::survey;
 pub use incoming::{Incoming, Written};
 pub use layout::{Layout, Place};
+pub use leave::Leave;
 pub use pace::Pace;
 pub use progress::{Progress, Seen};
 pub use remote::{Source, cat, manifest};
+pub use shaper::{Class, Classes, Shaper};
 pub use store::{Found, LocalStore, Quarantined, Replica};
 pub use ticket::{Ticket, TicketError, Verb};
 pub use upload::upload;

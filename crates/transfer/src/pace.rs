@@ -1,7 +1,7 @@
 //! How fast a copy may go: a bucket refilled at a rate that may change by the plan's steps.
 
 use model::{Rate, Span};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -65,23 +65,58 @@ impl Pace {
 
     /// From now on always this fast; none: as fast as it goes. Whoever waits is let go accordingly.
     pub fn set(&self, rate: Option<Rate>) {
+        self.become_of(rate.map(always));
+    }
+
+    /// From now on by these steps, as those of [`Pace::steps`].
+    pub(crate) fn renew(&self, steps: &[PaceStep]) {
+        self.become_of((!steps.is_empty()).then(|| steps.to_vec()));
+    }
+
+    fn become_of(&self, steps: Option<Vec<PaceStep>>) {
         let now = Instant::now();
-        let mut bucket = self.0.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = self.bucket();
         bucket.refill(now);
-        bucket.steps = rate.map(always);
+        bucket.steps = steps;
         bucket.since = now;
         drop(bucket);
         self.0.changed.notify_waiters();
+    }
+
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.0.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The rate now, none without a limit, and when it next changes, if ever.
+    pub(crate) fn now(&self) -> (Option<Rate>, Option<Instant>) {
+        let bucket = self.bucket();
+        let (rate, change) = bucket.rate(Instant::now());
+        (bucket.steps.is_some().then_some(Rate(rate)), change)
+    }
+
+    /// Waits until anything may go at all. Whoever asks for data only then does not take a door that
+    /// keeps the same steps for a dead one.
+    pub(crate) async fn open(&self) {
+        loop {
+            let changed = self.0.changed.notified();
+            let (rate, change) = self.now();
+            if rate != Some(Rate::ZERO) {
+                return;
+            }
+            let wait =
+                change.map_or(LONG, |change| change.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                () = tokio::time::sleep(wait.min(LONG)) => {}
+                () = changed => {}
+            }
+        }
     }
 
     /// Waits until `bytes` more may go.
     pub(crate) async fn take(&self, bytes: usize) {
         loop {
             let changed = self.0.changed.notified();
-            let wait = {
-                let mut bucket = self.0.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-                bucket.take(Instant::now(), bytes)
-            };
+            let wait = self.bucket().take(Instant::now(), bytes);
             let Some(wait) = wait else { return };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -196,5 +231,34 @@ mod tests {
         let (mut bucket, now) = bucket(always(Rate(8_000_000)));
         let bytes = gone(&mut bucket, now + Duration::from_secs(60), 100);
         assert!(bytes <= 152_000, "{bytes}");
+    }
+    proptest::proptest! {
+        /// However the parts are cut and by however many they are asked for.
+        #[test]
+        fn no_more_goes_than_the_steps_allow(
+            plan in proptest::collection::vec((0..200_u64, 1..200_u64, 0..50_u64), 1..8),
+            parts in proptest::collection::vec((1..70_000_usize, 0..20_u64), 1..300),
+        ) {
+            let mut clock = 0;
+            let steps = plan.iter().map(|(gap, lasts, mbps)| {
+                let after = clock + gap;
+                clock = after + lasts;
+                step(after, *lasts, *mbps)
+            });
+            let (mut bucket, start) = bucket(steps.collect());
+            let (mut now, mut gone, mut allowed) = (start, 0, 0);
+            for (bytes, pause) in parts {
+                let until = now + Duration::from_millis(pause);
+                while now < until {
+                    allowed += bucket.rate(now).0 / 1_000;
+                    now += Duration::from_millis(1);
+                }
+                if bucket.take(now, bytes).is_none() {
+                    gone += 8 * bytes as u64;
+                    let ahead = gone.saturating_sub(8 * bytes as u64);
+                    proptest::prop_assert!(ahead <= allowed, "{ahead} of {allowed}");
+                }
+            }
+        }
     }
 }

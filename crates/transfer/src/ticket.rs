@@ -4,6 +4,7 @@
 //! with that key (keyed BLAKE3), so the agent can check one without asking. A ticket is a bearer's:
 //! it is short-lived because it cannot be called back. Pure: the time is an argument.
 
+use crate::Leave;
 use model::{CenterId, DatasetVersion, Moment};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct Ticket {
     pub verb: Verb,
     /// From when on it opens nothing, by the center's clock.
     pub expires: Moment,
+    /// How fast the data may be read; as fast as it goes where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Leave>,
 }
 
 /// Why a ticket opens nothing.
@@ -125,6 +129,7 @@ mod tests {
             data: DatasetVersion { dataset: "d".parse().unwrap(), version: Digest::of(b"d") },
             verb: Verb::Read,
             expires: Moment(1_000),
+            pace: Some(Leave::new(model::TransferId::new(7), Moment(5), Vec::new())),
         }
     }
 

@@ -89,6 +89,9 @@ impl From<TransferError> for Problem {
             | TransferError::NotAnAddress { .. }
             | TransferError::Unreachable { .. }
             | TransferError::Answered { .. }
+            | TransferError::ForeignQdisc { .. }
+            | TransferError::Shaped { .. }
+            | TransferError::Tc { .. }
             | TransferError::NoSource { .. } => {
                 // Paths of this machine are nobody else's business.
                 tracing::error!(error = &error as &dyn std::error::Error, "the store failed");

@@ -1,5 +1,6 @@
 //! What a holder of a read ticket may ask for.
 
+use super::meter::metered;
 use super::problem::Problem;
 use super::range::{Asked, asked};
 use super::{Asking, Gate};
@@ -7,9 +8,10 @@ use crate::carry::{BATCH_CHUNKS, blocking};
 use crate::error::io_at;
 use crate::layout::Layout;
 use crate::{TransferError, Verb};
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
@@ -54,10 +56,10 @@ pub(super) async fn manifest(
 pub(super) async fn chunks(
     State(gate): State<Gate>,
     Path((dataset, version)): Path<(String, String)>,
-    headers: HeaderMap,
+    parts: Parts,
     run: Asking,
 ) -> Result<Response, Problem> {
-    let data = gate.admit(&headers, &dataset, &version, Verb::Read)?;
+    let (data, meter) = gate.admit_metered(&parts, &dataset, &version).await?;
     let layout = gate.layout(data).await?;
     let run = run_of(&layout, run)?;
     let length = layout.span(run.clone())?;
@@ -70,24 +72,24 @@ pub(super) async fn chunks(
             let bytes = blocking(move || store.read_chunk(&layout, chunk)).await;
             let bytes =
                 bytes.inspect_err(|e| tracing::error!(error = %e, chunk, "cannot serve"))?;
-            Ok::<_, TransferError>(Some((bytes, (left, turn))))
+            Ok::<_, TransferError>(Some((Bytes::from(bytes), (left, turn))))
         }
     });
     let headers = [(CONTENT_TYPE, BYTES.to_owned()), (CONTENT_LENGTH, length.to_string())];
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    Ok((headers, metered(pieces, meter)).into_response())
 }
 
 pub(super) async fn file(
     State(gate): State<Gate>,
     Path((dataset, version, path)): Path<(String, String, String)>,
-    headers: HeaderMap,
+    parts: Parts,
 ) -> Result<Response, Problem> {
-    let data = gate.admit(&headers, &dataset, &version, Verb::Read)?;
+    let (data, meter) = gate.admit_metered(&parts, &dataset, &version).await?;
     let layout = gate.layout(data.clone()).await?;
     // Only what the manifest names is ever opened.
     let (file, _) = layout.file(&path)?;
     let length = file.bytes.0;
-    let range = headers.get(RANGE).and_then(|range| range.to_str().ok());
+    let range = parts.headers.get(RANGE).and_then(|range| range.to_str().ok());
     let (status, part) = match asked(range, length) {
         Asked::Whole => (StatusCode::OK, 0..length),
         Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
@@ -108,7 +110,7 @@ pub(super) async fn file(
         (ACCEPT_RANGES, "bytes".to_owned()),
         (CONTENT_LENGTH, size.to_string()),
     ];
-    let body = Body::from_stream(ReaderStream::with_capacity(open.take(size), 64 << 10));
+    let body = metered(ReaderStream::with_capacity(open.take(size), 64 << 10), meter);
     let mut response = (status, headers, body).into_response();
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Once};
 use tempfile::TempDir;
 use transfer::door::{Door, router};
-use transfer::{Arrived, LocalStore, Pace, Progress, Source, Ticket, TransferError, Verb, ticket};
+use transfer::{
+    Arrived, Classes, LocalStore, Pace, Progress, Source, Ticket, TransferError, Verb, ticket,
+};
 
 pub(crate) const KEY: [u8; 32] = [42; 32];
 pub(crate) const NOW: Moment = Moment(1_000_000);
@@ -64,14 +66,20 @@ impl Bench {
 
     /// The door to a store.
     pub(crate) fn door(&self, store: &LocalStore) -> Router {
+        router(self.shaped_door(store, None))
+    }
+
+    /// What makes a door to a store with classes of a shaper.
+    pub(crate) fn shaped_door(&self, store: &LocalStore, classes: Option<Classes>) -> Door {
         let arrived = Arc::clone(&self.arrived);
-        router(Door {
+        Door {
             store: store.clone(),
             center: center(),
             key: KEY,
             now: Arc::new(|| NOW),
             arrived: Arc::new(move |data, _| arrived.lock().unwrap().push(data.clone())),
-        })
+            classes,
+        }
     }
 
     /// Fetches from the doors at `urls` into the near store as fast as it goes.
@@ -99,7 +107,13 @@ pub(crate) fn center() -> CenterId {
 }
 
 pub(crate) fn good_ticket(data: &DatasetVersion, verb: Verb) -> Ticket {
-    Ticket { center: center(), data: data.clone(), verb, expires: Moment(NOW.0 + 60_000) }
+    Ticket {
+        center: center(),
+        data: data.clone(),
+        verb,
+        expires: Moment(NOW.0 + 60_000),
+        pace: None,
+    }
 }
 
 pub(crate) fn source(url: &str, data: &DatasetVersion, verb: Verb) -> Source {

@@ -1,13 +1,14 @@
 use crate::bench::{
-    Bench, KEY, MIB, NOW, center, dataset, flipping_answers, good_ticket, http, noise, serve,
-    source,
+    Bench, KEY, MIB, NOW, dataset, flipping_answers, good_ticket, http, noise, serve, source,
 };
 use model::dataset::ManifestFile;
-use model::{Bytes, DatasetVersion, Digest, Manifest, Moment};
+use model::{Bytes, DatasetVersion, Digest, Manifest, Moment, Rate, Span, TransferId};
 use reqwest::Method;
+use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use transfer::{Ticket, TransferError, Verb, cat, ticket};
+use transfer::{Leave, Pace, Progress, Source, Ticket, TransferError, Verb, cat, ticket};
+use wire::PaceStep;
 
 /// What a door answers: the status, and the words of the problem or the body.
 async fn ask(method: Method, url: &str, ticket: &str, body: Vec<u8>) -> (u16, String) {
@@ -55,9 +56,8 @@ async fn a_door_opens_only_to_its_own_tickets_while_they_last() {
     assert_eq!(bare.status(), 401);
     assert_eq!(bare.headers()["www-authenticate"], "Bearer");
 
-    let late =
-        Ticket { center: center(), data: data.clone(), verb: Verb::Read, expires: Moment(1) };
-    let late = transfer::Source { url, ticket: issue(late) };
+    let late = Ticket { expires: Moment(1), ..good_ticket(&data, Verb::Read) };
+    let late = Source { url, ticket: issue(late) };
     let error = transfer::manifest(&http(), &late, &data).await.unwrap_err();
     assert!(matches!(error, TransferError::Answered { status: 401, .. }) && !error.is_transient());
 }
@@ -179,4 +179,43 @@ async fn one_file_is_read_whole_or_in_part() {
     let damaged = cat(&http(), &liar, &data, "d/my file", &mut out).await;
     assert!(matches!(damaged, Err(TransferError::Corrupted { chunk: 1, .. })), "{damaged:?}");
     assert!(out.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_connections_of_a_transfer_share_its_rate() {
+    let bench = Bench::new();
+    let bytes = noise(1, MIB);
+    let data = bench.put("in", &[("x", &bytes)]);
+    let url = serve(bench.door(&bench.far)).await;
+    let rate = Rate(80_000_000);
+    let step = PaceStep { after: Span::ZERO, lasts: Span::MAX, rate };
+    let pace = Some(Leave::new(TransferId::new(1), NOW, vec![step]));
+    let opens = ticket::issue(&KEY, &Ticket { pace, ..good_ticket(&data, Verb::Read) });
+    let began = Instant::now();
+    let read = async |path: &str| {
+        let request = http().get(format!("{}/{path}", base(&url, &data))).bearer_auth(&opens);
+        request.send().await.unwrap().bytes().await.unwrap()
+    };
+    let (one, other) = tokio::join!(read("chunks?from=0&count=1"), read("files/x"));
+    assert!(one == bytes && other == bytes);
+    // Two parts of 64 KiB at the most are ahead of the rate: the first, and one that was let go.
+    let ahead = Bytes(2 * (64 << 10));
+    let least = Bytes(2 * MIB as u64 - ahead.0).time_at(rate).unwrap();
+    assert!(began.elapsed() >= least.to_std(), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_stays_shut_until_the_plans_first_step() {
+    let bench = Bench::new();
+    let data = bench.put("in", &[("x", &noise(1, MIB))]);
+    let url = serve(bench.door(&bench.far)).await;
+    let (after, lasts) = (Span(500), Span::MAX);
+    let steps = vec![PaceStep { after, lasts, rate: Rate(8_000_000_000) }];
+    let pace = Some(Leave::new(TransferId::new(1), NOW, steps.clone()));
+    let opens = ticket::issue(&KEY, &Ticket { pace, ..good_ticket(&data, Verb::Read) });
+    let (began, near) = (Instant::now(), Progress::default());
+    let from = [Source { url, ticket: opens }];
+    let pace = Pace::steps(&steps);
+    transfer::fetch(&http(), &from, &bench.near, &data, &pace, &near).await.unwrap();
+    assert!(began.elapsed() >= after.to_std());
 }

@@ -9,6 +9,10 @@ mod fetch;
 #[cfg(test)]
 mod harm;
 #[cfg(test)]
+mod namespace;
+#[cfg(test)]
+mod shaper;
+#[cfg(test)]
 mod store;
 #[cfg(test)]
 mod upload;
