@@ -34,6 +34,10 @@ const LEAST: Rate = Rate(64_000);
 /// those of 64 KiB the kernel cuts up later.
 const BURST_MILLIS: u64 = 10;
 const BURST_BYTES: u64 = 128 << 10;
+const BURST_MOST: u64 = 1 << 30;
+/// How much a class sends before the next of its kind has its turn. HTB's own reckoning, a share of
+/// the rate, is far off where rates are large or small, and it complains.
+const QUANTUM: u64 = 60_000;
 
 /// Owns a device's root. Dropping it puts the kernel's own root back; what one that was killed left
 /// is removed by the next.
@@ -134,14 +138,18 @@ impl Classes {
         (rate, most): (Rate, Rate),
         prio: &str,
     ) -> Result<(), TransferError> {
-        let burst = |rate: Rate| (rate.0 / 8_000 * BURST_MILLIS).max(BURST_BYTES).to_string();
-        let words = [
-            ["parent", parent, "classid", &id(minor)],
-            ["htb", "prio", prio, "quantum"],
-            ["60000", "rate", &format!("{}bit", rate.0), "burst"],
-            [&burst(rate), "ceil", &format!("{}bit", most.0), "cburst"],
-        ];
-        tc(&self.0.device, &["class", "replace"], &[words.as_flattened(), &[&burst(most)]].concat())
+        let burst = |rate: Rate| (rate.0 / 8_000 * BURST_MILLIS).clamp(BURST_BYTES, BURST_MOST);
+        let limits = format!(
+            "parent {parent} classid {} htb prio {prio} quantum {QUANTUM} rate {}bit burst {} \
+             ceil {}bit cburst {}",
+            id(minor),
+            rate.0,
+            burst(rate),
+            most.0,
+            burst(most)
+        );
+        let words: Vec<&str> = limits.split(' ').collect();
+        tc(&self.0.device, &["class", "replace"], &words)
     }
 }
 

@@ -46,9 +46,7 @@ impl World {
             Fact::NetworkCreated(_) => return Err("the network exists already".into()),
             _ if self.network.is_none() => return Err("the network does not exist yet".into()),
             Fact::NetworkRestored(f) => self.network = Some(f.network),
-            Fact::ChipDeclared(f) => {
-                self.chips.insert(f.chip.clone(), Arc::clone(f));
-            }
+            Fact::ChipDeclared(f) => _ = self.chips.insert(f.chip.clone(), Arc::clone(f)),
             Fact::CenterDeclared(f) => {
                 let agent = self.centers.get(&f.center).and_then(|c| c.agent.clone());
                 let state = CenterState { center: Arc::clone(f), agent };

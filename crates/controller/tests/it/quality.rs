@@ -185,7 +185,8 @@ fn a_link_that_delivers_half_is_planned_at_half_and_the_promised_start_is_true()
     let half = plan(&stage, second);
     assert_eq!(half.0, Rate(500_000_000));
     let takes = half.1.0 - 1;
-    assert_eq!(takes, (GIB * 8).div_ceil(500_000), "what it takes at half the rate");
+    let on_wire = Bytes(GIB).on_wire().0;
+    assert_eq!(takes, (on_wire * 8).div_ceil(500_000), "what it takes at half the rate");
     let world = stage.controller.world();
     let told = world.job(model::JobId::new(2)).unwrap().promise.clone().unwrap();
     assert_eq!(told.start, stage.now + half.1, "it is told to start when its data is there");
