@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use controller::{Answer, Command, Controller, Copied, StoreUse};
-use model::{CenterId, DatasetId, DatasetRef, Digest, Expiry, Keeping, Leave, Moment};
+use model::{Bytes, CenterId, DatasetId, DatasetRef, Digest, Expiry, Keeping, Leave, Moment};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wire::view;
@@ -202,14 +202,14 @@ pub(crate) async fn scrub_copies(
     Ok(Json(view::Scrubbing { copies: copies as u64 }))
 }
 
-fn store(controller: &Controller, center: &CenterId, store: &StoreUse) -> view::Store {
+fn store(center: &CenterId, store: &StoreUse, evictable: Option<&Bytes>) -> view::Store {
     view::Store {
         center: center.clone(),
         capacity_bytes: store.capacity,
         is_measured: store.is_told,
         copies_bytes: store.copies,
         leaving_bytes: store.leaving,
-        evictable_bytes: controller.evictable(center),
+        evictable_bytes: evictable.copied().unwrap_or_default(),
         coming_bytes: store.coming,
         other_bytes: store.other,
         free_bytes: store.free(),
@@ -224,8 +224,8 @@ pub(crate) async fn list_stores(
 ) -> Result<Json<view::Stores>, Problem> {
     who.must(&api, Action::ListStores, Resource::Network)?;
     let stores = api.gate.look(|c| {
-        let stores = controller::stores(c.world());
-        stores.iter().map(|(center, used)| store(c, center, used)).collect()
+        let (stores, evictable) = (controller::stores(c.world()), c.evictable());
+        stores.iter().map(|(center, used)| store(center, used, evictable.get(center))).collect()
     });
     Ok(Json(view::Stores { stores: stores.await? }))
 }
@@ -250,7 +250,8 @@ pub(crate) async fn get_store(
             stays: holding.stays.map(|why| why.to_string()),
         };
         let copies = c.holdings(&about).into_iter().map(holding).collect();
-        Some(view::StoreDetail { store: store(c, &about, &used), copies })
+        let store = store(&about, &used, c.evictable().get(&about));
+        Some(view::StoreDetail { store, copies })
     });
     let what = || Problem::not_found(format!("store of a center {center}"));
     Ok(Json(detail.await?.ok_or_else(what)?))

@@ -180,7 +180,7 @@ impl Controller {
             return conflict(format!("no center has a whole copy of {data}"));
         }
         let store = stores(world).remove(to).unwrap_or_default();
-        let room = store.free() + self.evictable(to);
+        let room = store.free() + self.evictable().remove(to).unwrap_or_default();
         if store.is_told && room < version.registered.bytes {
             return conflict(format!(
                 "{data} takes {}; the store of {to} has {} free and could free {} more",

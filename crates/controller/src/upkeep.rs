@@ -340,11 +340,24 @@ impl Controller {
         }
     }
 
-    /// What could be removed from a store to make room.
+    /// What could be removed from each store to make room. Costs a look at all copies, attempts and
+    /// transfers.
     #[must_use]
-    pub fn evictable(&self, center: &CenterId) -> Bytes {
-        let holdings = self.holdings(center).into_iter();
-        holdings.filter(crate::Holding::is_evictable).map(|holding| holding.bytes).sum()
+    pub fn evictable(&self) -> BTreeMap<CenterId, Bytes> {
+        let (world, situation) = (&self.world, &self.situation());
+        let uses = Uses::of(world);
+        let mut evictable: BTreeMap<CenterId, Bytes> = BTreeMap::new();
+        for dataset in world.datasets.values() {
+            for version in &dataset.versions {
+                let goes = |center: &&CenterId| {
+                    uses.why_it_stays((world, situation), (dataset, version), center).is_none()
+                };
+                for center in version.replicas.keys().filter(goes) {
+                    *evictable.entry(center.clone()).or_default() += version.registered.bytes;
+                }
+            }
+        }
+        evictable
     }
 
     /// Has copies read, one at a time in each center: those that somebody asked for, then those that
