@@ -8,6 +8,7 @@
 //! Deliberately absent: decisions, and any way in but the store's door.
 
 mod checkpoints;
+mod external;
 mod home;
 mod keeping;
 mod measuring;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use transfer::{Classes, LocalStore, Shaper, TransferError};
+use transfer::{Classes, ExternalStores, LocalStore, Shaper, TransferError};
 
 /// What an agent needs to know.
 #[derive(Debug, Clone)]
@@ -56,6 +57,8 @@ pub struct Settings {
     pub uplink: Option<Rate>,
     /// How much the store holds.
     pub store: Bytes,
+    /// The file that names further stores, in which data may lie; none where there are none.
+    pub stores: Option<PathBuf>,
     /// The users to run attempts as; needs root.
     pub uids: Option<engines::UidRange>,
     /// How long logs of attempts that are over are kept.
@@ -83,6 +86,7 @@ impl Settings {
             shape: None,
             uplink: None,
             store: Bytes(1 << 40),
+            stores: None,
             uids: None,
             keep_logs: Duration::from_secs(7 * 86_400),
             keep_logs_most: 1_000,
@@ -101,6 +105,9 @@ pub enum Error {
     /// Its store cannot be used.
     #[error("the store cannot be opened")]
     Store(#[from] TransferError),
+    /// Its further stores cannot be used.
+    #[error("the external stores cannot be used")]
+    Stores(#[source] TransferError),
     /// Its engine cannot be used.
     #[error("the engine cannot be used")]
     Engine(#[from] engines::Error),
@@ -133,6 +140,9 @@ pub enum Error {
 pub async fn run(settings: Settings, client: Client, stop: CancellationToken) -> Result<(), Error> {
     let home = Arc::new(Home::open(&settings.dir)?);
     let (store, found) = LocalStore::open(&settings.dir.join("store"), settings.store)?;
+    if let Some(file) = &settings.stores {
+        store.attach(ExternalStores::read(file).map_err(Error::Stores)?);
+    }
     let shaper = match settings.shape.clone() {
         Some(device) => Some(
             Shaper::begin(&device, settings.uplink).map_err(|error| Error::Shape(device, error))?,

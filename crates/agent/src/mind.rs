@@ -5,7 +5,7 @@ use crate::measuring::{Answering, Ways};
 use crate::session::{Line, News, answer, listen, report};
 use crate::staging::Fetches;
 use crate::under_way;
-use crate::{Error, Shared, boot_now, keeping, witness};
+use crate::{Error, Shared, boot_now, external, keeping, witness};
 use engines::{
     AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,
 };
@@ -66,7 +66,15 @@ pub(crate) async fn run(
         telling.await;
         Ok(())
     });
+    let (watched, changes) = (Arc::clone(&mind.shared), mind.events.clone());
+    tasks.spawn(async move {
+        external::watch(watched, changes).await;
+        Ok(())
+    });
     mind.sweep().await;
+    // Before the join is heard of, which tells the server what there is.
+    let in_place = external::in_place(&mind.shared.store);
+    mind.think(vec![in_place]).await;
     let mut look_around = tokio::time::interval(LOOK_AROUND);
     loop {
         let mut batch = Vec::new();
@@ -295,8 +303,19 @@ impl Mind {
                 }
             }
             Action::Abandon { transfer } => self.fetches.abandon(transfer),
+            Action::Bring { data } => {
+                let (shared, events) = (Arc::clone(&self.shared), self.events.clone());
+                tokio::spawn(external::bring(shared, data, events));
+            }
             Action::Verify { data } => {
                 let (store, events) = (self.shared.store.clone(), self.events.clone());
+                if store.in_place().contains_key(&data) && !store.has(&data) {
+                    tokio::spawn(async move {
+                        let whole = external::inspect(&store, &data).await;
+                        events.send(Event::Verified { data, whole }).await.ok()
+                    });
+                    return;
+                }
                 tokio::task::spawn_blocking(move || {
                     let whole = inspect(&store, &data);
                     events.blocking_send(Event::Verified { data, whole }).ok()
@@ -305,10 +324,15 @@ impl Mind {
             Action::Remove { data } => {
                 let (store, events) = (self.shared.store.clone(), self.events.clone());
                 tokio::task::spawn_blocking(move || {
-                    let removed = store.remove(&data);
+                    let was_here = store.has(&data);
+                    let removed = store.remove(&data).and_then(|()| match was_here {
+                        true => Ok(()),
+                        false => store.forget_in_place(&data),
+                    });
                     if let Err(error) = &removed {
                         tracing::warn!(%data, %error, "the copy could not be removed");
                     }
+                    events.blocking_send(external::in_place(&store)).ok()?;
                     events.blocking_send(Event::Removed { data, gone: removed.is_ok() }).ok()
                 });
             }
@@ -427,7 +451,7 @@ impl Mind {
 
 /// Reads a copy: its bytes and files if it is whole, else how many chunks are damaged. What is good
 /// of a damaged one is set aside for its repair, and nobody reads the rest any more.
-fn inspect(store: &LocalStore, data: &DatasetVersion) -> Result<(Bytes, u64), u64> {
+pub(crate) fn inspect(store: &LocalStore, data: &DatasetVersion) -> Result<(Bytes, u64), u64> {
     let damaged = match store.verify(data) {
         Ok(damaged) if damaged.is_empty() => {
             let replica = store.replicas().get(data).copied();

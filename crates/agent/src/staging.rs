@@ -17,7 +17,7 @@ use wire::{PaceStep, Report, Stage};
 /// How long what came of a copy that nobody goes on with is kept.
 const LEFT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How long at least it is, where a copy that is wanted now has no room.
-const IN_THE_WAY: Duration = Duration::from_secs(60);
+pub(crate) const IN_THE_WAY: Duration = Duration::from_secs(60);
 /// How often it is looked for.
 const SWEEP: Duration = Duration::from_secs(3_600);
 
@@ -91,7 +91,7 @@ pub(crate) async fn sweep(store: LocalStore, stop: CancellationToken) {
 }
 
 /// Frees the room of what was not added to for so long; whether there was any.
-async fn give_up(store: &LocalStore, idle: Duration) -> bool {
+pub(crate) async fn give_up(store: &LocalStore, idle: Duration) -> bool {
     let store = store.clone();
     let swept = tokio::task::spawn_blocking(move || store.abandon_idle(idle)).await;
     match swept {

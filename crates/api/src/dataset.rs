@@ -25,6 +25,7 @@ fn show(name: &DatasetId, dataset: &Dataset) -> view::Dataset {
         let others = version.uncounted.iter().map(|(center, u)| (center, Copied::Uncounted(*u)));
         let copy = |(center, state): (&CenterId, Copied)| view::Copy {
             center: center.clone(),
+            in_store: version.in_place.get(center).cloned(),
             state: keeping::state(state),
         };
         view::DatasetVersion {

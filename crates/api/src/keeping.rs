@@ -246,6 +246,7 @@ pub(crate) async fn get_store(
             dataset: holding.data.dataset,
             version: holding.data.version,
             bytes: holding.bytes,
+            in_store: holding.in_store,
             state: state(holding.state),
             stays: holding.stays.map(|why| why.to_string()),
         };

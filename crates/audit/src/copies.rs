@@ -47,6 +47,7 @@ impl Copies {
                 self.counts(&f.data, &f.center, false);
             }
             Fact::ReplicaAdded(f) => self.counts(&f.data, &f.center, true),
+            Fact::ReplicaInPlace(f) => self.counts(&f.data, &f.center, true),
             Fact::ReplicaDoubted(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaDamaged(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaRemoved(f) => {

@@ -45,6 +45,9 @@ impl Touched {
                 Fact::ReplicaAdded(f) => {
                     touched.data.insert(f.data.clone());
                 }
+                Fact::ReplicaInPlace(f) => {
+                    touched.data.insert(f.data.clone());
+                }
                 Fact::TransferPlanned(f) => {
                     touched.transfers.insert(f.transfer);
                     touched.links.extend(f.hops.iter().map(|hop| hop.link.clone()));

@@ -52,6 +52,10 @@ pub(crate) struct Agent {
     /// How much the store holds.
     #[arg(long, value_name = "SIZE", default_value = "1 TiB")]
     store: Bytes,
+    /// The file that names further stores, in which data may lie: object stores, web servers, other
+    /// directories. `portolan stores FILE` tries them.
+    #[arg(long, value_name = "FILE")]
+    stores: Option<PathBuf>,
     /// Users to run attempts as, a different one for each job: FIRST:COUNT. Needs root, and is the
     /// rule there; `none` runs them as the agent's own user.
     #[arg(long, value_name = "RANGE", value_parser = parse_uids)]
@@ -153,6 +157,7 @@ impl Agent {
         settings.shape = self.shape.clone();
         settings.uplink = self.uplink;
         settings.store = self.store;
+        settings.stores = self.stores.clone();
         settings.uids = uids;
         settings.witness_every = Duration::from_millis(self.witness_every.0);
         Ok(settings)

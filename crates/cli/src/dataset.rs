@@ -1,5 +1,6 @@
 //! `portolan data`.
 
+use crate::external;
 use crate::failure::{Code, Failure};
 use crate::keeping;
 use crate::look::Look;
@@ -20,6 +21,7 @@ use wire::view::{self, Announcement, Dataset, Datasets, Ticket};
 pub(crate) enum Data {
     /// Put a file or a directory into a center's store, as a new version of a dataset.
     Put(Put),
+    Register(external::Register),
     /// List datasets, or the versions of one.
     Ls {
         /// Only this one, with all its versions.
@@ -83,6 +85,7 @@ impl Data {
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
         match self {
             Self::Put(put) => put.run(session).await,
+            Self::Register(register) => register.run(session).await,
             Self::Ls { name: None } => session.show(&session.client()?.datasets().await?, table),
             Self::Ls { name: Some(name) } => {
                 session.show(&session.client()?.dataset(&name).await?, versions)
@@ -128,7 +131,7 @@ impl Put {
             return session.show(&there, versions);
         }
         self.upload(&manifest, &data, &ticket).await?;
-        let there = self.confirmed(&client, &data).await?;
+        let there = confirmed(&client, &data, &self.at).await?;
         session.show(&there, versions)
     }
 
@@ -170,30 +173,34 @@ impl Put {
         }
         Ok(())
     }
+}
 
-    /// Waits until the center has told of its copy.
-    async fn confirmed(&self, client: &Client, data: &DatasetVersion) -> anyhow::Result<Dataset> {
-        let bar = progress::spinner(format!("waiting for {} to confirm its copy", self.at));
-        let asking = async {
-            loop {
-                match client.dataset(&data.dataset).await {
-                    Ok(there) if registered(&there, &data.version, &self.at) => return Ok(there),
-                    Ok(_) => {}
-                    Err(error) if error.is_transient() => {}
-                    Err(error) => return Err(error),
-                }
-                tokio::time::sleep(AGAIN).await;
+/// Waits until a center has told of its copy.
+pub(crate) async fn confirmed(
+    client: &Client,
+    data: &DatasetVersion,
+    center: &CenterId,
+) -> anyhow::Result<Dataset> {
+    let bar = progress::spinner(format!("waiting for {center} to confirm its copy"));
+    let asking = async {
+        loop {
+            match client.dataset(&data.dataset).await {
+                Ok(there) if registered(&there, &data.version, center) => return Ok(there),
+                Ok(_) => {}
+                Err(error) if error.is_transient() => {}
+                Err(error) => return Err(error),
             }
-        };
-        let there = tokio::time::timeout(PATIENCE, asking).await;
-        bar.finish_and_clear();
-        let late = |_| {
-            let what = format!("{} has the data and has not told the server so far", self.at);
-            let help = format!("`portolan data ls {}` shows when it has", self.name);
-            Failure::said(Code::Failed, what).help(help)
-        };
-        Ok(there.map_err(late)??)
-    }
+            tokio::time::sleep(AGAIN).await;
+        }
+    };
+    let there = tokio::time::timeout(PATIENCE, asking).await;
+    bar.finish_and_clear();
+    let late = |_| {
+        let what = format!("{center} has the data and has not told the server so far");
+        let help = format!("`portolan data ls {}` shows when it has", data.dataset);
+        Failure::said(Code::Failed, what).help(help)
+    };
+    Ok(there.map_err(late)??)
 }
 
 fn registered(dataset: &Dataset, version: &Digest, center: &CenterId) -> bool {
@@ -309,8 +316,9 @@ pub(crate) fn versions(dataset: &Dataset, look: &Look) -> String {
 
 fn row(table: &mut Table, dataset: &Dataset, version: usize, look: &Look) {
     let version = &dataset.versions[version];
-    let copy = |copy: &view::Copy| match copy.state {
-        view::CopyState::Whole { .. } => copy.center.to_string(),
+    let copy = |copy: &view::Copy| match (&copy.state, &copy.in_store) {
+        (view::CopyState::Whole { .. }, None) => copy.center.to_string(),
+        (view::CopyState::Whole { .. }, Some(store)) => format!("{} (in {store})", copy.center),
         _ => format!("{} ({})", copy.center, copy.state.word()),
     };
     // First what is amiss: the rest may be cut off.

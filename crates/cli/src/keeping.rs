@@ -275,7 +275,10 @@ pub(crate) fn store(detail: &StoreDetail, look: &Look) -> String {
 }
 
 fn state(copy: &Holding) -> Cell {
-    let word = copy.state.word();
+    let word = match &copy.in_store {
+        Some(store) => format!("{}, in {store}", copy.state.word()),
+        None => copy.state.word().to_owned(),
+    };
     match copy.state {
         CopyState::Whole { .. } => Cell::new(word, Tone::Good),
         CopyState::Doubted | CopyState::Leaving { .. } => Cell::new(word, Tone::Busy),

@@ -12,6 +12,7 @@ mod center;
 mod completion;
 mod dataset;
 mod demo;
+mod external;
 mod failure;
 mod job;
 mod keeping;
@@ -79,6 +80,7 @@ enum Command {
     Promises(promise::Show),
     #[command(subcommand)]
     Data(dataset::Data),
+    Stores(external::Stores),
     Centers(center::List),
     #[command(subcommand)]
     Center(center::Change),
@@ -155,6 +157,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Plan(trial) => trial.run(session).await,
         Command::Promises(show) => show.run(session).await,
         Command::Data(data) => data.run(session).await,
+        Command::Stores(stores) => stores.run(session).await,
         Command::Centers(list) => list.run(session).await,
         Command::Center(change) => change.run(session).await,
         Command::Link(change) => change.run(session).await,

@@ -224,7 +224,7 @@ impl Controller {
         let (dataset, version) = self.version(wanted)?;
         self.center(center)?;
         let data = &version.registered.data;
-        if !version.takes_room_at(center) {
+        if !version.is_held_at(center) {
             return Err(Rejected::NotFound { what: format!("copy of {data} in center {center}") });
         }
         let (world, situation) = (&self.world, self.situation());

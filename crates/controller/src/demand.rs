@@ -108,7 +108,7 @@ impl Demand {
         let fits = |store: &StoreUse| controller.has_room(store, bytes);
         let mut centers: Vec<_> = stores
             .iter()
-            .filter(|(center, store)| !version.takes_room_at(center) && fits(store))
+            .filter(|(center, store)| !version.is_held_at(center) && fits(store))
             .map(|(center, store)| (Reverse((self.at(data, center), store.free())), center))
             .collect();
         centers.sort_unstable();

@@ -2,7 +2,8 @@
 
 use crate::Controller;
 use model::{
-    AttemptId, Bytes, CenterId, DatasetVersion, Digest, Moment, Phase, Region, Staging, TransferId,
+    AttemptId, Bytes, CenterId, DatasetVersion, Digest, Moment, Phase, Region, Staging, StoreId,
+    TransferId,
 };
 use planner::Situation;
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,7 +194,7 @@ pub fn stores(world: &World) -> BTreeMap<CenterId, StoreUse> {
     };
     let mut stores: BTreeMap<CenterId, StoreUse> = world.centers.iter().filter_map(store).collect();
     for version in world.datasets.values().flat_map(|dataset| &dataset.versions) {
-        for center in version.holders() {
+        for center in version.holders().filter(|center| version.takes_room_at(center)) {
             if let Some(store) = stores.get_mut(center) {
                 store.copies += version.registered.bytes;
                 if version.is_leaving(center) {
@@ -220,6 +221,8 @@ pub struct Holding {
     pub bytes: Bytes,
     /// How it is.
     pub state: Copied,
+    /// In which other store of the center it lies, if it is not in its own.
+    pub in_store: Option<StoreId>,
     /// Why it stays, if it does.
     pub stays: Option<Stays>,
 }
@@ -243,10 +246,10 @@ impl Holding {
         }
     }
 
-    /// Whether it can go to make room.
+    /// Whether it can go to make room, and makes some.
     #[must_use]
     pub const fn is_evictable(&self) -> bool {
-        matches!(self.state, Copied::Whole(_)) && self.stays.is_none()
+        matches!(self.state, Copied::Whole(_)) && self.stays.is_none() && self.in_store.is_none()
     }
 }
 
@@ -267,6 +270,7 @@ impl Controller {
                     data: version.registered.data.clone(),
                     bytes: version.registered.bytes,
                     state,
+                    in_store: version.in_place.get(center).cloned(),
                     stays: why.filter(|_| !version.is_leaving(center)),
                 });
             }

@@ -140,6 +140,7 @@ impl OrderBooks {
             Fact::ReplicaAdded(f) | Fact::ReplicaVerified(f) | Fact::ReplicaRemoved(f) => {
                 self.settle_copy(&f.center, &f.data);
             }
+            Fact::ReplicaInPlace(f) => self.settle_copy(&f.center, &f.data),
             Fact::ReplicaDamaged(f) => self.settle_copy(&f.center, &f.data),
             Fact::TransferPlanned(f) => {
                 self.put(&f.to, About::Transfer(f.transfer), Say::Current);

@@ -1,16 +1,17 @@
 //! What agents say, and what becomes of jobs whose attempt is over.
 
+use crate::keeping::may_hold;
 use crate::{Answer, Controller, Rejected, Session};
 use model::attempt::{AttemptState, Ended};
 use model::fact::{
     AgentJoined, AttemptCheckpointed, AttemptEnded, AttemptStopping, AttemptTouched,
-    DatasetRegistered, Fact, JobEnded, JobRequeued, ReplicaDamaged, ReplicaTouched, StoreMeasured,
-    TransferEnd, TransferEnded,
+    DatasetRegistered, Fact, JobEnded, JobRequeued, ReplicaDamaged, ReplicaInPlace, ReplicaTouched,
+    StoreMeasured, TransferEnd, TransferEnded,
 };
 use model::job::Job;
 use model::{
     AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, JobEnd, Outcome, Region, Span, Staging,
-    Stop, TransferId,
+    Stop, StoreId, TransferId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -101,11 +102,11 @@ impl Controller {
                     }
                 }
             }
-            Report::Put { data, .. } => {
+            Report::Put { data, in_store, .. } => {
                 if self.books.is_verifying_this(center, &data) {
-                    self.found_whole(center, &data);
+                    self.found_whole(center, &data, in_store);
                 } else {
-                    self.copy_is_at(center, &data);
+                    self.copy_is_at(center, &data, in_store);
                 }
             }
             Report::Damaged { data, chunks } => self.found_damaged(center, data, chunks),
@@ -246,18 +247,31 @@ impl Controller {
         let data = staging.data.clone();
         self.emit(Fact::TransferEnded(TransferEnded { transfer, end }));
         self.tend_after_transfer();
-        self.copy_is_at(center, &data);
+        self.copy_is_at(center, &data, None);
     }
 
-    /// Records a copy, unless the data is unknown: then it is to go.
-    fn copy_is_at(&mut self, center: &CenterId, data: &DatasetVersion) {
+    /// Records a copy in the center's own store, or the named other one of its, unless the data is
+    /// unknown: then it is to go.
+    fn copy_is_at(&mut self, center: &CenterId, data: &DatasetVersion, in_store: Option<StoreId>) {
+        let lies_as_told = |version: &world::Version| {
+            version.replicas.contains_key(center)
+                && version.in_place.get(center) == in_store.as_ref()
+        };
+        let may_lie = |version: &world::Version| {
+            in_store.is_none() || may_hold(&self.world, &version.registered.residency, center)
+        };
         match self.world.exact(data) {
             None => self.books.remove_copy(center, data),
+            // Nobody had a ticket to put it there.
+            Some(version) if !may_lie(version) => self.books.remove_copy(center, data),
             Some(version) if version.is_leaving(center) => self.books.remove_copy(center, data),
-            Some(version) if version.replicas.contains_key(center) => {}
+            Some(version) if lies_as_told(version) => {}
             Some(_) => {
-                let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
-                self.emit(Fact::ReplicaAdded(touched));
+                let (data, center) = (data.clone(), center.clone());
+                self.emit(match in_store {
+                    Some(store) => Fact::ReplicaInPlace(ReplicaInPlace { data, center, store }),
+                    None => Fact::ReplicaAdded(ReplicaTouched { data, center }),
+                });
             }
         }
     }
@@ -272,13 +286,13 @@ impl Controller {
     }
 
     /// A copy was read, and every byte of it is what it should be.
-    fn found_whole(&mut self, center: &CenterId, data: &DatasetVersion) {
+    fn found_whole(&mut self, center: &CenterId, data: &DatasetVersion, in_store: Option<StoreId>) {
         let is_known = self.world.exact(data).is_some_and(|v| v.replicas.contains_key(center));
         if is_known {
             let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
             self.emit(Fact::ReplicaVerified(touched));
         } else {
-            self.copy_is_at(center, data);
+            self.copy_is_at(center, data, in_store);
         }
         self.scrub_at(Some(center));
     }
@@ -337,7 +351,7 @@ impl Controller {
         let held: BTreeSet<&DatasetVersion> = held.iter().collect();
         let thought = self.world.datasets.values().flat_map(|d| &d.versions);
         let gone: Vec<DatasetVersion> = thought
-            .filter(|v| v.takes_room_at(center) && !held.contains(&v.registered.data))
+            .filter(|v| v.is_held_at(center) && !held.contains(&v.registered.data))
             // What is left of a damaged copy is not held: it comes in anew.
             .filter(|v| !v.damaged().any(|known| known == center))
             .map(|v| v.registered.data.clone())
@@ -357,8 +371,9 @@ impl Controller {
                 self.books.verify_copy(center, data);
                 continue;
             }
+            let in_store = known.and_then(|version| version.in_place.get(center)).cloned();
             if known.is_some() || !made.contains(&data.dataset) {
-                self.copy_is_at(center, data);
+                self.copy_is_at(center, data, in_store);
             }
         }
     }

@@ -235,7 +235,8 @@ impl Controller {
     /// Whether what is missing of a copy is to come to what is left of it.
     fn is_repair(&self, data: &DatasetVersion, center: &CenterId) -> bool {
         let version = self.world.exact(data);
-        version.is_some_and(|version| version.damaged().any(|damaged| damaged == center))
+        let is_damaged = |version: &Version| version.damaged().any(|damaged| damaged == center);
+        version.is_some_and(|version| version.takes_room_at(center) && is_damaged(version))
     }
 
     /// Plans the transfer of a copy to a center if that can be done now.
@@ -248,7 +249,7 @@ impl Controller {
         let (Some(version), Some(state)) = (world.exact(data), world.centers.get(to)) else {
             return false;
         };
-        let holds = version.takes_room_at(to)
+        let holds = version.is_held_at(to)
             && !matches!(version.uncounted.get(to), Some(Uncounted::Damaged { .. }));
         let cannot = holds
             || world.transfer_to(data, to).is_some()
@@ -350,7 +351,10 @@ impl Controller {
         for dataset in world.datasets.values() {
             for version in &dataset.versions {
                 let goes = |center: &&CenterId| {
-                    uses.why_it_stays((world, situation), (dataset, version), center).is_none()
+                    version.takes_room_at(center)
+                        && uses
+                            .why_it_stays((world, situation), (dataset, version), center)
+                            .is_none()
                 };
                 for center in version.replicas.keys().filter(goes) {
                     *evictable.entry(center.clone()).or_default() += version.registered.bytes;

@@ -371,7 +371,10 @@ fn an_input_is_brought_over_the_links_before_the_job_starts() {
     let reads = "on = \"cann\"\nchips = 1\n[[input]]\nname = \"corpus\"\ndataset = \"corpus\"";
     let job = stage.submit(job(reads));
     assert_eq!(stage.state(job), "waiting");
-    stage.report("lingang", Report::Put { data: data.clone(), bytes: Bytes(1 << 30), files: 3 });
+    stage.report(
+        "lingang",
+        Report::Put { data: data.clone(), bytes: Bytes(1 << 30), files: 3, in_store: None },
+    );
     assert_eq!(stage.state(job), "offered at zhangjiang/ascend");
     let orders = stage.orders("zhangjiang");
     assert!(matches!(&orders[0], Order::Stage(s) if s.from == center("lingang")), "{orders:?}");
@@ -440,7 +443,7 @@ fn jobs_that_want_the_same_data_in_the_same_place_wait_for_one_transfer() {
         tenant: TenantId::new("lab").unwrap(),
         residency: vec![],
     });
-    stage.report("kunshan", Report::Put { data, bytes: Bytes(1 << 30), files: 3 });
+    stage.report("kunshan", Report::Put { data, bytes: Bytes(1 << 30), files: 3, in_store: None });
     let reads = "on = \"cuda\"\nchips = 1\n[[input]]\nname = \"corpus\"\ndataset = \"corpus\"";
     let jobs = vec![job(reads), job(reads), job(reads)];
     stage.command(Command::Submit { jobs, key: None });

@@ -252,6 +252,9 @@ facts! {
     CopyWanted(CopyWanted) = "copy-wanted" v 1;
     /// A verified copy is in a center's store.
     ReplicaAdded(ReplicaTouched) = "replica-added" v 1;
+    /// A verified copy lies in an external store of a center, and can be had there. It takes no room of
+    /// the center's own store.
+    ReplicaInPlace(ReplicaInPlace) = "replica-in-place" v 1;
     /// A center has read its copy and found it whole.
     ReplicaVerified(ReplicaTouched) = "replica-verified" v 1;
     /// What somebody received of a copy was not what it should be: the copy counts no more until its
@@ -336,6 +339,7 @@ impl Fact {
             | Self::ReplicaRemoved(f) => {
                 vec![dataset(&f.data.dataset), center(&f.center)]
             }
+            Self::ReplicaInPlace(f) => vec![dataset(&f.data.dataset), center(&f.center)],
             Self::CopyWanted(f) => vec![dataset(&f.data.dataset), center(&f.center)],
             Self::ReplicaLeaving(f) => vec![dataset(&f.data.dataset), center(&f.center)],
             Self::ReplicaDamaged(f) => {

@@ -193,6 +193,8 @@ slugs! {
     TenantId = "a tenant name (1 to 63 of a-z 0-9 - _ ., beginning with a letter or digit)";
     /// Who offers: the owner of a center or the carrier of a link.
     OwnerId = "an owner name (1 to 63 of a-z 0-9 - _ ., beginning with a letter or digit)";
+    /// An external store of a center; unique inside it.
+    StoreId = "a store name (1 to 63 of a-z 0-9 - _ ., beginning with a letter or digit)";
     /// A dataset, without its version.
     DatasetId = "a dataset name (1 to 63 of a-z 0-9 - _ ., beginning with a letter or digit)";
     /// A family of chips that run the same program, such as `cuda`, `cann`, `hip`.

@@ -155,6 +155,7 @@ impl Board {
             // The start a job was told is kept with its reservation.
             Fact::JobPromised(_) | Fact::PathMeasured(_) => {}
             Fact::ReplicaAdded(f) => self.touch_readers(&f.data.dataset),
+            Fact::ReplicaInPlace(f) => self.touch_readers(&f.data.dataset),
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),
             _ => self.follow(world, now, fact),
         }

@@ -3,7 +3,7 @@
 use crate::attempt::{Attempt, Standing, Turn};
 use crate::{Abilities, Action, Reconciler, Seen, never_ran};
 use model::attempt::{Ended, Outcome, Stop};
-use model::{AttemptId, Refused, Span};
+use model::{AttemptId, DatasetVersion, Refused, Span};
 use wire::{MadeOutput, Report, Run};
 
 /// What can be said of an attempt that waits.
@@ -11,6 +11,8 @@ enum Judged {
     Start,
     /// Its slots are taken, or its data is on its way.
     Later,
+    /// This data lies in an external store, and is to be brought.
+    Bring(DatasetVersion),
     /// Only the answer to a poll is missing.
     Fenced,
     Refuse(Refused),
@@ -161,6 +163,11 @@ impl Reconciler {
             Judged::Fenced => {
                 self.index.fenced.insert(turn);
             }
+            Judged::Bring(data) => {
+                if self.bringing.insert(data.clone()) {
+                    actions.push(Action::Bring { data });
+                }
+            }
             Judged::Later => {}
         }
         if let Some(attempt) = self.attempts.get_mut(&id).filter(|attempt| !attempt.accepted) {
@@ -175,6 +182,9 @@ impl Reconciler {
             let data = &input.data;
             if self.fetching.values().any(|stage| stage.data == *data) {
                 return Judged::Later;
+            }
+            if self.in_place.contains_key(data) {
+                return Judged::Bring(data.clone());
             }
             // It was here when this was planned, and nobody brings it again.
             let why = format!("{data} is not in the store any more");

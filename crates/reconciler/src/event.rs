@@ -1,7 +1,7 @@
 //! What reaches an agent's decisions, and what comes of them.
 
 use model::attempt::Ended;
-use model::{AttemptId, Bytes, DatasetVersion, Span, TransferId};
+use model::{AttemptId, Bytes, DatasetVersion, Span, StoreId, TransferId};
 use std::collections::BTreeMap;
 use wire::{MadeOutput, Measure, Order, Report, Run, RunOutput, Stage};
 
@@ -79,6 +79,15 @@ pub enum Event {
         /// How many files.
         files: u64,
     },
+    /// All data that lies in external stores. Told before [`Event::Joined`], and when it has changed.
+    InPlace(BTreeMap<DatasetVersion, InPlace>),
+    /// Data that lies in an external store was to be brought into the store.
+    Brought {
+        /// Which.
+        data: DatasetVersion,
+        /// Whether it is there, or why it could not be had, for people.
+        end: Result<(), String>,
+    },
     /// A completed attempt's outputs are in the store, or could not be kept.
     OutputsKept {
         /// Whose.
@@ -92,6 +101,17 @@ pub enum Event {
     Acknowledged(usize),
     /// Time passed.
     Tick,
+}
+
+/// Data that lies in an external store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InPlace {
+    /// In which.
+    pub store: StoreId,
+    /// All its bytes.
+    pub bytes: Bytes,
+    /// How many files.
+    pub files: u64,
 }
 
 /// What the engine sees of an attempt.
@@ -135,6 +155,7 @@ impl Event {
                 | Self::Removed { .. }
                 | Self::Verified { .. }
                 | Self::Fetched { .. }
+                | Self::Brought { .. }
                 | Self::OutputsKept { .. }
         )
     }
@@ -178,6 +199,11 @@ pub enum Action {
     },
     /// Fetch a copy.
     Fetch(Box<Stage>),
+    /// Bring data that lies in an external store into the store, and say so by [`Event::Brought`].
+    Bring {
+        /// Which.
+        data: DatasetVersion,
+    },
     /// Stop fetching a copy.
     Abandon {
         /// By which transfer.
@@ -190,7 +216,8 @@ pub enum Action {
     },
     /// Measure the ways to these peers and to no others.
     Measure(Measure),
-    /// Remove a copy, and say so by [`Event::Removed`].
+    /// Remove the copy in the store, or where there is none forget where the data lies, and say so by
+    /// [`Event::Removed`].
     Remove {
         /// Of which data.
         data: DatasetVersion,

@@ -11,9 +11,10 @@
 mod attempt;
 mod decide;
 mod event;
+mod in_place;
 mod slots;
 
-pub use event::{Action, Event, Fetched, NotFetched, Seen};
+pub use event::{Action, Event, Fetched, InPlace, NotFetched, Seen};
 
 use attempt::{Attempt, Turn};
 use model::attempt::{Ended, Outcome, Stop};
@@ -48,6 +49,12 @@ pub struct Reconciler {
     /// Transfers among them that begin once there is room.
     held_back: BTreeSet<TransferId>,
     data: BTreeSet<DatasetVersion>,
+    /// What lies in external stores, there or not.
+    in_place: BTreeMap<DatasetVersion, InPlace>,
+    /// Data among it that is being brought into the store.
+    bringing: BTreeSet<DatasetVersion>,
+    /// The server was told what there is, once.
+    told_data: bool,
     /// Copies that are being removed.
     removing: BTreeSet<DatasetVersion>,
     /// What was last told of the store: how much it holds, and what is in it.
@@ -125,8 +132,9 @@ impl Reconciler {
                 self.told_room = None;
                 self.data = data.into_iter().collect();
                 self.index.doubtful.clone_from(&self.index.waiting);
-                let data = self.data.iter().cloned().collect();
-                self.outbox.push_back(Report::Inventory { data });
+                self.told_data = true;
+                self.tell_inventory();
+                self.tell_in_place();
             }
             Event::Orders { full, orders } => self.orders(full, orders, actions),
             Event::Renewed { sent } => {
@@ -148,13 +156,17 @@ impl Reconciler {
             Event::Fetched { transfer, end } => self.fetched(transfer, end),
             Event::Stored { data, bytes, files } => {
                 self.has(&data);
-                self.outbox.push_back(Report::Put { data, bytes, files });
+                self.outbox.push_back(Report::Put { data, bytes, files, in_store: None });
             }
+            Event::InPlace(all) => self.lies(all),
+            Event::Brought { data, end } => self.brought(&data, end),
             Event::Verified { data, whole: Ok((bytes, files)) } => {
-                self.outbox.push_back(Report::Put { data, bytes, files });
+                let in_store = self.lies_in(&data);
+                self.outbox.push_back(Report::Put { data, bytes, files, in_store });
             }
             Event::Verified { data, whole: Err(chunks) } => {
                 // Whether it goes is the server's to say: it may be the only one.
+                self.in_place.remove(&data);
                 self.lacks(&data);
                 self.outbox.push_back(Report::Damaged { data, chunks });
             }
@@ -227,7 +239,8 @@ impl Reconciler {
     fn removed(&mut self, data: DatasetVersion, gone: bool, actions: &mut Vec<Action>) {
         self.removing.remove(&data);
         if gone {
-            self.outbox.push_back(Report::Removed { data });
+            self.outbox.push_back(Report::Removed { data: data.clone() });
+            self.tell_where(&data);
         }
         if self.removing.is_empty() {
             let held_back = std::mem::take(&mut self.held_back);

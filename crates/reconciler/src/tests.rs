@@ -88,6 +88,7 @@ fn said(actions: &[Action]) -> Vec<String> {
         Action::Settle { attempt } => format!("settle {attempt}"),
         Action::Fetch(stage) => format!("fetch {}", stage.data.dataset),
         Action::Abandon { transfer } => format!("abandon {transfer}"),
+        Action::Bring { data } => format!("bring {}", data.dataset),
         Action::Remove { data } => format!("remove {}", data.dataset),
         Action::Verify { data } => format!("verify {}", data.dataset),
         Action::Measure(measure) => format!("measure {}", measure.peers.len()),
@@ -104,6 +105,9 @@ fn told(mind: &Reconciler) -> Vec<String> {
         Report::Ended { attempt, ended, .. } => format!("ended {attempt}: {}", ended.outcome),
         Report::Arrived { transfer, .. } => format!("arrived {transfer}"),
         Report::TransferFailed { transfer, .. } => format!("failed {transfer}"),
+        Report::Put { data, in_store: Some(store), .. } => {
+            format!("put {} in {store}", data.dataset)
+        }
         Report::Put { data, .. } => format!("put {}", data.dataset),
         Report::Damaged { data, .. } => format!("damaged {}", data.dataset),
         Report::Removed { data } => format!("removed {}", data.dataset),
@@ -351,4 +355,68 @@ fn measurements_are_told_in_turn_and_dropped_while_the_server_takes_nothing() {
     let put = Event::Stored { data: data("d"), bytes: Bytes(1), files: 1 };
     assert!(mind.step(0, vec![put]).is_empty());
     assert_eq!(told(&mind).last().map(String::as_str), Some("put d"));
+}
+
+/// `d`, in an external store.
+fn in_lake() -> Event {
+    let in_place = InPlace { store: "lake".parse().unwrap(), bytes: Bytes(1), files: 1 };
+    Event::InPlace(BTreeMap::from([(data("d"), in_place)]))
+}
+
+#[test]
+fn data_that_lies_elsewhere_is_told_of_and_brought_when_an_attempt_reads_it() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let _ = mind.step(0, vec![in_lake()]);
+    let joined = Event::Joined { data: Vec::new() };
+    let _ = mind.step(0, vec![joined, seen(Vec::new()), orders(Vec::new())]);
+    assert_eq!(told(&mind), ["put d in lake", "inventory 1", "put d in lake"]);
+    let _ = mind.step(0, vec![Event::Acknowledged(3)]);
+    let mut run = run(1, 0, 0);
+    run.inputs = vec![wire::RunInput { name: "d".into(), data: data("d") }];
+    let bring = Action::Bring { data: data("d") };
+    assert_eq!(mind.step(0, vec![orders(vec![run.clone()])]), [bring]);
+    assert_eq!(mind.step(0, vec![orders(vec![run])]), [], "it is being brought");
+    let actions = mind.step(0, vec![Event::Brought { data: data("d"), end: Ok(()) }]);
+    assert!(matches!(actions[..], [Action::Launch { .. }]), "{actions:?}");
+    assert_eq!(told(&mind), ["accepted job-1.1", "put d"]);
+}
+
+#[test]
+fn an_attempt_is_refused_when_what_lies_elsewhere_cannot_be_had() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let joined = Event::Joined { data: Vec::new() };
+    let _ = mind.step(0, vec![in_lake(), joined, seen(Vec::new()), orders(Vec::new())]);
+    let mut run = run(1, 0, 0);
+    run.inputs = vec![wire::RunInput { name: "d".into(), data: data("d") }];
+    let _ = mind.step(0, vec![orders(vec![run])]);
+    let _ = mind.step(0, vec![Event::Brought { data: data("d"), end: Err("full".into()) }]);
+    assert_eq!(told(&mind).last().unwrap(), "refused job-1.1: no data: full");
+}
+
+#[test]
+fn a_removed_copy_of_data_that_lies_elsewhere_leaves_it_there_until_it_is_removed_again() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let joined = Event::Joined { data: vec![data("d")] };
+    let _ = mind.step(0, vec![in_lake(), joined]);
+    let _ = mind.step(0, vec![Event::Acknowledged(mind.reports().count())]);
+    let remove = || Event::Orders { full: false, orders: vec![Order::Remove { data: data("d") }] };
+    let gone = || Event::Removed { data: data("d"), gone: true };
+    let _ = mind.step(0, vec![remove()]);
+    let _ = mind.step(0, vec![gone()]);
+    assert_eq!(told(&mind), ["removed d", "put d in lake"]);
+    let _ = mind.step(0, vec![Event::Acknowledged(2), remove()]);
+    let _ = mind.step(0, vec![Event::InPlace(BTreeMap::new()), gone()]);
+    assert_eq!(told(&mind), ["removed d"]);
+}
+
+#[test]
+fn data_that_is_no_longer_registered_in_place_is_missed_at_once() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let early = mind.step(0, vec![in_lake(), Event::InPlace(BTreeMap::new())]);
+    assert!(early.is_empty());
+    assert_eq!(told(&mind), ["put d in lake"], "nothing is missed that was never told of");
+    let joined = Event::Joined { data: vec![data("e")] };
+    let _ = mind.step(0, vec![joined, in_lake(), Event::Acknowledged(3)]);
+    let _ = mind.step(0, vec![Event::InPlace(BTreeMap::new())]);
+    assert_eq!(told(&mind), ["inventory 1"]);
 }

@@ -309,8 +309,8 @@ impl Agent {
                 self.store.remove(&data);
                 self.batch.push(Event::Removed { data, gone: true });
             }
-            // Its links are as good as declared.
-            Action::Measure(_) => {}
+            // Its links are as good as declared, and it has no external stores.
+            Action::Measure(_) | Action::Bring { .. } => {}
         }
     }
 

@@ -13,6 +13,7 @@
 //! Every error is an RFC 9457 problem body. TLS, connection limits and timeouts on headers are the
 //! business of who listens.
 
+mod in_place;
 mod meter;
 mod problem;
 mod range;

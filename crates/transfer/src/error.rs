@@ -1,6 +1,7 @@
 //! What can go wrong, told apart where the caller acts differently.
 
 use crate::TicketError;
+use crate::external::Fault;
 use model::dataset::BadManifest;
 use model::{Bytes, DatasetVersion};
 use std::io;
@@ -158,6 +159,64 @@ pub enum TransferError {
         /// Its words.
         detail: String,
     },
+    /// An external store did not do what was asked.
+    #[error("cannot {doing} `{path}` in the store `{store}`: {fault}")]
+    External {
+        /// The store's name.
+        store: String,
+        /// What was being done, as a verb.
+        doing: &'static str,
+        /// To what, below the store's root.
+        path: String,
+        /// What ails the store.
+        fault: Fault,
+        /// The store's words.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An object of an external store is not what was registered or written.
+    #[error(
+        "`{path}` in the store `{store}` is not what it was: bring the old one back, or register \
+         the data anew"
+    )]
+    ObjectChanged {
+        /// The store's name.
+        store: String,
+        /// Which object, below the store's root.
+        path: String,
+    },
+    /// No external store has this name.
+    #[error("no store `{store}` is configured: add it to the stores file, or use another name")]
+    NoSuchStore {
+        /// The name.
+        store: String,
+    },
+    /// An external store cannot take the data.
+    #[error("the store `{store}` cannot take {data}: {why}")]
+    CannotTake {
+        /// The store's name.
+        store: String,
+        /// Which data.
+        data: DatasetVersion,
+        /// Why, and what to do.
+        why: String,
+    },
+    /// A registration of data in place cannot be read.
+    #[error("the registration {} is broken: {why}; register the data anew", path.display())]
+    BadRegistration {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file that names the external stores cannot be used.
+    #[error("{}: {said}", file.display())]
+    BadStores {
+        /// Which file.
+        file: PathBuf,
+        /// What is wrong with it where, and what to do.
+        said: String,
+    },
     /// Somebody else's queueing discipline is at the root of the device.
     #[error(
         "{device} has the queueing discipline {kind} {handle} at its root, which is not Portolan's; \
@@ -199,6 +258,7 @@ impl TransferError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
+            Self::External { fault, .. } => fault.is_transient(),
             Self::Answered { status, .. } => {
                 matches!(status, 408 | 425 | 429) || (*status >= 500 && *status != 507)
             }
@@ -219,6 +279,11 @@ impl TransferError {
             | Self::Corrupted { .. }
             | Self::Ticket(_)
             | Self::NotAnAddress { .. }
+            | Self::ObjectChanged { .. }
+            | Self::NoSuchStore { .. }
+            | Self::CannotTake { .. }
+            | Self::BadRegistration { .. }
+            | Self::BadStores { .. }
             | Self::ForeignQdisc { .. }
             | Self::Shaped { .. }
             | Self::Tc { .. }

@@ -1,6 +1,7 @@
 //! Verified, resumable, paced copies of dataset versions between the stores of centers.
 //!
-//! Two doors. On disk, [`LocalStore`]: a replica is there whole and verified, or not there at all.
+//! Two doors. On disk, [`LocalStore`]: a replica is there whole and verified, or not there at all;
+//! what lies in an [`ExternalStore`] may be registered there in place.
 //! On the network, [`door`] serves a store to holders of a [`Ticket`], and [`fetch`], [`upload`]
 //! and [`cat`] are its clients. Chunks are numbered through all files of a dataset ([`Layout`]),
 //! so that ten thousand small files travel like one large one. What a ticket says of rates is kept by the
@@ -14,6 +15,7 @@ mod carry;
 mod disk;
 pub mod door;
 mod error;
+pub mod external;
 mod fetch;
 mod import;
 mod incoming;
@@ -29,6 +31,7 @@ pub mod ticket;
 mod upload;
 
 pub use error::TransferError;
+pub use external::{ExternalStore, ExternalStores, Location};
 pub use fetch::{Arrived, fetch};
 pub use import::survey;
 pub use incoming::{Incoming, Written};
@@ -38,6 +41,8 @@ pub use pace::Pace;
 pub use progress::{Progress, Seen};
 pub use remote::{Source, cat, manifest};
 pub use shaper::{Class, Classes, Shaper};
-pub use store::{Found, LocalStore, Quarantined, Replica};
+pub use store::{
+    Found, Held, InPlace, InPlaceChanges, LocalStore, Quarantined, Replica, register_in_place,
+};
 pub use ticket::{Ticket, TicketError, Verb};
 pub use upload::upload;

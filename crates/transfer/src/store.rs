@@ -3,6 +3,7 @@
 //! ```text
 //! replicas/<dataset>@<version>/…            whole and verified; read-only
 //! replicas/<dataset>@<version>.manifest.json
+//! in-place/…                                what lies elsewhere: see `in_place`
 //! incoming/<dataset>@<version>/{manifest.json, progress, files/…}
 //! quarantine/…                              what was found broken, for somebody to look at
 //! scratch/…                                 emptied at every start
@@ -11,11 +12,15 @@
 //! A replica appears by the rename of its directory, after its manifest and every byte are durable;
 //! it goes by the rename of its directory, before its manifest.
 
+mod in_place;
 mod repair;
 mod scan;
 
+pub use in_place::{Held, InPlace, InPlaceChanges, register_in_place};
+
 use crate::disk::{self, remove_tree, sync, sync_below, write_whole};
 use crate::error::{TransferError, io_at, is_full};
+use crate::external::ExternalStores;
 use crate::incoming::{Coming, Incoming};
 use crate::layout::Layout;
 use model::{Bytes, DatasetId, DatasetVersion, Digest, Manifest};
@@ -23,7 +28,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 /// A store on a directory. Clones share it; one process at a time has it. Its methods block on the
@@ -36,6 +41,8 @@ struct Inner {
     root: PathBuf,
     capacity: Bytes,
     index: Mutex<Index>,
+    /// Where data registered in place may lie.
+    external: RwLock<ExternalStores>,
     /// Held while a copy coming in is opened.
     opening: Mutex<()>,
     /// Held while a replica comes or goes.
@@ -48,6 +55,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Index {
     replicas: BTreeMap<DatasetVersion, Replica>,
+    in_place: BTreeMap<DatasetVersion, in_place::Known>,
     incoming: BTreeMap<DatasetVersion, Arriving>,
     /// What imports under way will take.
     importing: Bytes,
@@ -76,6 +84,8 @@ pub struct Replica {
 pub struct Found {
     /// The verified copies there are.
     pub replicas: BTreeMap<DatasetVersion, Replica>,
+    /// Data that lies elsewhere.
+    pub in_place: BTreeMap<DatasetVersion, InPlace>,
     /// Copies broken off, to be resumed or abandoned.
     pub incoming: Vec<DatasetVersion>,
     /// What was broken and has been put aside.
@@ -101,7 +111,7 @@ impl LocalStore {
     /// must have their manifest and every file at its length; [`LocalStore::verify`] reads the bytes.
     /// `capacity` limits what copies and replicas take together; what is there already stays.
     pub fn open(root: &Path, capacity: Bytes) -> Result<(Self, Found), TransferError> {
-        for dir in ["replicas", "incoming", "quarantine"] {
+        for dir in ["replicas", "in-place", "incoming", "quarantine"] {
             let dir = root.join(dir);
             fs::create_dir_all(&dir).map_err(io_at("create", &dir))?;
         }
@@ -122,6 +132,7 @@ impl LocalStore {
             root: root.to_owned(),
             capacity,
             index: Mutex::default(),
+            external: RwLock::default(),
             opening: Mutex::default(),
             changing: Mutex::default(),
             scratch: AtomicU64::new(0),
@@ -165,21 +176,31 @@ impl LocalStore {
 
     /// The manifest of a verified copy, with its chunks numbered.
     pub fn layout(&self, data: &DatasetVersion) -> Result<Arc<Layout>, TransferError> {
+        if !self.has(data) {
+            return Err(TransferError::NotHere { data: data.clone() });
+        }
+        self.recent_or(data, || {
+            let path = self.manifest_path(data);
+            let text = fs::read(&path).map_err(io_at("read", &path))?;
+            Layout::parse(data, &text)
+        })
+    }
+
+    /// The layout of `data` as it was read lately, or as `read` gives it.
+    fn recent_or(
+        &self,
+        data: &DatasetVersion,
+        read: impl FnOnce() -> Result<Layout, TransferError>,
+    ) -> Result<Arc<Layout>, TransferError> {
         {
-            let mut index = self.index();
-            if !index.replicas.contains_key(data) {
-                return Err(TransferError::NotHere { data: data.clone() });
-            }
-            let recent = &mut index.recent;
+            let recent = &mut self.index().recent;
             if let Some(at) = recent.iter().position(|layout| layout.data() == data) {
                 let layout = recent.remove(at).expect("its position was just found");
                 recent.push_front(Arc::clone(&layout));
                 return Ok(layout);
             }
         }
-        let path = self.manifest_path(data);
-        let text = fs::read(&path).map_err(io_at("read", &path))?;
-        let layout = Arc::new(Layout::parse(data, &text)?);
+        let layout = Arc::new(read()?);
         let mut index = self.index();
         index.recent.push_front(Arc::clone(&layout));
         index.recent.truncate(RECENT);
@@ -215,8 +236,8 @@ impl LocalStore {
         Ok(damaged)
     }
 
-    /// Removes a copy, verified or coming in; whoever still has a file of it open may read on.
-    /// Nothing to remove is fine.
+    /// Removes a copy, verified or coming in, and nothing that lies elsewhere; whoever still has a
+    /// file of it open may read on. Nothing to remove is fine.
     pub fn remove(&self, data: &DatasetVersion) -> Result<(), TransferError> {
         self.abandon(data)?;
         let (path, trash) = (self.replica_path(data), self.scratch_path());

@@ -18,7 +18,7 @@ use model::fact::Head;
 use model::quality::Probed;
 use model::{
     AttemptId, Bytes, CenterId, ChipId, Cores, DatasetId, DatasetVersion, Digest, EngineKind,
-    Moment, NetworkUid, Rate, Refused, Region, Span, TransferId,
+    Moment, NetworkUid, Rate, Refused, Region, Span, StoreId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -303,6 +303,9 @@ pub enum Report {
         bytes: Bytes,
         /// How many files.
         files: u64,
+        /// In which other store of the center it lies instead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        in_store: Option<StoreId>,
     },
     /// A copy was read and is damaged. What is good of it is kept for its repair; nothing reads it.
     Damaged {

@@ -2,10 +2,12 @@
 
 use crate::World;
 use model::fact::{
-    CopyWanted, DatasetKept, DatasetRegistered, Fact, ReplicaDamaged, ReplicaLeaving,
-    ReplicaTouched, ScrubWanted, VersionRemoved,
+    CopyWanted, DatasetKept, DatasetRegistered, Fact, ReplicaDamaged, ReplicaLeaving, ScrubWanted,
+    VersionRemoved,
 };
-use model::{Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Moment, Placement, Span};
+use model::{
+    Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Moment, Placement, Span, StoreId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,6 +50,9 @@ pub struct Version {
     pub at: Moment,
     /// Centers with a verified copy, and what is known of it.
     pub replicas: BTreeMap<CenterId, Replica>,
+    /// Centers whose copy, counted or not, lies in an external store of theirs, and in which.
+    #[serde(default)]
+    pub in_place: BTreeMap<CenterId, StoreId>,
     /// Centers with bytes of it that nobody counts on.
     pub uncounted: BTreeMap<CenterId, Uncounted>,
     /// Centers that should have a copy and have none, since somebody asked for it or it was found
@@ -62,18 +67,25 @@ impl Version {
             registered,
             at,
             replicas: BTreeMap::new(),
+            in_place: BTreeMap::new(),
             uncounted: BTreeMap::new(),
             wanted: BTreeSet::new(),
         }
     }
 
-    /// Whether bytes of it are in a center's store, whole or not.
+    /// Whether bytes of it are in a store of a center, whole or not.
     #[must_use]
-    pub fn takes_room_at(&self, center: &CenterId) -> bool {
+    pub fn is_held_at(&self, center: &CenterId) -> bool {
         self.replicas.contains_key(center) || self.uncounted.contains_key(center)
     }
 
-    /// Centers with bytes of it in their stores, whole or not.
+    /// Whether bytes of it are in a center's own store, whole or not.
+    #[must_use]
+    pub fn takes_room_at(&self, center: &CenterId) -> bool {
+        self.is_held_at(center) && !self.in_place.contains_key(center)
+    }
+
+    /// Centers with bytes of it in a store of theirs, whole or not.
     pub fn holders(&self) -> impl Iterator<Item = &CenterId> {
         self.replicas.keys().chain(self.uncounted.keys())
     }
@@ -95,11 +107,12 @@ impl Version {
 
     fn lose(&mut self, center: &CenterId) {
         self.replicas.remove(center);
+        self.in_place.remove(center);
         self.uncounted.remove(center);
     }
 
     fn no_longer_counts(&mut self, center: &CenterId, state: Uncounted) {
-        self.lose(center);
+        self.replicas.remove(center);
         self.uncounted.insert(center.clone(), state);
     }
 }
@@ -150,7 +163,11 @@ impl World {
             }
             Fact::DatasetKept(f) => self.kept(f)?,
             Fact::VersionRemoved(f) => self.version_removed(f)?,
-            Fact::ReplicaAdded(f) => self.replica_added(at, f)?,
+            Fact::ReplicaAdded(f) => self.replica_added(at, &f.data, &f.center)?,
+            Fact::ReplicaInPlace(f) => {
+                self.replica_added(at, &f.data, &f.center)?;
+                self.version_mut(&f.data)?.in_place.insert(f.center.clone(), f.store.clone());
+            }
             Fact::ReplicaVerified(f) => {
                 let replica = self.version_mut(&f.data)?.replicas.get_mut(&f.center);
                 let missing = || format!("{} has no copy of {}", f.center, f.data);
@@ -214,12 +231,17 @@ impl World {
         Ok(())
     }
 
-    fn replica_added(&mut self, at: Moment, fact: &ReplicaTouched) -> Result<(), String> {
-        let version = self.version_mut(&fact.data)?;
-        version.lose(&fact.center);
-        version.wanted.remove(&fact.center);
+    fn replica_added(
+        &mut self,
+        at: Moment,
+        data: &DatasetVersion,
+        center: &CenterId,
+    ) -> Result<(), String> {
+        let version = self.version_mut(data)?;
+        version.lose(center);
+        version.wanted.remove(center);
         let replica = Replica { is_to_be_read: false, verified: at, needed: at };
-        version.replicas.insert(fact.center.clone(), replica);
+        version.replicas.insert(center.clone(), replica);
         Ok(())
     }
 
@@ -232,7 +254,7 @@ impl World {
 
     fn replica_leaving(&mut self, fact: &ReplicaLeaving) -> Result<(), String> {
         let version = self.version_mut(&fact.data)?;
-        if !version.takes_room_at(&fact.center) {
+        if !version.is_held_at(&fact.center) {
             return Err(format!("{} has no copy of {}", fact.center, fact.data));
         }
         version.no_longer_counts(&fact.center, Uncounted::Leaving(fact.why));

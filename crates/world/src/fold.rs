@@ -86,6 +86,7 @@ impl World {
             | Fact::VersionRemoved(_)
             | Fact::CopyWanted(_)
             | Fact::ReplicaAdded(_)
+            | Fact::ReplicaInPlace(_)
             | Fact::ReplicaVerified(_)
             | Fact::ReplicaDoubted(_)
             | Fact::ReplicaDamaged(_)

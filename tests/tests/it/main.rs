@@ -10,6 +10,7 @@ mod cut_off;
 mod data;
 mod documents;
 mod golden;
+mod in_place;
 mod jobs;
 mod keeping;
 mod load;

@@ -140,7 +140,7 @@ fn read(stage: &mut Stage, name: &str) -> TransferId {
         tenant: TenantId::new("lab").unwrap(),
         residency: vec![],
     });
-    stage.report("lingang", Report::Put { data, bytes: Bytes(GIB), files: 1 });
+    stage.report("lingang", Report::Put { data, bytes: Bytes(GIB), files: 1, in_store: None });
     let reads = format!("on = \"cann\"\n[[input]]\nname = \"d\"\ndataset = \"{name}\"");
     stage.submit(job(&reads));
     *stage.controller.world().transfers.keys().last().unwrap()

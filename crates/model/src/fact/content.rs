@@ -4,7 +4,8 @@ use crate::attempt::{Ended, Placement, Stop};
 use crate::job::JobSpec;
 use crate::{
     AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobEnd, JobId,
-    Keeping, Leave, LinkId, Moment, NetworkUid, PlanId, Region, TenantId, TokenId, TransferId,
+    Keeping, Leave, LinkId, Moment, NetworkUid, PlanId, Region, StoreId, TenantId, TokenId,
+    TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -343,6 +344,18 @@ pub struct ReplicaTouched {
     pub data: DatasetVersion,
     /// In whose store.
     pub center: CenterId,
+}
+
+/// Content of `replica-in-place`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaInPlace {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// Whose store it is.
+    pub center: CenterId,
+    /// What that center calls it.
+    pub store: StoreId,
 }
 
 /// Content of `transfer-ended`.

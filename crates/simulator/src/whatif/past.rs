@@ -179,18 +179,21 @@ impl Shelf {
                     self.versions.push((Arc::clone(f), Vec::new()));
                 }
             }
-            Fact::ReplicaAdded(f) => {
-                let Some(place) = self.places.get(&f.data) else { return };
-                let at = &mut self.versions[*place].1;
-                if (before || at.is_empty()) && !at.contains(&f.center) {
-                    at.push(f.center.clone());
-                }
-            }
+            Fact::ReplicaAdded(f) => self.copy_is_at(before, &f.data, &f.center),
+            Fact::ReplicaInPlace(f) => self.copy_is_at(before, &f.data, &f.center),
             Fact::ReplicaRemoved(f) if before => {
                 let Some(place) = self.places.get(&f.data) else { return };
                 self.versions[*place].1.retain(|center| *center != f.center);
             }
             _ => {}
+        }
+    }
+
+    fn copy_is_at(&mut self, before: bool, data: &DatasetVersion, center: &CenterId) {
+        let Some(place) = self.places.get(data) else { return };
+        let at = &mut self.versions[*place].1;
+        if (before || at.is_empty()) && !at.contains(center) {
+            at.push(center.clone());
         }
     }
 

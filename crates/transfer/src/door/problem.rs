@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem bodies.
 
+use crate::external::Fault;
 use crate::upload::Damaged;
 use crate::{TicketError, TransferError};
 use axum::Json;
@@ -80,7 +81,26 @@ impl From<TransferError> for Problem {
                 let detail = format!("the store is full: {wanted} wanted, {free} free");
                 return Self::new(StatusCode::INSUFFICIENT_STORAGE, detail);
             }
-            TransferError::Io { .. }
+            // Not to be tried again: what was registered is there no more.
+            TransferError::ObjectChanged { .. }
+            | TransferError::External { fault: Fault::Gone, .. } => {
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "data registered in place is lost"
+                );
+                StatusCode::CONFLICT
+            }
+            TransferError::External { store, fault, .. } if fault.is_transient() => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a store is silent");
+                let detail = format!("the store `{store}` behind this one does not answer");
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+            }
+            TransferError::External { .. }
+            | TransferError::NoSuchStore { .. }
+            | TransferError::CannotTake { .. }
+            | TransferError::BadRegistration { .. }
+            | TransferError::BadStores { .. }
+            | TransferError::Io { .. }
             | TransferError::InUse { .. }
             | TransferError::NotPlain { .. }
             | TransferError::NotADataset { .. }

@@ -3,11 +3,11 @@
 use super::meter::metered;
 use super::problem::Problem;
 use super::range::{Asked, asked};
-use super::{Asking, Gate};
+use super::{Asking, Gate, in_place};
 use crate::carry::{BATCH_CHUNKS, blocking};
 use crate::error::io_at;
 use crate::layout::Layout;
-use crate::{TransferError, Verb};
+use crate::{Held, TransferError, Verb};
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
@@ -25,9 +25,9 @@ use tokio_util::io::ReaderStream;
 const BYTES: &str = "application/octet-stream";
 
 impl Gate {
-    async fn layout(&self, data: DatasetVersion) -> Result<Arc<Layout>, TransferError> {
+    async fn held(&self, data: DatasetVersion) -> Result<Held, TransferError> {
         let store = self.door.store.clone();
-        blocking(move || store.layout(&data)).await
+        blocking(move || store.held(&data)).await
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) async fn manifest(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let data = gate.admit(&headers, &dataset, &version, Verb::Read)?;
-    let layout = gate.layout(data).await?;
+    let (Held::Here(layout) | Held::Elsewhere(layout, _)) = gate.held(data).await?;
     let text = layout.manifest().canonical();
     Ok(([(CONTENT_TYPE, "application/json")], text).into_response())
 }
@@ -60,10 +60,18 @@ pub(super) async fn chunks(
     run: Asking,
 ) -> Result<Response, Problem> {
     let (data, meter) = gate.admit_metered(&parts, &dataset, &version).await?;
-    let layout = gate.layout(data).await?;
+    let (layout, elsewhere) = match gate.held(data).await? {
+        Held::Here(layout) => (layout, None),
+        Held::Elsewhere(layout, location) => (layout, Some(location)),
+    };
     let run = run_of(&layout, run)?;
     let length = layout.span(run.clone())?;
     let (turn, store) = (gate.turn()?, gate.door.store);
+    let headers = [(CONTENT_TYPE, BYTES.to_owned()), (CONTENT_LENGTH, length.to_string())];
+    if let Some(location) = elsewhere {
+        let body = in_place::chunks(&store, &location, &layout, run, turn).await?;
+        return Ok((headers, metered(body, meter)).into_response());
+    }
     // A failure within breaks the connection off; the other side asks again and hears of it then.
     let pieces = stream::try_unfold((run, turn), move |(mut left, turn)| {
         let (store, layout) = (store.clone(), Arc::clone(&layout));
@@ -75,7 +83,6 @@ pub(super) async fn chunks(
             Ok::<_, TransferError>(Some((Bytes::from(bytes), (left, turn))))
         }
     });
-    let headers = [(CONTENT_TYPE, BYTES.to_owned()), (CONTENT_LENGTH, length.to_string())];
     Ok((headers, metered(pieces, meter)).into_response())
 }
 
@@ -85,7 +92,8 @@ pub(super) async fn file(
     parts: Parts,
 ) -> Result<Response, Problem> {
     let (data, meter) = gate.admit_metered(&parts, &dataset, &version).await?;
-    let layout = gate.layout(data.clone()).await?;
+    let held = gate.held(data.clone()).await?;
+    let (Held::Here(layout) | Held::Elsewhere(layout, _)) = &held;
     // Only what the manifest names is ever opened.
     let (file, _) = layout.file(&path)?;
     let length = file.bytes.0;
@@ -101,16 +109,25 @@ pub(super) async fn file(
             return Ok(([(CONTENT_RANGE, format!("bytes */{length}"))], problem).into_response());
         }
     };
-    let at = gate.door.store.path(&data)?.join(&file.path);
-    let mut open = tokio::fs::File::open(&at).await.map_err(io_at("open", &at))?;
-    open.seek(SeekFrom::Start(part.start)).await.map_err(io_at("read", &at))?;
     let size = part.end - part.start;
+    let body = match &held {
+        Held::Here(_) => {
+            let at = gate.door.store.path(&data)?.join(&file.path);
+            let mut open = tokio::fs::File::open(&at).await.map_err(io_at("open", &at))?;
+            open.seek(SeekFrom::Start(part.start)).await.map_err(io_at("read", &at))?;
+            metered(ReaderStream::with_capacity(open.take(size), 64 << 10), meter)
+        }
+        Held::Elsewhere(layout, location) => {
+            let (store, turn) = (gate.door.store.clone(), gate.turn()?);
+            let part = part.clone();
+            metered(in_place::part(&store, location, layout, &file.path, part, turn).await?, meter)
+        }
+    };
     let headers = [
         (CONTENT_TYPE, BYTES.to_owned()),
         (ACCEPT_RANGES, "bytes".to_owned()),
         (CONTENT_LENGTH, size.to_string()),
     ];
-    let body = metered(ReaderStream::with_capacity(open.take(size), 64 << 10), meter);
     let mut response = (status, headers, body).into_response();
     if status == StatusCode::PARTIAL_CONTENT {
         let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);

@@ -6,7 +6,7 @@ use crate::error::{TransferError, io_at};
 use crate::layout::Layout;
 use model::DatasetVersion;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 impl LocalStore {
     pub(super) fn scan(&self) -> Result<Found, TransferError> {
@@ -14,6 +14,7 @@ impl LocalStore {
         for entry in names_in(&self.0.root.join("replicas"))? {
             self.scan_replica(&entry, &mut found)?;
         }
+        self.scan_in_place(&mut found)?;
         let mut index = self.index();
         for entry in names_in(&self.0.root.join("incoming"))? {
             let path = self.0.root.join("incoming").join(&entry);
@@ -78,14 +79,20 @@ impl LocalStore {
         Ok(Replica { bytes: layout.bytes(), files: layout.manifest().files.len() as u64 })
     }
 
-    fn quarantine(&self, entry: &str) -> Result<(), TransferError> {
-        let (from, to) = (self.0.root.join("replicas"), self.0.root.join("quarantine"));
+    /// Moves `path` into the quarantine; where it is then.
+    pub(super) fn put_aside(&self, path: &Path) -> Result<PathBuf, TransferError> {
+        let (to, name) = (self.0.root.join("quarantine"), path.file_name().unwrap_or_default());
         let aside = (0_u32..)
-            .map(|number| to.join(format!("{entry}.{number}")))
+            .map(|number| to.join(name).with_added_extension(number.to_string()))
             .find(|aside| fs::symlink_metadata(aside).is_err())
             .expect("some number is free");
-        let path = from.join(entry);
-        fs::rename(&path, &aside).map_err(io_at("put aside", &path))?;
+        fs::rename(path, &aside).map_err(io_at("put aside", path))?;
+        Ok(aside)
+    }
+
+    fn quarantine(&self, entry: &str) -> Result<(), TransferError> {
+        let from = self.0.root.join("replicas");
+        let aside = self.put_aside(&from.join(entry))?;
         let manifest = from.join(format!("{entry}{MANIFEST}"));
         if manifest.exists() {
             let aside = aside.with_added_extension("manifest.json");
@@ -96,7 +103,7 @@ impl LocalStore {
 }
 
 /// The names in a directory, sorted; one that is not text is none of ours.
-fn names_in(dir: &Path) -> Result<Vec<String>, TransferError> {
+pub(super) fn names_in(dir: &Path) -> Result<Vec<String>, TransferError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_at("list", dir))? {
         let entry = entry.map_err(io_at("list", dir))?;

@@ -5,6 +5,8 @@ mod bench;
 #[cfg(test)]
 mod door;
 #[cfg(test)]
+mod external;
+#[cfg(test)]
 mod fetch;
 #[cfg(test)]
 mod harm;

@@ -1,7 +1,7 @@
 //! What is to be kept of datasets, the state of their copies, and how full stores are.
 
 use super::Transfer;
-use model::{Bytes, CenterId, DatasetId, Digest, Moment, Span};
+use model::{Bytes, CenterId, DatasetId, Digest, Moment, Span, StoreId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -41,6 +41,10 @@ pub struct Copy {
     /// In whose store.
     #[schema(value_type = String)]
     pub center: CenterId,
+    /// In which other store of the center it lies, if it is not in its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub in_store: Option<StoreId>,
     /// How it is.
     #[serde(flatten)]
     pub state: CopyState,
@@ -217,6 +221,10 @@ pub struct Holding {
     /// All its bytes.
     #[schema(value_type = u64)]
     pub bytes: Bytes,
+    /// In which other store of the center it lies, where it takes no room of its own one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub in_store: Option<StoreId>,
     /// How it is.
     #[serde(flatten)]
     pub state: CopyState,
