@@ -1,8 +1,7 @@
 //! Data that lies in external stores: found, read, and brought into the center's own store.
 
-use crate::Shared;
-use crate::staging;
-use model::{Bytes, DatasetVersion};
+use crate::{Shared, copies, staging};
+use model::DatasetVersion;
 use reconciler::{Event, InPlace};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +10,6 @@ use transfer::{Held, LocalStore, Pace, Progress, TransferError};
 
 /// How often it is looked for data that somebody registered in place, or no longer.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long a store that does not answer is left alone before data in it is read again.
-const AGAIN: Duration = Duration::from_secs(60);
 
 /// All data registered in place in stores that are configured; other is left alone.
 pub(crate) fn in_place(store: &LocalStore) -> Event {
@@ -47,7 +44,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, events: mpsc::Sender<Event>) {
         match looked.await {
             Ok(Ok(Some(all))) => _ = events.send(all).await,
             Ok(Err(error)) => {
-                tracing::warn!(%error, "what is registered in place could not be looked for")
+                tracing::warn!(%error, "what is registered in place could not be looked for");
             }
             // The agent is stopping, or nothing is new.
             Err(_) | Ok(Ok(None)) => {}
@@ -74,49 +71,10 @@ pub(crate) async fn bring(shared: Arc<Shared>, data: DatasetVersion, events: mps
 }
 
 async fn carry(store: &LocalStore, data: &DatasetVersion) -> Result<(), TransferError> {
-    let Held::Elsewhere(layout, location) = held(store, data).await? else { return Ok(()) };
+    let Held::Elsewhere(layout, location) = copies::held(store, data).await? else { return Ok(()) };
     let external = store.external().get(&location.store)?.clone();
     let (pace, progress) = (Pace::unlimited(), Progress::default());
     external.bring(&location, &layout, store, &pace, &progress).await?;
     tracing::info!(%data, %location, bytes = progress.seen().moved.0, "brought into the store");
     Ok(())
-}
-
-async fn held(store: &LocalStore, data: &DatasetVersion) -> Result<Held, TransferError> {
-    let (store, data) = (store.clone(), data.clone());
-    let held = tokio::task::spawn_blocking(move || store.held(&data)).await;
-    held.expect("looking at a manifest does not panic")
-}
-
-/// Reads data registered in place and compares it with its manifest: its bytes and files if it is whole, else how
-/// many chunks are not what they should be. Waits for a store that does not answer: that says nothing
-/// about the data.
-pub(crate) async fn inspect(
-    store: &LocalStore,
-    data: &DatasetVersion,
-) -> Result<(Bytes, u64), u64> {
-    let known = match held(store, data).await {
-        Ok(Held::Elsewhere(layout, location)) => {
-            store.external().get(&location.store).map(|store| (layout, location, store.clone()))
-        }
-        // Brought meanwhile.
-        Ok(Held::Here(_)) => {
-            let (store, data) = (store.clone(), data.clone());
-            let read = tokio::task::spawn_blocking(move || crate::mind::inspect(&store, &data));
-            return read.await.expect("reading a copy does not panic");
-        }
-        Err(error) => Err(error),
-    };
-    let (layout, location, external) = known.map_err(|error| {
-        tracing::warn!(%data, %error, "the copy could not be read");
-        0_u64
-    })?;
-    loop {
-        match external.damaged(&location, &layout).await {
-            Ok(0) => return Ok((layout.bytes(), layout.manifest().files.len() as u64)),
-            Ok(damaged) => return Err(damaged),
-            Err(error) => tracing::warn!(%data, %error, "it cannot be read now; trying again"),
-        }
-        tokio::time::sleep(AGAIN).await;
-    }
 }

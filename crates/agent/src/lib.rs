@@ -8,6 +8,7 @@
 //! Deliberately absent: decisions, and any way in but the store's door.
 
 mod checkpoints;
+mod copies;
 mod external;
 mod home;
 mod keeping;

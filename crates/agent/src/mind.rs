@@ -5,7 +5,7 @@ use crate::measuring::{Answering, Ways};
 use crate::session::{Line, News, answer, listen, report};
 use crate::staging::Fetches;
 use crate::under_way;
-use crate::{Error, Shared, boot_now, external, keeping, witness};
+use crate::{Error, Shared, boot_now, copies, external, keeping, witness};
 use engines::{
     AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,
 };
@@ -309,32 +309,14 @@ impl Mind {
             }
             Action::Verify { data } => {
                 let (store, events) = (self.shared.store.clone(), self.events.clone());
-                if store.in_place().contains_key(&data) && !store.has(&data) {
-                    tokio::spawn(async move {
-                        let whole = external::inspect(&store, &data).await;
-                        events.send(Event::Verified { data, whole }).await.ok()
-                    });
-                    return;
-                }
-                tokio::task::spawn_blocking(move || {
-                    let whole = inspect(&store, &data);
-                    events.blocking_send(Event::Verified { data, whole }).ok()
+                tokio::spawn(async move {
+                    let whole = copies::inspect(&store, &data).await;
+                    events.send(Event::Verified { data, whole }).await.ok()
                 });
             }
             Action::Remove { data } => {
                 let (store, events) = (self.shared.store.clone(), self.events.clone());
-                tokio::task::spawn_blocking(move || {
-                    let was_here = store.has(&data);
-                    let removed = store.remove(&data).and_then(|()| match was_here {
-                        true => Ok(()),
-                        false => store.forget_in_place(&data),
-                    });
-                    if let Err(error) = &removed {
-                        tracing::warn!(%data, %error, "the copy could not be removed");
-                    }
-                    events.blocking_send(external::in_place(&store)).ok()?;
-                    events.blocking_send(Event::Removed { data, gone: removed.is_ok() }).ok()
-                });
+                tokio::spawn(copies::remove(store, data, events));
             }
         }
     }
@@ -447,27 +429,6 @@ impl Mind {
             }
         }
     }
-}
-
-/// Reads a copy: its bytes and files if it is whole, else how many chunks are damaged. What is good
-/// of a damaged one is set aside for its repair, and nobody reads the rest any more.
-pub(crate) fn inspect(store: &LocalStore, data: &DatasetVersion) -> Result<(Bytes, u64), u64> {
-    let damaged = match store.verify(data) {
-        Ok(damaged) if damaged.is_empty() => {
-            let replica = store.replicas().get(data).copied();
-            return replica.map(|replica| (replica.bytes, replica.files)).ok_or(0);
-        }
-        Ok(damaged) => damaged,
-        Err(error) => {
-            tracing::warn!(%data, %error, "the copy could not be read");
-            let layout = store.layout(data);
-            layout.map_or_else(|_| Vec::new(), |layout| (0..layout.chunks()).collect())
-        }
-    };
-    if let Err(error) = store.set_aside_damaged(data, &damaged) {
-        tracing::warn!(%data, %error, "the damaged copy could not be set aside");
-    }
-    Err(damaged.len() as u64)
 }
 
 /// How large the store is.

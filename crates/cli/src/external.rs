@@ -191,7 +191,7 @@ impl Stores {
                     Word::Yes => {}
                     Word::No(why) => note(format!("{}, {what}: {why}", store.store)),
                     Word::Untried(why) => {
-                        note(format!("{}, {what}: not tried, {why}", store.store))
+                        note(format!("{}, {what}: not tried, {why}", store.store));
                     }
                 }
             }

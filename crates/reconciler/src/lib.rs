@@ -170,7 +170,7 @@ impl Reconciler {
                 self.lacks(&data);
                 self.outbox.push_back(Report::Damaged { data, chunks });
             }
-            Event::Removed { data, gone } => self.removed(data, gone, actions),
+            Event::Removed { data, gone } => self.removed(&data, gone, actions),
             Event::Room { capacity, stored } => self.room(capacity, stored),
             Event::OutputsKept { attempt, outputs } => self.outputs_kept(attempt, outputs),
             Event::Measured(report) => self.measured(report),
@@ -236,11 +236,11 @@ impl Reconciler {
     }
 
     /// A copy was to be removed. One that could not be will be ordered away again.
-    fn removed(&mut self, data: DatasetVersion, gone: bool, actions: &mut Vec<Action>) {
-        self.removing.remove(&data);
+    fn removed(&mut self, data: &DatasetVersion, gone: bool, actions: &mut Vec<Action>) {
+        self.removing.remove(data);
         if gone {
             self.outbox.push_back(Report::Removed { data: data.clone() });
-            self.tell_where(&data);
+            self.tell_where(data);
         }
         if self.removing.is_empty() {
             let held_back = std::mem::take(&mut self.held_back);

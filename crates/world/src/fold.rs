@@ -7,6 +7,7 @@ use model::attempt::AttemptState;
 use model::fact::{Fact, JobSubmitted};
 use model::job::{Job, PastAttempt, Promise, SavedWork};
 use model::quality::LinkRated;
+use model::token::Token;
 use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
 use std::sync::Arc;
 
@@ -68,11 +69,7 @@ impl World {
             Fact::CenterLost(f) => {
                 self.centers.get_mut(&f.center).ok_or("no such center")?.agent = None;
             }
-            Fact::TokenCreated(f) => {
-                self.next.token = self.next.token.max(f.token.next());
-                self.index.tokens.insert(f.token, f.secret);
-                self.tokens.insert(f.secret, Arc::new(f.clone()));
-            }
+            Fact::TokenCreated(f) => self.token_created(f),
             Fact::TokenRevoked(f) => {
                 let secret = self.index.tokens.remove(&f.token).ok_or("no such token")?;
                 self.tokens.remove(&secret);
@@ -120,6 +117,12 @@ impl World {
             | Fact::JobEnded(_) => self.about_job(at, fact)?,
         }
         Ok(())
+    }
+
+    fn token_created(&mut self, fact: &Token) {
+        self.next.token = self.next.token.max(fact.token.next());
+        self.index.tokens.insert(fact.token, fact.secret);
+        self.tokens.insert(fact.secret, Arc::new(fact.clone()));
     }
 
     fn submitted(&mut self, at: Moment, fact: &JobSubmitted) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! Golden logs: every release leaves one, and every later program reads it to the same world.
 
+use crate::in_place::Lake;
 use model::Fact;
 use model::fact::Record;
 use reqwest::Method;
@@ -243,14 +244,16 @@ async fn changes(net: &mut Net) {
 /// `golden/v2.log` and `golden/v2.txt`, to be looked through and committed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
+    let lake = Lake::new();
     let mut net = Plan::laptop()
         .serve(&["--keep-ended", "2s", "--poll", "1s", "--quality-window", "2s"])
-        .agent(&["--probe-listen", "127.0.0.1:0"])
+        .agent(&["--probe-listen", "127.0.0.1:0", "--stores", &lake.text("stores.toml")])
         .start()
         .await;
     jobs(&mut net).await;
     data(&mut net).await;
     copies(&mut net).await;
+    lake.register(&net, "lingang").await;
     crate::quality::until_rated(&mut net).await;
     changes(&mut net).await;
     for center in net.centers() {

@@ -12,12 +12,12 @@ fn numbers(bytes: usize) -> Vec<u8> {
 }
 
 /// A lake of files beside a network, and the file that names it.
-struct Lake {
+pub(crate) struct Lake {
     dir: tempfile::TempDir,
 }
 
 impl Lake {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lake = Self { dir: tempfile::tempdir().unwrap() };
         fs::create_dir_all(lake.path("lake/in/deep")).unwrap();
         fs::write(lake.path("lake/in/squares.txt"), numbers(3_500_000)).unwrap();
@@ -32,7 +32,7 @@ impl Lake {
         self.dir.path().join(rest)
     }
 
-    fn text(&self, rest: &str) -> String {
+    pub(crate) fn text(&self, rest: &str) -> String {
         self.path(rest).to_str().unwrap().to_owned()
     }
 
@@ -42,7 +42,7 @@ impl Lake {
     }
 
     /// Registers `lake:in` as `squares`.
-    async fn register(&self, net: &Net, center: &str) {
+    pub(crate) async fn register(&self, net: &Net, center: &str) {
         let (stores, dir) = (self.text("stores.toml"), net.agent_dir(center));
         let args = ["data", "register", "squares", "--at", center, "--in", "lake:in"];
         let beside = ["--stores", &stores, "--dir", dir.to_str().unwrap()];
