@@ -12,9 +12,10 @@ use crate::victims::Victims;
 use crate::view::View;
 use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
-use model::job::Job;
+use model::job::{Job, PastAttempt};
 use model::{
-    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Span, TransferId,
+    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Refused, Span,
+    TransferId,
 };
 use network::{Booking, Links};
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,10 @@ use world::World;
 
 /// How long a center that refused a class is not asked for it again.
 const DECLINED_FOR: Span = Span::from_secs(60);
+/// The same where only its data could not be had, the first time: it may have been the source's fault,
+/// and be over. Each further time it is twice as long, so many times at most.
+const NO_DATA_FOR: Span = Span::from_secs(10);
+const DOUBLED_AT_MOST: usize = 4;
 /// How much longer an attempt that outlives its limit is taken to hold its chips.
 const OVERRUN: Span = Span::from_secs(5);
 
@@ -295,7 +300,17 @@ impl Board {
         let Some(job) = world.job(attempt.job) else { return };
         let Some(attempt) = job.phase.attempt() else { return };
         let key = (class_of_job(job), attempt.placement.center().clone());
-        self.view.declined.insert(key, (why.clone(), now + DECLINED_FOR));
+        let lasts = match why {
+            Refused::NoData { .. } => {
+                let no_data = |past: &&PastAttempt| {
+                    matches!(past.outcome, Outcome::Refused(Refused::NoData { .. }))
+                };
+                let before = job.past.iter().rev().take_while(no_data).count();
+                Span(NO_DATA_FOR.0 << before.min(DOUBLED_AT_MOST))
+            }
+            Refused::NoSuchNodes | Refused::Drained | Refused::Unsupported { .. } => DECLINED_FOR,
+        };
+        self.view.declined.insert(key, (why.clone(), now + lasts));
     }
 
     /// Runs are expected to take otherwise when enough was learned anew: at the third, sixth,

@@ -156,8 +156,8 @@ mod tests {
             ),
             (
                 "obs",
-                "https://obs.example",
-                "https://pail.obs.example",
+                "https://obs.cn-east-3.myhuaweicloud.com",
+                "https://pail.obs.cn-east-3.myhuaweicloud.com",
                 "the-access-key",
                 "Signature=",
             ),
