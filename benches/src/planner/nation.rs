@@ -343,6 +343,7 @@ impl Nation {
             price: Money::zero(Currency::CNY),
             inputs: Vec::new(),
             awaits: Vec::<model::TransferId>::new(),
+            streams: Vec::new(),
         };
         let placement = Arc::new(placement);
         self.tell(&Fact::JobOffered(JobOffered { attempt, placement }));

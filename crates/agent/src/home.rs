@@ -5,7 +5,7 @@ use model::fact::Head;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Why an agent's directory cannot be used.
@@ -104,6 +104,11 @@ impl Home {
         self.dir.join("checkpoints")
     }
 
+    /// Where it is noted how attempts read over the network.
+    pub(crate) fn reading(&self) -> PathBuf {
+        self.dir.join("reading.json")
+    }
+
     /// Where it is noted what an attempt's outputs became.
     pub(crate) fn kept(&self, attempt: model::AttemptId) -> PathBuf {
         self.dir.join("kept").join(attempt.to_string())
@@ -124,9 +129,20 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, HomeEr
 
 /// Writes a small file whole or not at all.
 pub(crate) fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
+    write_as(path, value, 0o644)
+}
+
+/// The same for one that nobody else may read.
+pub(crate) fn write_secret<T: Serialize>(path: &Path, value: &T) -> Result<(), HomeError> {
+    write_as(path, value, 0o600)
+}
+
+fn write_as<T: Serialize>(path: &Path, value: &T, mode: u32) -> Result<(), HomeError> {
     let bytes = serde_json::to_vec(value).expect("the agent's notes have only text keys");
     let temporary = path.with_extension("new");
-    let written = File::create(&temporary).and_then(|mut file| {
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(mode);
+    let written = options.open(&temporary).and_then(|mut file| {
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)

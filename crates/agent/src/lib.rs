@@ -14,6 +14,7 @@ mod home;
 mod keeping;
 mod measuring;
 mod mind;
+mod reading;
 mod session;
 mod staging;
 mod under_way;

@@ -2,12 +2,13 @@
 
 use crate::checkpoints::Checkpoints;
 use crate::measuring::{Answering, Ways};
+use crate::reading::Addresses;
 use crate::session::{Line, News, answer, listen, report};
 use crate::staging::Fetches;
 use crate::under_way;
 use crate::{Error, Shared, boot_now, copies, external, keeping, witness};
 use engines::{
-    AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, State, Stream,
+    AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, Secret, State, Stream,
 };
 use model::attempt::{Ended, Outcome, Stop};
 use model::{AttemptId, Bytes, DatasetVersion, NetworkUid, Span};
@@ -138,6 +139,7 @@ struct Mind {
     events: mpsc::Sender<Event>,
     http: reqwest::Client,
     fetches: Fetches,
+    addresses: Addresses,
     checkpoints: Checkpoints,
     answering: Option<Answering>,
     ways: Ways,
@@ -166,6 +168,7 @@ impl Mind {
             events,
             http: reqwest::Client::new(),
             fetches: Fetches::default(),
+            addresses: Addresses::default(),
             checkpoints,
             answering: None,
             ways: Ways::default(),
@@ -288,6 +291,7 @@ impl Mind {
                 });
             }
             Action::Settle { attempt } => {
+                self.addresses.close(attempt);
                 self.checkpoints.settled(attempt);
                 self.settled.push_back((Instant::now(), attempt));
             }
@@ -300,6 +304,12 @@ impl Mind {
                 if let Some(answering) = &self.answering {
                     let clock = crate::wall_clock(&self.shared.settings);
                     self.ways.measure(measure, answering, clock, &self.events);
+                }
+            }
+            Action::Read { attempt, inputs } => {
+                let opened = self.addresses.open(&self.shared, &self.http, attempt, &inputs).await;
+                if let Err(error) = opened {
+                    tracing::error!(%attempt, %error, "it cannot read over the network");
                 }
             }
             Action::Abandon { transfer } => self.fetches.abandon(transfer),
@@ -325,6 +335,12 @@ impl Mind {
         let mut launch = Launch::new(self.network, run.attempt, run.command.clone());
         launch.env = self.environment(run)?;
         for input in &run.inputs {
+            if input.streamed {
+                let at = self.addresses.of(run.attempt, &input.name);
+                let at = at.ok_or("its inputs cannot be read over the network")?;
+                launch.secrets.push((variable("INPUT", &input.name), Secret::new(at)));
+                continue;
+            }
             let target = self.shared.store.path(&input.data).map_err(|e| e.to_string())?;
             let target = std::path::absolute(target).map_err(|e| e.to_string())?;
             launch.inputs.push(InputLink { name: input_dir(&input.name), target });
@@ -374,7 +390,7 @@ impl Mind {
         if let Some(chip) = &run.chip {
             add("PORTOLAN_CHIP", chip.to_string());
         }
-        for input in &run.inputs {
+        for input in run.inputs.iter().filter(|input| !input.streamed) {
             let path = work.join(input_dir(&input.name));
             add(&variable("INPUT", &input.name), path.display().to_string());
         }

@@ -21,13 +21,23 @@ use world::World;
 /// The rates booked on links' directions now.
 fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
     let now = controller.now();
+    let world = controller.world();
     let mut booked = BTreeMap::<Hop, Rate>::new();
-    for transfer in controller.world().transfers.values() {
-        let step = transfer.steps.iter().find(|step| step.from <= now && now < step.until);
-        for hop in step.into_iter().flat_map(|_| &transfer.hops) {
-            let rate = step.map_or(Rate::ZERO, |step| step.rate);
+    let mut add = |hops: &[Hop], rate: Rate| {
+        for hop in hops {
             let sum = booked.entry(hop.clone()).or_default();
             *sum = sum.saturating_add(rate);
+        }
+    };
+    for transfer in world.transfers.values() {
+        let step = transfer.steps.iter().find(|step| step.from <= now && now < step.until);
+        add(&transfer.hops, step.map_or(Rate::ZERO, |step| step.rate));
+    }
+    for live in world.all_live().filter_map(|(_, attempt)| world.live_attempt(attempt)) {
+        let place = &live.placement;
+        let reads = live.state.started().is_some() || (place.start..place.until).contains(&now);
+        for stream in place.streams.iter().filter(|_| reads) {
+            add(&stream.hops, stream.rate);
         }
     }
     booked

@@ -135,6 +135,9 @@ impl History {
             Fact::AttemptCheckpointed(f) => {
                 line.told(f.attempt, kind, found);
             }
+            Fact::AttemptRerouted(f) => {
+                line.told(f.attempt, kind, found);
+            }
             Fact::JobOffered(f) => line.offered(f.attempt, found),
             Fact::AttemptAccepted(f) | Fact::AttemptStarted(f) => {
                 line.told(f.attempt, kind, found);

@@ -81,7 +81,7 @@ pub fn world(world: &World) -> Vec<Violation> {
     for staging in world.transfers.values() {
         judge_staging(world, staging, &mut found);
     }
-    link::judge_capacity(world, Judged::All, Judged::All, &mut found);
+    link::judge_capacity(world, Judged::All, (Judged::All, Judged::All), &mut found);
     for version in world.datasets.values().flat_map(|d| &d.versions) {
         dataset::judge_replicas(world, version, &mut found);
     }
@@ -124,8 +124,8 @@ pub fn delta<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> Ve
         money::judge_link(link, &mut found);
     }
     if !touched.links.is_empty() {
-        let (links, transfers) = (&touched.links, &touched.transfers);
-        link::judge_capacity(world, Judged::Only(links), Judged::Only(transfers), &mut found);
+        let whom = (Judged::Only(&touched.transfers), Judged::Only(&touched.attempts));
+        link::judge_capacity(world, Judged::Only(&touched.links), whom, &mut found);
     }
     for version in touched.data.iter().filter_map(|data| world.exact(data)) {
         dataset::judge_replicas(world, version, &mut found);
@@ -138,6 +138,10 @@ pub fn delta<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> Ve
 fn judge_attempt(world: &World, job: &Job, attempt: &Attempt, found: &mut Findings) {
     if !attempt.is_over() && attempt.state.stopping().is_none() {
         gang::judge(world, job, attempt, found);
+        for stream in &attempt.placement.streams {
+            link::judge_stream(world, attempt, stream, found);
+            money::judge(&attempt.attempt, stream.price, found);
+        }
         dataset::judge_attempt(world, job, attempt, found);
     }
 }

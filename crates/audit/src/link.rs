@@ -3,10 +3,12 @@
 use crate::Judged;
 use crate::overdraft::{Claim, overdraft};
 use crate::promise::{Findings, Promise};
-use model::attempt::RateStep;
+use model::attempt::{RateStep, Stream};
+use model::job::Job;
 use model::link::Hop;
-use model::{LinkId, Rate, SiteId, Staging, TransferId};
+use model::{Attempt, AttemptId, LinkId, Moment, Rate, SiteId, Staging, TransferId};
 use std::collections::BTreeMap;
+use std::fmt;
 use world::World;
 
 /// Judges the path of a transfer and the shape of its reservation.
@@ -37,22 +39,82 @@ pub(crate) fn across(world: &World, hop: &Hop, here: &SiteId) -> Option<SiteId> 
     (from == here).then(|| to.clone())
 }
 
-/// Judges the reservations on the directions of `links`.
+/// Judges the way an attempt reads an input by.
+pub(crate) fn judge_stream(
+    world: &World,
+    attempt: &Attempt,
+    stream: &Stream,
+    found: &mut Findings,
+) {
+    let (id, to) = (attempt.attempt, SiteId::Center(attempt.placement.center().clone()));
+    let from = SiteId::Center(stream.from.clone());
+    let end = stream.hops.iter().try_fold(from, |here, hop| across(world, hop, &here));
+    found.judge(Promise::Links, end.as_ref() == Some(&to), || {
+        format!("{id} is to read {} from {} and no way leads from there", stream.data, stream.from)
+    });
+}
+
+/// Whoever holds bandwidth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder {
+    Transfer(TransferId),
+    Attempt(AttemptId),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transfer(id) => id.fmt(f),
+            Self::Attempt(id) => id.fmt(f),
+        }
+    }
+}
+
+/// When an attempt holds what was planned for it: from its real start, where that is later, until it
+/// must end, where that is sooner.
+fn window(job: &Job, attempt: &Attempt) -> (Moment, Moment) {
+    let (mut from, mut until) = (attempt.placement.start, attempt.placement.until);
+    if let Some(started) = attempt.state.started() {
+        from = from.max(started);
+        let limit = attempt.placement.parts.first().and_then(|part| job.spec.limit(part.variant));
+        until = until.min(limit.map_or(Moment::MAX, |limit| started + limit));
+    }
+    (from, attempt.preempted.map_or(until, |preempted| until.min(preempted.until)))
+}
+
+/// Judges the reservations on the directions of `links`; those of attempts are all looked at where one
+/// was offered that reads over a link.
 pub(crate) fn judge_capacity(
     world: &World,
     links: Judged<'_, LinkId>,
-    whom: Judged<'_, TransferId>,
+    (transfers, attempts): (Judged<'_, TransferId>, Judged<'_, AttemptId>),
     found: &mut Findings,
 ) {
-    let mut claims: BTreeMap<&Hop, Vec<Claim<TransferId>>> = BTreeMap::new();
+    let mut claims: BTreeMap<&Hop, Vec<Claim<Holder>>> = BTreeMap::new();
     for staging in world.transfers.values() {
-        let (who, judged) = (staging.transfer, whom.is(&staging.transfer));
+        let judged = transfers.is(&staging.transfer);
+        let who = Holder::Transfer(staging.transfer);
         for hop in staging.hops.iter().filter(|hop| links.is(&hop.link)) {
             let claim = |step: &RateStep| {
                 let RateStep { from, until, rate: Rate(amount) } = *step;
                 Claim { who, from, until, amount, judged }
             };
             claims.entry(hop).or_default().extend(staging.steps.iter().map(claim));
+        }
+    }
+    for (_, id) in world.all_live() {
+        let Some((job, attempt)) = world.job(id.job).and_then(|j| Some((j, j.phase.attempt()?)))
+        else {
+            continue;
+        };
+        let (from, until) = window(job, attempt);
+        for stream in &attempt.placement.streams {
+            let from = from.max(stream.since);
+            for hop in stream.hops.iter().filter(|hop| links.is(&hop.link) && from < until) {
+                let (who, judged) = (Holder::Attempt(id), attempts.is(&id));
+                let claim = Claim { who, from, until, amount: stream.rate.0, judged };
+                claims.entry(hop).or_default().push(claim);
+            }
         }
     }
     for (hop, claims) in claims {

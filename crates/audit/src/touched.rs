@@ -30,6 +30,7 @@ impl Touched {
             match fact {
                 Fact::JobOffered(f) => touched.take(world, f.attempt),
                 Fact::AttemptStarted(f) => touched.take(world, f.attempt),
+                Fact::AttemptRerouted(f) => touched.read(world, f.attempt),
                 Fact::CenterDeclared(f) => {
                     touched.declared.insert(f.center.clone());
                 }
@@ -71,9 +72,17 @@ impl Touched {
         touched
     }
 
-    fn take(&mut self, world: &World, attempt: AttemptId) {
+    fn read(&mut self, world: &World, attempt: AttemptId) {
         if let Some(live) = world.live_attempt(attempt) {
             self.attempts.insert(attempt);
+            let hops = live.placement.streams.iter().flat_map(|stream| &stream.hops);
+            self.links.extend(hops.map(|hop| hop.link.clone()));
+        }
+    }
+
+    fn take(&mut self, world: &World, attempt: AttemptId) {
+        self.read(world, attempt);
+        if let Some(live) = world.live_attempt(attempt) {
             for part in &live.placement.parts {
                 self.centers.entry(part.center.clone()).or_default().insert(attempt);
             }

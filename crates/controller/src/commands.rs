@@ -6,7 +6,7 @@ use model::fact::{
     CenterLost, DatasetRegistered, Fact, JobEnded, JobSubmitted, JobTouched, LinkTouched,
     SubmissionKey, TokenRevoked,
 };
-use model::job::{Duration, InputMode, Job, JobKind, JobSpec};
+use model::job::{Duration, Job, JobKind, JobSpec};
 use model::{
     CenterId, Digest, JobEnd, JobId, LinkId, Moment, Outcome, Phase, Principal, Role, Span, Stop,
     Token, TokenId,
@@ -186,6 +186,7 @@ impl Controller {
         for transfer in transfers {
             self.transfer_failed(transfer, format!("center {center} was declared lost"));
         }
+        self.reroute();
         Ok(Answer::Done)
     }
 
@@ -296,6 +297,7 @@ impl Controller {
             self.books.drop_transfer(&to, transfer);
         }
         self.emit(Fact::LinkCut(LinkTouched { link, by: by.token }));
+        self.reroute();
         self.tend_soon();
         Ok(Answer::Done)
     }
@@ -306,6 +308,7 @@ impl Controller {
         }
         if self.world.cut.contains(&link) {
             self.emit(Fact::LinkMended(LinkTouched { link, by: by.token }));
+            self.reroute();
             self.tend_soon();
         }
         Ok(Answer::Done)
@@ -360,14 +363,12 @@ impl Controller {
 
 /// What in a spec has a type but no planning yet.
 fn not_supported(spec: &JobSpec) -> Option<&'static str> {
-    let streamed = |i: &model::job::Input| matches!(i.mode, InputMode::Streamed { .. });
     let checks = [
         (spec.parts.len() > 1, "jobs of several parts"),
         (spec.kind != JobKind::Batch, "services and reservations"),
         (matches!(spec.duration, Duration::Open), "open-ended jobs"),
         (spec.array.is_some(), "arrays"),
         (!spec.after.is_empty(), "dependencies between jobs"),
-        (spec.inputs.iter().any(streamed), "streamed inputs"),
         (!spec.secrets.is_empty(), "secrets"),
         (
             spec.parts.iter().flat_map(|p| &p.variants).any(|v| v.image.is_some()),

@@ -62,6 +62,9 @@ impl Uses {
             for data in attempt.into_iter().flat_map(|attempt| &attempt.placement.inputs) {
                 uses.read.insert((center.clone(), data.clone()), id);
             }
+            for stream in attempt.into_iter().flat_map(|attempt| &attempt.placement.streams) {
+                uses.read.insert((stream.from.clone(), stream.data.clone()), id);
+            }
         }
         for staging in world.transfers.values() {
             uses.sources.insert((staging.from.clone(), staging.data.clone()), staging.transfer);

@@ -17,6 +17,7 @@ mod leases;
 mod orders;
 mod plans;
 mod quality;
+mod reading;
 mod reports;
 mod upkeep;
 
@@ -316,6 +317,7 @@ const fn is_planned(fact: &Fact) -> bool {
         fact,
         Fact::JobOffered(_)
             | Fact::AttemptPreempted(_)
+            | Fact::AttemptRerouted(_)
             | Fact::TransferPlanned(_)
             | Fact::JobPromised(_)
     )

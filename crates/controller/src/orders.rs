@@ -5,9 +5,9 @@
 use model::attempt::{AttemptState, Stop};
 use model::fact::{AttemptPreempted, AttemptStopping, Fact, TransferEnd};
 use model::job::Job;
-use model::{Attempt, AttemptId, CenterId, DatasetVersion, Moment, Staging, TransferId};
+use model::{Attempt, AttemptId, CenterId, DatasetVersion, Moment, Placement, Staging, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
-use wire::{Measure, Order, PaceStep, Run, RunCheckpoint, RunInput, RunOutput, Stage};
+use wire::{Measure, Order, PaceStep, ReadOver, Run, RunCheckpoint, RunInput, RunOutput, Stage};
 use world::{Uncounted, World};
 
 /// What an order is about; a newer order about the same thing replaces the older.
@@ -134,6 +134,7 @@ impl OrderBooks {
                     self.put(&part.center, About::Attempt(*id), Say::Current);
                 }
             }
+            Fact::AttemptRerouted(f) => self.restate(&About::Attempt(f.attempt)),
             Fact::AttemptEnded(f) => self.drop_all(&About::Attempt(f.attempt)),
             Fact::ReplicaLeaving(f) => self.remove_copy(&f.center, &f.data),
             Fact::ReplicaDoubted(f) => self.verify_copy(&f.center, &f.data),
@@ -151,7 +152,10 @@ impl OrderBooks {
                     self.drop_all(&About::Transfer(f.transfer));
                 }
             },
-            Fact::AgentJoined(f) => self.measure_anew(world, Some(&f.center)),
+            Fact::AgentJoined(f) => {
+                self.measure_anew(world, Some(&f.center));
+                self.read_anew(world, &f.center);
+            }
             Fact::CenterLost(f) => self.measure_anew(world, Some(&f.center)),
             _ => {}
         }
@@ -166,6 +170,16 @@ impl OrderBooks {
         for (center, state) in &world.centers {
             if state.agent.as_ref().is_some_and(|agent| agent.probe_address.is_some()) {
                 self.put(center, About::Ways, Say::Current);
+            }
+        }
+    }
+
+    /// Tells attempts that read from a center where its store opens now.
+    fn read_anew(&mut self, world: &World, from: &CenterId) {
+        for (center, attempt) in world.all_live() {
+            let live = world.live_attempt(attempt);
+            if live.is_some_and(|a| a.placement.streams.iter().any(|s| s.from == *from)) {
+                self.put(center, About::Attempt(attempt), Say::Current);
             }
         }
     }
@@ -296,7 +310,12 @@ fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> 
         }),
         lease: job.spec.when_cut_off.lease(),
         inputs: inputs
-            .map(|(input, data)| RunInput { name: input.name.clone(), data: data.clone() })
+            .map(|(input, data)| RunInput {
+                name: input.name.clone(),
+                data: data.clone(),
+                streamed: input.streamed().is_some(),
+                read: read_over(world, place, &input.name),
+            })
             .collect(),
         outputs: outputs
             .map(|o| RunOutput {
@@ -306,6 +325,18 @@ fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> 
             })
             .collect(),
     })))
+}
+
+/// Where an attempt reads an input over the network, if it does.
+fn read_over(world: &World, place: &Placement, input: &str) -> Option<ReadOver> {
+    let stream = place.streams.iter().find(|stream| stream.input == input)?;
+    Some(ReadOver {
+        from: stream.from.clone(),
+        url: world.centers.get(&stream.from).and_then(data_url).unwrap_or_default(),
+        ticket: None,
+        rate: stream.rate.payload(),
+        lasts: place.until.since(place.start),
+    })
 }
 
 fn stage_order(world: &World, now: Moment, staging: &Staging) -> Order {

@@ -91,6 +91,7 @@ impl Controller {
         }
         let now = self.now;
         self.upkeep.later.retain(|_, at| *at > now);
+        self.reroute();
         self.retire();
         let short_of = self.copy_missing();
         if self.upkeep.ahead_due <= now {

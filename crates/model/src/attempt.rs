@@ -29,6 +29,10 @@ pub struct Placement {
     pub inputs: Vec<DatasetVersion>,
     /// The transfers it waits for.
     pub awaits: Vec<TransferId>,
+    /// The inputs it reads over the network while it runs. What it reads that way and is at the
+    /// center already is not among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub streams: Vec<Stream>,
 }
 
 impl Placement {
@@ -87,6 +91,26 @@ pub struct Staging {
     /// When it is planned to be there.
     pub arrives: Moment,
     /// What the reservation costs.
+    pub price: Money,
+}
+
+/// A dataset version read over the network while an attempt runs, at a rate that is reserved on the
+/// links it crosses for as long as the attempt holds its nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// The name the job knows the input by.
+    pub input: String,
+    /// What is read.
+    pub data: DatasetVersion,
+    /// From whose store.
+    pub from: CenterId,
+    /// Over which links, in order.
+    pub hops: Vec<Hop>,
+    /// What is reserved on each, headers included.
+    pub rate: Rate,
+    /// Before which nothing is.
+    pub since: Moment,
+    /// What the reservation costs if the attempt holds its nodes to the last.
     pub price: Money,
 }
 
@@ -362,6 +386,7 @@ impl Attempt {
     pub fn after(&self, fact: &Fact, at: Moment) -> Option<Self> {
         use AttemptState::{Accepted, Offered, Over, Running, Stopping};
         let (mut saved, mut preempted) = (self.saved, self.preempted);
+        let mut placement = Arc::clone(&self.placement);
         let state = match (&self.state, fact) {
             (Offered, Fact::AttemptAccepted(f)) if f.attempt == self.attempt => Accepted,
             (Offered | Accepted, Fact::AttemptStarted(f)) if f.attempt == self.attempt => {
@@ -389,6 +414,12 @@ impl Attempt {
                 saved = saved.max(Some(f.at));
                 self.state.clone()
             }
+            (Offered | Accepted | Running { .. } | Stopping { .. }, Fact::AttemptRerouted(f))
+                if f.attempt == self.attempt =>
+            {
+                Arc::make_mut(&mut placement).streams.clone_from(&f.streams);
+                self.state.clone()
+            }
             (Offered | Accepted | Running { .. } | Stopping { .. }, Fact::AttemptEnded(f))
                 if f.attempt == self.attempt =>
             {
@@ -396,6 +427,6 @@ impl Attempt {
             }
             _ => return None,
         };
-        Some(Self { state, saved, preempted, ..self.clone() })
+        Some(Self { state, saved, preempted, placement, ..self.clone() })
     }
 }

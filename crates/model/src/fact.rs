@@ -232,6 +232,8 @@ facts! {
     AttemptPreempted(AttemptPreempted) = "attempt-preempted" v 1;
     /// A running attempt wrote a checkpoint.
     AttemptCheckpointed(AttemptCheckpointed) = "attempt-checkpointed" v 1;
+    /// An attempt reads inputs over other ways than before, or not at all for want of one.
+    AttemptRerouted(AttemptRerouted) = "attempt-rerouted" v 1;
     /// Nothing of an attempt is alive any more.
     AttemptEnded(AttemptEnded) = "attempt-ended" v 1;
     /// A job whose attempt is over waits again.
@@ -296,6 +298,7 @@ impl Fact {
             Self::AttemptStopping(f) => Some(f.attempt.job),
             Self::AttemptPreempted(f) => Some(f.attempt.job),
             Self::AttemptCheckpointed(f) => Some(f.attempt.job),
+            Self::AttemptRerouted(f) => Some(f.attempt.job),
             Self::AttemptEnded(f) => Some(f.attempt.job),
             Self::JobRequeued(f) => Some(f.job),
             Self::JobEnded(f) => Some(f.job),

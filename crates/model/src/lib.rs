@@ -25,7 +25,7 @@ pub mod token;
 pub mod unit;
 
 pub use attempt::{
-    Attempt, Ended, Outcome, PartPlacement, Placement, Refused, Slots, Staging, Stop,
+    Attempt, Ended, Outcome, PartPlacement, Placement, Refused, Slots, Staging, Stop, Stream,
 };
 pub use center::{Capability, Center, EngineKind, Pool, Site};
 pub use chip::Chip;

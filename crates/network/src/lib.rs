@@ -1,9 +1,10 @@
 //! Sites, links and the paths between them; transfers planned and booked on the links' calendars.
 //!
-//! The one door is [`Links::plan_transfer`]: from which replica, over which path, at which rates when
-//! does a volume arrive first. A [`Topology`] is what is there (built once, shared); [`Links`] is what
-//! is still free of it, one calendar a direction, and its clone costs nothing, so that a what-if is a
-//! clone with other bookings.
+//! Two doors: [`Links::plan_transfer`] says from which replica, over which path, at which rates when a
+//! volume arrives first, and [`Links::plan_stream`] from which moment on a rate can be had without a
+//! break. A [`Topology`] is what is there (built once, shared); [`Links`] is what is still free of it,
+//! one calendar a direction, and its clone costs nothing, so that a what-if is a clone with other
+//! bookings.
 //!
 //! Deliberately absent: who asks and who pays, moving data (that is the crate `transfer`), and
 //! measuring. Sites are names and regions are text here: what may cross a region is decided by the
@@ -11,10 +12,12 @@
 
 mod links;
 pub mod quality;
+mod stream;
 mod topology;
 mod transfer;
 
 pub use links::{Booking, Links};
+pub use stream::{StreamPlan, StreamRequest};
 pub use topology::{Allowed, Link, Path, Site, Spread, Topology};
 pub use transfer::{NoTransfer, TransferPlan, TransferRequest};
 

@@ -5,7 +5,8 @@ use model::attempt::RateStep;
 use model::link::Hop;
 use model::{Bytes, LinkId, Moment, Rate, Span};
 use network::{
-    Booking, Error, Link, Links, NoTransfer, Path, Site, Topology, TransferPlan, TransferRequest,
+    Booking, Error, Link, Links, NoTransfer, Path, Site, StreamRequest, Topology, TransferPlan,
+    TransferRequest,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -416,4 +417,53 @@ fn forgetting_the_past_changes_nothing_that_is_still_to_come() {
     links.release(&first.booking).unwrap();
     let free = links.free(&first.booking.hops[0]).unwrap();
     assert_eq!(free.segments().count(), 1, "what was past is forgotten, the rest was given back");
+}
+
+#[test]
+fn a_stream_starts_as_soon_as_any_path_has_its_rate_for_all_of_its_time() {
+    let mut rng = ChaCha8Rng::seed_from_u64(11);
+    let topology = delta();
+    let (mut later, mut never) = (0, 0);
+    for _ in 0..300 {
+        let mut links = Links::new(&topology);
+        for _ in 0..12 {
+            let all = topology.paths("sh", "hz", 4, &topology.allow(|_| true));
+            let path = &all[rng.random_range(0..all.len())];
+            let from = rng.random_range(0..60);
+            let until = from + rng.random_range(1..30);
+            let rate = Rate(rng.random_range(1..9_000));
+            let step = RateStep { from: Moment(from), until: Moment(until), rate };
+            let _ = links.book(&Booking { hops: path.hops.clone(), steps: vec![step] });
+        }
+        let allowed = topology.allow(|region| region.starts_with("cn/"));
+        let (rate, lasts) = (Rate(rng.random_range(1..17_000)), Span(rng.random_range(1..20)));
+        let sources = ["sh", "nj"];
+        let not_before = Moment(5);
+        let request = StreamRequest {
+            sources: &sources,
+            to: "hz",
+            rate,
+            not_before,
+            lasts,
+            paths: 4,
+            allowed: allowed.clone(),
+        };
+        let found = links.plan_stream(&topology, &request, &mut Work::unbounded());
+        let has =
+            |hop: &Hop, from: Moment| links.free(hop).unwrap().least(from, from + lasts) >= rate.0;
+        let paths: Vec<Path> = sources
+            .iter()
+            .flat_map(|source| topology.paths(source, "hz", 4, &allowed).to_vec())
+            .collect();
+        let can = |at: &u64| paths.iter().any(|p| p.hops.iter().all(|hop| has(hop, Moment(*at))));
+        let soonest = (not_before.0..200).find(can);
+        assert_eq!(found.as_ref().map(|plan| plan.start().0), soonest);
+        let Some(plan) = found else {
+            never += 1;
+            continue;
+        };
+        later += usize::from(plan.start() > not_before);
+        links.book(&plan.booking).expect("what was planned fits");
+    }
+    assert!(later > 20 && never > 10, "{later} {never}");
 }

@@ -1,6 +1,8 @@
 //! What is committed from now on: pools, links, reservations and the queue. Derived from the
 //! world, kept beside it fact by fact.
 
+mod bandwidth;
+
 use crate::class::{Class, ClassId, class_of_job};
 use crate::packing::Typical;
 use crate::pool::PoolBoard;
@@ -10,12 +12,12 @@ use crate::roster::{PoolNumber, Roster};
 use crate::touched::Touched;
 use crate::victims::Victims;
 use crate::view::View;
+use bandwidth::Holder;
 use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
 use model::job::{Job, PastAttempt};
 use model::{
     Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Refused, Span,
-    TransferId,
 };
 use network::{Booking, Links};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,7 +42,7 @@ pub struct Board {
     later_at: BTreeMap<JobId, Moment>,
     /// The classes of jobs in line: it takes a while to work one out.
     class_of: BTreeMap<JobId, ClassId>,
-    bookings: BTreeMap<TransferId, Booking>,
+    bookings: BTreeMap<Holder, Booking>,
     /// When attempts should have ended.
     ends: BTreeSet<(Moment, AttemptId)>,
     /// What attempts hold, and until when.
@@ -99,6 +101,7 @@ impl Board {
                 }
                 Phase::Placed(attempt) if !attempt.is_over() => {
                     board.hold(attempt, job);
+                    board.book_streams(attempt, job, now);
                 }
                 Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => {}
             }
@@ -131,21 +134,23 @@ impl Board {
             | Fact::ChipDeclared(_) => {
                 *self = Self::of(world, now);
             }
-            Fact::LinkRated(_) => self.relink(world),
+            Fact::LinkRated(_) => self.relink(world, now),
             Fact::AgentJoined(f) => self.join(&f.center, true),
             Fact::CenterLost(f) => self.join(&f.center, false),
             Fact::TransferPlanned(staging) => self.book(staging),
             Fact::TransferEnded(ended) => self.unbook(ended.transfer, now),
             Fact::JobOffered(f) => {
                 self.leave(f.attempt.job);
-                self.hold_live(world, f.attempt);
+                self.hold_live(world, f.attempt, now);
             }
             Fact::AttemptStarted(AttemptTouched { attempt })
             | Fact::AttemptPreempted(AttemptPreempted { attempt, .. }) => {
-                self.retime(world, *attempt);
+                self.retime(world, *attempt, now);
             }
+            Fact::AttemptRerouted(f) => self.rebook_streams(world, f.attempt, now),
             Fact::AttemptStopping(f) => self.spare(f.attempt),
             Fact::AttemptEnded(f) => {
+                self.unbook_streams(f.attempt, now);
                 if let Some(pool) = self.release(f.attempt) {
                     self.touched.pools.insert(pool);
                 }
@@ -164,18 +169,6 @@ impl Board {
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),
             _ => self.follow(world, now, fact),
         }
-    }
-
-    /// Links are planned at other rates than before.
-    fn relink(&mut self, world: &World) {
-        let topology = crate::staging::topology(world);
-        self.view.links = Links::new(&topology);
-        self.view.topology = Arc::new(topology);
-        self.bookings.clear();
-        for transfer in world.transfers.values() {
-            self.book(transfer);
-        }
-        self.touched.all = true;
     }
 
     /// A center's agent has joined or is lost.
@@ -323,11 +316,12 @@ impl Board {
         }
     }
 
-    fn hold_live(&mut self, world: &World, attempt: AttemptId) {
+    fn hold_live(&mut self, world: &World, attempt: AttemptId, now: Moment) {
         if let Some(job) = world.job(attempt.job)
             && let Some(live) = job.phase.attempt()
         {
             self.hold(live, job);
+            self.book_streams(live, job, now);
         }
     }
 
@@ -358,9 +352,10 @@ impl Board {
     }
 
     /// Holds what an attempt holds from when and until when it does now.
-    fn retime(&mut self, world: &World, attempt: AttemptId) {
+    fn retime(&mut self, world: &World, attempt: AttemptId, now: Moment) {
         let Some(job) = world.job(attempt.job) else { return };
         let Some(live) = job.phase.attempt() else { return };
+        self.rebook_streams(world, attempt, now);
         let Some((number, slots, until)) = self.held.get_mut(&attempt) else { return };
         let (from, new) = window(live, job);
         self.view.pool_mut(*number).retime(attempt, slots, from, new);
@@ -447,27 +442,10 @@ impl Board {
         }
         self.view.links.forget_before(now);
     }
-
-    /// Books a transfer's bandwidth. Where a link gives less than when it was planned, what is left
-    /// is booked: the transfer goes on at what the link gives.
-    fn book(&mut self, staging: &model::Staging) {
-        let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
-        let booking = self.view.links.fitting(booking);
-        if self.view.links.book(&booking).is_ok() {
-            self.bookings.insert(staging.transfer, booking);
-        }
-    }
-
-    fn unbook(&mut self, transfer: TransferId, now: Moment) {
-        if let Some(booking) = self.bookings.remove(&transfer) {
-            let given = self.view.links.release_from(&booking, now);
-            given.expect("what was booked can be given back");
-        }
-    }
 }
 
 /// From when and until when an attempt holds its nodes: from its real start where it has one.
-fn window(attempt: &Attempt, job: &Job) -> (Moment, Moment) {
+pub(crate) fn window(attempt: &Attempt, job: &Job) -> (Moment, Moment) {
     let limit = attempt.placement.parts.first().and_then(|part| job.spec.limit(part.variant));
     let (from, until) = match &attempt.state {
         AttemptState::Running { started }

@@ -9,7 +9,7 @@ use crate::roster::{PoolNumber, Seat};
 use crate::scene::{Asked, Reach, Scene};
 use crate::staging::{Soonest, Staged, stage};
 use calendar::Work;
-use model::attempt::Slots;
+use model::attempt::{Slots, Stream};
 use model::job::JobSpec;
 use model::{CenterId, DatasetVersion, Moment, Money, PoolId, Region};
 use network::Booking;
@@ -45,6 +45,9 @@ pub struct Candidate {
     /// The transfers it would wait for.
     #[serde(skip)]
     pub transfers: Vec<Transfer>,
+    /// What it would read over the network while it runs.
+    #[serde(skip)]
+    pub streams: Vec<Stream>,
     /// The versions of its inputs.
     #[serde(skip)]
     pub inputs: Vec<DatasetVersion>,
@@ -79,18 +82,24 @@ impl<'a> Scene<'a> {
         }
     }
 
-    /// How soon each of a job's inputs can be anywhere. `None` when one does not exist.
+    /// How soon each input that a job has brought first can be anywhere. `None` when one of any kind
+    /// does not exist.
     pub(crate) fn soonest(&self, spec: &JobSpec) -> Option<Vec<Soonest<'a>>> {
         let world: &'a World = self.world;
-        let version =
-            |input: &model::job::Input| Some(Soonest::of(self, world.version(&input.dataset)?));
-        spec.inputs.iter().map(version).collect()
+        let mut soonest = Vec::new();
+        for input in &spec.inputs {
+            let version = world.version(&input.dataset)?;
+            if input.streamed().is_none() {
+                soonest.push(Soonest::of(self, version));
+            }
+        }
+        Some(soonest)
     }
 
-    /// Whether a choice's center has all inputs already.
+    /// Whether a choice's center has all inputs already that are to be brought first.
     pub(crate) fn has_inputs(&self, spec: &JobSpec, choice: &Choice) -> bool {
         let center = &self.view.roster.seat(choice.pool).center.center;
-        spec.inputs.iter().all(|input| {
+        spec.inputs.iter().filter(|input| input.streamed().is_none()).all(|input| {
             let version = self.world.version(&input.dataset);
             version.is_some_and(|version| version.replicas.contains_key(center))
         })
@@ -162,15 +171,27 @@ impl<'a> Scene<'a> {
         let data = self.data(asked.spec, seat, (reach, known), work)?;
         let board = &self.view.pools[choice.pool as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
-        let start = match reach {
-            Reach::Now if data.ready <= self.situation.now => {
-                Some(data.ready).filter(|start| board.fits(*start, limit, ask, work))
-            }
-            Reach::Now | Reach::Ever => board
-                .earliest(data.ready, limit, ask, work)
-                .filter(|start| reach == Reach::Ever || self.is_due(data.ready, *start)),
+        let nodes_free = |from: Moment, work: &mut Work| {
+            let start = match reach {
+                Reach::Now if from <= self.situation.now => {
+                    Some(from).filter(|start| board.fits(*start, limit, ask, work))
+                }
+                Reach::Now | Reach::Ever => board
+                    .earliest(from, limit, ask, work)
+                    .filter(|start| reach == Reach::Ever || self.is_due(data.ready, *start)),
+            };
+            start.ok_or(Refusal::NoWindow)
         };
-        self.candidate(asked, choice, data, start.ok_or(Refusal::NoWindow)?, Vec::new())
+        let mut start = nodes_free(data.ready, work)?;
+        // Nodes and bandwidth put each other off to where both are free.
+        let streams = loop {
+            let (from, streams) = self.streams(asked.spec, seat, (start, limit), work)?;
+            if from == start {
+                break streams;
+            }
+            start = nodes_free(from, work)?;
+        };
+        self.candidate(asked, choice, data, (start, streams), Vec::new())
     }
 
     /// The choice's terms on nodes that will be free from `start` on, or why it will not do.
@@ -185,10 +206,12 @@ impl<'a> Scene<'a> {
         let seat = self.view.roster.seat(choice.pool);
         self.closed(asked.class, seat)?;
         let data = self.data(asked.spec, seat, (Reach::Now, None), work)?;
-        if data.ready > start {
+        let limit = asked.options.limit(choice);
+        let (from, streams) = self.streams(asked.spec, seat, (start, limit), work)?;
+        if data.ready > start || from > start {
             return Err(Refusal::NoWindow);
         }
-        self.candidate(asked, choice, data, start, slots)
+        self.candidate(asked, choice, data, (start, streams), slots)
     }
 
     fn candidate(
@@ -196,13 +219,15 @@ impl<'a> Scene<'a> {
         asked: Asked<'_>,
         choice: &Choice,
         data: Data,
-        start: Moment,
+        (start, streams): (Moment, Vec<Stream>),
         slots: Vec<Slots>,
     ) -> Result<Candidate, Refusal> {
         let seat = self.view.roster.seat(choice.pool);
         let (pool, center) = (seat.pool(), &seat.center);
         let currency = pool.price_per_hour.currency;
-        let price = Money { micros: choice.price.saturating_add(data.price), currency };
+        let reading = streams.iter().map(|stream| stream.price.micros).sum::<i64>();
+        let micros = choice.price.saturating_add(data.price).saturating_add(reading);
+        let price = Money { micros, currency };
         if let Some(budget) = asked.spec.budget
             && (budget.currency != price.currency || price.micros > budget.micros)
         {
@@ -220,6 +245,7 @@ impl<'a> Scene<'a> {
             energy_mwh: self.energy(asked, choice),
             slots,
             transfers: data.transfers,
+            streams,
             inputs: data.inputs,
             number: choice.pool,
         })
@@ -260,15 +286,21 @@ impl<'a> Scene<'a> {
         };
         let mut data = Data { ready: now, transfers: Vec::new(), inputs: Vec::new(), price: 0 };
         let mut links = Cow::Borrowed(&self.view.links);
+        let mut brought = 0_usize;
         for (number, input) in (1_usize..).zip(&spec.inputs) {
             let dataset = &input.dataset.dataset;
             let missing = || Refusal::NoDataset { dataset: dataset.clone() };
-            let soonest = known.and_then(|known| known.get(number - 1));
+            let is_streamed = input.streamed().is_some();
+            let soonest = known.filter(|_| !is_streamed).and_then(|known| known.get(brought));
             let version = soonest.map(Soonest::version);
             let version =
                 version.or_else(|| self.world.version(&input.dataset)).ok_or_else(missing)?;
             may_live(&seat.center, version)?;
             data.inputs.push(version.registered.data.clone());
+            if is_streamed {
+                continue;
+            }
+            brought += 1;
             match stage(self, &links, version, (seat, by), soonest, work)? {
                 Staged::Here => {}
                 Staged::Coming { arrives, .. } if arrives > by => return Err(Refusal::NoWindow),

@@ -1,8 +1,9 @@
 //! Copies of data that are planned and not yet on their way.
 
 use crate::view::View;
+use model::attempt::Stream;
 use model::job::JobSpec;
-use model::{CenterId, DatasetVersion, Staging};
+use model::{CenterId, DatasetVersion, Moment, Staging};
 use network::Booking;
 use std::collections::BTreeMap;
 use world::World;
@@ -11,6 +12,7 @@ use world::World;
 #[derive(Debug, Default)]
 pub(crate) struct Coming {
     copies: BTreeMap<DatasetVersion, Copies>,
+    /// How often bandwidth was booked.
     count: usize,
 }
 
@@ -36,6 +38,12 @@ impl Coming {
         }
     }
 
+    /// Books what a job reads over the network while it runs, as what comes later is planned around.
+    pub(crate) fn books(&mut self, view: &mut View, streams: &[Stream], window: (Moment, Moment)) {
+        view.read_over(streams, window);
+        self.count += 1;
+    }
+
     /// The copy of this data that a job before brings there; its bandwidth is booked then.
     pub(crate) fn to(&self, data: &DatasetVersion, center: &CenterId) -> Option<&Staging> {
         self.copies.get(data)?.to.get(center)
@@ -46,7 +54,7 @@ impl Coming {
         self.copies.get(data).into_iter().flat_map(|copies| copies.to.values())
     }
 
-    /// How many copies there are.
+    /// How often bandwidth was booked: what was found before is to be found again where data comes.
     pub(crate) const fn len(&self) -> usize {
         self.count
     }

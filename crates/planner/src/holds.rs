@@ -35,8 +35,14 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
                     && links.book(&network::Booking { hops, steps }).is_ok())
         }
     });
+    let streams = place.streams.iter().all(|stream| {
+        let version = world.exact(&stream.data);
+        version.is_some_and(|v| v.replicas.contains_key(&stream.from))
+            && !situation.silent.contains_key(&stream.from)
+    }) && view.can_read(&place.streams, (from, until));
     let coming = |data: &&model::DatasetVersion| {
-        offer.transfers.iter().any(|t| matches!(t, Transfer::New(s) if s.data == **data))
+        place.streams.iter().any(|stream| stream.data == **data)
+            || offer.transfers.iter().any(|t| matches!(t, Transfer::New(s) if s.data == **data))
     };
-    nodes && transfers && place.inputs.iter().all(|data| coming(&data) || here(data))
+    nodes && transfers && streams && place.inputs.iter().all(|data| coming(&data) || here(data))
 }

@@ -44,6 +44,7 @@ mod scene;
 mod search;
 mod shelf;
 mod staging;
+mod stream;
 mod tally;
 mod terms;
 #[cfg(test)]
@@ -67,6 +68,7 @@ pub use proposal::{Offer, Plan, Reservation, Transfer};
 pub use refusal::{Refusal, Standing};
 pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use staging::copy;
+pub use stream::reroute;
 pub use terms::{Behind, Fetch, Risk, Terms};
 pub use touched::Touched;
 pub use view::View;

@@ -192,6 +192,7 @@ impl<'a> Walk<'a> {
             pool: best.pool.clone(),
             variant: best.variant,
             slots: best.slots.clone(),
+            streams: best.streams.clone(),
             start: best.start,
             until: best.until,
             due,
@@ -211,6 +212,9 @@ impl<'a> Walk<'a> {
     fn offer(&mut self, job: JobId, best: Candidate) {
         let attempt = AttemptId { job, epoch: u32::MAX };
         self.view.pool_mut(best.number).hold(attempt, &best.slots, best.start, best.until);
+        if !best.streams.is_empty() {
+            self.coming.books(&mut self.view, &best.streams, (best.start, best.until));
+        }
         for transfer in &best.transfers {
             if let Transfer::New(staging) = transfer {
                 self.coming.add(&mut self.view, staging);
@@ -414,5 +418,6 @@ fn placement(best: &Candidate) -> Placement {
         price: best.price,
         inputs: best.inputs.clone(),
         awaits: Vec::new(),
+        streams: best.streams.clone(),
     }
 }

@@ -3,7 +3,7 @@
 use crate::class::ClassId;
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
-use model::attempt::Slots;
+use model::attempt::{Slots, Stream};
 use model::{AttemptId, CenterId, JobId, Moment, Placement, PoolId, Staging, TenantId, TransferId};
 
 /// A proposal. Nothing has happened until the controller made facts of it.
@@ -68,6 +68,8 @@ pub struct Reservation {
     pub variant: u16,
     /// The nodes.
     pub slots: Vec<Slots>,
+    /// What it is to read over the network meanwhile.
+    pub streams: Vec<Stream>,
     /// When it can start at the latest.
     pub start: Moment,
     /// When its nodes are free again at the latest.

@@ -1,6 +1,6 @@
 //! Why a candidate will not do.
 
-use model::{Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Refused, Region, Span};
+use model::{Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Rate, Refused, Region, Span};
 use serde::Serialize;
 use std::fmt;
 
@@ -85,6 +85,13 @@ pub enum Refusal {
         /// Which dataset.
         dataset: DatasetId,
     },
+    /// No way there from a copy of the dataset has the rate for as long as the job may run.
+    NoRate {
+        /// Which dataset.
+        dataset: DatasetId,
+        /// The rate it is to be read at.
+        rate: Rate,
+    },
     /// It keeps no store, so data cannot be brought there.
     NoStore,
     /// It would cost more than the job may.
@@ -143,7 +150,7 @@ impl Refusal {
             | Self::TooLittleMemory { .. }
             | Self::TooFewNodes { .. } => 4,
             Self::Residency { .. } | Self::NoStore => 5,
-            Self::NoReplica { .. } | Self::NoPath { .. } => 6,
+            Self::NoReplica { .. } | Self::NoPath { .. } | Self::NoRate { .. } => 6,
             Self::OverBudget { .. } => 7,
             Self::Silent { .. } | Self::Declined { .. } | Self::NoWindow => 8,
             Self::NotReached => 9,
@@ -184,6 +191,7 @@ impl Refusal {
             Self::Residency { .. } => "residency",
             Self::NoReplica { .. } => "no-replica",
             Self::NoPath { .. } => "no-path",
+            Self::NoRate { .. } => "no-rate",
             Self::NoStore => "no-store",
             Self::OverBudget { .. } => "over-budget",
             Self::Declined { .. } => "declined",
@@ -229,6 +237,12 @@ impl fmt::Display for Refusal {
             }
             Self::NoPath { dataset } => {
                 write!(f, "no path that dataset {dataset} may take leads there")
+            }
+            Self::NoRate { dataset, rate } => {
+                write!(
+                    f,
+                    "no way there from a copy of dataset {dataset} ever has {rate} for so long"
+                )
             }
             Self::NoStore => write!(f, "it keeps no store to bring data to"),
             Self::OverBudget { price, budget } => {

@@ -91,19 +91,7 @@ impl<'a> Soonest<'a> {
 
     /// The centers it can be had from.
     fn sources(&self, scene: &Scene<'a>) -> &[&'a str] {
-        let Scene { world, situation, .. } = scene;
-        let gives = |center: &&CenterId| {
-            let state = world.centers.get(*center);
-            let door = state.is_some_and(|s| {
-                let agent = s.agent.as_ref();
-                agent.is_some_and(|a| a.data_url.is_some() || s.center.data_url.is_some())
-            });
-            door && !situation.silent.contains_key(*center)
-        };
-        self.sources.get_or_init(|| {
-            let replicas: &'a _ = &self.version.replicas;
-            replicas.keys().filter(gives).map(CenterId::as_str).collect()
-        })
+        self.sources.get_or_init(|| sources(scene, self.version))
     }
 
     /// A moment before which it is nowhere else than where it is or comes to already; none when it
@@ -170,6 +158,19 @@ impl<'a> Soonest<'a> {
         let tolls = sites.filter(|site| !self.has(*site)).map(|site| self.toll_to(scene, site));
         tolls.min().unwrap_or(0)
     }
+}
+
+/// The centers that have a copy and give it out.
+pub(crate) fn sources<'a>(scene: &Scene<'a>, version: &'a Version) -> Vec<&'a str> {
+    let gives = |center: &&CenterId| {
+        let state = scene.world.centers.get(*center);
+        let door = state.is_some_and(|s| {
+            let agent = s.agent.as_ref();
+            agent.is_some_and(|a| a.data_url.is_some() || s.center.data_url.is_some())
+        });
+        door && !scene.situation.silent.contains_key(*center)
+    };
+    version.replicas.keys().filter(gives).map(CenterId::as_str).collect()
 }
 
 /// How a dataset version gets to a center.
@@ -303,7 +304,7 @@ fn staged_already(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Option
 }
 
 /// Where a dataset may be, even in passing.
-fn allowed(topology: &Topology, residency: &[Region]) -> Allowed {
+pub(crate) fn allowed(topology: &Topology, residency: &[Region]) -> Allowed {
     let names: Vec<String> = residency.iter().map(ToString::to_string).collect();
     topology.within(&names, |region| allows(residency, region))
 }
@@ -315,7 +316,7 @@ fn allows(residency: &[Region], region: &str) -> bool {
 
 /// What moving `bytes` over the booking's links costs: each link's price for a Gbit/s and hour,
 /// times the Gbit/s and hours the volume takes, whatever its rate.
-fn link_price(world: &World, booking: &Booking, bytes: Bytes) -> Money {
+pub(crate) fn link_price(world: &World, booking: &Booking, bytes: Bytes) -> Money {
     let mut total = Money::zero(model::Currency::CNY);
     for hop in &booking.hops {
         let Some(link) = world.links.get(&hop.link) else { continue };

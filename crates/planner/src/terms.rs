@@ -6,6 +6,7 @@ use crate::estimate::{Basis, estimate};
 use crate::options::Choice;
 use crate::proposal::Transfer;
 use crate::scene::{Asked, Scene};
+use model::attempt::Stream;
 use model::{Bytes, CenterId, DatasetVersion, JobSpec, LinkId, Moment, Money, Objective, Span};
 use serde::Serialize;
 use world::Tries;
@@ -73,6 +74,8 @@ pub struct Terms {
     pub wait: Span,
     /// What has to be brought there first.
     pub fetches: Vec<Fetch>,
+    /// What it would read over the network while it runs.
+    pub streams: Vec<Stream>,
     /// How long it is expected to run there.
     pub run: Span,
     /// How long it may run there.
@@ -81,7 +84,7 @@ pub struct Terms {
     pub basis: Basis,
     /// What its chips are expected to cost: the candidate's price without transfers.
     pub chips_price: Money,
-    /// What its transfers cost.
+    /// What its transfers and streams cost.
     pub transfers_price: Money,
     /// What stands in the way of the start holding.
     pub risk: Risk,
@@ -106,6 +109,7 @@ impl Scene<'_> {
         Terms {
             wait: found.start.since(self.situation.now),
             fetches: found.transfers.iter().filter_map(|t| self.fetch(t)).collect(),
+            streams: found.streams.clone(),
             run: choice.run,
             limit,
             basis,

@@ -5,7 +5,8 @@ use crate::candidate::Candidate;
 use crate::options::{self, Options};
 use crate::rank::Rank;
 use crate::scene::{Asked, Reach, Scene};
-use crate::{Board, Plan, Policy, Situation, View, class_of, plan};
+use crate::stream::bookings;
+use crate::{Board, Plan, Policy, Situation, Transfer, View, class_of, plan};
 use calendar::Work;
 use model::fact::{
     AgentJoined, DatasetRegistered, Fact, JobSubmitted, NetworkCreated, ReplicaTouched,
@@ -17,6 +18,7 @@ use model::{
     Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobId, JobSpec, Moment,
     NetworkUid, TenantId, TokenId,
 };
+use network::Booking;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -183,7 +185,12 @@ impl Small {
             let dataset = self.any(&["d0", "d1", "d2"]);
             variants += &format!("[[input]]\nname = \"in\"\ndataset = \"{dataset}\"\n");
             if self.rng.random_bool(0.3) {
-                variants += "[[input]]\nname = \"too\"\ndataset = \"d0\"\n";
+                let gbps = self.rng.random_range(1..9);
+                variants += &format!("stream = \"{gbps} Gbit/s\"\n");
+            }
+            if self.rng.random_bool(0.3) {
+                let stream = self.any(&["", "stream = \"500 Mbit/s\"\n"]);
+                variants += &format!("[[input]]\nname = \"too\"\ndataset = \"d0\"\n{stream}");
             }
         }
         if self.rng.random_bool(0.2) {
@@ -208,10 +215,32 @@ fn told(plan: &Plan) -> Vec<String> {
         let part = &o.placement.parts[0];
         let (start, finish) = (o.placement.start, o.placement.finish);
         let (price, transfers) = (o.placement.price, o.transfers.len());
-        format!("{} {part:?} {start} {finish} {price} {transfers}", o.job)
+        let streams = &o.placement.streams;
+        format!("{} {part:?} {start} {finish} {price} {transfers} {streams:?}", o.job)
     });
     let starts = plan.starts.iter().map(|r| format!("{} waits {r:?}", r.job));
     offers.chain(starts).collect()
+}
+
+/// Whether all that a plan moves and reads over the links fits there together.
+fn fits_the_links(view: &View, plan: &Plan) -> bool {
+    let mut links = view.links.clone();
+    let transfers = plan.offers.iter().flat_map(|offer| &offer.transfers);
+    let new = transfers.filter_map(|transfer| match transfer {
+        Transfer::New(staging) => Some((&staging.data, &staging.to, staging)),
+        Transfer::Under(_) => None,
+    });
+    // Jobs that want the same copy name the same transfer.
+    let mut known = BTreeSet::new();
+    let new = new.filter(|(data, to, _)| known.insert((*data, *to)));
+    let moves = new
+        .map(|(.., staging)| Booking { hops: staging.hops.clone(), steps: staging.steps.clone() });
+    let reads = plan.offers.iter().flat_map(|offer| {
+        let place = &offer.placement;
+        bookings(&place.streams, (place.start, place.until))
+    });
+    let reserved = plan.starts.iter().flat_map(|r| bookings(&r.streams, (r.start, r.until)));
+    moves.chain(reads).chain(reserved).all(|booking| links.book(&booking).is_ok())
 }
 
 /// The same plan by looking at every choice for every job.
@@ -284,12 +313,14 @@ fn check(
 
 #[test]
 fn best_first_finds_what_looking_at_everything_finds() {
-    let (mut offered, mut reserved, mut moved) = (0, 0, 0);
+    let (mut offered, mut reserved, mut moved, mut read) = (0, 0, 0, 0);
     let mut judge = |seed: u64, small: &Small, board: &Board, at: &Situation, policy: &Policy| {
         let found = plan(&small.world, board.view(), at, policy);
         let all = exhaustive(&small.world, board.view(), at, policy);
         assert_eq!(told(&found), told(&all), "seed {seed}");
         assert_eq!(found.left, 0);
+        assert!(fits_the_links(board.view(), &found), "seed {seed}");
+        read += found.offers.iter().filter(|o| !o.placement.streams.is_empty()).count();
         offered += found.offers.len();
         reserved += found.starts.len();
         moved += found.offers.iter().filter(|o| !o.transfers.is_empty()).count();
@@ -298,5 +329,6 @@ fn best_first_finds_what_looking_at_everything_finds() {
     // Where many queue, choices are come back to again and again.
     check(4_000..4_150, 300, &mut judge);
     // Worlds in which nothing happens would prove nothing.
-    assert!(offered > 8_000 && reserved > 1_000 && moved > 500, "{offered} {reserved} {moved}");
+    let enough = offered > 8_000 && reserved > 1_000 && moved > 500 && read > 200;
+    assert!(enough, "{offered} {reserved} {moved} {read}");
 }

@@ -29,7 +29,7 @@ pub struct View {
     pub(crate) topology: Arc<Topology>,
     pub(crate) lines: Arc<Lines>,
     pub(crate) declined: BTreeMap<(ClassId, CenterId), (Refused, Moment)>,
-    /// Starts told to jobs that wait; what they hold is taken off the pools.
+    /// Starts told to jobs that wait; what they hold is taken off the pools and links.
     pub(crate) reserved: Arc<BTreeMap<JobId, Arc<Reservation>>>,
     /// How many of them each tenant has.
     pub(crate) reserved_by: Arc<Tally>,
@@ -94,23 +94,26 @@ impl View {
         self.reserved.get(&job).map(Arc::as_ref)
     }
 
-    /// Takes back what a reservation holds of the pools.
+    /// Takes back what a reservation holds of the pools and links.
     pub(crate) fn lift(&mut self, reservation: &Reservation) {
         let tag = reservation.tag();
         self.pool_mut(reservation.number).release(tag, &reservation.slots);
+        self.read_no_more(&reservation.streams, (reservation.start, reservation.until));
     }
 
-    /// Holds what a reservation holds of the pools.
+    /// Holds what a reservation holds of the pools and links.
     pub(crate) fn put_down(&mut self, reservation: &Reservation) {
         let (from, until) = (reservation.start, reservation.until);
         let tag = reservation.tag();
         self.pool_mut(reservation.number).hold(tag, &reservation.slots, from, until);
+        self.read_over(&reservation.streams, (from, until));
     }
 
-    /// Whether a reservation's nodes are free when it wants them.
+    /// Whether a reservation's nodes and bandwidth are free when it wants them.
     pub(crate) fn has_room_for(&self, reservation: &Reservation) -> bool {
         let Reservation { slots, start, until, .. } = reservation;
         let pool = self.pools.get(reservation.number as usize);
         pool.is_some_and(|pool| pool.is_free(slots, *start, *until))
+            && self.can_read(&reservation.streams, (*start, *until))
     }
 }

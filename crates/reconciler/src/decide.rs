@@ -4,7 +4,7 @@ use crate::attempt::{Attempt, Standing, Turn};
 use crate::{Abilities, Action, Reconciler, Seen, never_ran};
 use model::attempt::{Ended, Outcome, Stop};
 use model::{AttemptId, DatasetVersion, Refused, Span};
-use wire::{MadeOutput, Report, Run};
+use wire::{MadeOutput, Report, Run, RunInput};
 
 /// What can be said of an attempt that waits.
 enum Judged {
@@ -177,7 +177,12 @@ impl Reconciler {
     }
 
     fn judge(&self, run: &Run, now: u64) -> Judged {
-        let missing = run.inputs.iter().find(|input| !self.data.contains(&input.data));
+        let is_at_hand = |input: &RunInput| {
+            self.data.contains(&input.data)
+                || (input.streamed
+                    && (input.read.is_some() || self.in_place.contains_key(&input.data)))
+        };
+        let missing = run.inputs.iter().find(|input| !is_at_hand(input));
         if let Some(input) = missing {
             let data = &input.data;
             if self.fetching.values().any(|stage| stage.data == *data) {

@@ -3,7 +3,7 @@
 use model::attempt::Ended;
 use model::{AttemptId, Bytes, DatasetVersion, Span, StoreId, TransferId};
 use std::collections::BTreeMap;
-use wire::{MadeOutput, Measure, Order, Report, Run, RunOutput, Stage};
+use wire::{MadeOutput, Measure, Order, Report, Run, RunInput, RunOutput, Stage};
 
 /// What can reach an agent's decisions.
 #[derive(Debug, Clone)]
@@ -203,6 +203,14 @@ pub enum Action {
     Bring {
         /// Which.
         data: DatasetVersion,
+    },
+    /// Let an attempt read these inputs over the network. Said again when where they are read from has
+    /// changed, and to an agent that was started anew.
+    Read {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Its inputs that are read while it runs.
+        inputs: Vec<RunInput>,
     },
     /// Stop fetching a copy.
     Abandon {

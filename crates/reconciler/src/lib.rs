@@ -195,7 +195,14 @@ impl Reconciler {
         for order in orders {
             match order {
                 Order::Run(run) if self.over.contains(&run.attempt) => {}
-                Order::Run(run) => self.ordered(run),
+                Order::Run(run) => {
+                    let streamed = run.inputs.iter().filter(|input| input.streamed);
+                    let inputs: Vec<_> = streamed.cloned().collect();
+                    if !inputs.is_empty() {
+                        actions.push(Action::Read { attempt: run.attempt, inputs });
+                    }
+                    self.ordered(run);
+                }
                 Order::Stop { attempt, .. } if self.over.contains(&attempt) => {}
                 Order::Stop { attempt, why } => {
                     self.change(attempt, |attempt| attempt.stop = Some(why));

@@ -88,6 +88,7 @@ fn said(actions: &[Action]) -> Vec<String> {
         Action::Settle { attempt } => format!("settle {attempt}"),
         Action::Fetch(stage) => format!("fetch {}", stage.data.dataset),
         Action::Abandon { transfer } => format!("abandon {transfer}"),
+        Action::Read { inputs, .. } => format!("read {}", inputs.len()),
         Action::Bring { data } => format!("bring {}", data.dataset),
         Action::Remove { data } => format!("remove {}", data.dataset),
         Action::Verify { data } => format!("verify {}", data.dataset),
@@ -177,7 +178,7 @@ fn an_agent_that_starts_anew_gives_nobody_the_chips_of_an_attempt_that_still_sto
 fn a_job_starts_when_its_data_is_there() {
     let mut mind = idle();
     let mut job = run(1, 0, 0);
-    job.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
+    job.inputs.push(input("in"));
     let order = Event::Orders {
         full: false,
         orders: vec![Order::Stage(Box::new(stage())), Order::Run(Box::new(job))],
@@ -249,7 +250,7 @@ fn outputs_are_kept_before_the_end_is_told() {
 fn a_job_whose_data_cannot_be_had_is_refused_with_the_reason() {
     let mut mind = idle();
     let mut job = run(1, 0, 0);
-    job.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
+    job.inputs.push(input("in"));
     let orders = vec![Order::Stage(Box::new(stage())), Order::Run(Box::new(job))];
     let _ = mind.step(0, vec![Event::Orders { full: false, orders }]);
     let end = Err(NotFetched { why: "chunk 3 is damaged".into(), damaged: true });
@@ -278,7 +279,7 @@ fn a_job_whose_data_is_gone_is_refused_instead_of_waiting_for_ever() {
     let mut mind = idle();
     let _ = mind.step(0, vec![Event::Joined { data: vec![data("d")] }]);
     let mut reads = run(1, 0, 0);
-    reads.inputs.push(wire::RunInput { name: "in".into(), data: data("d") });
+    reads.inputs.push(input("in"));
     // Another job has the chip, so that the first one is still waiting when its data goes.
     assert_eq!(said(&mind.step(0, vec![orders(vec![run(1, 0, 0)])])), ["launch job-1.1 None"]);
     let mut later = run(3, 0, 5);
@@ -357,6 +358,11 @@ fn measurements_are_told_in_turn_and_dropped_while_the_server_takes_nothing() {
     assert_eq!(told(&mind).last().map(String::as_str), Some("put d"));
 }
 
+/// `d` as an input of this name, in a directory.
+fn input(name: &str) -> wire::RunInput {
+    wire::RunInput { name: name.into(), data: data("d"), streamed: false, read: None }
+}
+
 /// `d`, in an external store.
 fn in_lake() -> Event {
     let in_place = InPlace { store: "lake".parse().unwrap(), bytes: Bytes(1), files: 1 };
@@ -372,7 +378,7 @@ fn data_that_lies_elsewhere_is_told_of_and_brought_when_an_attempt_reads_it() {
     assert_eq!(told(&mind), ["put d in lake", "inventory 1", "put d in lake"]);
     let _ = mind.step(0, vec![Event::Acknowledged(3)]);
     let mut run = run(1, 0, 0);
-    run.inputs = vec![wire::RunInput { name: "d".into(), data: data("d") }];
+    run.inputs = vec![input("d")];
     let bring = Action::Bring { data: data("d") };
     assert_eq!(mind.step(0, vec![orders(vec![run.clone()])]), [bring]);
     assert_eq!(mind.step(0, vec![orders(vec![run])]), [], "it is being brought");
@@ -387,7 +393,7 @@ fn an_attempt_is_refused_when_what_lies_elsewhere_cannot_be_had() {
     let joined = Event::Joined { data: Vec::new() };
     let _ = mind.step(0, vec![in_lake(), joined, seen(Vec::new()), orders(Vec::new())]);
     let mut run = run(1, 0, 0);
-    run.inputs = vec![wire::RunInput { name: "d".into(), data: data("d") }];
+    run.inputs = vec![input("d")];
     let _ = mind.step(0, vec![orders(vec![run])]);
     let _ = mind.step(0, vec![Event::Brought { data: data("d"), end: Err("full".into()) }]);
     assert_eq!(told(&mind).last().unwrap(), "refused job-1.1: no data: full");
@@ -419,4 +425,34 @@ fn data_that_is_no_longer_registered_in_place_is_missed_at_once() {
     let _ = mind.step(0, vec![joined, in_lake(), Event::Acknowledged(3)]);
     let _ = mind.step(0, vec![Event::InPlace(BTreeMap::new())]);
     assert_eq!(told(&mind), ["inventory 1"]);
+}
+
+#[test]
+fn an_attempt_that_reads_over_the_network_starts_without_a_copy_and_is_told_of_a_new_way() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let joined = Event::Joined { data: Vec::new() };
+    let _ = mind.step(0, vec![joined, seen(Vec::new()), orders(Vec::new())]);
+    let read = |url: &str| wire::ReadOver {
+        from: "c".parse().unwrap(),
+        url: url.to_owned(),
+        ticket: None,
+        rate: model::Rate(1),
+        lasts: Span::from_secs(60),
+    };
+    let reads = |url: &str| {
+        let mut run = run(1, 0, 0);
+        run.inputs = vec![wire::RunInput { streamed: true, read: Some(read(url)), ..input("d") }];
+        run
+    };
+    let actions = mind.step(0, vec![orders(vec![reads("http://one")])]);
+    assert_eq!(said(&actions), ["read 1", "launch job-1.1 None"]);
+    let running = seen(vec![(1, Seen::Running)]);
+    let actions = mind.step(0, vec![running, orders(vec![reads("http://other")])]);
+    assert_eq!(said(&actions), ["read 1"]);
+    // Where the data is at the center it is read from there.
+    let mut there = run(2, 0, 1);
+    there.inputs = vec![wire::RunInput { streamed: true, ..input("d") }];
+    let actions = mind.step(0, vec![orders(vec![reads("http://other"), there])]);
+    assert_eq!(said(&actions), ["read 1", "read 1"]);
+    assert!(told(&mind).last().unwrap().starts_with("refused job-2.1: no data"));
 }

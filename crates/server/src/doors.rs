@@ -1,12 +1,12 @@
 //! Keys and tickets of centers' stores.
 
-use model::{CenterId, DatasetVersion, Digest, Moment, Span};
+use model::{AttemptId, CenterId, DatasetVersion, Digest, Moment, Span};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use transfer::Leave;
 use transfer::ticket::{Ticket, Verb, issue};
-use wire::{Order, Stage};
+use transfer::{Flow, Leave};
+use wire::{Order, PaceStep, RunInput, Stage};
 
 /// How long a ticket opens a store: time for a long transfer to be begun again by another agent.
 const VALID: Span = Span::from_secs(12 * 3_600);
@@ -60,8 +60,13 @@ impl Doors {
                     peer.key = Some(self.pair(center, &peer.center));
                 }
             }
-            Order::Run(_)
-            | Order::Stop { .. }
+            Order::Run(run) => {
+                let attempt = run.attempt;
+                for input in &mut run.inputs {
+                    self.open_to(attempt, input, now);
+                }
+            }
+            Order::Stop { .. }
             | Order::Drop { .. }
             | Order::Verify { .. }
             | Order::Remove { .. } => {}
@@ -100,6 +105,18 @@ impl Doors {
         stage.ticket = Some(ticket);
     }
 
+    /// Puts a ticket into an input that lets an attempt read it as fast as was reserved for it, for as
+    /// long as it may run.
+    fn open_to(&self, attempt: AttemptId, input: &mut RunInput, now: Moment) {
+        let Some(read) = &mut input.read else { return };
+        let step = PaceStep { after: Span::ZERO, lasts: read.lasts, rate: read.rate };
+        let flow = Flow::Stream { attempt, input: input.name.clone() };
+        let pace = Leave::new(flow, now, vec![step]);
+        let valid = read.lasts.saturating_add(VALID);
+        read.ticket =
+            Some(self.issue_for(&read.from, &input.data, Verb::Read, Some(pace), (now, valid)));
+    }
+
     fn issue(
         &self,
         center: &CenterId,
@@ -108,9 +125,20 @@ impl Doors {
         pace: Option<Leave>,
         now: Moment,
     ) -> String {
+        self.issue_for(center, data, verb, pace, (now, VALID))
+    }
+
+    fn issue_for(
+        &self,
+        center: &CenterId,
+        data: &DatasetVersion,
+        verb: Verb,
+        pace: Option<Leave>,
+        (now, valid): (Moment, Span),
+    ) -> String {
         let (center, data) = (center.clone(), data.clone());
         let key = self.key(&center);
-        let ticket = Ticket { center, data, verb, expires: now + VALID, pace };
+        let ticket = Ticket { center, data, verb, expires: now + valid, pace };
         issue(key.as_bytes(), &ticket)
     }
 }

@@ -18,7 +18,10 @@ mod meter;
 mod problem;
 mod range;
 mod read;
+mod reading;
 mod write;
+
+pub use reading::{Readings, readings};
 
 use crate::ticket::{self, DoorKey};
 use crate::{Classes, LocalStore, Replica, Ticket, TicketError, Verb};

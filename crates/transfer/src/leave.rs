@@ -1,16 +1,37 @@
 //! The rates a ticket gives leave to. Pure.
 
-use model::{Moment, Span, TransferId};
+use model::{AttemptId, Moment, Span, TransferId};
 use serde::{Deserialize, Serialize};
 use wire::PaceStep;
 
-/// The rates reserved for a transfer. The door keeps them too: a reader that takes more than its
+/// Who the rates of tickets are reserved for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Flow {
+    /// A transfer.
+    Transfer(TransferId),
+    /// An attempt that reads an input while it runs.
+    Stream {
+        /// Which attempt.
+        attempt: AttemptId,
+        /// Which of its inputs.
+        input: String,
+    },
+}
+
+impl From<TransferId> for Flow {
+    fn from(transfer: TransferId) -> Self {
+        Self::Transfer(transfer)
+    }
+}
+
+/// The rates reserved for a flow. The door keeps them too: a reader that takes more than its
 /// share takes it from others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Leave {
-    /// Which transfer. All tickets of one share its rates.
-    pub transfer: TransferId,
+    /// For whom. All tickets of one share its rates.
+    pub flow: Flow,
     /// From when on the steps count, compared with the center's clock: when the ticket was issued.
     pub since: Moment,
     /// How fast its data may go, sorted; none: as fast as it goes.
@@ -26,11 +47,11 @@ impl Leave {
     /// promised to others, while a transfer held up is late only itself. The reader is to keep the
     /// same steps, lest it wait for a door that is silent by right.
     #[must_use]
-    pub fn new(transfer: TransferId, since: Moment, mut steps: Vec<PaceStep>) -> Self {
+    pub fn new(flow: impl Into<Flow>, since: Moment, mut steps: Vec<PaceStep>) -> Self {
         while steps.len() > MOST {
             coarsen(&mut steps);
         }
-        Self { transfer, since, steps }
+        Self { flow: flow.into(), since, steps }
     }
 
     /// What is left of the steps, counted from `now`; of the last at least its rate.

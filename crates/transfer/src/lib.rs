@@ -3,9 +3,10 @@
 //! Two doors. On disk, [`LocalStore`]: a replica is there whole and verified, or not there at all;
 //! what lies in an [`ExternalStore`] may be registered there in place.
 //! On the network, [`door`] serves a store to holders of a [`Ticket`], and [`fetch`], [`upload`]
-//! and [`cat`] are its clients. Chunks are numbered through all files of a dataset ([`Layout`]),
-//! so that ten thousand small files travel like one large one. What a ticket says of rates is kept by the
-//! door, and by the kernel where a [`Shaper`] has been set up.
+//! and [`cat`] are its clients. What a job reads while it runs goes through a [`Reading`]. Chunks are
+//! numbered through all files of a dataset ([`Layout`]), so that ten thousand small files travel like
+//! one large one. What a ticket says of rates is kept by the door, and by the kernel where a [`Shaper`]
+//! has been set up.
 //!
 //! Deliberately absent: which data goes where, when and how fast (the plan says so), residency (the
 //! server issues no ticket against it), and any trust in the other side. Every chunk is compared
@@ -23,6 +24,7 @@ mod layout;
 mod leave;
 mod pace;
 mod progress;
+mod reading;
 mod remote;
 mod reuse;
 mod shaper;
@@ -36,9 +38,10 @@ pub use fetch::{Arrived, fetch};
 pub use import::survey;
 pub use incoming::{Incoming, Written};
 pub use layout::{Layout, Place};
-pub use leave::Leave;
+pub use leave::{Flow, Leave};
 pub use pace::Pace;
 pub use progress::{Progress, Seen};
+pub use reading::Reading;
 pub use remote::{Source, cat, manifest};
 pub use shaper::{Class, Classes, Shaper};
 pub use store::{

@@ -112,6 +112,7 @@ impl World {
             | Fact::AttemptStopping(_)
             | Fact::AttemptPreempted(_)
             | Fact::AttemptCheckpointed(_)
+            | Fact::AttemptRerouted(_)
             | Fact::AttemptEnded(_)
             | Fact::JobRequeued(_)
             | Fact::JobEnded(_) => self.about_job(at, fact)?,

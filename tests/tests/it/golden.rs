@@ -212,6 +212,20 @@ async fn copies(net: &mut Net) {
     telling("version-removed").await;
 }
 
+/// A link is cut over which a job reads, and carries again.
+async fn reads(net: &mut Net) {
+    let mut reader = sh("reader", "sleep 60");
+    reader["centers"] = json!(["kunshan"]);
+    reader["input"] = json!([{"name": "s", "dataset": "squares", "stream": "10 Mbit/s"}]);
+    let reader = net.submit("lab", &reader).await;
+    net.in_state(reader, "running").await;
+    for change in ["cut", "mend"] {
+        let path = format!("/v1/links/kunshan--sh-ixp/{change}");
+        assert_eq!(net.operator().post(&path, &json!(null)).await.status, 204);
+    }
+    cancel(net, reader).await;
+}
+
 /// A center is lost, a token revoked, the log restored from a copy.
 async fn changes(net: &mut Net) {
     let mut job = sh("survivor", "[ $PORTOLAN_EPOCH = 2 ] || sleep 60");
@@ -222,10 +236,6 @@ async fn changes(net: &mut Net) {
     let lost = net.operator().post(&format!("/v1/centers/{center}/lost"), &json!(null)).await;
     assert!(lost.status < 300, "{}", lost.text);
     assert_eq!(net.ended(job).await.job.state, "completed");
-    for change in ["cut", "mend"] {
-        let path = format!("/v1/links/kunshan--sh-ixp/{change}");
-        assert_eq!(net.operator().post(&path, &json!(null)).await.status, 204);
-    }
     let token: wire::view::TokenSecret =
         net.operator().post("/v1/tokens", &json!({"role": "operator"})).await.ok();
     let gone = net.operator().delete(&format!("/v1/tokens/{}", token.token.token)).await;
@@ -254,6 +264,7 @@ async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
     data(&mut net).await;
     copies(&mut net).await;
     lake.register(&net, "lingang").await;
+    reads(&mut net).await;
     crate::quality::until_rated(&mut net).await;
     changes(&mut net).await;
     for center in net.centers() {

@@ -21,5 +21,6 @@ mod million;
 mod philly;
 mod preemption;
 mod quality;
+mod streams;
 mod whatif;
 mod why;

@@ -125,6 +125,17 @@ fn placed(attempt: AttemptId, place: &Placement) -> view::Attempt {
         price: place.price,
         inputs: place.inputs.iter().map(data).collect(),
         awaits: place.awaits.iter().map(ToString::to_string).collect(),
+        streams: place.streams.iter().map(stream).collect(),
+    }
+}
+
+pub(super) fn stream(stream: &model::Stream) -> view::Stream {
+    view::Stream {
+        input: stream.input.clone(),
+        data: data(&stream.data),
+        from: stream.from.clone(),
+        links: stream.hops.iter().map(|hop| hop.link.to_string()).collect(),
+        rate_bps: stream.rate,
     }
 }
 

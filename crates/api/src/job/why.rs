@@ -1,5 +1,6 @@
 //! Why a job is where it is, and what would become of one.
 
+use super::show::stream;
 use super::{find, show, submit};
 use crate::Api;
 use crate::access::{Action, Resource, Who};
@@ -188,6 +189,7 @@ fn candidate(candidate: &Candidate, terms: &Terms) -> view::Candidate {
         chips_price: terms.chips_price,
         transfers_price: terms.transfers_price,
         fetches: terms.fetches.iter().map(fetch).collect(),
+        streams: terms.streams.iter().map(stream).collect(),
         risk: risk(&terms.risk),
         behind: terms.behind.map(behind),
     }

@@ -175,6 +175,33 @@ fn more_bandwidth_than_a_direction_has_cannot_be_reserved() {
 }
 
 #[test]
+fn bandwidth_that_an_attempt_reads_over_is_nobody_elses() {
+    let one = "
+        data d at=bj
+        job 1 reads=d
+        job 2 reads=d
+        offer 1.1 sh/a 0:0 time=0..10 reads=d streams=d@bj/bj>+sh<@6
+    ";
+    assert_eq!(audit::world(&Told::of(one).world), []);
+    let (beside, after) = (
+        "offer 2.1 sh/a 1:0 time=9..20 reads=d streams=d@bj/bj>+sh<@6",
+        "offer 2.1 sh/a 1:0 time=10..20 reads=d streams=d@bj/bj>+sh<@6",
+    );
+    check(
+        &format!("{one}\n {beside}"),
+        "step+world links: bj>: 12 Gbit/s of 10 Gbit/s reserved at 1970-01-01T00:00:00.009Z by \
+         job-1.1, job-2.1
+        step+world links: sh<: 12 Gbit/s of 10 Gbit/s reserved at 1970-01-01T00:00:00.009Z by \
+         job-1.1, job-2.1",
+    );
+    assert_eq!(audit::world(&Told::of(&format!("{one}\n {after}")).world), []);
+    check(
+        &format!("{one}\n offer 2.1 sh/a 1:0 time=10..20 reads=d streams=d@bj/sh>@1"),
+        "step+world links: job-2.1 is to read d from bj and no way leads from there",
+    );
+}
+
+#[test]
 fn a_path_leads_from_the_copy_to_its_destination_over_links_there_are() {
     check(
         "

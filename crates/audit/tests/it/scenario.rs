@@ -418,6 +418,7 @@ impl<'a> Line<'a> {
             price: price(self.option("price", "1")),
             inputs: list(self.option("reads", "")).map(data).collect(),
             awaits: Vec::new(),
+            streams: list(self.option("streams", "")).map(stream).collect(),
         }
     }
 
@@ -450,6 +451,22 @@ fn input(name: &str) -> Input {
 fn output(text: &str) -> Output {
     let (name, region) = text.split_once(':').unwrap_or((text, ""));
     Output { name: name.into(), dataset: id(name), residency: list(region).map(id).collect() }
+}
+
+/// `d@bj/bj>+sh<@6`: a dataset, from where, over which hops, at how many Gbit/s.
+fn stream(text: &str) -> Stream {
+    let (what, way) = text.split_once('/').expect("a stream is data@from/hop+hop@gbit");
+    let (name, from) = what.split_once('@').expect("data@from");
+    let (hops, gbit) = way.split_once('@').expect("hop+hop@gbit");
+    Stream {
+        input: name.to_owned(),
+        data: data(name),
+        from: id(from),
+        hops: hops.split('+').map(id).collect(),
+        rate: Rate(number::<u64>(gbit) * 1_000_000_000),
+        since: Moment(0),
+        price: price("1"),
+    }
 }
 
 /// Random lines over three jobs, one node and two links: most make no sense.

@@ -1,7 +1,7 @@
 //! `portolan why` and `portolan plan`: where a job could go, and where not.
 
 use super::file::{Form, read_all};
-use super::show::tries;
+use super::show::{reads, tries};
 use crate::look::Look;
 use crate::session::Session;
 use crate::table::{Cell, Column, Table, Tone, sentence};
@@ -163,9 +163,12 @@ fn terms(plan: &Plan, look: &Look) -> String {
         for fetch in &place.fetches {
             row("data", brings(fetch, look));
         }
+        for stream in &place.streams {
+            row("reads", reads(stream));
+        }
         if place.transfers_price.micros > 0 {
             let (chips, moves) = (place.chips_price, place.transfers_price);
-            row("price", format!("{chips} for chips, {moves} for bringing data"));
+            row("price", format!("{chips} for chips, {moves} for data"));
         }
         row("risk", risk(&place.risk));
     }

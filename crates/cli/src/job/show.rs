@@ -7,7 +7,7 @@ use crate::session::Session;
 use crate::table::{Cell, Column, Table, list, or_dash};
 use clap::Args;
 use model::{CenterId, Chips, Cores, JobId};
-use wire::view::{Asked, Attempt, JobDetail, Variant};
+use wire::view::{Asked, Attempt, JobDetail, Stream, Variant};
 
 /// Show all that is known of a job.
 #[derive(Debug, Args)]
@@ -55,6 +55,10 @@ pub(crate) fn detail(detail: &JobDetail, look: &Look) -> String {
             input.stream_bps.map_or("staged".to_owned(), |rate| format!("streamed at {rate}"));
         add("Input", Some(format!("{} = {}, {how}", input.name, input.dataset)));
     }
+    let live = detail.tries.last().filter(|attempt| attempt.ended_ms.is_none());
+    for stream in live.into_iter().flat_map(|attempt| &attempt.streams) {
+        add("Reads", Some(reads(stream)));
+    }
     for output in &asked.outputs {
         add("Output", Some(format!("{} = {}", output.name, output.dataset)));
     }
@@ -77,6 +81,13 @@ fn state(detail: &JobDetail, look: &Look) -> String {
         Some(outcome) => format!("{long} ({outcome})"),
         None => long,
     }
+}
+
+/// A way that data is read by while a job runs, in words.
+pub(crate) fn reads(stream: &Stream) -> String {
+    let Stream { data, from, links, rate_bps, .. } = stream;
+    let dataset = data.split('@').next().unwrap_or_default();
+    format!("{dataset} from {from} while it runs, {rate_bps} kept free on {}", links.join(", "))
 }
 
 /// A way to run a job, in words.

@@ -1,6 +1,6 @@
 //! What facts say, kind by kind. Fields are never renamed.
 
-use crate::attempt::{Ended, Placement, Stop};
+use crate::attempt::{Ended, Placement, Stop, Stream};
 use crate::job::JobSpec;
 use crate::{
     AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobEnd, JobId,
@@ -171,6 +171,16 @@ pub struct AttemptCheckpointed {
     pub attempt: AttemptId,
     /// When the checkpoint was written, by the server's clock.
     pub at: Moment,
+}
+
+/// Content of `attempt-rerouted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptRerouted {
+    /// Which attempt.
+    pub attempt: AttemptId,
+    /// All it reads over the network from now on.
+    pub streams: Vec<Stream>,
 }
 
 /// Content of `attempt-ended`.

@@ -223,7 +223,8 @@ impl Duration {
     }
 }
 
-/// A dataset a job reads. Its files appear in the directory named by `PORTOLAN_INPUT_<NAME>`.
+/// A dataset a job reads. Its files appear in the directory named by `PORTOLAN_INPUT_<NAME>`, or where
+/// it is streamed below the address in that variable.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Input {
     /// The name the job knows it by.
@@ -232,6 +233,17 @@ pub struct Input {
     pub dataset: DatasetRef,
     /// How it comes.
     pub mode: InputMode,
+}
+
+impl Input {
+    /// The rate it is read at while the job runs; none where a copy comes first.
+    #[must_use]
+    pub const fn streamed(&self) -> Option<Rate> {
+        match self.mode {
+            InputMode::Staged => None,
+            InputMode::Streamed { rate } => Some(rate),
+        }
+    }
 }
 
 /// How an input comes to a job.

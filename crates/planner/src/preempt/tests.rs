@@ -122,8 +122,10 @@ impl Full {
         let part = PartPlacement { center, pool, variant: 0, nodes };
         let (parts, plan) = (vec![part], PlanId::new(1));
         let (inputs, awaits) = (Vec::new(), Vec::new());
+        let streams = Vec::new();
+        let (start, finish) = (at, until);
         let placement =
-            Placement { plan, parts, start: at, until, finish: until, price, inputs, awaits };
+            Placement { plan, parts, start, until, finish, price, inputs, awaits, streams };
         let placement = Arc::new(placement);
         self.tell(&Fact::JobOffered(JobOffered { attempt, placement }));
         if self.rng.random_bool(0.9) {

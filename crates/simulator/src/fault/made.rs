@@ -282,13 +282,19 @@ impl Maker {
 
     fn spec(&mut self, number: usize, limit: Span, setup: &Setup) -> JobSpec {
         let (centers, data) = (&setup.declarations.centers, &setup.data);
-        let inputs = data.iter().filter(|_| self.rng.random_range(0..4) == 0);
-        let inputs = inputs.map(|stock| Input {
-            name: stock.data.dataset.to_string(),
-            dataset: DatasetRef { dataset: stock.data.dataset.clone(), version: None },
-            mode: InputMode::Staged,
-        });
-        let inputs = inputs.collect();
+        let mut inputs = Vec::new();
+        for stock in data {
+            if self.once_in(4) {
+                let mode = match self.once_in(3) {
+                    true => {
+                        InputMode::Streamed { rate: Rate(self.rng.random_range(1..400_000_000)) }
+                    }
+                    false => InputMode::Staged,
+                };
+                let dataset = DatasetRef { dataset: stock.data.dataset.clone(), version: None };
+                inputs.push(Input { name: stock.data.dataset.to_string(), dataset, mode });
+            }
+        }
         let output = self.once_in(6).then(|| Output {
             name: "out".to_owned(),
             dataset: dataset(&format!("o{number}")),

@@ -1,13 +1,13 @@
-//! Rates kept at the door: one meter a transfer, shared by all connections that read it.
+//! Rates kept at the door: one meter a flow, shared by all connections that read it.
 
 use crate::carry::blocking;
 use crate::shaper::{Class, Classes, leave};
-use crate::{Leave, Pace};
+use crate::{Flow, Leave, Pace};
 use axum::body::{Body, Bytes};
 use axum::extract::connect_info::Connected;
 use axum::serve::IncomingStream;
 use futures::stream::{self, Stream, TryStreamExt};
-use model::{Moment, Rate, TransferId};
+use model::{Moment, Rate};
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,10 +23,10 @@ const PART: usize = 64 << 10;
 /// back later goes on where the plan is then.
 const IDLE: Duration = Duration::from_secs(60);
 
-/// The meters of the transfers that are being read.
+/// The meters of the flows that are being read.
 #[derive(Debug, Clone)]
 pub(super) struct Meters {
-    open: Arc<Mutex<BTreeMap<TransferId, Arc<Meter>>>>,
+    open: Arc<Mutex<BTreeMap<Flow, Arc<Meter>>>>,
     classes: Option<Classes>,
 }
 
@@ -59,7 +59,7 @@ impl Meters {
         Self { open: Arc::default(), classes }
     }
 
-    fn open(&self) -> MutexGuard<'_, BTreeMap<TransferId, Arc<Meter>>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<Flow, Arc<Meter>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -79,10 +79,10 @@ impl Meters {
         meter
     }
 
-    /// The meter of a transfer. The steps of a ticket issued later take the place of its own.
+    /// The meter of a flow. The steps of a ticket issued later take the place of its own.
     fn of(&self, leave: &Leave, now: Moment) -> Arc<Meter> {
         let mut open = self.open();
-        if let Some(meter) = open.get(&leave.transfer) {
+        if let Some(meter) = open.get(&leave.flow) {
             meter.renew(leave, now);
             return Arc::clone(meter);
         }
@@ -93,13 +93,13 @@ impl Meters {
             used: AtomicBool::new(true),
             renewed: Notify::new(),
         });
-        open.insert(leave.transfer, Arc::clone(&meter));
-        tokio::spawn(self.clone().keep(leave.transfer, Arc::clone(&meter)));
+        open.insert(leave.flow.clone(), Arc::clone(&meter));
+        tokio::spawn(self.clone().keep(leave.flow.clone(), Arc::clone(&meter)));
         meter
     }
 
     /// Lets the class follow the steps, and forgets the meter when nobody uses it.
-    async fn keep(self, transfer: TransferId, meter: Arc<Meter>) {
+    async fn keep(self, flow: Flow, meter: Arc<Meter>) {
         let mut look = Instant::now() + IDLE;
         loop {
             let (_, change) = meter.pace.now();
@@ -110,7 +110,7 @@ impl Meters {
             }
             meter.follow().await;
             if Instant::now() >= look {
-                if self.forget(transfer) {
+                if self.forget(&flow) {
                     break;
                 }
                 look = Instant::now() + IDLE;
@@ -120,15 +120,15 @@ impl Meters {
         blocking(move || drop(meter)).await;
     }
 
-    /// Whether nobody reads the transfer and nobody did since the last look; then it is forgotten.
-    fn forget(&self, transfer: TransferId) -> bool {
+    /// Whether nobody reads the flow and nobody did since the last look; then it is forgotten.
+    fn forget(&self, flow: &Flow) -> bool {
         let mut open = self.open();
-        let Some(meter) = open.get(&transfer) else { return true };
+        let Some(meter) = open.get(flow) else { return true };
         let read = meter.used.swap(false, Ordering::Relaxed);
         // The map's and the keeper's; new ones come from the map, which is locked.
         let idle = !read && Arc::strong_count(meter) <= 2;
         if idle {
-            open.remove(&transfer);
+            open.remove(flow);
         }
         idle
     }
@@ -156,7 +156,7 @@ impl Meter {
             _ => Ok(()),
         });
         if let Err(error) = set.await {
-            tracing::warn!(%error, "the kernel does not follow a transfer's plan");
+            tracing::warn!(%error, "the kernel does not follow a plan");
         }
     }
 
@@ -183,7 +183,7 @@ async fn classify(classes: &Classes, meter: Option<&Meter>, connection: Option<&
 async fn open(classes: &Classes, rate: Rate) -> Option<Class> {
     let classes = classes.clone();
     let opened = blocking(move || classes.open(rate)).await;
-    let told = opened.inspect_err(|error| tracing::warn!(%error, "a transfer has no class"));
+    let told = opened.inspect_err(|error| tracing::warn!(%error, "a flow has no class"));
     told.ok()
 }
 
@@ -217,7 +217,7 @@ fn parts(mut piece: Bytes) -> impl Iterator<Item = Bytes> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Span;
+    use model::{Span, TransferId};
     use wire::PaceStep;
 
     fn leave(transfer: u64, since: u64, mbps: u64) -> Leave {
@@ -250,14 +250,14 @@ mod tests {
     #[tokio::test]
     async fn a_meter_is_forgotten_once_nobody_read_between_two_looks() {
         let meters = Meters::new(None);
-        let transfer = TransferId::new(1);
+        let flow = Flow::from(TransferId::new(1));
         let body = meters.enter(Some(&leave(1, 0, 80)), Moment(0), None).await.unwrap();
-        assert!(!meters.forget(transfer));
-        assert!(!meters.forget(transfer), "a body is still being sent");
+        assert!(!meters.forget(&flow));
+        assert!(!meters.forget(&flow), "a body is still being sent");
         body.take(1).await;
         drop(body);
-        assert!(!meters.forget(transfer), "it was read since");
-        assert!(meters.forget(transfer));
+        assert!(!meters.forget(&flow), "it was read since");
+        assert!(meters.forget(&flow));
         assert!(meters.open().is_empty());
     }
 }

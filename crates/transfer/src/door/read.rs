@@ -8,7 +8,7 @@ use crate::carry::{BATCH_CHUNKS, blocking};
 use crate::error::io_at;
 use crate::layout::Layout;
 use crate::{Held, TransferError, Verb};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, RANGE};
 use axum::http::request::Parts;
@@ -98,29 +98,40 @@ pub(super) async fn file(
     let (file, _) = layout.file(&path)?;
     let length = file.bytes.0;
     let range = parts.headers.get(RANGE).and_then(|range| range.to_str().ok());
-    let (status, part) = match asked(range, length) {
-        Asked::Whole => (StatusCode::OK, 0..length),
-        Asked::Part(part) => (StatusCode::PARTIAL_CONTENT, part),
-        Asked::Beyond => {
-            let problem = Problem::new(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                format_args!("the file has {length} bytes"),
-            );
-            return Ok(([(CONTENT_RANGE, format!("bytes */{length}"))], problem).into_response());
-        }
+    let asked = asked(range, length);
+    let part = match &asked {
+        Asked::Whole => 0..length,
+        Asked::Part(part) => part.clone(),
+        Asked::Beyond => return Ok(file_answer(&asked, length, Body::empty())),
     };
-    let size = part.end - part.start;
     let body = match &held {
         Held::Here(_) => {
             let at = gate.door.store.path(&data)?.join(&file.path);
             let mut open = tokio::fs::File::open(&at).await.map_err(io_at("open", &at))?;
             open.seek(SeekFrom::Start(part.start)).await.map_err(io_at("read", &at))?;
-            metered(ReaderStream::with_capacity(open.take(size), 64 << 10), meter)
+            let open = open.take(part.end - part.start);
+            metered(ReaderStream::with_capacity(open, 64 << 10), meter)
         }
         Held::Elsewhere(layout, location) => {
             let (store, turn) = (gate.door.store.clone(), gate.turn()?);
-            let part = part.clone();
             metered(in_place::part(&store, location, layout, &file.path, part, turn).await?, meter)
+        }
+    };
+    Ok(file_answer(&asked, length, body))
+}
+
+/// The answer to whoever asks for a file of `length` bytes, or a part of it.
+pub(super) fn file_answer(asked: &Asked, length: u64, body: Body) -> Response {
+    let (status, size, range) = match asked {
+        Asked::Whole => (StatusCode::OK, length, None),
+        Asked::Part(part) => {
+            let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+            (StatusCode::PARTIAL_CONTENT, part.end - part.start, Some(range))
+        }
+        Asked::Beyond => {
+            let what = format_args!("the file has {length} bytes");
+            let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, what);
+            return ([(CONTENT_RANGE, format!("bytes */{length}"))], problem).into_response();
         }
     };
     let headers = [
@@ -129,10 +140,9 @@ pub(super) async fn file(
         (CONTENT_LENGTH, size.to_string()),
     ];
     let mut response = (status, headers, body).into_response();
-    if status == StatusCode::PARTIAL_CONTENT {
-        let range = format!("bytes {}-{}/{length}", part.start, part.end - 1);
+    if let Some(range) = range {
         let range = range.parse().expect("digits are a header value");
         response.headers_mut().insert(CONTENT_RANGE, range);
     }
-    Ok(response)
+    response
 }

@@ -162,6 +162,26 @@ pub struct Attempt {
     pub inputs: Vec<String>,
     /// The transfers it waits or waited for.
     pub awaits: Vec<String>,
+    /// The inputs it reads over the network while it runs.
+    #[serde(default)]
+    pub streams: Vec<Stream>,
+}
+
+/// An input that is read over the network while an attempt runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stream {
+    /// The name the job knows it by.
+    pub input: String,
+    /// The data, as `dataset@version`.
+    pub data: String,
+    /// From whose store.
+    #[schema(value_type = String)]
+    pub from: CenterId,
+    /// The links it crosses, in order.
+    pub links: Vec<String>,
+    /// What is reserved on each, headers included.
+    #[schema(value_type = u64)]
+    pub rate_bps: Rate,
 }
 
 /// What an attempt holds of one node.

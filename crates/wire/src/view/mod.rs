@@ -24,7 +24,7 @@ mod why;
 pub use center::{Agent, Center, Centers, Pool};
 pub use dataset::{Announcement, Dataset, DatasetVersion, Datasets, Ticket};
 pub use job::{
-    Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Submitted, Variant,
+    Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Stream, Submitted, Variant,
 };
 pub use keeping::{
     Copy, CopyPlan, CopyState, GoingVersion, Holding, Keeping, MissingCopies, Outlook, Scrub,

@@ -1,6 +1,6 @@
 //! Why a job is where it is, and what would become of one.
 
-use super::{Attempt, MoneySchema};
+use super::{Attempt, MoneySchema, Stream};
 use model::{Bytes, CenterId, DatasetId, JobId, Moment, Money, PoolId, Span};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -130,11 +130,14 @@ pub struct Candidate {
     /// What its chips are expected to cost.
     #[schema(value_type = MoneySchema)]
     pub chips_price: Money,
-    /// What its transfers cost.
+    /// What its transfers and streams cost.
     #[schema(value_type = MoneySchema)]
     pub transfers_price: Money,
     /// Data that has to come first.
     pub fetches: Vec<Fetch>,
+    /// What it would read over the network while it runs.
+    #[serde(default)]
+    pub streams: Vec<Stream>,
     /// What of the center's last thirty days bears on whether the start holds.
     pub risk: Risk,
     /// What it is worse by than the best; none for the best.

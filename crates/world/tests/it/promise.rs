@@ -47,6 +47,7 @@ fn offered(epoch: u32, start: Moment, at: &str, transfers: u64) -> Fact {
         price: Money::zero(Currency::CNY),
         inputs: Vec::new(),
         awaits: (1..=transfers).map(TransferId::new).collect(),
+        streams: Vec::new(),
     };
     let attempt = AttemptId { job: JOB, epoch };
     Fact::JobOffered(JobOffered { attempt, placement: Arc::new(placement) })
