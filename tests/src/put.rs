@@ -50,7 +50,7 @@ impl Data {
         if began.status >= 400 || chunks == 0 {
             return began;
         }
-        let path = format!("{base}/chunks?from=0&count={chunks}");
+        let path = format!("{base}/chunks?numbers=0-{}", chunks - 1);
         let media = "application/octet-stream";
         let sent = door.with_body(Method::PUT, &path, media, self.bytes.clone()).await;
         if sent.status >= 400 {

@@ -80,8 +80,8 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(chunks: Range<u64>) -> Self {
-        Self { left: chunks.collect(), failed: Vec::new() }
+    const fn new(left: BTreeSet<u64>) -> Self {
+        Self { left, failed: Vec::new() }
     }
 }
 
@@ -162,38 +162,24 @@ pub(crate) fn backoff() -> impl Iterator<Item = Duration> + Send {
         .build()
 }
 
-/// The missing chunks in runs fit for one request.
-fn batches(layout: &Layout, missing: &[Range<u64>]) -> Result<Vec<Range<u64>>, TransferError> {
-    let mut batches: Vec<Range<u64>> = Vec::new();
+/// The missing chunks by what is fit for one request.
+fn batches(layout: &Layout, missing: &[Range<u64>]) -> Result<Vec<BTreeSet<u64>>, TransferError> {
+    let mut batches: Vec<BTreeSet<u64>> = Vec::new();
     let mut room = 0;
     for chunk in missing.iter().cloned().flatten() {
         let bytes = layout.place(chunk)?.bytes as u64;
         match batches.last_mut() {
-            Some(last)
-                if last.end == chunk && last.end - last.start < BATCH_CHUNKS && bytes <= room =>
-            {
-                last.end += 1;
+            Some(last) if (last.len() as u64) < BATCH_CHUNKS && bytes <= room => {
+                last.insert(chunk);
                 room -= bytes;
             }
             _ => {
-                batches.push(chunk..chunk + 1);
+                batches.push(BTreeSet::from([chunk]));
                 room = BATCH_BYTES - bytes;
             }
         }
     }
     Ok(batches)
-}
-
-/// The runs of consecutive chunks in `left`.
-pub(crate) fn runs(left: &BTreeSet<u64>) -> Vec<Range<u64>> {
-    let mut runs: Vec<Range<u64>> = Vec::new();
-    for chunk in left {
-        match runs.last_mut() {
-            Some(last) if last.end == *chunk => last.end += 1,
-            _ => runs.push(*chunk..*chunk + 1),
-        }
-    }
-    runs
 }
 
 /// Runs `work`, which blocks on the disk, where that holds nobody up.

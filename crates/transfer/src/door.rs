@@ -3,11 +3,11 @@
 //! | request under `/v1/data/{dataset}/{version}` | leave | answer |
 //! |---|---|---|
 //! | `GET manifest` | read | the manifest, canonical |
-//! | `GET chunks?from=&count=` | read | the bytes of consecutive chunks, end to end |
+//! | `GET chunks?numbers=0-3,7` | read | the bytes of these chunks, end to end |
 //! | `GET files/{path}` | read | one file; understands one byte range |
 //! | `PUT manifest` | write | begins a copy, or goes on with one; what is missing |
 //! | `GET missing` | write | what is missing |
-//! | `PUT chunks?from=&count=` | write | takes chunks; 422 with `damaged` where some were not |
+//! | `PUT chunks?numbers=0-3,7` | write | takes chunks; 422 with `damaged` where some were not |
 //! | `POST finish` | write | makes the copy a replica |
 //!
 //! Every error is an RFC 9457 problem body. TLS, connection limits and timeouts on headers are the
@@ -81,14 +81,13 @@ struct Gate {
     meters: Meters,
 }
 
-/// A run of chunks, as asked for.
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct Run {
-    from: u64,
-    count: u64,
+/// Chunks, as asked for.
+#[derive(Debug, Clone, Deserialize)]
+struct Numbers {
+    numbers: String,
 }
 
-type Asking = Result<Query<Run>, QueryRejection>;
+type Asking = Result<Query<Numbers>, QueryRejection>;
 
 /// The router to serve; its paths begin with `/v1/data/`.
 pub fn router(door: Door) -> Router {

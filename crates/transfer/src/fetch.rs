@@ -1,8 +1,9 @@
 //! Fetching a dataset version into a store.
 
-use crate::carry::{Carrier, backoff, blocking, carry_all, runs};
+use crate::carry::{Carrier, backoff, blocking, carry_all};
 use crate::incoming::{Incoming, Written};
 use crate::layout::Layout;
+use crate::picked::Picked;
 use crate::remote::{Pieces, Source, corrupted, manifest};
 use crate::{LocalStore, Pace, Progress, Seen, TransferError};
 use model::{Bytes, DatasetVersion};
@@ -116,23 +117,21 @@ impl Carrier for Fetching<'_> {
         let source = &self.sources[door];
         let layout = self.incoming.layout();
         let mut damaged = None;
-        for run in runs(left) {
-            let data = self.incoming.data();
-            self.pace.open().await;
-            let mut pieces = Pieces::open(self.http, source, data, run.clone()).await?;
-            for chunk in run {
-                let size = layout.place(chunk)?.bytes;
-                let bytes = pieces.take(size, self.pace, self.progress).await?;
-                let incoming = self.incoming.clone();
-                match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {
-                    Written::Verified => {
-                        left.remove(&chunk);
-                        self.progress.done(size);
-                    }
-                    Written::Corrupted => {
-                        self.progress.corrupted();
-                        damaged.get_or_insert(chunk);
-                    }
+        let (data, picked) = (self.incoming.data(), Picked::of(left));
+        self.pace.open().await;
+        let mut pieces = Pieces::open(self.http, source, data, &picked).await?;
+        for chunk in picked.chunks() {
+            let size = layout.place(chunk)?.bytes;
+            let bytes = pieces.take(size, self.pace, self.progress).await?;
+            let incoming = self.incoming.clone();
+            match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {
+                Written::Verified => {
+                    left.remove(&chunk);
+                    self.progress.done(size);
+                }
+                Written::Corrupted => {
+                    self.progress.corrupted();
+                    damaged.get_or_insert(chunk);
                 }
             }
         }

@@ -23,6 +23,7 @@ mod incoming;
 mod layout;
 mod leave;
 mod pace;
+mod picked;
 mod progress;
 mod reading;
 mod remote;

@@ -4,6 +4,7 @@
 use crate::carry::{BATCH_BYTES, blocking};
 use crate::external::read_in_place;
 use crate::layout::Layout;
+use crate::picked::Picked;
 use crate::remote::{Pieces, corrupted, manifest};
 use crate::{Held, LocalStore, Pace, Progress, Source, TransferError};
 use axum::body::Bytes as Piece;
@@ -177,7 +178,8 @@ impl Reading {
         chunks: Range<u64>,
     ) -> Result<Piece, TransferError> {
         let Shared { http, data, pace, progress, .. } = &*self.0;
-        let mut pieces = Pieces::open(http, source, data, chunks.clone()).await?;
+        let mut pieces =
+            Pieces::open(http, source, data, &Picked::of(&chunks.clone().collect())).await?;
         let mut span = Vec::new();
         for chunk in chunks {
             let place = layout.place(chunk)?;

@@ -1,6 +1,7 @@
 //! Asking another center's door.
 
 use crate::layout::Layout;
+use crate::picked::Picked;
 use crate::progress::Progress;
 use crate::{Pace, TransferError};
 use axum::body::Bytes as Piece;
@@ -147,7 +148,8 @@ pub async fn cat(
     let (file, chunks) = layout.file(path)?;
     let out_at = std::path::Path::new("the output");
     for part in parts(chunks) {
-        let mut pieces = Pieces::open(http, source, data, part.clone()).await?;
+        let mut pieces =
+            Pieces::open(http, source, data, &Picked::of(&part.clone().collect())).await?;
         for chunk in part {
             let place = layout.place(chunk)?;
             let bytes = pieces.take(place.bytes, &Pace::unlimited(), &Progress::default()).await?;
@@ -174,7 +176,7 @@ pub(crate) fn corrupted(layout: &Layout, chunk: u64, url: &str) -> TransferError
     TransferError::Corrupted { data: layout.data().clone(), chunk, file, url: url.to_owned() }
 }
 
-/// The bytes of consecutive chunks as they come from a door.
+/// The bytes of chunks as they come from a door.
 #[derive(Debug)]
 pub(crate) struct Pieces<'a> {
     source: &'a Source,
@@ -187,9 +189,9 @@ impl<'a> Pieces<'a> {
         http: &Client,
         source: &'a Source,
         data: &DatasetVersion,
-        chunks: Range<u64>,
+        picked: &Picked,
     ) -> Result<Self, TransferError> {
-        let rest = format!("chunks?from={}&count={}", chunks.start, chunks.end - chunks.start);
+        let rest = format!("chunks?numbers={picked}");
         let request = source.request(http, Method::GET, data, &rest)?;
         let response = source.ask(request, SILENCE).await?;
         Ok(Self { source, response, rest: Piece::new() })

@@ -1,9 +1,10 @@
 //! Putting a directory into another center's store.
 
-use crate::carry::{Carrier, blocking, carry_all, runs};
+use crate::carry::{Carrier, blocking, carry_all};
 use crate::disk::read_at;
 use crate::fetch::Arrived;
 use crate::layout::Layout;
+use crate::picked::Picked;
 use crate::remote::{MANIFEST_MAX, PROBLEM_MAX, SILENCE, Source, corrupted};
 use crate::{Pace, Progress, TransferError};
 use axum::body::Bytes as Piece;
@@ -112,18 +113,19 @@ struct Uploading<'a> {
 
 impl Carrier for Uploading<'_> {
     async fn carry(&self, _door: usize, left: &mut BTreeSet<u64>) -> Result<(), TransferError> {
-        for run in runs(left) {
-            let damaged = self.put(run.clone()).await?;
-            for chunk in run.filter(|chunk| !damaged.contains(chunk)) {
-                left.remove(&chunk);
-                self.progress.done(self.layout.place(chunk)?.bytes);
-            }
-            if let Some(chunk) = damaged.first() {
-                damaged.iter().for_each(|_| self.progress.corrupted());
-                return Err(corrupted(self.layout, *chunk, &self.to.url));
-            }
+        let picked = Picked::of(left);
+        let damaged = self.put(&picked).await?;
+        for chunk in picked.chunks().filter(|chunk| !damaged.contains(chunk)) {
+            left.remove(&chunk);
+            self.progress.done(self.layout.place(chunk)?.bytes);
         }
-        Ok(())
+        match damaged.first() {
+            Some(chunk) => {
+                damaged.iter().for_each(|_| self.progress.corrupted());
+                Err(corrupted(self.layout, *chunk, &self.to.url))
+            }
+            None => Ok(()),
+        }
     }
 
     fn progress(&self) -> &Progress {
@@ -132,11 +134,11 @@ impl Carrier for Uploading<'_> {
 }
 
 impl Uploading<'_> {
-    /// Sends a run of chunks; those that arrived damaged.
-    async fn put(&self, run: Range<u64>) -> Result<Vec<u64>, TransferError> {
-        let rest = format!("chunks?from={}&count={}", run.start, run.end - run.start);
+    /// Sends chunks; those that arrived damaged.
+    async fn put(&self, picked: &Picked) -> Result<Vec<u64>, TransferError> {
+        let (rest, chunks) = (format!("chunks?numbers={picked}"), picked.chunks());
         let (layout, from) = (Arc::clone(self.layout), self.from.clone());
-        let bytes = blocking(move || read_run(&layout, &from, run)).await?;
+        let bytes = blocking(move || read_chunks(&layout, &from, chunks)).await?;
         let request = self.to.request(self.http, Method::PUT, self.layout.data(), &rest)?;
         let (pieces, body) = mpsc::channel(1);
         let request = request.header(CONTENT_LENGTH, bytes.len()).body(Body::wrap_stream(body));
@@ -160,6 +162,7 @@ impl Uploading<'_> {
             _ => Err(self.to.refused(status, &body)),
         }
     }
+
     /// Hands `bytes` to a request under way as the pace allows, until it takes no more.
     async fn feed(
         &self,
@@ -184,10 +187,14 @@ impl Uploading<'_> {
     }
 }
 
-/// The bytes of a run of chunks, if the files are still what was surveyed.
-fn read_run(layout: &Layout, from: &Path, run: Range<u64>) -> Result<Piece, TransferError> {
+/// The bytes of these chunks, if the files are still what was surveyed.
+fn read_chunks(
+    layout: &Layout,
+    from: &Path,
+    chunks: impl Iterator<Item = u64>,
+) -> Result<Piece, TransferError> {
     let mut bytes = Vec::new();
-    for chunk in run {
+    for chunk in chunks {
         let place = layout.place(chunk)?;
         let path = from.join(&place.file.path);
         let read = read_at(&path, place.offset, place.bytes)?;

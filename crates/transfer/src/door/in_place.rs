@@ -16,15 +16,15 @@ use tokio::sync::OwnedSemaphorePermit;
 /// Verified bytes, in order.
 type Pieces = BoxStream<'static, Result<Piece, TransferError>>;
 
-/// The bytes of consecutive chunks.
+/// The bytes of these chunks.
 pub(super) async fn chunks(
     store: &LocalStore,
     location: &Location,
     layout: &Arc<Layout>,
-    run: Range<u64>,
+    chunks: impl Iterator<Item = u64>,
     turn: OwnedSemaphorePermit,
 ) -> Result<Pieces, Problem> {
-    let spans = read_in_place(&store.external(), location, layout, run)?;
+    let spans = read_in_place(&store.external(), location, layout, chunks)?;
     begun(spans.map(|span| span.map(|span| Piece::from(span.bytes))), turn).await
 }
 

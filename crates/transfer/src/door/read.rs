@@ -4,9 +4,10 @@ use super::meter::metered;
 use super::problem::Problem;
 use super::range::{Asked, asked};
 use super::{Asking, Gate, in_place};
-use crate::carry::{BATCH_CHUNKS, blocking};
+use crate::carry::blocking;
 use crate::error::io_at;
 use crate::layout::Layout;
+use crate::picked::Picked;
 use crate::{Held, TransferError, Verb};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
@@ -17,7 +18,6 @@ use axum::response::{IntoResponse, Response};
 use futures::stream;
 use model::DatasetVersion;
 use std::io::SeekFrom;
-use std::ops::Range;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -31,15 +31,12 @@ impl Gate {
     }
 }
 
-/// The chunks a request names, if the layout has them and they are not too many.
-pub(super) fn run_of(layout: &Layout, run: Asking) -> Result<Range<u64>, Problem> {
-    let Query(run) = run.map_err(Problem::bad_request)?;
-    if run.count == 0 || run.count > BATCH_CHUNKS {
-        return Err(Problem::bad_request(format_args!("`count` must be 1 to {BATCH_CHUNKS}")));
-    }
-    let last = run.from.saturating_add(run.count - 1);
-    layout.place(last)?;
-    Ok(run.from..last + 1)
+/// The chunks a request names, if the layout has them.
+pub(super) fn picked(layout: &Layout, asked: Asking) -> Result<Picked, Problem> {
+    let Query(asked) = asked.map_err(Problem::bad_request)?;
+    let picked: Picked = asked.numbers.parse().map_err(Problem::bad_request)?;
+    layout.place(picked.last())?;
+    Ok(picked)
 }
 
 pub(super) async fn manifest(
@@ -57,23 +54,24 @@ pub(super) async fn chunks(
     State(gate): State<Gate>,
     Path((dataset, version)): Path<(String, String)>,
     parts: Parts,
-    run: Asking,
+    asked: Asking,
 ) -> Result<Response, Problem> {
     let (data, meter) = gate.admit_metered(&parts, &dataset, &version).await?;
     let (layout, elsewhere) = match gate.held(data).await? {
         Held::Here(layout) => (layout, None),
         Held::Elsewhere(layout, location) => (layout, Some(location)),
     };
-    let run = run_of(&layout, run)?;
-    let length = layout.span(run.clone())?;
+    let picked = picked(&layout, asked)?;
+    let sizes = picked.chunks().map(|chunk| Ok(layout.place(chunk)?.bytes as u64));
+    let length = sizes.sum::<Result<u64, TransferError>>()?;
     let (turn, store) = (gate.turn()?, gate.door.store);
     let headers = [(CONTENT_TYPE, BYTES.to_owned()), (CONTENT_LENGTH, length.to_string())];
     if let Some(location) = elsewhere {
-        let body = in_place::chunks(&store, &location, &layout, run, turn).await?;
+        let body = in_place::chunks(&store, &location, &layout, picked.chunks(), turn).await?;
         return Ok((headers, metered(body, meter)).into_response());
     }
     // A failure within breaks the connection off; the other side asks again and hears of it then.
-    let pieces = stream::try_unfold((run, turn), move |(mut left, turn)| {
+    let pieces = stream::try_unfold((picked.chunks(), turn), move |(mut left, turn)| {
         let (store, layout) = (store.clone(), Arc::clone(&layout));
         async move {
             let Some(chunk) = left.next() else { return Ok(None) };

@@ -1,7 +1,7 @@
 //! What a holder of a write ticket may do.
 
 use super::problem::Problem;
-use super::read::run_of;
+use super::read::picked;
 use super::{Asking, Gate};
 use crate::carry::blocking;
 use crate::incoming::{Incoming, Written};
@@ -71,7 +71,7 @@ pub(super) async fn chunks(
     State(gate): State<Gate>,
     Path((dataset, version)): Names,
     headers: HeaderMap,
-    run: Asking,
+    asked: Asking,
     body: Body,
 ) -> Result<StatusCode, Problem> {
     let data = gate.admit(&headers, &dataset, &version, Verb::Write)?;
@@ -85,10 +85,10 @@ pub(super) async fn chunks(
         incoming.ok_or(TransferError::NotHere { data })
     });
     let incoming = incoming.await?;
-    let run = run_of(incoming.layout(), run)?;
+    let picked = picked(incoming.layout(), asked)?;
     let mut coming = Coming { body: body.into_data_stream(), rest: Piece::new() };
     let mut damaged = Vec::new();
-    for chunk in run {
+    for chunk in picked.chunks() {
         let bytes = coming.take(incoming.layout().place(chunk)?.bytes).await?;
         let incoming = incoming.clone();
         match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {

@@ -6,7 +6,8 @@ use super::stores::{ExternalStore, ExternalStores};
 use crate::TransferError;
 use crate::carry::blocking;
 use crate::layout::Layout;
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use model::Digest;
 use model::dataset::CHUNK;
 use opendal::ErrorKind;
@@ -36,8 +37,8 @@ pub(crate) fn read_in_place(
     stores: &ExternalStores,
     location: &Location,
     layout: &Arc<Layout>,
-    chunks: Range<u64>,
-) -> Result<impl Stream<Item = Result<Span, TransferError>> + Send + use<>, TransferError> {
+    chunks: impl Iterator<Item = u64>,
+) -> Result<BoxStream<'static, Result<Span, TransferError>>, TransferError> {
     let (store, spans) = (stores.get(&location.store)?.clone(), spans(layout, chunks)?);
     let (location, layout) = (Arc::new(location.clone()), Arc::clone(layout));
     let read = move |span: Range<u64>| {
@@ -45,16 +46,21 @@ pub(crate) fn read_in_place(
         let layout = Arc::clone(&layout);
         async move { store.read_span(&location, &layout, span).await }
     };
-    Ok(stream::iter(spans).map(read).buffered(AHEAD))
+    Ok(stream::iter(spans).map(read).buffered(AHEAD).boxed())
 }
 
-/// `chunks` cut where a file ends, and after [`SPAN_CHUNKS`].
-pub(super) fn spans(layout: &Layout, chunks: Range<u64>) -> Result<Vec<Range<u64>>, TransferError> {
+/// `chunks` cut where a file ends, where one is left out, and after [`SPAN_CHUNKS`].
+pub(super) fn spans(
+    layout: &Layout,
+    chunks: impl Iterator<Item = u64>,
+) -> Result<Vec<Range<u64>>, TransferError> {
     let mut spans: Vec<(usize, Range<u64>)> = Vec::new();
     for chunk in chunks {
         let file = layout.place(chunk)?.index;
         match spans.last_mut() {
-            Some((last, span)) if *last == file && span.end - span.start < SPAN_CHUNKS => {
+            Some((last, span))
+                if *last == file && span.end == chunk && span.end - span.start < SPAN_CHUNKS =>
+            {
                 span.end = chunk + 1;
             }
             _ => spans.push((file, chunk..chunk + 1)),
