@@ -68,7 +68,8 @@ const LOOPBACK: Figure = higher("loopback_gib_per_s", "GiB/s", None);
 const CPU: Figure = lower("cpu_s_per_gib", "s", None);
 const RATE: Figure = lower("rate_error_pct", "%", Some(2.0));
 const RATE_NO_TC: Figure = lower("rate_error_without_tc_pct", "%", Some(5.0));
-const KILLED: Figure = lower("resend_after_kill_mib", "MiB", None);
+/// Nothing beyond what is in flight is to be sent again: four requests of 8 MiB each.
+const KILLED: Figure = lower("resend_after_kill_mib", "MiB", Some(32.0));
 const MOVED: Figure = lower("checkpoint_moved_pct", "%", Some(4.0));
 
 /// Measures the group and prints its rows as they come. `disk` is for what memory cannot hold.
