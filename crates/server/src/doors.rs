@@ -64,6 +64,7 @@ impl Doors {
             | Order::Stop { .. }
             | Order::Drop { .. }
             | Order::Verify { .. }
+            | Order::Archive { .. }
             | Order::Remove { .. } => {}
         }
     }
