@@ -9,9 +9,11 @@
 //! Deliberately absent: transport, tokens, retries. Those are the edges' business.
 
 mod quality;
+mod under_way;
 pub mod view;
 
 pub use quality::{Measure, Peer};
+pub use under_way::{CopyUnderWay, UnderWay};
 
 use model::attempt::{Ended, Slots, Stop};
 use model::fact::Head;
@@ -405,26 +407,6 @@ pub struct Reports {
     pub session: u64,
     /// Oldest first.
     pub reports: Vec<Report>,
-}
-
-/// How far the copies are that come to a center. Never a fact: each message replaces the one before.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnderWay {
-    /// All that are being fetched now.
-    pub copies: Vec<CopyUnderWay>,
-}
-
-/// How far a copy is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CopyUnderWay {
-    /// By which transfer it comes.
-    pub transfer: TransferId,
-    /// How much of it is there and verified.
-    pub done: Bytes,
-    /// How fast it came lately.
-    pub rate: Rate,
 }
 
 /// The server's answer to [`Reports`]: all of them are durable, or need no record.

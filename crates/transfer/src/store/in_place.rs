@@ -96,7 +96,8 @@ impl From<Surveyed> for Registration {
 }
 
 /// Registers `data` where it lies, durably, in the store at `root`, whether an agent has that store or
-/// not: it finds the registration when it looks next. Nothing is read of the data. A second registration takes the first one's place. Blocks.
+/// not: it finds the registration when it looks next. Nothing is read of the data. A second
+/// registration takes the first one's place. Blocks.
 pub fn register_in_place(
     root: &Path,
     data: &DatasetVersion,
