@@ -138,6 +138,7 @@ impl Laden {
                 enforcement: String::new(),
                 data_url: Some("http://store".to_owned()),
                 probe_address: None,
+                stores: Vec::new(),
                 seen: None,
             }),
         };

@@ -70,23 +70,38 @@ fn inspect_own(store: &LocalStore, data: &DatasetVersion) -> Result<(Bytes, u64)
     Err(damaged.len() as u64)
 }
 
-/// Removes the copy in the store, or where there is none forgets where the data lies.
-pub(crate) async fn remove(store: LocalStore, data: DatasetVersion, events: mpsc::Sender<Event>) {
-    let removing = tokio::task::spawn_blocking(move || {
-        let was_here = store.has(&data);
-        let removed = store.remove(&data).and_then(|()| match was_here {
-            true => Ok(()),
-            false => store.forget_in_place(&data),
-        });
-        if let Err(error) = &removed {
-            tracing::warn!(%data, %error, "the copy could not be removed");
-        }
-        let gone = removed.is_ok();
-        (external::in_place(&store), Event::Removed { data, gone })
-    });
-    let (in_place, removed) = removing.await.expect("removing a copy does not panic");
+/// Removes the copy in the store and, unless that is to stay, what lies of it in an external one.
+pub(crate) async fn remove(
+    store: LocalStore,
+    data: DatasetVersion,
+    keep_in_place: bool,
+    events: mpsc::Sender<Event>,
+) {
+    let removed = remove_all(&store, &data, keep_in_place).await;
+    if let Err(error) = &removed {
+        tracing::warn!(%data, %error, "the copy could not be removed");
+    }
+    let removed = Event::Removed { data, gone: removed.is_ok() };
     // The agent is stopping when nobody listens.
-    if events.send(in_place).await.is_ok() {
+    if events.send(external::in_place(&store)).await.is_ok() {
         let _ = events.send(removed).await;
     }
+}
+
+async fn remove_all(
+    store: &LocalStore,
+    data: &DatasetVersion,
+    keep_in_place: bool,
+) -> Result<(), TransferError> {
+    let (own, known) = (store.clone(), data.clone());
+    let removing = tokio::task::spawn_blocking(move || own.remove(&known));
+    removing.await.expect("removing a copy does not panic")?;
+    let Some(at) = store.in_place().remove(data).filter(|_| !keep_in_place) else { return Ok(()) };
+    // What was only registered is not ours to remove.
+    if at.archived {
+        store.external().get(&at.location.store)?.clone().remove(data).await?;
+    }
+    let (own, known) = (store.clone(), data.clone());
+    let forgetting = tokio::task::spawn_blocking(move || own.forget_in_place(&known));
+    forgetting.await.expect("forgetting where data lies does not panic")
 }

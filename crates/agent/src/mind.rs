@@ -324,9 +324,13 @@ impl Mind {
                     events.send(Event::Verified { data, whole }).await.ok()
                 });
             }
-            Action::Remove { data } => {
+            Action::Archive { data, store } => {
+                let (shared, events) = (Arc::clone(&self.shared), self.events.clone());
+                tokio::spawn(external::archive(shared, data, store, events));
+            }
+            Action::Remove { data, keep_in_place } => {
                 let (store, events) = (self.shared.store.clone(), self.events.clone());
-                tokio::spawn(copies::remove(store, data, events));
+                tokio::spawn(copies::remove(store, data, keep_in_place, events));
             }
         }
     }

@@ -92,6 +92,7 @@ async fn join(shared: &Shared) -> Result<Joined, crate::Error> {
         enforcement,
         data_url: shared.data_url.clone(),
         probe_address: shared.probe_address.clone(),
+        stores: crate::external::told(&shared.store),
         seen,
     };
     let mut patience = Patience::default();

@@ -18,6 +18,11 @@ use utoipa::IntoParams;
 use wire::view;
 use world::Dataset;
 
+fn archiving((center, wanted): (&CenterId, &world::Archiving)) -> view::Archiving {
+    let (center, store, failed) = (center.clone(), wanted.store.clone(), wanted.failed.clone());
+    view::Archiving { center, store, failed }
+}
+
 fn show(name: &DatasetId, dataset: &Dataset) -> view::Dataset {
     let version = |version: &world::Version| {
         let registered = &version.registered;
@@ -25,7 +30,8 @@ fn show(name: &DatasetId, dataset: &Dataset) -> view::Dataset {
         let others = version.uncounted.iter().map(|(center, u)| (center, Copied::Uncounted(*u)));
         let copy = |(center, state): (&CenterId, Copied)| view::Copy {
             center: center.clone(),
-            in_store: version.in_place.get(center).cloned(),
+            in_store: version.only_in(center).cloned(),
+            also_in: version.also_in(center).cloned(),
             state: keeping::state(state),
         };
         view::DatasetVersion {
@@ -37,6 +43,7 @@ fn show(name: &DatasetId, dataset: &Dataset) -> view::Dataset {
             replicas: version.replicas.keys().cloned().collect(),
             copies: whole.chain(others).map(copy).collect(),
             wanted: version.wanted.iter().cloned().collect(),
+            archiving: version.archiving.iter().map(archiving).collect(),
             made_by: registered.made_by,
         }
     };

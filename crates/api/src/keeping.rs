@@ -10,12 +10,12 @@ use crate::transfer;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use controller::{Answer, Command, Controller, Copied, StoreUse};
+use controller::{Answer, ArchivePlan, Command, Controller, Copied, StoreUse};
 use model::{Bytes, CenterId, DatasetId, DatasetRef, Digest, Expiry, Keeping, Leave, Moment};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use wire::view;
-use world::Uncounted;
+use world::{Uncounted, World};
 
 /// Whether something is only tried.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -133,6 +133,33 @@ pub(crate) async fn copy_dataset(
     }))
 }
 
+/// Have a center's copy put into an external store of its
+///
+/// Refused, with the reason, where that store is not there, is only read or is too full. What goes
+/// wrong at the center is told with the dataset and with the store.
+#[utoipa::path(post, path = "/v1/datasets/{dataset}/archives", tag = "data",
+    params(("dataset" = String, Path), Trial), request_body = view::WantedArchive,
+    responses((status = OK, body = view::ArchivePlan)))]
+pub(crate) async fn archive_copy(
+    State(api): State<Api>,
+    who: Who,
+    Id(name): Id<DatasetId>,
+    Query(trial): Query<Trial>,
+    Body(wanted): Body<view::WantedArchive>,
+) -> Result<Json<view::ArchivePlan>, Problem> {
+    who.must(&api, Action::ListDatasets, Resource::Network)?;
+    who.must(&api, Action::ArchiveCopy, whose(&*find(&api, &name).await?))?;
+    let view::WantedArchive { center, store, version } = wanted;
+    let data = DatasetRef { dataset: name, version };
+    let (about, at, into) = (data.clone(), center.clone(), store.clone());
+    let plan = api.gate.look(move |c| c.archive_plan(&about, &at, &into)).await??;
+    if !trial.dry_run {
+        command(&api, who, Command::Archive { data, center, store }).await?;
+    }
+    let ArchivePlan { data, bytes, is_there } = plan;
+    Ok(Json(view::ArchivePlan { version: data.version, bytes, is_there }))
+}
+
 /// Which copy is to go.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -216,6 +243,31 @@ fn store(center: &CenterId, store: &StoreUse, evictable: Option<&Bytes>) -> view
     }
 }
 
+fn external(world: &World, center: &CenterId) -> Vec<view::ExternalStore> {
+    let stores = world.external.get(center).into_iter().flatten();
+    let show = |store: &model::ExternalStore| view::ExternalStore {
+        store: store.store.clone(),
+        kind: store.kind.clone(),
+        tier: store.tier.to_string(),
+        recall_ms: store.recall,
+        capacity_bytes: store.capacity,
+        copies_bytes: controller::in_external(world, center, &store.store),
+        takes: store.takes,
+    };
+    stores.map(show).collect()
+}
+
+fn archiving(world: &World, center: &CenterId) -> Vec<view::ArchivingData> {
+    let versions = world.datasets.values().flat_map(|dataset| &dataset.versions);
+    let show = |version: &world::Version| {
+        let (wanted, data) = (version.archiving.get(center)?, &version.registered.data);
+        let (dataset, version) = (data.dataset.clone(), data.version);
+        let (store, failed) = (wanted.store.clone(), wanted.failed.clone());
+        Some(view::ArchivingData { dataset, version, store, failed })
+    };
+    versions.filter_map(show).collect()
+}
+
 /// All stores and how full they are
 #[utoipa::path(get, path = "/v1/stores", tag = "data", responses((status = OK, body = view::Stores)))]
 pub(crate) async fn list_stores(
@@ -247,12 +299,14 @@ pub(crate) async fn get_store(
             version: holding.data.version,
             bytes: holding.bytes,
             in_store: holding.in_store,
+            also_in: holding.also_in,
             state: state(holding.state),
             stays: holding.stays.map(|why| why.to_string()),
         };
         let copies = c.holdings(&about).into_iter().map(holding).collect();
         let store = store(&about, &used, c.evictable().get(&about));
-        Some(view::StoreDetail { store, copies })
+        let (external, archiving) = (external(c.world(), &about), archiving(c.world(), &about));
+        Some(view::StoreDetail { store, copies, external, archiving })
     });
     let what = || Problem::not_found(format!("store of a center {center}"));
     Ok(Json(detail.await?.ok_or_else(what)?))

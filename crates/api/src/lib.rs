@@ -170,6 +170,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(dataset::get_dataset_ticket))
         .routes(routes!(keeping::keep_dataset))
         .routes(routes!(keeping::copy_dataset, keeping::evict_copy))
+        .routes(routes!(keeping::archive_copy))
         .routes(routes!(keeping::scrub_copies))
         .routes(routes!(keeping::list_stores))
         .routes(routes!(keeping::get_store))

@@ -21,6 +21,8 @@ struct Line {
     /// Who has a whole copy, and who some bytes.
     whole: BTreeSet<CenterId>,
     others: BTreeSet<CenterId>,
+    /// Who has a whole copy twice: in its own store and in an external one.
+    twice: BTreeSet<CenterId>,
 }
 
 impl Copies {
@@ -47,20 +49,28 @@ impl Copies {
                 self.counts(&f.data, &f.center, false);
             }
             Fact::ReplicaAdded(f) => self.counts(&f.data, &f.center, true),
-            Fact::ReplicaInPlace(f) => self.counts(&f.data, &f.center, true),
+            Fact::ReplicaInPlace(f) => {
+                self.counts(&f.data, &f.center, true);
+                let twice = &mut self.versions.entry(f.data.clone()).or_default().twice;
+                if f.also_own {
+                    twice.insert(f.center.clone());
+                }
+            }
             Fact::ReplicaDoubted(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaDamaged(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaRemoved(f) => {
                 let line = self.versions.entry(f.data.clone()).or_default();
                 line.whole.remove(&f.center);
                 line.others.remove(&f.center);
+                line.twice.remove(&f.center);
             }
             _ => {}
         }
     }
 
     fn counts(&mut self, data: &DatasetVersion, center: &CenterId, is_whole: bool) {
-        let Line { whole, others, .. } = self.versions.entry(data.clone()).or_default();
+        let Line { whole, others, twice, .. } = self.versions.entry(data.clone()).or_default();
+        twice.remove(center);
         let (to, from) = if is_whole { (whole, others) } else { (others, whole) };
         from.remove(center);
         to.insert(center.clone());
@@ -90,7 +100,8 @@ impl Copies {
             Leave::Room | Leave::Asked => {
                 let is_whole = center.is_some_and(|center| line.whole.contains(center));
                 let is_pinned = center.is_some_and(|center| rules.pinned.contains(center));
-                let left = line.whole.len() - usize::from(is_whole);
+                let is_twice = center.is_some_and(|center| line.twice.contains(center));
+                let left = line.whole.len() - usize::from(is_whole && !is_twice);
                 !is_whole || (!is_pinned && left >= (rules.copies as usize).max(1))
             }
         };

@@ -10,7 +10,9 @@ use crate::table::{Cell, Column, Table, Tone};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use client::Client;
-use model::{CenterId, DatasetId, DatasetRef, DatasetVersion, Digest, Manifest, Region, TenantId};
+use model::{
+    CenterId, DatasetId, DatasetRef, DatasetVersion, Digest, Manifest, Region, StoreId, TenantId,
+};
 use std::path::PathBuf;
 use std::time::Duration;
 use transfer::{Pace, Progress, Source};
@@ -29,6 +31,7 @@ pub(crate) enum Data {
     },
     Keep(keeping::Keep),
     Copy(keeping::Copy),
+    Archive(keeping::Archive),
     Evict(keeping::Evict),
     Du(keeping::Du),
     Scrub(keeping::Scrub),
@@ -92,6 +95,7 @@ impl Data {
             }
             Self::Keep(keep) => keep.run(session).await,
             Self::Copy(copy) => copy.run(session).await,
+            Self::Archive(archive) => archive.run(session).await,
             Self::Evict(evict) => evict.run(session).await,
             Self::Du(du) => du.run(session).await,
             Self::Scrub(scrub) => scrub.run(session).await,
@@ -305,20 +309,43 @@ pub(crate) fn table(datasets: &Datasets, look: &Look) -> String {
     table.render(look, "no datasets")
 }
 
-/// The versions of a dataset as a table, newest first.
+/// The versions of a dataset as a table, newest first, and what is to be archived of them or could not
+/// be.
 pub(crate) fn versions(dataset: &Dataset, look: &Look) -> String {
     let mut table = Table::new(COLUMNS);
     for version in (0..dataset.versions.len()).rev() {
         row(&mut table, dataset, version, look);
     }
-    table.render(look, "no versions")
+    let mut text = table.render(look, "no versions");
+    for version in dataset.versions.iter().rev() {
+        for view::Archiving { center, store, failed } in &version.archiving {
+            text.push_str(&archiving((&version.version, store), Some(center), failed.as_deref()));
+        }
+    }
+    text
+}
+
+/// What comes of a copy that is to be put into an external store.
+pub(crate) fn archiving(
+    (version, store): (&Digest, &StoreId),
+    center: Option<&CenterId>,
+    failed: Option<&str>,
+) -> String {
+    let at = center.map_or_else(String::new, |center| format!(" of {center}"));
+    match failed {
+        None => format!("{} is being put into {store}{at}\n", version.short()),
+        Some(why) => format!("{} could not be put into {store}{at}: {why}\n", version.short()),
+    }
 }
 
 fn row(table: &mut Table, dataset: &Dataset, version: usize, look: &Look) {
     let version = &dataset.versions[version];
-    let copy = |copy: &view::Copy| match (&copy.state, &copy.in_store) {
-        (view::CopyState::Whole { .. }, None) => copy.center.to_string(),
-        (view::CopyState::Whole { .. }, Some(store)) => format!("{} (in {store})", copy.center),
+    let copy = |copy: &view::Copy| match (&copy.state, &copy.in_store, &copy.also_in) {
+        (view::CopyState::Whole { .. }, None, None) => copy.center.to_string(),
+        (view::CopyState::Whole { .. }, Some(store), _) => format!("{} (in {store})", copy.center),
+        (view::CopyState::Whole { .. }, None, Some(store)) => {
+            format!("{} (and in {store})", copy.center)
+        }
         _ => format!("{} ({})", copy.center, copy.state.word()),
     };
     // First what is amiss: the rest may be cut off.

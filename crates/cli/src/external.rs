@@ -74,7 +74,7 @@ impl Register {
         client.announce(&announcement, self.tenant.as_ref()).await?;
         let registered = data.clone();
         tokio::task::spawn_blocking(move || {
-            transfer::register_in_place(&root, &registered, found.manifest, found.location)
+            transfer::register_in_place(&root, &registered, found.into())
         })
         .await??;
         let there = dataset::confirmed(&client, &data, &self.at).await?;

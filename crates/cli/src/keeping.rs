@@ -1,14 +1,15 @@
-//! `portolan data keep`, `copy`, `evict`, `du` and `scrub`.
+//! `portolan data keep`, `copy`, `archive`, `evict`, `du` and `scrub`.
 
-use crate::dataset::reference;
+use crate::dataset::{archiving, reference};
 use crate::failure::{Code, Failure};
 use crate::look::Look;
 use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone, list, or_dash};
 use clap::Args;
-use model::{CenterId, DatasetId, Moment, Span};
+use model::{CenterId, DatasetId, Moment, Span, StoreId};
 use wire::view::{
-    self, CopyPlan, CopyState, Holding, Keeping, Outlook, Store, StoreDetail, Stores, WantedCopy,
+    self, CopyPlan, CopyState, ExternalStore, Holding, Keeping, Outlook, Store, StoreDetail,
+    Stores, WantedArchive, WantedCopy,
 };
 
 /// Say what is to be kept of a dataset, or show it.
@@ -165,6 +166,46 @@ fn journey(plan: &CopyPlan, to: &CenterId, look: &Look) -> String {
     list(&pairs, look)
 }
 
+/// Have a center's copy put into an external store of its, such as an archive.
+#[derive(Debug, Args)]
+pub(crate) struct Archive {
+    /// Of which dataset; NAME@VERSION for a version that is not the newest.
+    #[arg(value_name = "NAME[@VERSION]")]
+    name: String,
+    /// Whose copy.
+    #[arg(long, value_name = "CENTER")]
+    at: CenterId,
+    /// Into which of its external stores: `portolan data du --center CENTER` lists them.
+    #[arg(long, value_name = "STORE")]
+    to: StoreId,
+    /// Say whether it can be put there, and do nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Archive {
+    pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
+        let client = session.client()?;
+        let data = reference(&client, &self.name).await?;
+        let Self { at, to, dry_run, .. } = self;
+        let wanted = WantedArchive { center: at.clone(), store: to.clone(), version: data.version };
+        let plan = client.archive(&data.dataset, &wanted, dry_run).await?;
+        let (copy, bytes) = (format!("{}@{}", data.dataset, plan.version.short()), plan.bytes);
+        let told = match (plan.is_there, dry_run) {
+            (true, _) => format!("{copy} is in {to} of {at} already"),
+            (false, true) => {
+                format!("{copy}, {bytes}, can be put into {to} of {at}; nothing was done")
+            }
+            (false, false) => format!(
+                "{copy}, {bytes}, is being put into {to} of {at}; `portolan data ls {}` shows when \
+                 it is there",
+                data.dataset
+            ),
+        };
+        session.tell(&plan, told)
+    }
+}
+
 /// Remove a copy from a center.
 #[derive(Debug, Args)]
 pub(crate) struct Evict {
@@ -271,13 +312,48 @@ pub(crate) fn store(detail: &StoreDetail, look: &Look) -> String {
     let sum = format!(
         "{free_bytes} of {capacity_bytes} free, {evictable_bytes} more could be made free\n"
     );
-    table.render(look, "no copies") + &sum
+    let mut text = table.render(look, "no copies") + &sum;
+    if !detail.external.is_empty() {
+        text = text + "\n" + &external(&detail.external, look);
+    }
+    for copy in &detail.archiving {
+        let line = archiving((&copy.version, &copy.store), None, copy.failed.as_deref());
+        text.push_str(&format!("{}@{line}", copy.dataset));
+    }
+    text
+}
+
+/// External stores as a table.
+fn external(stores: &[ExternalStore], look: &Look) -> String {
+    let mut table = Table::new([
+        Column::new("EXTERNAL").least(8),
+        Column::new("KIND"),
+        Column::new("TIER"),
+        Column::new("RECALL").right(),
+        Column::new("COPIES").right(),
+        Column::new("CAPACITY").right(),
+        Column::new("TAKES"),
+    ]);
+    for store in stores {
+        let recall = (store.recall_ms > Span::ZERO).then_some(store.recall_ms);
+        table.row([
+            store.store.as_str().into(),
+            store.kind.as_str().into(),
+            store.tier.as_str().into(),
+            or_dash(recall).into(),
+            store.copies_bytes.into(),
+            or_dash(store.capacity_bytes).into(),
+            if store.takes { "yes" } else { "no" }.into(),
+        ]);
+    }
+    table.render(look, "")
 }
 
 fn state(copy: &Holding) -> Cell {
-    let word = match &copy.in_store {
-        Some(store) => format!("{}, in {store}", copy.state.word()),
-        None => copy.state.word().to_owned(),
+    let word = match (&copy.in_store, &copy.also_in) {
+        (Some(store), _) => format!("{}, in {store}", copy.state.word()),
+        (None, Some(store)) => format!("{}, and in {store}", copy.state.word()),
+        (None, None) => copy.state.word().to_owned(),
     };
     match copy.state {
         CopyState::Whole { .. } => Cell::new(word, Tone::Good),

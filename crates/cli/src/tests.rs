@@ -182,6 +182,7 @@ fn plan() -> Value {
                 "confidence_thousandths": 750, "on_this_chip": true},
              "chips_price": cny(300_000), "transfers_price": cny(20_000),
              "fetches": [{"dataset": "texts", "bytes": 256 << 20, "from": "lingang",
+              "in_store": "tape", "recalled_ms": NOW + 1_000,
                 "arrives_ms": NOW + 3_000, "price": cny(20_000), "is_under_way": false}],
              "risk": {"told": 0, "held": 0, "attempts": 0, "refused": 0, "lost": 0,
                 "overrun_ms": 360_000},

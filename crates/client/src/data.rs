@@ -6,8 +6,8 @@ use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::view::{
-    Announcement, CopyPlan, Dataset, Datasets, Keeping, Outlook, Scrub, Scrubbing, StoreDetail,
-    Stores, Ticket, Transfers, WantedCopy,
+    Announcement, ArchivePlan, CopyPlan, Dataset, Datasets, Keeping, Outlook, Scrub, Scrubbing,
+    StoreDetail, Stores, Ticket, Transfers, WantedArchive, WantedCopy,
 };
 
 impl Client {
@@ -71,6 +71,17 @@ impl Client {
         dry_run: bool,
     ) -> Result<CopyPlan, Error> {
         let path = format!("/v1/datasets/{dataset}/copies");
+        self.put_trial(Method::POST, &path, wanted, dry_run).await
+    }
+
+    /// Has a center's copy put into an external store of its; a dry run only says what stands against it.
+    pub async fn archive(
+        &self,
+        dataset: &DatasetId,
+        wanted: &WantedArchive,
+        dry_run: bool,
+    ) -> Result<ArchivePlan, Error> {
+        let path = format!("/v1/datasets/{dataset}/archives");
         self.put_trial(Method::POST, &path, wanted, dry_run).await
     }
 

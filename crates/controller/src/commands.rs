@@ -38,6 +38,9 @@ impl Controller {
             Command::Keep { dataset, keeping } => self.keep_dataset(by, &dataset, keeping),
             Command::Copy { data, to } => self.want_copy(by, &data, &to),
             Command::Evict { data, center } => self.evict(by, &data, &center),
+            Command::Archive { data, center, store } => {
+                self.want_archive(by, &data, (&center, &store))
+            }
             Command::Scrub { dataset, center } => self.scrub(by, dataset.as_ref(), center.as_ref()),
         }
     }

@@ -49,14 +49,17 @@ impl Controller {
         self.world.datasets.get(name).ok_or_else(what)
     }
 
-    fn version(&self, wanted: &DatasetRef) -> Result<(&Arc<Dataset>, &Version), Rejected> {
+    pub(crate) fn version(
+        &self,
+        wanted: &DatasetRef,
+    ) -> Result<(&Arc<Dataset>, &Version), Rejected> {
         let dataset = self.dataset(&wanted.dataset)?;
         let version = self.world.version(wanted);
         let what = || Rejected::NotFound { what: format!("dataset {wanted}") };
         Ok((dataset, version.ok_or_else(what)?))
     }
 
-    fn center(&self, center: &CenterId) -> Result<&world::CenterState, Rejected> {
+    pub(crate) fn center(&self, center: &CenterId) -> Result<&world::CenterState, Rejected> {
         let state = self.world.centers.get(center);
         state.ok_or_else(|| Rejected::NotFound { what: format!("center {center}") })
     }
@@ -116,7 +119,11 @@ impl Controller {
         Ok(())
     }
 
-    fn must_be_allowed(&self, version: &Version, center: &CenterId) -> Result<(), Rejected> {
+    pub(crate) fn must_be_allowed(
+        &self,
+        version: &Version,
+        center: &CenterId,
+    ) -> Result<(), Rejected> {
         let residency = &version.registered.residency;
         if may_hold(&self.world, residency, center) {
             return Ok(());

@@ -1,10 +1,11 @@
 //! What can reach the loop, and what it answers.
 
+use crate::ArchivePlan;
 use model::job::{Job, JobSpec};
 use model::{
     Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, JobId,
-    Keeping, Link, LinkId, Moment, Principal, Region, Role, Staging, Tenant, TenantId, Token,
-    TokenId,
+    Keeping, Link, LinkId, Moment, Principal, Region, Role, Staging, StoreId, Tenant, TenantId,
+    Token, TokenId,
 };
 use planner::Plan;
 use std::sync::Arc;
@@ -137,6 +138,15 @@ pub enum Command {
         /// From whose store.
         center: CenterId,
     },
+    /// Put a center's copy into an external store of its.
+    Archive {
+        /// Of which data.
+        data: DatasetRef,
+        /// Whose copy.
+        center: CenterId,
+        /// Into which store.
+        store: StoreId,
+    },
     /// Read copies and compare them with their manifests.
     Scrub {
         /// Of this dataset; of all where none is named.
@@ -198,6 +208,8 @@ pub enum Answer {
     },
     /// The transfer that brings the copy; none when it is there.
     Copy(Option<Arc<Staging>>),
+    /// The copy is in the external store, or will be put there.
+    Archive(ArchivePlan),
     /// Copies will be read.
     Scrubbing {
         /// How many.

@@ -98,6 +98,8 @@ impl Uses {
         }
         let others = version.replicas.keys().filter(|other| *other != center);
         let others = others.filter(|other| answers(world, situation, other)).count();
+        // What lies in an external store of the center stays there.
+        let others = others + usize::from(version.also_own.contains(center));
         let copies = dataset.keeping.copies;
         match others {
             0 => Some(Stays::Last),
@@ -224,8 +226,10 @@ pub struct Holding {
     pub bytes: Bytes,
     /// How it is.
     pub state: Copied,
-    /// In which other store of the center it lies, if it is not in its own.
+    /// In which external store of the center it lies, if it is not in its own.
     pub in_store: Option<StoreId>,
+    /// In which it lies besides, if it is.
+    pub also_in: Option<StoreId>,
     /// Why it stays, if it does.
     pub stays: Option<Stays>,
 }
@@ -273,7 +277,8 @@ impl Controller {
                     data: version.registered.data.clone(),
                     bytes: version.registered.bytes,
                     state,
-                    in_store: version.in_place.get(center).cloned(),
+                    in_store: version.only_in(center).cloned(),
+                    also_in: version.also_in(center).cloned(),
                     stays: why.filter(|_| !version.is_leaving(center)),
                 });
             }

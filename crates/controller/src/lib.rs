@@ -8,6 +8,7 @@
 //!
 //! Deliberately absent: clocks, sockets, secrets, threads. Time is an argument and never goes back.
 
+mod archive;
 mod commands;
 mod dataset;
 mod demand;
@@ -21,6 +22,7 @@ mod reading;
 mod reports;
 mod upkeep;
 
+pub use archive::{ArchivePlan, in_external};
 pub use dataset::Outlook;
 pub use input::{Answer, Command, Declarations, Input, Key, Rejected, RequestId};
 pub use keeping::{Copied, Holding, Stays, StoreUse, stores};

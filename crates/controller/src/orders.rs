@@ -5,7 +5,9 @@
 use model::attempt::{AttemptState, Stop};
 use model::fact::{AttemptPreempted, AttemptStopping, Fact, TransferEnd};
 use model::job::Job;
-use model::{Attempt, AttemptId, CenterId, DatasetVersion, Moment, Placement, Staging, TransferId};
+use model::{
+    Attempt, AttemptId, CenterId, DatasetVersion, Leave, Moment, Placement, Staging, TransferId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{Measure, Order, PaceStep, ReadOver, Run, RunCheckpoint, RunInput, RunOutput, Stage};
 use world::{Uncounted, World};
@@ -16,6 +18,8 @@ enum About {
     Attempt(AttemptId),
     Transfer(TransferId),
     Data(DatasetVersion),
+    /// A copy that is to be put into an external store.
+    Archive(DatasetVersion),
     /// The ways to other centers.
     Ways,
 }
@@ -70,6 +74,9 @@ impl OrderBooks {
                     Uncounted::Doubted => books.verify_copy(center, &version.registered.data),
                     Uncounted::Damaged { .. } => {}
                 }
+            }
+            for (center, _) in version.archiving.iter().filter(|(_, a)| a.failed.is_none()) {
+                books.put(center, About::Archive(version.registered.data.clone()), Say::Current);
             }
         }
         for transfer in world.transfers.values() {
@@ -141,7 +148,23 @@ impl OrderBooks {
             Fact::ReplicaAdded(f) | Fact::ReplicaVerified(f) | Fact::ReplicaRemoved(f) => {
                 self.settle_copy(&f.center, &f.data);
             }
-            Fact::ReplicaInPlace(f) => self.settle_copy(&f.center, &f.data),
+            Fact::ReplicaInPlace(f) => {
+                self.settle_copy(&f.center, &f.data);
+                let version = world.exact(&f.data);
+                if version.is_some_and(|version| !version.archiving.contains_key(&f.center)) {
+                    self.drop_at(&f.center, &About::Archive(f.data.clone()));
+                }
+            }
+            Fact::ArchiveWanted(f) => {
+                self.put(&f.center, About::Archive(f.data.clone()), Say::Current);
+            }
+            Fact::ArchiveFailed(f) => self.drop_at(&f.center, &About::Archive(f.data.clone())),
+            Fact::VersionRemoved(f) => self.drop_all(&About::Archive(f.data.clone())),
+            Fact::DatasetRemoved(f) => {
+                let of = |about: &&About| matches!(about, About::Archive(data) if data.dataset == f.dataset);
+                let gone: Vec<About> = self.told.keys().filter(of).cloned().collect();
+                gone.iter().for_each(|about| self.drop_all(about));
+            }
             Fact::ReplicaDamaged(f) => self.settle_copy(&f.center, &f.data),
             Fact::TransferPlanned(f) => {
                 self.put(&f.to, About::Transfer(f.transfer), Say::Current);
@@ -255,10 +278,27 @@ impl OrderBooks {
             }],
             (About::Data(data), Say::Verify) => vec![Order::Verify { data: data.clone() }],
             (About::Ways, _) => vec![Order::Measure(ways())],
-            (About::Data(data), _) => vec![Order::Remove { data: data.clone() }],
+            (About::Data(data), _) => vec![remove_order(world, center, data)],
+            (About::Archive(data), _) => archive_order(world, center, data).into_iter().collect(),
         });
         (self.revision, orders.collect())
     }
+}
+
+/// That a copy should go. What lies in an external store goes only where that is meant.
+fn remove_order(world: &World, center: &CenterId, data: &DatasetVersion) -> Order {
+    let keep_in_place = world.exact(data).is_some_and(|version| {
+        let made_room =
+            |state: &Uncounted| matches!(state, Uncounted::Leaving(Leave::Room | Leave::Asked));
+        version.uncounted.get(center).is_some_and(made_room)
+            && version.lies_only_in_place(center).is_none()
+    });
+    Order::Remove { data: data.clone(), keep_in_place }
+}
+
+fn archive_order(world: &World, center: &CenterId, data: &DatasetVersion) -> Option<Order> {
+    let wanted = world.exact(data)?.archiving.get(center)?;
+    Some(Order::Archive { data: data.clone(), store: wanted.store.clone() })
 }
 
 /// What a center should know of an attempt. Of one that is to stop also what it holds: an agent that

@@ -10,8 +10,8 @@ use model::fact::{
 };
 use model::job::Job;
 use model::{
-    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, JobEnd, Outcome, Region, Span, Staging,
-    Stop, StoreId, TransferId,
+    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, JobEnd, Lies, Outcome, Region, Span,
+    Staging, Stop, TransferId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -61,6 +61,7 @@ impl Controller {
         if state.agent.as_deref() != Some(&joined) {
             self.emit(Fact::AgentJoined(Arc::new(joined)));
         }
+        self.told_stores(center, &join.stores);
         // Sessions of one center are told apart even across a restart of the server.
         let before = self.sessions.get(center).map_or(0, |s| s.number);
         let number = self.now.0.max(before + 1);
@@ -102,12 +103,15 @@ impl Controller {
                     }
                 }
             }
-            Report::Put { data, in_store, .. } => {
+            Report::Put { data, lies, also_own, .. } => {
+                let lies = lies.map(|lies| (lies, also_own));
                 if self.books.is_verifying_this(center, &data) {
-                    self.found_whole(center, &data, in_store);
-                } else {
-                    self.copy_is_at(center, &data, in_store);
+                    self.found_whole(center, &data);
                 }
+                self.copy_is_at(center, &data, lies);
+            }
+            Report::NotArchived { data, store, why } => {
+                self.not_archived(center, data, store, why);
             }
             Report::Damaged { data, chunks } => self.found_damaged(center, data, chunks),
             Report::Removed { data } => self.copy_is_gone(center, data),
@@ -116,7 +120,7 @@ impl Controller {
             Report::Delivered { transfer, lasted, planned, delivered } => {
                 self.delivered(center, transfer, lasted, (planned, delivered));
             }
-            Report::Inventory { data } => self.inventory(center, &data),
+            Report::Inventory { data, in_place } => self.inventory(center, &data, &in_place),
         }
     }
 
@@ -250,15 +254,16 @@ impl Controller {
         self.copy_is_at(center, &data, None);
     }
 
-    /// Records a copy in the center's own store, or the named other one of its, unless the data is
-    /// unknown: then it is to go.
-    fn copy_is_at(&mut self, center: &CenterId, data: &DatasetVersion, in_store: Option<StoreId>) {
+    /// Records a copy in the center's own store, or as it lies in another one of its and whether the
+    /// own has it besides, unless the data is unknown: then it is to go.
+    fn copy_is_at(&mut self, center: &CenterId, data: &DatasetVersion, lies: Option<(Lies, bool)>) {
         let lies_as_told = |version: &world::Version| {
             version.replicas.contains_key(center)
-                && version.in_place.get(center) == in_store.as_ref()
+                && version.in_place.get(center) == lies.as_ref().map(|(lies, _)| lies)
+                && version.also_own.contains(center) == lies.as_ref().is_some_and(|(_, own)| *own)
         };
         let may_lie = |version: &world::Version| {
-            in_store.is_none() || may_hold(&self.world, &version.registered.residency, center)
+            lies.is_none() || may_hold(&self.world, &version.registered.residency, center)
         };
         match self.world.exact(data) {
             None => self.books.remove_copy(center, data),
@@ -268,8 +273,10 @@ impl Controller {
             Some(version) if lies_as_told(version) => {}
             Some(_) => {
                 let (data, center) = (data.clone(), center.clone());
-                self.emit(match in_store {
-                    Some(store) => Fact::ReplicaInPlace(ReplicaInPlace { data, center, store }),
+                self.emit(match lies {
+                    Some((lies, also_own)) => {
+                        Fact::ReplicaInPlace(ReplicaInPlace { data, center, lies, also_own })
+                    }
                     None => Fact::ReplicaAdded(ReplicaTouched { data, center }),
                 });
             }
@@ -286,13 +293,11 @@ impl Controller {
     }
 
     /// A copy was read, and every byte of it is what it should be.
-    fn found_whole(&mut self, center: &CenterId, data: &DatasetVersion, in_store: Option<StoreId>) {
+    fn found_whole(&mut self, center: &CenterId, data: &DatasetVersion) {
         let is_known = self.world.exact(data).is_some_and(|v| v.replicas.contains_key(center));
         if is_known {
             let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
             self.emit(Fact::ReplicaVerified(touched));
-        } else {
-            self.copy_is_at(center, data, in_store);
         }
         self.scrub_at(Some(center));
     }
@@ -306,7 +311,8 @@ impl Controller {
                 self.books.settle_copy(center, &data);
             }
             Some(version) => {
-                let last = version.replicas.keys().all(|other| other == center);
+                let last = version.replicas.keys().all(|other| other == center)
+                    && !version.also_own.contains(center);
                 let tenant = version.registered.tenant.clone();
                 let center = center.clone();
                 let damaged = ReplicaDamaged { data, center, tenant, chunks, last };
@@ -347,8 +353,14 @@ impl Controller {
     }
 
     /// Squares what a center holds with what the world thinks it holds.
-    fn inventory(&mut self, center: &CenterId, held: &[DatasetVersion]) {
+    fn inventory(
+        &mut self,
+        center: &CenterId,
+        held: &[DatasetVersion],
+        in_place: &[DatasetVersion],
+    ) {
         let held: BTreeSet<&DatasetVersion> = held.iter().collect();
+        let in_place: BTreeSet<&DatasetVersion> = in_place.iter().collect();
         let thought = self.world.datasets.values().flat_map(|d| &d.versions);
         let gone: Vec<DatasetVersion> = thought
             .filter(|v| v.is_held_at(center) && !held.contains(&v.registered.data))
@@ -371,9 +383,12 @@ impl Controller {
                 self.books.verify_copy(center, data);
                 continue;
             }
-            let in_store = known.and_then(|version| version.in_place.get(center)).cloned();
+            // How it lies is told right after this.
+            if known.is_some() && in_place.contains(data) {
+                continue;
+            }
             if known.is_some() || !made.contains(&data.dataset) {
-                self.copy_is_at(center, data, in_store);
+                self.copy_is_at(center, data, None);
             }
         }
     }

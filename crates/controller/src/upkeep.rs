@@ -7,7 +7,7 @@ use crate::Controller;
 use crate::demand::Demand;
 use crate::keeping::{StoreUse, Uses, answers, may_hold, stores, surplus, to_be_read};
 use model::fact::{Fact, TransferEnd, TransferEnded, VersionRemoved};
-use model::{Bytes, CenterId, DatasetVersion, Leave, Moment, Span, Staging};
+use model::{Bytes, CenterId, DatasetVersion, Leave, Moment, Span, Staging, Tier};
 use planner::Situation;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -372,8 +372,11 @@ impl Controller {
         for version in self.world.datasets.values().flat_map(|dataset| &dataset.versions) {
             let data = &version.registered.data;
             for (center, replica) in &version.replicas {
-                let is_due = replica.is_to_be_read
-                    || self.now.since(replica.verified) >= self.settings.scrub_every;
+                // Reading what is cold takes a recall: only who asks for it has that done.
+                let lies = version.lies_only_in_place(center);
+                let is_cold = lies.is_some_and(|lies| lies.tier == Tier::Cold);
+                let is_old = self.now.since(replica.verified) >= self.settings.scrub_every;
+                let is_due = replica.is_to_be_read || (is_old && !is_cold);
                 if !is_due || only.is_some_and(|only| only != center) {
                     continue;
                 }

@@ -11,13 +11,15 @@ use model::fact::Fact;
 use model::file::chip::Catalog;
 use model::file::job::Format;
 use model::{
-    AttemptId, Bytes, CenterId, DatasetId, Digest, EngineKind, JobId, JobSpec, Moment, NetworkUid,
-    Principal, Role, Span, TenantId, TokenId,
+    AttemptId, Bytes, CenterId, DatasetId, Digest, EngineKind, ExternalStore, JobId, JobSpec,
+    Moment, NetworkUid, Principal, Role, Span, TenantId, TokenId,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::{Join, Order, Report};
 
+#[path = "it/archive.rs"]
+mod archive;
 #[path = "it/quality.rs"]
 mod quality;
 
@@ -98,6 +100,14 @@ impl Stage {
         stage
     }
 
+    /// A server that reads the log anew.
+    fn restart(&mut self) {
+        let settings = Settings { solve_every: Span(10), ..Settings::default() };
+        let world = self.controller.world().clone();
+        self.controller = Controller::new(world, self.now, settings);
+        self.sessions.clear();
+    }
+
     fn carry_out(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
@@ -142,6 +152,11 @@ impl Stage {
     }
 
     fn join(&mut self, name: &str) {
+        self.join_with(name, Vec::new());
+    }
+
+    /// The agent of a center with these external stores.
+    fn join_with(&mut self, name: &str, stores: Vec<ExternalStore>) {
         self.requests += 1;
         let join = Join {
             protocol: wire::PROTOCOL,
@@ -152,6 +167,7 @@ impl Stage {
             enforcement: "none".into(),
             data_url: Some(format!("http://{name}")),
             probe_address: None,
+            stores,
             seen: None,
         };
         let request = self.requests;
@@ -373,7 +389,13 @@ fn an_input_is_brought_over_the_links_before_the_job_starts() {
     assert_eq!(stage.state(job), "waiting");
     stage.report(
         "lingang",
-        Report::Put { data: data.clone(), bytes: Bytes(1 << 30), files: 3, in_store: None },
+        Report::Put {
+            data: data.clone(),
+            bytes: Bytes(1 << 30),
+            files: 3,
+            lies: None,
+            also_own: false,
+        },
     );
     assert_eq!(stage.state(job), "offered at zhangjiang/ascend");
     let orders = stage.orders("zhangjiang");
@@ -443,7 +465,10 @@ fn jobs_that_want_the_same_data_in_the_same_place_wait_for_one_transfer() {
         tenant: TenantId::new("lab").unwrap(),
         residency: vec![],
     });
-    stage.report("kunshan", Report::Put { data, bytes: Bytes(1 << 30), files: 3, in_store: None });
+    stage.report(
+        "kunshan",
+        Report::Put { data, bytes: Bytes(1 << 30), files: 3, lies: None, also_own: false },
+    );
     let reads = "on = \"cuda\"\nchips = 1\n[[input]]\nname = \"corpus\"\ndataset = \"corpus\"";
     let jobs = vec![job(reads), job(reads), job(reads)];
     stage.command(Command::Submit { jobs, key: None });
@@ -463,12 +488,15 @@ fn outputs_found_before_their_attempts_end_is_told_are_not_taken_for_strays() {
     let stray = DatasetVersion { dataset: DatasetId::new("stray").unwrap(), ..data.clone() };
     // The agent was killed after it kept the outputs and before it told of the end.
     stage.join("zhangjiang");
-    stage.report("zhangjiang", Report::Inventory { data: vec![data.clone(), stray.clone()] });
+    stage.report(
+        "zhangjiang",
+        Report::Inventory { data: vec![data.clone(), stray.clone()], in_place: vec![] },
+    );
     let removed: Vec<_> = stage
         .orders("zhangjiang")
         .into_iter()
         .filter_map(|order| match order {
-            Order::Remove { data } => Some(data),
+            Order::Remove { data, .. } => Some(data),
             _ => None,
         })
         .collect();

@@ -254,9 +254,12 @@ facts! {
     CopyWanted(CopyWanted) = "copy-wanted" v 1;
     /// A verified copy is in a center's store.
     ReplicaAdded(ReplicaTouched) = "replica-added" v 1;
-    /// A verified copy lies in an external store of a center, and can be had there. It takes no room of
-    /// the center's own store.
+    /// A verified copy lies in an external store of a center, and can be had there.
     ReplicaInPlace(ReplicaInPlace) = "replica-in-place" v 1;
+    /// Somebody asked for a center's copy to be put into an external store of its.
+    ArchiveWanted(ArchiveWanted) = "archive-wanted" v 1;
+    /// A copy that was to be put into an external store could not be.
+    ArchiveFailed(ArchiveFailed) = "archive-failed" v 1;
     /// A center has read its copy and found it whole.
     ReplicaVerified(ReplicaTouched) = "replica-verified" v 1;
     /// What somebody received of a copy was not what it should be: the copy counts no more until its
@@ -273,6 +276,8 @@ facts! {
     /// A center told how much its store holds, and what of it data takes that the network does not
     /// know.
     StoreMeasured(StoreMeasured) = "store-measured" v 1;
+    /// A center's agent told which external stores it has; what it told before counts no more.
+    StoresTold(StoresTold) = "stores-told" v 1;
     /// A transfer was planned and its bandwidth reserved.
     TransferPlanned(Arc<Staging>) = "transfer-planned" v 1;
     /// A transfer is over.
@@ -343,6 +348,8 @@ impl Fact {
                 vec![dataset(&f.data.dataset), center(&f.center)]
             }
             Self::ReplicaInPlace(f) => vec![dataset(&f.data.dataset), center(&f.center)],
+            Self::ArchiveWanted(f) => vec![dataset(&f.data.dataset), center(&f.center)],
+            Self::ArchiveFailed(f) => vec![dataset(&f.data.dataset), center(&f.center)],
             Self::CopyWanted(f) => vec![dataset(&f.data.dataset), center(&f.center)],
             Self::ReplicaLeaving(f) => vec![dataset(&f.data.dataset), center(&f.center)],
             Self::ReplicaDamaged(f) => {
@@ -353,6 +360,7 @@ impl Fact {
                 about.chain(f.center.iter().map(center)).collect()
             }
             Self::StoreMeasured(f) => vec![center(&f.center)],
+            Self::StoresTold(f) => vec![center(&f.center)],
             Self::TransferPlanned(f) => {
                 let ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
                 ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()

@@ -246,6 +246,17 @@ impl Bytes {
     }
 }
 
+impl Bytes {
+    /// How fast this much data came that took `time`, rounded down. `None` when there was none, or it
+    /// took no time.
+    #[must_use]
+    pub fn rate_over(self, time: std::time::Duration) -> Option<Rate> {
+        let bit_micros = u128::from(self.0) * 8 * 1_000_000;
+        let rate = bit_micros.checked_div(time.as_micros())?;
+        (rate > 0).then(|| Rate(u64::try_from(rate).unwrap_or(u64::MAX)))
+    }
+}
+
 /// So many parts of data go with one of headers.
 const PAYLOAD: u64 = 25;
 

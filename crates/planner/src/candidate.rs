@@ -7,11 +7,11 @@ use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{PoolNumber, Seat};
 use crate::scene::{Asked, Reach, Scene};
-use crate::staging::{Soonest, Staged, stage};
+use crate::staging::{Soonest, Staged, reading, stage};
 use calendar::Work;
 use model::attempt::{Slots, Stream};
 use model::job::JobSpec;
-use model::{CenterId, DatasetVersion, Moment, Money, PoolId, Region};
+use model::{CenterId, DatasetVersion, Moment, Money, PoolId, Region, Span};
 use network::Booking;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -96,12 +96,16 @@ impl<'a> Scene<'a> {
         Some(soonest)
     }
 
-    /// Whether a choice's center has all inputs already that are to be brought first.
+    /// Whether a choice's center has all inputs already that are to be brought first, where jobs can
+    /// read them at once.
     pub(crate) fn has_inputs(&self, spec: &JobSpec, choice: &Choice) -> bool {
         let center = &self.view.roster.seat(choice.pool).center.center;
         spec.inputs.iter().filter(|input| input.streamed().is_none()).all(|input| {
             let version = self.world.version(&input.dataset);
-            version.is_some_and(|version| version.replicas.contains_key(center))
+            let has = |version: &Version| {
+                version.replicas.contains_key(center) && reading(version, center) == Span::ZERO
+            };
+            version.is_some_and(has)
         })
     }
 
@@ -302,7 +306,8 @@ impl<'a> Scene<'a> {
             }
             brought += 1;
             match stage(self, &links, version, (seat, by), soonest, work)? {
-                Staged::Here => {}
+                Staged::Here { from } if from > by => return Err(Refusal::NoWindow),
+                Staged::Here { from } => data.ready = data.ready.max(from),
                 Staged::Coming { arrives, .. } if arrives > by => return Err(Refusal::NoWindow),
                 Staged::Coming { transfer, arrives, price } => {
                     // What one input takes of the links is not there for the next.

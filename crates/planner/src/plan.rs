@@ -180,7 +180,8 @@ impl<'a> Walk<'a> {
         best: &Candidate,
     ) -> Reservation {
         let staging = best.data_ready.since(self.situation.now) + self.policy.stage_ahead;
-        let due = match best.transfers.is_empty() {
+        let comes = !best.transfers.is_empty() || best.data_ready > self.situation.now;
+        let due = match !comes {
             true => best.start,
             false => Moment(best.start.0.saturating_sub(staging.0)).max(self.situation.now),
         };

@@ -9,7 +9,9 @@ use crate::scene::Scene;
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
-use model::{Bytes, Center, CenterId, Moment, Money, Rate, Region, Staging, TransferId};
+use model::{
+    Bytes, Center, CenterId, Lies, Moment, Money, Rate, Region, Span, Staging, TransferId,
+};
 use network::{Allowed, Booking, Links, NoTransfer, Site, Spread, Topology, TransferRequest};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -55,8 +57,8 @@ pub(crate) fn topology(world: &World) -> Topology {
 /// How soon one input can be at each center.
 pub(crate) struct Soonest<'a> {
     version: &'a Version,
-    /// The sites that have it.
-    at: Vec<usize>,
+    /// The sites that have it, and when jobs there can read it.
+    at: Vec<(usize, Moment)>,
     /// The sites a copy is on its way to, and when it is there.
     coming: Vec<(usize, Moment)>,
     spread: Spread,
@@ -76,7 +78,8 @@ impl<'a> Soonest<'a> {
         let what = (registered.bytes.on_wire(), now, Rate::MAX, LEAST_PART);
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
         let site = |center: &CenterId| view.topology.number(center.as_str());
-        let at = version.replicas.keys().filter_map(site).collect();
+        let ready = |center: &CenterId| Some((site(center)?, now + reading(version, center)));
+        let at = version.replicas.keys().filter_map(ready).collect();
         let under_way = world.transfers_of(&registered.data).map(AsRef::as_ref);
         let planned = coming.of(&registered.data);
         let arrival = |s: &Staging| Some((site(&s.to)?, s.arrives.max(now)));
@@ -92,6 +95,15 @@ impl<'a> Soonest<'a> {
     /// The centers it can be had from.
     fn sources(&self, scene: &Scene<'a>) -> &[&'a str] {
         self.sources.get_or_init(|| sources(scene, self.version))
+    }
+
+    /// What limits reading the copy of a source beside its links: how long it takes to begin, and how
+    /// much goes on the links at most.
+    fn limits(&self, source: &str) -> (Span, Rate) {
+        let lies = CenterId::new(source).ok();
+        let lies = lies.and_then(|center| self.version.lies_only_in_place(&center));
+        let most = |lies: &Lies| lies.rate.map_or(Rate::MAX, Rate::on_wire);
+        lies.map_or((Span::ZERO, Rate::MAX), |lies| (lies.recall, most(lies)))
     }
 
     /// A moment before which it is nowhere else than where it is or comes to already; none when it
@@ -112,11 +124,12 @@ impl<'a> Soonest<'a> {
     /// micro-units; none when it never is there.
     pub(crate) fn at(&self, scene: &Scene<'_>, seat: &Seat) -> Option<(Moment, i64)> {
         let Some(site) = seat.site else {
-            let is_there = self.version.replicas.contains_key(&seat.center.center);
-            return is_there.then_some((scene.situation.now, 0));
+            let center = &seat.center.center;
+            let ready = scene.situation.now + reading(self.version, center);
+            return self.version.replicas.contains_key(center).then_some((ready, 0));
         };
-        if self.at.contains(&site) {
-            return Some((scene.situation.now, 0));
+        if let Some((_, ready)) = self.at.iter().find(|(at, _)| *at == site) {
+            return Some((*ready, 0));
         }
         if let Some((_, arrives)) = self.coming.iter().find(|(to, _)| *to == site) {
             return Some((*arrives, 0));
@@ -138,7 +151,8 @@ impl<'a> Soonest<'a> {
 
     /// Whether it is at a site or comes there already.
     fn has(&self, site: usize) -> bool {
-        self.at.contains(&site) || self.coming.iter().any(|(coming, _)| *coming == site)
+        self.at.iter().any(|(at, _)| *at == site)
+            || self.coming.iter().any(|(coming, _)| *coming == site)
     }
 
     /// What bringing it to a site costs at least, in micro-units.
@@ -173,10 +187,20 @@ pub(crate) fn sources<'a>(scene: &Scene<'a>, version: &'a Version) -> Vec<&'a st
     version.replicas.keys().filter(gives).map(CenterId::as_str).collect()
 }
 
+/// How long it takes until jobs in a center can read the copy that is there: one that lies in an
+/// external store is brought into the center's own first.
+pub(crate) fn reading(version: &Version, center: &CenterId) -> Span {
+    let lies = version.lies_only_in_place(center);
+    lies.map_or(Span::ZERO, |lies| lies.time_to_read(version.registered.bytes))
+}
+
 /// How a dataset version gets to a center.
 pub(crate) enum Staged {
-    /// It is there.
-    Here,
+    /// It is there, or its center brings it into its own store.
+    Here {
+        /// When jobs there can read it.
+        from: Moment,
+    },
     /// By a transfer.
     Coming {
         /// Which.
@@ -252,25 +276,44 @@ fn fetch<'a>(
     let Scene { world, view, situation, policy, .. } = scene;
     let registered = &soonest.version.registered;
     let data = &registered.data;
-    let request = TransferRequest {
-        sources: soonest.sources(scene),
-        to: to.as_str(),
-        volume: registered.bytes.on_wire(),
-        not_before: situation.now,
-        most: Rate::MAX,
-        least_part: LEAST_PART,
-        paths: policy.paths,
-        allowed: soonest.allowed.clone(),
-        by,
-        spread: Some(&soonest.spread),
-    };
-    let dataset = data.dataset.clone();
-    let plan = links.plan_transfer(&view.topology, &request, work).map_err(|no| match no {
-        NoTransfer::NoReplica => Refusal::NoReplica { dataset: dataset.clone() },
-        NoTransfer::TooLate { .. } => Refusal::NoWindow,
-        NoTransfer::NoPath { .. }
-        | NoTransfer::ForbiddenRegion { .. }
-        | NoTransfer::NoBandwidth { .. } => Refusal::NoPath { dataset: dataset.clone() },
+    // What limits a source beside the links, those without limits first: most often all are.
+    let mut limits: BTreeMap<(Span, Rate), Vec<&str>> = BTreeMap::new();
+    for source in soonest.sources(scene) {
+        limits.entry(soonest.limits(source)).or_default().push(source);
+    }
+    if limits.is_empty() {
+        return Err(Refusal::NoReplica { dataset: data.dataset.clone() });
+    }
+    let (mut best, mut refused, mut by) = (None, None, by);
+    for ((recall, most), sources) in &limits {
+        let request = TransferRequest {
+            sources,
+            to: to.as_str(),
+            volume: registered.bytes.on_wire(),
+            not_before: situation.now + *recall,
+            most: *most,
+            least_part: LEAST_PART,
+            paths: policy.paths,
+            allowed: soonest.allowed.clone(),
+            by,
+            spread: Some(&soonest.spread),
+        };
+        match links.plan_transfer(&view.topology, &request, work) {
+            Ok(plan) => {
+                by = Moment(plan.arrives.0.saturating_sub(1));
+                best = Some(plan);
+            }
+            Err(no) => refused = refused.or(Some(no)),
+        }
+    }
+    let plan = best.ok_or_else(|| match refused {
+        Some(NoTransfer::TooLate { .. }) => Refusal::NoWindow,
+        None | Some(NoTransfer::NoReplica) => Refusal::NoReplica { dataset: data.dataset.clone() },
+        Some(
+            NoTransfer::NoPath { .. }
+            | NoTransfer::ForbiddenRegion { .. }
+            | NoTransfer::NoBandwidth { .. },
+        ) => Refusal::NoPath { dataset: data.dataset.clone() },
     })?;
     let price = link_price(world, &plan.booking, registered.bytes);
     Ok(Staging {
@@ -291,7 +334,7 @@ fn staged_already(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Option
     let Scene { world, coming, situation, .. } = scene;
     let data = &version.registered.data;
     if version.replicas.contains_key(to) {
-        return Some(Staged::Here);
+        return Some(Staged::Here { from: situation.now + reading(version, to) });
     }
     if let Some(under) = world.transfer_to(data, to) {
         let arrives = under.arrives.max(situation.now);

@@ -7,7 +7,10 @@ use crate::options::Choice;
 use crate::proposal::Transfer;
 use crate::scene::{Asked, Scene};
 use model::attempt::Stream;
-use model::{Bytes, CenterId, DatasetVersion, JobSpec, LinkId, Moment, Money, Objective, Span};
+use model::{
+    Bytes, CenterId, DatasetVersion, JobSpec, LinkId, Moment, Money, Objective, Rate, Span,
+    Staging, StoreId,
+};
 use serde::Serialize;
 use world::Tries;
 
@@ -25,6 +28,8 @@ pub struct Fetch {
     pub bytes: Bytes,
     /// From whose store.
     pub from: CenterId,
+    /// The external store it lies in there, and until when it is recalled.
+    pub recalled: Option<(StoreId, Moment)>,
     /// When it is there.
     pub arrives: Moment,
     /// What bringing it costs this job; nothing where it is on its way already.
@@ -108,7 +113,7 @@ impl Scene<'_> {
         let moved = found.price.micros.saturating_sub(choice.price);
         Terms {
             wait: found.start.since(self.situation.now),
-            fetches: found.transfers.iter().filter_map(|t| self.fetch(t)).collect(),
+            fetches: self.fetches(found),
             streams: found.streams.clone(),
             run: choice.run,
             limit,
@@ -125,6 +130,35 @@ impl Scene<'_> {
         }
     }
 
+    /// What comes over links, and what the center brings in from external stores of its own.
+    fn fetches(&self, found: &Candidate) -> Vec<Fetch> {
+        let center = &found.center;
+        let lies = |data: &DatasetVersion| {
+            let version = self.world.exact(data)?;
+            let lies = version.lies_only_in_place(center)?;
+            let bytes = version.registered.bytes;
+            Some(Fetch {
+                data: data.clone(),
+                bytes,
+                from: center.clone(),
+                recalled: Some((lies.store.clone(), self.situation.now + lies.recall)),
+                arrives: self.situation.now + lies.time_to_read(bytes),
+                price: Money::zero(found.price.currency),
+                is_under_way: false,
+                slow_links: Vec::new(),
+            })
+        };
+        let own = found.inputs.iter().filter_map(lies);
+        found.transfers.iter().filter_map(|t| self.fetch(t)).chain(own).collect()
+    }
+
+    /// Where the copy a transfer reads is recalled from, and until when.
+    fn recalled(&self, staging: &Staging) -> Option<(StoreId, Moment)> {
+        let lies = self.world.exact(&staging.data)?.lies_only_in_place(&staging.from)?;
+        let first = staging.steps.iter().find(|step| step.rate > Rate::ZERO)?;
+        Some((lies.store.clone(), first.from))
+    }
+
     fn fetch(&self, transfer: &Transfer) -> Option<Fetch> {
         let (staging, is_under_way) = match transfer {
             Transfer::New(staging) => (staging, false),
@@ -137,6 +171,7 @@ impl Scene<'_> {
             data: staging.data.clone(),
             bytes: staging.bytes,
             from: staging.from.clone(),
+            recalled: self.recalled(staging),
             arrives: staging.arrives.max(self.situation.now),
             price,
             is_under_way,

@@ -9,14 +9,15 @@ use crate::stream::bookings;
 use crate::{Board, Plan, Policy, Situation, Transfer, View, class_of, plan};
 use calendar::Work;
 use model::fact::{
-    AgentJoined, DatasetRegistered, Fact, JobSubmitted, NetworkCreated, ReplicaTouched,
+    AgentJoined, DatasetRegistered, Fact, JobSubmitted, NetworkCreated, ReplicaInPlace,
+    ReplicaTouched,
 };
 use model::file::chip::Catalog;
 use model::file::job::Format;
 use model::job::Variant;
 use model::{
-    Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobId, JobSpec, Moment,
-    NetworkUid, TenantId, TokenId,
+    Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobId, JobSpec, Lies, Moment,
+    NetworkUid, Rate, TenantId, Tier, TokenId,
 };
 use network::Booking;
 use rand::RngExt;
@@ -152,7 +153,39 @@ impl Small {
                 made_by: None,
             })));
             let center = centers[self.rng.random_range(0..centers.len())].clone();
-            self.tell(&Fact::ReplicaAdded(ReplicaTouched { data, center }));
+            if self.rng.random_bool(0.3) {
+                let lies = self.lies();
+                let also_own = self.rng.random_bool(0.2);
+                self.tell(&Fact::ReplicaInPlace(ReplicaInPlace {
+                    data: data.clone(),
+                    center,
+                    lies,
+                    also_own,
+                }));
+                if self.rng.random_bool(0.5) {
+                    continue;
+                }
+            } else {
+                self.tell(&Fact::ReplicaAdded(ReplicaTouched { data: data.clone(), center }));
+            }
+            // Some have a second copy.
+            let center = centers[self.rng.random_range(0..centers.len())].clone();
+            if self.rng.random_bool(0.2) && !self.world.exact(&data).unwrap().is_held_at(&center) {
+                self.tell(&Fact::ReplicaAdded(ReplicaTouched { data, center }));
+            }
+        }
+    }
+
+    /// How data lies in some external store.
+    fn lies(&mut self) -> Lies {
+        let recall = self.either(&["0s", "5m", "4h"], &["0s", "100ms", "900ms"]);
+        let gbps = self.rng.random_range(0..20);
+        Lies {
+            store: "archive".parse().unwrap(),
+            tier: Tier::Cold,
+            recall: recall.parse().unwrap(),
+            rate: (gbps > 0).then_some(Rate(gbps * 1_000_000_000)),
+            archived: true,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What reaches an agent's decisions, and what comes of them.
 
 use model::attempt::Ended;
-use model::{AttemptId, Bytes, DatasetVersion, Span, StoreId, TransferId};
+use model::{AttemptId, Bytes, DatasetVersion, Lies, Span, StoreId, TransferId};
 use std::collections::BTreeMap;
 use wire::{MadeOutput, Measure, Order, Report, Run, RunInput, RunOutput, Stage};
 
@@ -88,6 +88,15 @@ pub enum Event {
         /// Whether it is there, or why it could not be had, for people.
         end: Result<(), String>,
     },
+    /// A copy was to be put into an external store.
+    Archived {
+        /// Which data.
+        data: DatasetVersion,
+        /// Into which store.
+        store: StoreId,
+        /// How it lies there, or why it could not be put there, for people.
+        end: Result<InPlace, String>,
+    },
     /// A completed attempt's outputs are in the store, or could not be kept.
     OutputsKept {
         /// Whose.
@@ -106,8 +115,8 @@ pub enum Event {
 /// Data that lies in an external store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InPlace {
-    /// In which.
-    pub store: StoreId,
+    /// In which, and how.
+    pub lies: Lies,
     /// All its bytes.
     pub bytes: Bytes,
     /// How many files.
@@ -224,10 +233,19 @@ pub enum Action {
     },
     /// Measure the ways to these peers and to no others.
     Measure(Measure),
-    /// Remove the copy in the store, or where there is none forget where the data lies, and say so by
-    /// [`Event::Removed`].
+    /// Put a copy into an external store, and say so by [`Event::Archived`].
+    Archive {
+        /// Which data.
+        data: DatasetVersion,
+        /// Into which store.
+        store: StoreId,
+    },
+    /// Remove the copy in the store, and say so by [`Event::Removed`].
     Remove {
         /// Of which data.
         data: DatasetVersion,
+        /// Whether what lies of it in an external store stays; else it is forgotten where that is, and
+        /// what was put there is removed.
+        keep_in_place: bool,
     },
 }

@@ -1,7 +1,7 @@
 //! Data that lies in external stores of the center. The server counts it as a copy; jobs read it once
 //! it has been brought into the store.
 
-use crate::{InPlace, Reconciler};
+use crate::{Action, InPlace, Reconciler};
 use model::{DatasetVersion, StoreId};
 use std::collections::BTreeMap;
 use wire::Report;
@@ -26,8 +26,53 @@ impl Reconciler {
         if self.told_data && old.keys().any(|data| is_gone(&data)) {
             self.tell_inventory();
         }
-        for data in old.keys() {
+        for (data, InPlace { bytes, files, .. }) in &old {
+            // A copy counts on where it lies no more; what is not in the store either is missed above.
+            if !self.in_place.contains_key(data) && self.data.contains(data) {
+                let (data, bytes, files) = (data.clone(), *bytes, *files);
+                self.outbox.push_back(Report::Put {
+                    data,
+                    bytes,
+                    files,
+                    lies: None,
+                    also_own: false,
+                });
+            }
             self.doubt_for(data);
+        }
+    }
+
+    /// A copy should be in an external store too.
+    pub(crate) fn archive(
+        &mut self,
+        data: DatasetVersion,
+        store: StoreId,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.in_place.get(&data).is_some_and(|known| known.lies.store == store) {
+            self.tell_where(&data);
+        } else if !self.data.contains(&data) {
+            let why = "the center has no copy in its own store any more".to_owned();
+            self.outbox.push_back(Report::NotArchived { data, store, why });
+        } else if self.archiving.insert((data.clone(), store.clone())) {
+            actions.push(Action::Archive { data, store });
+        }
+    }
+
+    /// A copy was to be put into an external store.
+    pub(crate) fn archived(
+        &mut self,
+        data: DatasetVersion,
+        store: StoreId,
+        end: Result<InPlace, String>,
+    ) {
+        self.archiving.remove(&(data.clone(), store.clone()));
+        match end {
+            Ok(in_place) => {
+                self.in_place.insert(data.clone(), in_place);
+                self.tell_where(&data);
+            }
+            Err(why) => self.outbox.push_back(Report::NotArchived { data, store, why }),
         }
     }
 
@@ -43,12 +88,6 @@ impl Reconciler {
         }
     }
 
-    /// In which external store data lies that is not in the store itself.
-    pub(crate) fn lies_in(&self, data: &DatasetVersion) -> Option<StoreId> {
-        let in_place = self.in_place.get(data).filter(|_| !self.data.contains(data));
-        in_place.map(|in_place| in_place.store.clone())
-    }
-
     /// Tells where all of it is.
     pub(crate) fn tell_in_place(&mut self) {
         let all: Vec<DatasetVersion> = self.in_place.keys().cloned().collect();
@@ -57,15 +96,16 @@ impl Reconciler {
 
     /// Tells where data registered in place is now; nothing of other data.
     pub(crate) fn tell_where(&mut self, data: &DatasetVersion) {
-        let Some(InPlace { bytes, files, .. }) = self.in_place.get(data).cloned() else { return };
-        let in_store = self.lies_in(data);
-        self.outbox.push_back(Report::Put { data: data.clone(), bytes, files, in_store });
+        let Some(InPlace { lies, bytes, files }) = self.in_place.get(data).cloned() else { return };
+        let (data, also_own) = (data.clone(), self.data.contains(data));
+        self.outbox.push_back(Report::Put { data, bytes, files, lies: Some(lies), also_own });
     }
 
     /// Tells of all data there is, in the store and in others.
     pub(crate) fn tell_inventory(&mut self) {
         let elsewhere = self.in_place.keys().filter(|data| !self.data.contains(*data));
         let data = self.data.iter().chain(elsewhere).cloned().collect();
-        self.outbox.push_back(Report::Inventory { data });
+        let in_place = self.in_place.keys().cloned().collect();
+        self.outbox.push_back(Report::Inventory { data, in_place });
     }
 }

@@ -18,7 +18,7 @@ pub use event::{Action, Event, Fetched, InPlace, NotFetched, Seen};
 
 use attempt::{Attempt, Turn};
 use model::attempt::{Ended, Outcome, Stop};
-use model::{AttemptId, Bytes, DatasetVersion, Refused, Span, TransferId};
+use model::{AttemptId, Bytes, DatasetVersion, Refused, Span, StoreId, TransferId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{MadeOutput, Order, Report, Stage};
 
@@ -53,6 +53,8 @@ pub struct Reconciler {
     in_place: BTreeMap<DatasetVersion, InPlace>,
     /// Data among it that is being brought into the store.
     bringing: BTreeSet<DatasetVersion>,
+    /// Copies that are being put into an external store.
+    archiving: BTreeSet<(DatasetVersion, StoreId)>,
     /// The server was told what there is, once.
     told_data: bool,
     /// Copies that are being removed.
@@ -156,19 +158,30 @@ impl Reconciler {
             Event::Fetched { transfer, end } => self.fetched(transfer, end),
             Event::Stored { data, bytes, files } => {
                 self.has(&data);
-                self.outbox.push_back(Report::Put { data, bytes, files, in_store: None });
+                let lies = self.in_place.get(&data).map(|in_place| in_place.lies.clone());
+                let also_own = lies.is_some();
+                self.outbox.push_back(Report::Put { data, bytes, files, lies, also_own });
             }
             Event::InPlace(all) => self.lies(all),
             Event::Brought { data, end } => self.brought(&data, end),
+            Event::Archived { data, store, end } => self.archived(data, store, end),
             Event::Verified { data, whole: Ok((bytes, files)) } => {
-                let in_store = self.lies_in(&data);
-                self.outbox.push_back(Report::Put { data, bytes, files, in_store });
+                let lies = self.in_place.get(&data).map(|in_place| in_place.lies.clone());
+                let also_own = lies.is_some() && self.data.contains(&data);
+                self.outbox.push_back(Report::Put { data, bytes, files, lies, also_own });
             }
             Event::Verified { data, whole: Err(chunks) } => {
-                // Whether it goes is the server's to say: it may be the only one.
-                self.in_place.remove(&data);
+                // Whether it goes is the server's to say: it may be the only one. What was read is the
+                // store's own copy where there is one.
+                let was_own = self.data.contains(&data);
+                if !was_own {
+                    self.in_place.remove(&data);
+                }
                 self.lacks(&data);
-                self.outbox.push_back(Report::Damaged { data, chunks });
+                self.outbox.push_back(Report::Damaged { data: data.clone(), chunks });
+                if was_own {
+                    self.tell_where(&data);
+                }
             }
             Event::Removed { data, gone } => self.removed(&data, gone, actions),
             Event::Room { capacity, stored } => self.room(capacity, stored),
@@ -217,10 +230,11 @@ impl Reconciler {
                 }
                 Order::Measure(measure) => actions.push(Action::Measure(measure)),
                 Order::Verify { data } => actions.push(Action::Verify { data }),
-                Order::Remove { data } => {
+                Order::Archive { data, store } => self.archive(data, store, actions),
+                Order::Remove { data, keep_in_place } => {
                     self.lacks(&data);
                     if self.removing.insert(data.clone()) {
-                        actions.push(Action::Remove { data });
+                        actions.push(Action::Remove { data, keep_in_place });
                     }
                 }
             }
@@ -380,6 +394,7 @@ fn order_attempt(order: &Order) -> Option<AttemptId> {
         Order::Stage(_)
         | Order::Drop { .. }
         | Order::Verify { .. }
+        | Order::Archive { .. }
         | Order::Remove { .. }
         | Order::Measure(_) => None,
     }

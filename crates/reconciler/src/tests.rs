@@ -2,7 +2,7 @@
 
 use super::*;
 use model::attempt::Slots;
-use model::{Chips, Cores, DatasetId, Digest, JobId, Moment};
+use model::{Chips, Cores, DatasetId, Digest, JobId, Lies, Moment, Tier};
 use wire::{Run, RunOutput};
 
 fn id(job: u64) -> AttemptId {
@@ -90,7 +90,8 @@ fn said(actions: &[Action]) -> Vec<String> {
         Action::Abandon { transfer } => format!("abandon {transfer}"),
         Action::Read { inputs, .. } => format!("read {}", inputs.len()),
         Action::Bring { data } => format!("bring {}", data.dataset),
-        Action::Remove { data } => format!("remove {}", data.dataset),
+        Action::Remove { data, .. } => format!("remove {}", data.dataset),
+        Action::Archive { data, store } => format!("archive {} {store}", data.dataset),
         Action::Verify { data } => format!("verify {}", data.dataset),
         Action::Measure(measure) => format!("measure {}", measure.peers.len()),
     };
@@ -106,14 +107,18 @@ fn told(mind: &Reconciler) -> Vec<String> {
         Report::Ended { attempt, ended, .. } => format!("ended {attempt}: {}", ended.outcome),
         Report::Arrived { transfer, .. } => format!("arrived {transfer}"),
         Report::TransferFailed { transfer, .. } => format!("failed {transfer}"),
-        Report::Put { data, in_store: Some(store), .. } => {
-            format!("put {} in {store}", data.dataset)
+        Report::Put { data, lies: Some(lies), also_own: true, .. } => {
+            format!("put {} here and in {}", data.dataset, lies.store)
+        }
+        Report::Put { data, lies: Some(lies), .. } => {
+            format!("put {} in {}", data.dataset, lies.store)
         }
         Report::Put { data, .. } => format!("put {}", data.dataset),
+        Report::NotArchived { data, why, .. } => format!("not archived {}: {why}", data.dataset),
         Report::Damaged { data, .. } => format!("damaged {}", data.dataset),
         Report::Removed { data } => format!("removed {}", data.dataset),
         Report::Room { stored, .. } => format!("room {stored}"),
-        Report::Inventory { data } => format!("inventory {}", data.len()),
+        Report::Inventory { data, .. } => format!("inventory {}", data.len()),
         Report::Probed { peer, .. } => format!("probed {peer}"),
         Report::Delivered { transfer, .. } => format!("delivered {transfer}"),
     };
@@ -286,7 +291,7 @@ fn a_job_whose_data_is_gone_is_refused_instead_of_waiting_for_ever() {
     later.inputs.clone_from(&reads.inputs);
     let order = Order::Run(Box::new(later));
     assert!(mind.step(0, vec![Event::Orders { full: false, orders: vec![order] }]).is_empty());
-    let gone = vec![Order::Remove { data: data("d") }];
+    let gone = vec![Order::Remove { data: data("d"), keep_in_place: false }];
     let actions = mind.step(0, vec![Event::Orders { full: false, orders: gone }]);
     assert_eq!(said(&actions), ["remove d"]);
     let last = told(&mind).pop().unwrap();
@@ -365,8 +370,13 @@ fn input(name: &str) -> wire::RunInput {
 
 /// `d`, in an external store.
 fn in_lake() -> Event {
-    let in_place = InPlace { store: "lake".parse().unwrap(), bytes: Bytes(1), files: 1 };
-    Event::InPlace(BTreeMap::from([(data("d"), in_place)]))
+    Event::InPlace(BTreeMap::from([(data("d"), lying("lake", false))]))
+}
+
+fn lying(store: &str, archived: bool) -> InPlace {
+    let (tier, recall) = (Tier::Warm, Span::ZERO);
+    let lies = Lies { store: store.parse().unwrap(), tier, recall, rate: None, archived };
+    InPlace { lies, bytes: Bytes(1), files: 1 }
 }
 
 #[test]
@@ -384,7 +394,7 @@ fn data_that_lies_elsewhere_is_told_of_and_brought_when_an_attempt_reads_it() {
     assert_eq!(mind.step(0, vec![orders(vec![run])]), [], "it is being brought");
     let actions = mind.step(0, vec![Event::Brought { data: data("d"), end: Ok(()) }]);
     assert!(matches!(actions[..], [Action::Launch { .. }]), "{actions:?}");
-    assert_eq!(told(&mind), ["accepted job-1.1", "put d"]);
+    assert_eq!(told(&mind), ["accepted job-1.1", "put d here and in lake"]);
 }
 
 #[test]
@@ -405,7 +415,10 @@ fn a_removed_copy_of_data_that_lies_elsewhere_leaves_it_there_until_it_is_remove
     let joined = Event::Joined { data: vec![data("d")] };
     let _ = mind.step(0, vec![in_lake(), joined]);
     let _ = mind.step(0, vec![Event::Acknowledged(mind.reports().count())]);
-    let remove = || Event::Orders { full: false, orders: vec![Order::Remove { data: data("d") }] };
+    let remove = || {
+        let order = Order::Remove { data: data("d"), keep_in_place: true };
+        Event::Orders { full: false, orders: vec![order] }
+    };
     let gone = || Event::Removed { data: data("d"), gone: true };
     let _ = mind.step(0, vec![remove()]);
     let _ = mind.step(0, vec![gone()]);
@@ -455,4 +468,51 @@ fn an_attempt_that_reads_over_the_network_starts_without_a_copy_and_is_told_of_a
     let actions = mind.step(0, vec![orders(vec![reads("http://other"), there])]);
     assert_eq!(said(&actions), ["read 1", "read 1"]);
     assert!(told(&mind).last().unwrap().starts_with("refused job-2.1: no data"));
+}
+
+/// That `d` should be in the store `tape` too.
+fn archive() -> Event {
+    let order = Order::Archive { data: data("d"), store: "tape".parse().unwrap() };
+    Event::Orders { full: false, orders: vec![order] }
+}
+
+fn archived(end: Result<InPlace, String>) -> Event {
+    Event::Archived { data: data("d"), store: "tape".parse().unwrap(), end }
+}
+
+#[test]
+fn a_copy_is_archived_once_and_told_of_again_when_it_is_ordered_again() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let joined = Event::Joined { data: vec![data("d")] };
+    let _ = mind.step(0, vec![joined, seen(Vec::new()), orders(Vec::new())]);
+    let _ = mind.step(0, vec![Event::Acknowledged(1)]);
+    assert_eq!(said(&mind.step(0, vec![archive()])), ["archive d tape"]);
+    assert_eq!(said(&mind.step(0, vec![archive()])), [""; 0], "it is under way");
+    let _ = mind.step(0, vec![archived(Ok(lying("tape", true)))]);
+    assert_eq!(told(&mind), ["put d here and in tape"]);
+    assert_eq!(said(&mind.step(0, vec![archive()])), [""; 0], "it is there");
+    assert_eq!(told(&mind), ["put d here and in tape"; 2]);
+}
+
+#[test]
+fn a_copy_that_cannot_be_archived_is_told_with_the_reason_and_may_be_tried_again() {
+    let mut mind = idle();
+    let _ = mind.step(0, vec![archive()]);
+    let said_no = "not archived d: the center has no copy in its own store any more";
+    assert_eq!(told(&mind), [said_no]);
+    let stored = Event::Stored { data: data("d"), bytes: Bytes(1), files: 1 };
+    assert_eq!(said(&mind.step(0, vec![stored, archive()])), ["archive d tape"]);
+    let _ = mind.step(0, vec![archived(Err("full".into()))]);
+    assert_eq!(told(&mind).last().unwrap(), "not archived d: full");
+    assert_eq!(said(&mind.step(0, vec![archive()])), ["archive d tape"]);
+}
+
+#[test]
+fn a_copy_counts_in_the_store_alone_once_its_registration_is_taken_back() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let joined = Event::Joined { data: vec![data("d")] };
+    let _ = mind.step(0, vec![in_lake(), joined]);
+    let _ = mind.step(0, vec![Event::Acknowledged(mind.reports().count())]);
+    let _ = mind.step(0, vec![Event::InPlace(BTreeMap::new())]);
+    assert_eq!(told(&mind), ["put d"]);
 }

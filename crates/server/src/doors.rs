@@ -69,6 +69,7 @@ impl Doors {
             Order::Stop { .. }
             | Order::Drop { .. }
             | Order::Verify { .. }
+            | Order::Archive { .. }
             | Order::Remove { .. } => {}
         }
     }

@@ -305,12 +305,15 @@ impl Agent {
                 }
                 self.inner(Event::Verified { data, whole }, STORE_TAKES, post);
             }
-            Action::Remove { data } => {
+            Action::Remove { data, .. } => {
                 self.store.remove(&data);
                 self.batch.push(Event::Removed { data, gone: true });
             }
             // Its links are as good as declared, and it has no external stores.
-            Action::Measure(_) | Action::Bring { .. } | Action::Read { .. } => {}
+            Action::Measure(_)
+            | Action::Bring { .. }
+            | Action::Archive { .. }
+            | Action::Read { .. } => {}
         }
     }
 

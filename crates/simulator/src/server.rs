@@ -469,6 +469,7 @@ fn introduction(seat: Seat, engine: EngineKind) -> Join {
         enforcement: "simulated".to_owned(),
         data_url: Some(format!("sim://{seat}")),
         probe_address: None,
+        stores: Vec::new(),
         seen: None,
     }
 }

@@ -15,9 +15,9 @@ mod read;
 mod stores;
 mod survey;
 
-pub use archive::ReadBack;
+pub use archive::{Archived, ReadBack};
 pub use check::{Checked, Finding};
-pub use config::{StoreConfig, StoreKind, Tier};
+pub use config::{StoreConfig, StoreKind};
 pub use fault::Fault;
 pub(crate) use read::read_in_place;
 pub use stores::{ExternalStore, ExternalStores};

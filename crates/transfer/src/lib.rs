@@ -46,7 +46,8 @@ pub use reading::Reading;
 pub use remote::{Source, cat, manifest};
 pub use shaper::{Class, Classes, Shaper};
 pub use store::{
-    Found, Held, InPlace, InPlaceChanges, LocalStore, Quarantined, Replica, register_in_place,
+    Found, Held, InPlace, InPlaceChanges, LocalStore, Quarantined, Registration, Replica,
+    register_in_place,
 };
 pub use ticket::{Ticket, TicketError, Verb};
 pub use upload::upload;

@@ -16,7 +16,7 @@ mod in_place;
 mod repair;
 mod scan;
 
-pub use in_place::{Held, InPlace, InPlaceChanges, register_in_place};
+pub use in_place::{Held, InPlace, InPlaceChanges, Registration, register_in_place};
 
 use crate::disk::{self, remove_tree, sync, sync_below, write_whole};
 use crate::error::{TransferError, io_at, is_full};

@@ -9,16 +9,18 @@
 //! Deliberately absent: transport, tokens, retries. Those are the edges' business.
 
 mod quality;
+mod under_way;
 pub mod view;
 
 pub use quality::{Measure, Peer};
+pub use under_way::{CopyUnderWay, UnderWay};
 
 use model::attempt::{Ended, Slots, Stop};
 use model::fact::Head;
 use model::quality::Probed;
 use model::{
     AttemptId, Bytes, CenterId, ChipId, Cores, DatasetId, DatasetVersion, Digest, EngineKind,
-    Moment, NetworkUid, Rate, Refused, Region, Span, StoreId, TransferId,
+    ExternalStore, Lies, Moment, NetworkUid, Rate, Refused, Region, Span, StoreId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -47,6 +49,9 @@ pub struct Join {
     /// Where it answers test packets, as `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probe_address: Option<String>,
+    /// The external stores of its center, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stores: Vec<ExternalStore>,
     /// The last head it saw of this network's log, if any.
     pub seen: Option<Head>,
 }
@@ -124,6 +129,17 @@ pub enum Order {
     Remove {
         /// Which data.
         data: DatasetVersion,
+        /// Whether what lies of it in an external store stays. Else it is forgotten where that is, and
+        /// what the center put there is removed.
+        #[serde(default)]
+        keep_in_place: bool,
+    },
+    /// The copy of this data should be in this external store of the center too.
+    Archive {
+        /// Which data.
+        data: DatasetVersion,
+        /// Into which store.
+        store: StoreId,
     },
     /// The ways to these peers, and to no others, should be measured. Only told to agents that
     /// answer test packets.
@@ -324,9 +340,21 @@ pub enum Report {
         bytes: Bytes,
         /// How many files.
         files: u64,
-        /// In which other store of the center it lies instead.
+        /// In which external store of the center it lies, and how; absent where it lies in none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        in_store: Option<StoreId>,
+        lies: Option<Lies>,
+        /// Whether, where it lies in an external store, the center's own has it besides.
+        #[serde(default)]
+        also_own: bool,
+    },
+    /// A copy could not be put into an external store.
+    NotArchived {
+        /// Of which data.
+        data: DatasetVersion,
+        /// Into which.
+        store: StoreId,
+        /// Why, for people.
+        why: String,
     },
     /// A copy was read and is damaged. What is good of it is kept for its repair; nothing reads it.
     Damaged {
@@ -352,6 +380,9 @@ pub enum Report {
     Inventory {
         /// Which data.
         data: Vec<DatasetVersion>,
+        /// What of it lies in external stores, in the center's own store or not.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        in_place: Vec<DatasetVersion>,
     },
     /// What test packets to a peer said in a window that has just closed. May be lost.
     Probed {
@@ -397,26 +428,6 @@ pub struct Reports {
     pub session: u64,
     /// Oldest first.
     pub reports: Vec<Report>,
-}
-
-/// How far the copies are that come to a center. Never a fact: each message replaces the one before.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UnderWay {
-    /// All that are being fetched now.
-    pub copies: Vec<CopyUnderWay>,
-}
-
-/// How far a copy is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CopyUnderWay {
-    /// By which transfer it comes.
-    pub transfer: TransferId,
-    /// How much of it is there and verified.
-    pub done: Bytes,
-    /// How fast it came lately.
-    pub rate: Rate,
 }
 
 /// The server's answer to [`Reports`]: all of them are durable, or need no record.
@@ -487,6 +498,7 @@ impl Report {
             Self::Arrived { .. }
             | Self::TransferFailed { .. }
             | Self::Put { .. }
+            | Self::NotArchived { .. }
             | Self::Damaged { .. }
             | Self::Removed { .. }
             | Self::Room { .. }

@@ -2,11 +2,11 @@
 
 use crate::World;
 use model::fact::{
-    CopyWanted, DatasetKept, DatasetRegistered, Fact, ReplicaDamaged, ReplicaLeaving, ScrubWanted,
-    VersionRemoved,
+    ArchiveFailed, ArchiveWanted, CopyWanted, DatasetKept, DatasetRegistered, Fact, ReplicaDamaged,
+    ReplicaInPlace, ReplicaLeaving, ScrubWanted, VersionRemoved,
 };
 use model::{
-    Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Moment, Placement, Span, StoreId,
+    Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Lies, Moment, Placement, Span, StoreId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,9 +50,15 @@ pub struct Version {
     pub at: Moment,
     /// Centers with a verified copy, and what is known of it.
     pub replicas: BTreeMap<CenterId, Replica>,
-    /// Centers whose copy, counted or not, lies in an external store of theirs, and in which.
+    /// Centers whose copy, counted or not, lies in an external store of theirs, and how.
     #[serde(default)]
-    pub in_place: BTreeMap<CenterId, StoreId>,
+    pub in_place: BTreeMap<CenterId, Lies>,
+    /// Those of them whose own store has a copy besides.
+    #[serde(default)]
+    pub also_own: BTreeSet<CenterId>,
+    /// Centers whose copy somebody asked to be put into an external store of theirs.
+    #[serde(default)]
+    pub archiving: BTreeMap<CenterId, Archiving>,
     /// Centers with bytes of it that nobody counts on.
     pub uncounted: BTreeMap<CenterId, Uncounted>,
     /// Centers that should have a copy and have none, since somebody asked for it or it was found
@@ -68,6 +74,8 @@ impl Version {
             at,
             replicas: BTreeMap::new(),
             in_place: BTreeMap::new(),
+            also_own: BTreeSet::new(),
+            archiving: BTreeMap::new(),
             uncounted: BTreeMap::new(),
             wanted: BTreeSet::new(),
         }
@@ -82,7 +90,26 @@ impl Version {
     /// Whether bytes of it are in a center's own store, whole or not.
     #[must_use]
     pub fn takes_room_at(&self, center: &CenterId) -> bool {
-        self.is_held_at(center) && !self.in_place.contains_key(center)
+        self.is_held_at(center) && self.lies_only_in_place(center).is_none()
+    }
+
+    /// How its copy in a center lies in an external store, if the center's own store has none.
+    #[must_use]
+    pub fn lies_only_in_place(&self, center: &CenterId) -> Option<&Lies> {
+        self.in_place.get(center).filter(|_| !self.also_own.contains(center))
+    }
+
+    /// In which external store of a center its copy lies, if the center's own store has none.
+    #[must_use]
+    pub fn only_in(&self, center: &CenterId) -> Option<&StoreId> {
+        self.lies_only_in_place(center).map(|lies| &lies.store)
+    }
+
+    /// In which external store of a center it lies besides the copy in the center's own.
+    #[must_use]
+    pub fn also_in(&self, center: &CenterId) -> Option<&StoreId> {
+        let lies = self.in_place.get(center).filter(|_| self.also_own.contains(center));
+        lies.map(|lies| &lies.store)
     }
 
     /// Centers with bytes of it in a store of theirs, whole or not.
@@ -108,6 +135,7 @@ impl Version {
     fn lose(&mut self, center: &CenterId) {
         self.replicas.remove(center);
         self.in_place.remove(center);
+        self.also_own.remove(center);
         self.uncounted.remove(center);
     }
 
@@ -115,6 +143,15 @@ impl Version {
         self.replicas.remove(center);
         self.uncounted.insert(center.clone(), state);
     }
+}
+
+/// A copy that somebody asked to be put into an external store of its center.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Archiving {
+    /// Into which.
+    pub store: StoreId,
+    /// Why it could not be, for people; absent while it is to be.
+    pub failed: Option<String>,
 }
 
 /// Why bytes in a store are no copy to count on.
@@ -166,7 +203,7 @@ impl World {
             Fact::ReplicaAdded(f) => self.replica_added(at, &f.data, &f.center)?,
             Fact::ReplicaInPlace(f) => {
                 self.replica_added(at, &f.data, &f.center)?;
-                self.version_mut(&f.data)?.in_place.insert(f.center.clone(), f.store.clone());
+                self.in_place(f)?;
             }
             Fact::ReplicaVerified(f) => {
                 let replica = self.version_mut(&f.data)?.replicas.get_mut(&f.center);
@@ -182,6 +219,17 @@ impl World {
             Fact::ReplicaRemoved(f) => self.version_mut(&f.data)?.lose(&f.center),
             Fact::CopyWanted(CopyWanted { data, center, .. }) => {
                 self.version_mut(data)?.wanted.insert(center.clone());
+            }
+            Fact::ArchiveWanted(ArchiveWanted { data, center, store, .. }) => {
+                let archiving = Archiving { store: store.clone(), failed: None };
+                self.version_mut(data)?.archiving.insert(center.clone(), archiving);
+            }
+            Fact::ArchiveFailed(ArchiveFailed { data, center, store, why }) => {
+                let archiving = Archiving { store: store.clone(), failed: Some(why.clone()) };
+                self.version_mut(data)?.archiving.insert(center.clone(), archiving);
+            }
+            Fact::StoresTold(f) => {
+                self.external.insert(f.center.clone(), f.stores.clone());
             }
             Fact::ScrubWanted(f) => self.scrub_wanted(f),
             Fact::StoreMeasured(f) => {
@@ -242,6 +290,19 @@ impl World {
         version.wanted.remove(center);
         let replica = Replica { is_to_be_read: false, verified: at, needed: at };
         version.replicas.insert(center.clone(), replica);
+        Ok(())
+    }
+
+    /// A copy lies in an external store.
+    fn in_place(&mut self, fact: &ReplicaInPlace) -> Result<(), String> {
+        let (version, center) = (self.version_mut(&fact.data)?, &fact.center);
+        version.in_place.insert(center.clone(), fact.lies.clone());
+        if fact.also_own {
+            version.also_own.insert(center.clone());
+        }
+        if version.archiving.get(center).is_some_and(|wanted| wanted.store == fact.lies.store) {
+            version.archiving.remove(center);
+        }
         Ok(())
     }
 

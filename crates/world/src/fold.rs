@@ -90,7 +90,10 @@ impl World {
             | Fact::ReplicaLeaving(_)
             | Fact::ReplicaRemoved(_)
             | Fact::ScrubWanted(_)
-            | Fact::StoreMeasured(_) => self.about_data(at, fact)?,
+            | Fact::StoreMeasured(_)
+            | Fact::StoresTold(_)
+            | Fact::ArchiveWanted(_)
+            | Fact::ArchiveFailed(_) => self.about_data(at, fact)?,
             Fact::TransferPlanned(f) => {
                 self.next.transfer = self.next.transfer.max(f.transfer.next());
                 self.index.brings(f);

@@ -15,7 +15,7 @@ mod promise;
 mod quality;
 mod shelves;
 
-pub use dataset::{Dataset, Replica, StoreSize, Uncounted, Version};
+pub use dataset::{Archiving, Dataset, Replica, StoreSize, Uncounted, Version};
 pub use fold::Contradiction;
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
@@ -28,8 +28,8 @@ use model::fact::AgentJoined;
 use model::job::Job;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
-    ExchangeId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Rate, Slots, Staging,
-    Tenant, TenantId, Token, TokenId, TransferId,
+    ExchangeId, ExternalStore, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Rate,
+    Slots, Staging, Tenant, TenantId, Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,9 @@ pub struct World {
     pub datasets: BTreeMap<DatasetId, Arc<Dataset>>,
     /// What centers last told of their stores.
     pub stores: BTreeMap<CenterId, StoreSize>,
+    /// The external stores each center last told it has.
+    #[serde(default)]
+    pub external: BTreeMap<CenterId, Vec<ExternalStore>>,
     /// Transfers that are not over.
     pub transfers: BTreeMap<TransferId, Arc<Staging>>,
     /// Submissions that may be repeated.
@@ -265,6 +268,7 @@ impl World {
             jobs: self.jobs.clone(),
             datasets: self.datasets.clone(),
             stores: self.stores.clone(),
+            external: self.external.clone(),
             transfers: self.transfers.clone(),
             keys: BTreeMap::new(),
             next: self.next,

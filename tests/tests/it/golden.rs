@@ -265,6 +265,7 @@ async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
     copies(&mut net).await;
     lake.register(&net, "lingang").await;
     reads(&mut net).await;
+    lake.archive(&net, "lingang").await;
     crate::quality::until_rated(&mut net).await;
     changes(&mut net).await;
     for center in net.centers() {

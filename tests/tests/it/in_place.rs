@@ -1,5 +1,6 @@
 //! Data registered where it lies.
 
+use model::{Fact, Rate, Span};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,14 +23,65 @@ impl Lake {
         fs::create_dir_all(lake.path("lake/in/deep")).unwrap();
         fs::write(lake.path("lake/in/squares.txt"), numbers(3_500_000)).unwrap();
         fs::write(lake.path("lake/in/deep/small"), "few").unwrap();
-        let table = "[[store]]\nname = 'lake'\nkind = 'fs'\ntier = 'warm'\nroot = ";
-        let root = lake.path("lake");
-        fs::write(lake.path("stores.toml"), format!("{table}{root:?}\n")).unwrap();
+        fs::create_dir_all(lake.path("tape")).unwrap();
+        // What others keep there leaves room by what the network knows, and none in truth.
+        fs::create_dir_all(lake.path("full")).unwrap();
+        fs::write(lake.path("full/others"), numbers(1_000_000)).unwrap();
+        let store = |name: &str, rest: &str| {
+            let root = lake.path(name);
+            format!("[[store]]\nname = '{name}'\nkind = 'fs'\nroot = {root:?}\n{rest}\n")
+        };
+        let tape = store("tape", "tier = 'cold'\nrecall = '2s'\ncapacity = '64 MiB'");
+        let full = store("full", "capacity = '1000 kB'");
+        let stores = store("lake", "tier = 'warm'") + &tape + &full;
+        fs::write(lake.path("stores.toml"), stores).unwrap();
         lake
     }
 
     fn path(&self, rest: &str) -> PathBuf {
         self.dir.path().join(rest)
+    }
+
+    /// Puts `cubes` into a center's own store and has it archived, after a store that is full in truth
+    /// did not take it. Then its own copy goes.
+    pub(crate) async fn archive(&self, net: &Net, center: &str) {
+        let lab = net.tenant("lab");
+        net.put("lab", ("cubes", center), ("cubes.txt", &numbers(300_000)), &[]).await;
+        let args =
+            |store: &'static str| ["data", "archive", "cubes", "--at", center, "--to", store];
+        let refused = net.cli(lab, &args("attic")).await;
+        assert!(refused.stderr.contains("it has full, lake, tape"), "{}", refused.stderr);
+        let asked = net.cli(lab, &args("full")).await;
+        assert_eq!(asked.code, Some(0), "{}{}", asked.stdout, asked.stderr);
+        let said = async || {
+            let told = net.cli(lab, &["data", "ls", "cubes"]).await;
+            told.stdout.contains("could not be put into full").then_some(())
+        };
+        net.until("it is told that the store is full", said).await;
+        let asked = net.cli(lab, &args("tape")).await;
+        assert_eq!(asked.code, Some(0), "{}{}", asked.stdout, asked.stderr);
+        lies_in(net, center, |copy| copy.also_in.as_ref()).await;
+        let path = format!("/v1/datasets/cubes/copies?center={center}");
+        let gone = lab.delete(&path).await;
+        assert_eq!(gone.status, 204, "{}", gone.text);
+        lies_in(net, center, |copy| copy.in_store.as_ref()).await;
+        let du = net.cli(lab, &["data", "du", "--center", center]).await;
+        assert!(du.stdout.contains("whole, in tape"), "{}", du.stdout);
+    }
+
+    /// How many files are on the tape.
+    fn on_tape(&self) -> usize {
+        let mut dirs = vec![self.path("tape")];
+        let mut files = 0;
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                match entry.path().is_dir() {
+                    true => dirs.push(entry.path()),
+                    false => files += 1,
+                }
+            }
+        }
+        files
     }
 
     pub(crate) fn text(&self, rest: &str) -> String {
@@ -50,6 +102,17 @@ impl Lake {
         assert_eq!(done.code, Some(0), "{}{}", done.stdout, done.stderr);
         assert!(done.stdout.contains(&format!("{center} (in lake)")), "{}", done.stdout);
     }
+}
+
+/// Waits until the copy of `cubes` in a center lies on the tape, as `store` looks it up.
+async fn lies_in(net: &Net, center: &str, store: impl Fn(&view::Copy) -> Option<&model::StoreId>) {
+    let there = async || {
+        let known: view::Dataset = net.tenant("lab").get("/v1/datasets/cubes").await.ok();
+        let mut copies = known.versions[0].copies.iter();
+        let copy = copies.find(|copy| copy.center.as_str() == center)?;
+        (store(copy)?.as_str() == "tape").then_some(())
+    };
+    net.until("it lies on the tape", there).await;
 }
 
 /// A job in `center` that sums up all files of the dataset.
@@ -112,8 +175,29 @@ async fn data_registered_where_it_lies_is_read_in_another_center_and_in_its_own(
     };
     net.until("it lies in the lake alone", in_lake).await;
     assert!(is_empty(&replicas));
+
+    lake.archive(&net, "lingang").await;
+    assert_eq!(lake.on_tape(), 2, "a file and its manifest");
+    let mut job = sh("recaller", "wc -c <$PORTOLAN_INPUT_DATA/cubes.txt");
+    job["centers"] = json!(["kunshan"]);
+    job["input"] = json!([{"name": "data", "dataset": "cubes"}]);
+    let job = net.submit("lab", &job).await;
+    assert_eq!(net.ended(job).await.job.state, "completed");
+    assert_eq!(net.tenant("lab").delete("/v1/datasets/cubes").await.status, 204);
+    let removed = async || (lake.on_tape() == 0).then_some(());
+    net.until("what was archived is removed with it", removed).await;
+    assert!(lake.path("lake/in/deep/small").exists(), "what was registered is not ours to remove");
     net.stop_server().await;
     let records = whole_system::Records::read(&net.server_dir()).await;
+    let recalled = records.records.iter().filter_map(|record| {
+        let Ok(Fact::TransferPlanned(staging)) = record.fact() else { return None };
+        let is_it = staging.data.dataset.as_str() == "cubes";
+        let begins = staging.steps.iter().find(|step| step.rate > Rate::ZERO)?.from;
+        is_it.then(|| begins.since(record.header.at))
+    });
+    let recalled: Vec<Span> = recalled.collect();
+    assert!(!recalled.is_empty(), "it came by a transfer");
+    assert!(recalled.iter().all(|after| *after >= Span::from_secs(2)), "{recalled:?}");
     assert_eq!(records.violations(), Vec::<String>::new());
 }
 

@@ -72,6 +72,7 @@ actions! {
     KeepDataset = "keep_dataset";
     CopyDataset = "copy_dataset";
     EvictCopy = "evict_copy";
+    ArchiveCopy = "archive_copy";
     ScrubCopies = "scrub_copies";
     ListStores = "list_stores";
     GetStore = "get_store";

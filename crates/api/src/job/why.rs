@@ -132,6 +132,8 @@ fn fetch(fetch: &Fetch) -> view::Fetch {
         dataset: fetch.data.dataset.clone(),
         bytes: fetch.bytes,
         from: fetch.from.clone(),
+        in_store: fetch.recalled.as_ref().map(|(store, _)| store.clone()),
+        recalled_ms: fetch.recalled.as_ref().map(|(_, until)| *until),
         arrives_ms: fetch.arrives,
         price: fetch.price,
         is_under_way: fetch.is_under_way,

@@ -115,6 +115,13 @@ fn matrix() -> Vec<Row> {
             [Yes, Yes, No, No],
         ),
         (
+            "archive_copy",
+            "POST",
+            "/v1/datasets/set/archives".into(),
+            Some(json!({"center": "lingang", "store": "tape"})),
+            [Nothing, Nothing, No, No],
+        ),
+        (
             "evict_copy",
             "DELETE",
             "/v1/datasets/set/copies?center=lingang".into(),

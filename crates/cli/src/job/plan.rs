@@ -198,7 +198,14 @@ fn basis(place: &Candidate) -> String {
 }
 
 fn brings(fetch: &Fetch, look: &Look) -> String {
-    let Fetch { dataset, bytes, from, arrives_ms, price, is_under_way, slow_links } = fetch;
+    let Fetch { dataset, bytes, from, arrives_ms, price, is_under_way, slow_links, .. } = fetch;
+    let from = match (&fetch.in_store, fetch.recalled_ms) {
+        (Some(store), Some(until)) if until > look.now => {
+            format!("{from}, recalled from {store} until {}", look.moment(until))
+        }
+        (Some(store), _) => format!("{store} of {from}"),
+        (None, _) => from.to_string(),
+    };
     let arrives = look.when(*arrives_ms);
     let slow = match slow_links.is_empty() {
         true => String::new(),

@@ -23,6 +23,7 @@ fn join(stage: &mut Stage, name: &str) {
         enforcement: "none".into(),
         data_url: Some(format!("http://{name}")),
         probe_address: Some(format!("{name}:862")),
+        stores: Vec::new(),
         seen: None,
     };
     stage.step(vec![Input::Join { request: 0, center: center(name), join: Box::new(join) }]);
@@ -140,7 +141,10 @@ fn read(stage: &mut Stage, name: &str) -> TransferId {
         tenant: TenantId::new("lab").unwrap(),
         residency: vec![],
     });
-    stage.report("lingang", Report::Put { data, bytes: Bytes(GIB), files: 1, in_store: None });
+    stage.report(
+        "lingang",
+        Report::Put { data, bytes: Bytes(GIB), files: 1, lies: None, also_own: false },
+    );
     let reads = format!("on = \"cann\"\n[[input]]\nname = \"d\"\ndataset = \"{name}\"");
     stage.submit(job(&reads));
     *stage.controller.world().transfers.keys().last().unwrap()

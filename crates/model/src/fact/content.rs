@@ -3,9 +3,9 @@
 use crate::attempt::{Ended, Placement, Stop, Stream};
 use crate::job::JobSpec;
 use crate::{
-    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobEnd, JobId,
-    Keeping, Leave, LinkId, Moment, NetworkUid, PlanId, Region, StoreId, TenantId, TokenId,
-    TransferId,
+    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, ExternalStore,
+    JobEnd, JobId, Keeping, Leave, Lies, LinkId, Moment, NetworkUid, PlanId, Region, StoreId,
+    TenantId, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -364,8 +364,48 @@ pub struct ReplicaInPlace {
     pub data: DatasetVersion,
     /// Whose store it is.
     pub center: CenterId,
-    /// What that center calls it.
+    /// In which of its stores, and how.
+    pub lies: Lies,
+    /// Whether the center's own store has a verified copy besides.
+    pub also_own: bool,
+}
+
+/// Content of `stores-told`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoresTold {
+    /// Which center.
+    pub center: CenterId,
+    /// All external stores it has, by name.
+    pub stores: Vec<ExternalStore>,
+}
+
+/// Content of `archive-wanted`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveWanted {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// Whose copy is to be put there.
+    pub center: CenterId,
+    /// Into which external store of that center.
     pub store: StoreId,
+    /// By which token.
+    pub by: TokenId,
+}
+
+/// Content of `archive-failed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveFailed {
+    /// Which data.
+    pub data: DatasetVersion,
+    /// Whose copy was to be put there.
+    pub center: CenterId,
+    /// Into which external store of that center.
+    pub store: StoreId,
+    /// Why it could not be, for people.
+    pub why: String,
 }
 
 /// Content of `transfer-ended`.

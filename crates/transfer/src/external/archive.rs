@@ -9,7 +9,6 @@
 //! read back.
 
 use super::Location;
-use super::config::Tier;
 use super::fault::{Fault, at};
 use super::read::{AHEAD, CHUNK_SIZE, spans};
 use super::stores::ExternalStore;
@@ -20,10 +19,11 @@ use crate::remote::MANIFEST_MAX;
 use crate::{LocalStore, Pace, Progress, TransferError};
 use futures::{StreamExt, TryStreamExt, stream};
 use model::dataset::{CHUNK, ManifestFile};
-use model::{Bytes, DatasetVersion, Digest};
+use model::{Bytes, DatasetVersion, Digest, Rate, Tier};
 use opendal::Writer;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::runtime::Handle;
 
 /// How much of a file goes up in one part; stores want 5 MiB at least, and 10,000 parts at most.
@@ -42,6 +42,15 @@ pub enum ReadBack {
     Bytes,
     /// Only the lengths were: the store is cold, and reading from it needs a recall.
     Lengths,
+}
+
+/// A copy that was archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Archived {
+    /// How it was verified.
+    pub how: ReadBack,
+    /// How fast the file was read back that came fastest; absent where none was read.
+    pub rate: Option<Rate>,
 }
 
 impl ExternalStore {
@@ -66,28 +75,32 @@ impl ExternalStore {
         data: &DatasetVersion,
         pace: &Pace,
         progress: &Progress,
-    ) -> Result<ReadBack, TransferError> {
+    ) -> Result<Archived, TransferError> {
         let (store, wanted) = (from.clone(), data.clone());
         let layout = blocking(move || store.layout(&wanted)).await?;
         let how = if self.tier() == Tier::Cold { ReadBack::Lengths } else { ReadBack::Bytes };
         progress.begin(layout.bytes().0, 0);
         if self.has_archived(data).await? {
             progress.done(usize::try_from(layout.bytes().0).unwrap_or(usize::MAX));
-            return Ok(how);
+            return Ok(Archived { how, rate: None });
         }
         let there = self.lengths(data).await?;
         self.room_for(&layout, &there).await?;
-        let archiving = Archiving { store: self, from, layout: &layout, pace, progress };
+        let fastest = Mutex::new(None);
+        let archiving =
+            Archiving { store: self, from, layout: &layout, pace, progress, fastest: &fastest };
         let files = &layout.manifest().files;
-        let work = files.iter().map(|file| {
+        let mut work = Vec::with_capacity(files.len());
+        for file in files {
             let sent = there.get(&file.path) == Some(&file.bytes.0);
-            archiving.settle(file, sent, how)
-        });
+            work.push(archiving.settle(file, sent, how));
+        }
         stream::iter(work).buffer_unordered(FILES_AT_ONCE).try_collect::<Vec<()>>().await?;
         let path = self.manifest_path(data);
         let written = self.operator.write(&path, layout.manifest().canonical()).await;
         written.map_err(at(self.name(), "write", &path))?;
-        Ok(how)
+        let rate = *fastest.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Archived { how, rate })
     }
 
     /// The manifest of the copy of `data` archived here, verified against the version.
@@ -194,7 +207,7 @@ impl ExternalStore {
             let (store, why) = (self.name().to_owned(), why.to_owned());
             TransferError::CannotTake { store, data: data.clone(), why }
         };
-        if !self.can_write() || !self.can_list() {
+        if !self.takes() {
             return Err(cannot("this kind of store is only read: name another one"));
         }
         let listed = match self.list(&self.location_of(data).path).await {
@@ -246,6 +259,8 @@ struct Archiving<'a> {
     layout: &'a Arc<Layout>,
     pace: &'a Pace,
     progress: &'a Progress,
+    /// How fast the file was read back that came fastest.
+    fastest: &'a Mutex<Option<Rate>>,
 }
 
 impl Archiving<'_> {
@@ -333,11 +348,15 @@ impl Archiving<'_> {
             return Ok(());
         }
         let (_, chunks) = self.layout.file(&file.path)?;
+        let begun = Instant::now();
         for span in spans(self.layout, chunks)? {
             let size = self.layout.span(span.clone())?;
             self.pace.take(usize::try_from(size).unwrap_or(usize::MAX)).await;
             self.store.read_span(&location, self.layout, span).await?;
         }
+        let rate = file.bytes.rate_over(begun.elapsed());
+        let mut fastest = self.fastest.lock().unwrap_or_else(PoisonError::into_inner);
+        *fastest = (*fastest).max(rate);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! The file in which a center names its external stores.
 
-use model::{Bytes, Span};
+use model::{Bytes, Span, Tier};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -62,19 +62,6 @@ pub enum StoreKind {
     Fs,
 }
 
-/// How soon what is in a store can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Tier {
-    /// At once.
-    #[default]
-    Hot,
-    /// At once, at a price.
-    Warm,
-    /// After a recall; reading back what was just written is not possible or not wanted.
-    Cold,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -96,16 +83,6 @@ impl fmt::Display for StoreKind {
             Self::Webdav => "webdav",
             Self::Http => "http",
             Self::Fs => "fs",
-        })
-    }
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Hot => "hot",
-            Self::Warm => "warm",
-            Self::Cold => "cold",
         })
     }
 }

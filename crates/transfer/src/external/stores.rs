@@ -1,11 +1,11 @@
 //! A center's external stores, by name.
 
-use super::config::{StoreConfig, StoreKind, Tier, parse};
+use super::config::{StoreConfig, StoreKind, parse};
 use super::fault::at;
 use super::operator::operator;
 use crate::TransferError;
 use crate::error::io_at;
-use model::{Bytes, Span};
+use model::{Bytes, Span, Tier};
 use opendal::{EntryMode, Metadata, Operator};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -102,6 +102,12 @@ impl ExternalStore {
     #[must_use]
     pub fn capacity(&self) -> Option<Bytes> {
         self.config.capacity
+    }
+
+    /// Whether replicas can be archived there: web servers are only read.
+    #[must_use]
+    pub fn takes(&self) -> bool {
+        self.can_write() && self.can_list()
     }
 
     /// Whether it can say what is in it.

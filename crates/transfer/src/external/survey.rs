@@ -7,8 +7,9 @@ use crate::carry::blocking;
 use crate::{Progress, TransferError};
 use futures::{StreamExt, TryStreamExt, stream};
 use model::dataset::{BadManifest, CHUNK, ManifestFile};
-use model::{Bytes, Digest, Manifest};
+use model::{Bytes, Digest, Manifest, Rate};
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// How many ranges are read at once: twice what one reader of a door gets.
 const READS: usize = 2 * AHEAD;
@@ -21,6 +22,8 @@ pub struct Surveyed {
     pub location: Location,
     /// Its files.
     pub manifest: Manifest,
+    /// How fast they were read.
+    pub rate: Option<Rate>,
 }
 
 impl ExternalStores {
@@ -40,7 +43,9 @@ impl ExternalStores {
         let (location, objects) = store.find(location, files).await?;
         let all = objects.iter().map(|object| object.bytes).sum();
         progress.begin(all, 0);
+        let begun = Instant::now();
         let manifest = store.hash(&location, &objects, progress).await?;
+        let rate = Bytes(all).rate_over(begun.elapsed());
         let wrong = |source| TransferError::NotADataset {
             path: PathBuf::from(location.to_string()),
             source,
@@ -57,7 +62,7 @@ impl ExternalStores {
                 return Err(store.changed(&location.join(&now.path)));
             }
         }
-        Ok(Surveyed { location, manifest })
+        Ok(Surveyed { location, manifest, rate })
     }
 }
 

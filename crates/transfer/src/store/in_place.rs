@@ -10,9 +10,9 @@
 use super::{Found, LocalStore, Quarantined, data_of, name};
 use crate::disk::sync;
 use crate::error::{TransferError, io_at};
-use crate::external::{ExternalStores, Location};
+use crate::external::{ExternalStores, Location, Surveyed};
 use crate::layout::Layout;
-use model::{Bytes, DatasetVersion, Manifest};
+use model::{Bytes, DatasetVersion, Manifest, Rate};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, Metadata};
@@ -37,6 +37,10 @@ pub struct InPlace {
     pub bytes: Bytes,
     /// In how many files.
     pub files: u64,
+    /// How fast they were read when they came to lie there, if that is known.
+    pub rate: Option<Rate>,
+    /// Whether they were archived there from here; else they were there before.
+    pub archived: bool,
 }
 
 /// What has come and gone of data registered in place since it were last looked at.
@@ -67,27 +71,42 @@ pub(super) struct Known {
 /// Tells a file from one that took its place: its inode and its change time.
 type FileState = (u64, i64, i64);
 
-/// What stands in the file of a registration.
-#[derive(Serialize, Deserialize)]
+/// That data lies somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Registration {
-    location: Location,
-    manifest: Manifest,
+pub struct Registration {
+    /// Where.
+    pub location: Location,
+    /// Its files.
+    pub manifest: Manifest,
+    /// How fast they were read when they came to lie there, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<Rate>,
+    /// Whether they were archived there from here; else they were there before.
+    #[serde(default)]
+    pub archived: bool,
+}
+
+impl From<Surveyed> for Registration {
+    /// Of what a survey found.
+    fn from(found: Surveyed) -> Self {
+        let Surveyed { location, manifest, rate } = found;
+        Self { location, manifest, rate, archived: false }
+    }
 }
 
 /// Registers `data` where it lies, durably, in the store at `root`, whether an agent has that store or
-/// not: it finds the registration when it looks next. Nothing is read of the data: `manifest` is what
-/// a survey of `location` gave. A second registration takes the first one's place. Blocks.
+/// not: it finds the registration when it looks next. Nothing is read of the data. A second
+/// registration takes the first one's place. Blocks.
 pub fn register_in_place(
     root: &Path,
     data: &DatasetVersion,
-    manifest: Manifest,
-    location: Location,
+    mut registration: Registration,
 ) -> Result<(), TransferError> {
-    let layout = Layout::new(data, manifest)?;
+    let layout = Layout::new(data, registration.manifest)?;
     let path = path(root, data);
-    let file = Registration { location, manifest: layout.manifest().clone() };
-    let text = serde_json::to_vec(&file).expect("a registration has only text keys");
+    registration.manifest = layout.manifest().clone();
+    let text = serde_json::to_vec(&registration).expect("a registration has only text keys");
     let mine = format!("{}{UNFINISHED}", std::process::id());
     let unfinished = path.with_added_extension(mine);
     let write = || {
@@ -113,18 +132,17 @@ impl LocalStore {
     }
 
     /// Registers `data` where it lies, durably: the door serves it from there, each chunk compared as
-    /// it is read. `manifest` is what a survey of `location` gave; nothing is read here. It takes no
+    /// it is read; nothing is read here. It takes no
     /// room of the store and is no replica jobs could read. A second registration takes the first one's
     /// place.
     pub fn register_in_place(
         &self,
         data: &DatasetVersion,
-        manifest: Manifest,
-        location: Location,
+        registration: Registration,
     ) -> Result<(), TransferError> {
-        self.external().get(&location.store)?;
+        self.external().get(&registration.location.store)?;
         let _changing = self.changing();
-        register_in_place(self.root(), data, manifest, location)?;
+        register_in_place(self.root(), data, registration)?;
         let known = self
             .read_registration(data)
             .map_err(|why| TransferError::BadRegistration { path: path(self.root(), data), why })?;
@@ -244,9 +262,10 @@ impl LocalStore {
         // Before it is read: what takes its place meanwhile is read the next time.
         let state = state(&fs::metadata(&path).map_err(|e| e.to_string())?);
         let file = read(&path)?;
-        let layout = Layout::new(data, file.manifest).map_err(|e| e.to_string())?;
+        let layout = Layout::new(data, file.manifest.clone()).map_err(|e| e.to_string())?;
         let files = layout.manifest().files.len() as u64;
-        let in_place = InPlace { location: file.location, bytes: layout.bytes(), files };
+        let Registration { location, rate, archived, .. } = file;
+        let in_place = InPlace { location, bytes: layout.bytes(), files, rate, archived };
         Ok(Known { in_place, state })
     }
 }

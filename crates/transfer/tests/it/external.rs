@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use transfer::external::{Fault, Finding, ReadBack, Surveyed};
 use transfer::{
-    ExternalStores, Held, LocalStore, Location, Pace, Progress, TransferError, Verb, survey, ticket,
+    ExternalStores, Held, LocalStore, Location, Pace, Progress, Registration, TransferError, Verb,
+    survey, ticket,
 };
 
 /// A server of the files in a directory, ended with the test.
@@ -115,7 +116,7 @@ async fn register(bench: &Bench, stores: &ExternalStores, files: &[String]) -> D
     let found = stores.survey(&location("in"), files, &Progress::default()).await.unwrap();
     let data = DatasetVersion { dataset: dataset(), version: found.manifest.version() };
     bench.far.attach(stores.clone());
-    bench.far.register_in_place(&data, found.manifest, found.location).unwrap();
+    bench.far.register_in_place(&data, found.into()).unwrap();
     data
 }
 
@@ -184,7 +185,7 @@ async fn a_single_file_is_surveyed_by_its_name() {
     let (bench, served, _) = bench();
     let stores = stores(&bench, &directory(&served));
     let at = location("bucket/in/b c@d");
-    let Surveyed { location: above, manifest } =
+    let Surveyed { location: above, manifest, .. } =
         stores.survey(&at, &[], &Progress::default()).await.unwrap();
     assert_eq!(above, location("bucket/in"));
     assert_eq!(manifest, survey(&served.join("bucket/in/b c@d")).unwrap());
@@ -202,7 +203,9 @@ async fn a_registration_outlives_the_process_and_goes_when_it_is_taken_back() {
     assert_eq!(found.in_place[&data].location, location("in"));
     assert!(matches!(store.held(&data), Ok(Held::Elsewhere(..))));
     assert!(matches!(store.path(&data), Err(TransferError::NotHere { .. })));
-    let nowhere = store.register_in_place(&data, store_manifest(&store, &data), location("in"));
+    let manifest = store_manifest(&store, &data);
+    let again = Registration { location: location("in"), manifest, rate: None, archived: false };
+    let nowhere = store.register_in_place(&data, again);
     assert!(matches!(nowhere, Err(TransferError::NoSuchStore { .. })), "{nowhere:?}");
     store.forget_in_place(&data).unwrap();
     store.forget_in_place(&data).unwrap();
@@ -225,8 +228,8 @@ async fn a_replica_goes_out_and_comes_back(tables: String, bench: &Bench) {
     let (pace, progress) = (Pace::unlimited(), Progress::default());
     let missing = lake.archived(&data).await.unwrap_err();
     assert!(matches!(missing, TransferError::External { fault: Fault::Gone, .. }), "{missing:?}");
-    let how = lake.archive(&bench.far, &data, &pace, &progress).await.unwrap();
-    assert_eq!(how, ReadBack::Bytes);
+    let archived = lake.archive(&bench.far, &data, &pace, &progress).await.unwrap();
+    assert_eq!((archived.how, archived.rate.is_some()), (ReadBack::Bytes, true));
     assert_eq!((progress.seen().done, progress.seen().moved), (manifest.bytes(), manifest.bytes()));
     lake.archive(&bench.far, &data, &pace, &progress).await.unwrap();
     assert_eq!(progress.seen().moved, Bytes(0), "it was there");

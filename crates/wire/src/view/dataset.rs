@@ -1,6 +1,6 @@
 //! Datasets, their versions and what opens the stores they are in.
 
-use super::{Copy, Keeping};
+use super::{Archiving, Copy, Keeping};
 use model::{AttemptId, Bytes, CenterId, DatasetId, Digest, Moment, Region, TenantId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -45,6 +45,9 @@ pub struct DatasetVersion {
     /// Centers a copy is wanted in.
     #[schema(value_type = Vec<String>)]
     pub wanted: Vec<CenterId>,
+    /// Copies that are to be put into external stores, or could not be.
+    #[serde(default)]
+    pub archiving: Vec<Archiving>,
     /// The attempt that wrote it, unless somebody put it there.
     #[schema(value_type = Option<String>)]
     pub made_by: Option<AttemptId>,

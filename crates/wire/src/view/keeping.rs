@@ -45,6 +45,10 @@ pub struct Copy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub in_store: Option<StoreId>,
+    /// In which it lies besides, if it is in its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub also_in: Option<StoreId>,
     /// How it is.
     #[serde(flatten)]
     pub state: CopyState,
@@ -141,6 +145,73 @@ pub struct CopyPlan {
     pub transfer: Option<Transfer>,
 }
 
+/// A copy that is to be put into an external store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WantedArchive {
+    /// Whose copy.
+    #[schema(value_type = String)]
+    pub center: CenterId,
+    /// Into which external store of that center.
+    #[schema(value_type = String)]
+    pub store: StoreId,
+    /// Of which version; of the newest where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub version: Option<Digest>,
+}
+
+/// What comes of a copy that is to be put into an external store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArchivePlan {
+    /// Which version it is.
+    #[schema(value_type = String)]
+    pub version: Digest,
+    /// All its bytes.
+    #[schema(value_type = u64)]
+    pub bytes: Bytes,
+    /// Whether it is there already.
+    pub is_there: bool,
+}
+
+/// A copy that is to be put into an external store, or could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Archiving {
+    /// Whose copy.
+    #[schema(value_type = String)]
+    pub center: CenterId,
+    /// Into which external store of that center.
+    #[schema(value_type = String)]
+    pub store: StoreId,
+    /// Why it could not be; absent while it is to be.
+    pub failed: Option<String>,
+}
+
+/// An external store of a center, as its agent told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExternalStore {
+    /// What the center calls it.
+    #[schema(value_type = String)]
+    pub store: StoreId,
+    /// How it is spoken to.
+    #[schema(example = "s3")]
+    pub kind: String,
+    /// How soon what is there can be read: `hot`, `warm` or `cold`.
+    #[schema(example = "cold")]
+    pub tier: String,
+    /// How long data there takes before its first byte can be read.
+    #[schema(value_type = u64)]
+    pub recall_ms: Span,
+    /// How much may be in it; absent where the center sets no limit.
+    #[schema(value_type = Option<u64>)]
+    pub capacity_bytes: Option<Bytes>,
+    /// What the network knows to be in it, or on its way there.
+    #[schema(value_type = u64)]
+    pub copies_bytes: Bytes,
+    /// Whether replicas can be put there; else it is only read.
+    pub takes: bool,
+}
+
 /// Copies to be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -207,6 +278,28 @@ pub struct StoreDetail {
     pub store: Store,
     /// The copies in it, first what would go first to make room.
     pub copies: Vec<Holding>,
+    /// The center's external stores.
+    #[serde(default)]
+    pub external: Vec<ExternalStore>,
+    /// Its copies that are to be put into them, or could not be.
+    #[serde(default)]
+    pub archiving: Vec<ArchivingData>,
+}
+
+/// A copy that is to be put into an external store of a center, or could not be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArchivingData {
+    /// Of which dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetId,
+    /// Of which version of it.
+    #[schema(value_type = String)]
+    pub version: Digest,
+    /// Into which store.
+    #[schema(value_type = String)]
+    pub store: StoreId,
+    /// Why it could not be; absent while it is to be.
+    pub failed: Option<String>,
 }
 
 /// A copy in a store.
@@ -225,6 +318,10 @@ pub struct Holding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub in_store: Option<StoreId>,
+    /// In which it lies besides, if it is in its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub also_in: Option<StoreId>,
     /// How it is.
     #[serde(flatten)]
     pub state: CopyState,

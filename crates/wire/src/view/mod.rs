@@ -27,8 +27,9 @@ pub use job::{
     Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Stream, Submitted, Variant,
 };
 pub use keeping::{
-    Copy, CopyPlan, CopyState, GoingVersion, Holding, Keeping, MissingCopies, Outlook, Scrub,
-    Scrubbing, Store, StoreDetail, Stores, WantedCopy,
+    ArchivePlan, Archiving, ArchivingData, Copy, CopyPlan, CopyState, ExternalStore, GoingVersion,
+    Holding, Keeping, MissingCopies, Outlook, Scrub, Scrubbing, Store, StoreDetail, Stores,
+    WantedArchive, WantedCopy,
 };
 pub use link::{End, Exchange, Exchanges, Link, Links};
 pub use log::{Event, LogPage, LogRecord};

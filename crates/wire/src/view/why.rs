@@ -1,7 +1,7 @@
 //! Why a job is where it is, and what would become of one.
 
 use super::{Attempt, MoneySchema, Stream};
-use model::{Bytes, CenterId, DatasetId, JobId, Moment, Money, PoolId, Span};
+use model::{Bytes, CenterId, DatasetId, JobId, Moment, Money, PoolId, Span, StoreId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -175,6 +175,14 @@ pub struct Fetch {
     /// From whose store.
     #[schema(value_type = String)]
     pub from: CenterId,
+    /// The external store of that center it lies in, if it is not in the center's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub in_store: Option<StoreId>,
+    /// Until when it is recalled there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub recalled_ms: Option<Moment>,
     /// When it is there.
     #[schema(value_type = u64)]
     pub arrives_ms: Moment,
