@@ -1,6 +1,7 @@
 //! What can reach the loop, and what it answers.
 
 use model::job::{Job, JobSpec};
+use model::quality::LinkTest;
 use model::{
     Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, JobId,
     Keeping, Link, LinkId, Moment, Principal, Region, Role, Staging, Tenant, TenantId, Token,
@@ -98,6 +99,8 @@ pub enum Command {
     CutLink(LinkId),
     /// A link carries again.
     MendLink(LinkId),
+    /// Learn now what a link delivers.
+    TestLink(LinkId),
     /// Announce data that is about to be put into a center's store. Registered once the center
     /// reports that it is there.
     PutDataset {
@@ -203,6 +206,8 @@ pub enum Answer {
         /// How many.
         copies: usize,
     },
+    /// The test that begins.
+    Test(Arc<LinkTest>),
     /// It is done.
     Done,
     /// Reports were taken.

@@ -310,7 +310,7 @@ impl Agent {
                 self.batch.push(Event::Removed { data, gone: true });
             }
             // Its links are as good as declared, and it has no external stores.
-            Action::Measure(_) | Action::Bring { .. } => {}
+            Action::Measure(_) | Action::Test(_) | Action::Bring { .. } => {}
         }
     }
 

@@ -96,9 +96,15 @@ impl World {
                 self.index.brings(f);
                 self.transfers.insert(f.transfer, Arc::clone(f));
             }
+            Fact::LinkTestPlanned(f) => {
+                self.next.transfer = self.next.transfer.max(f.transfer.next());
+                self.tests.insert(f.transfer, Arc::clone(f));
+            }
             Fact::TransferEnded(f) => {
-                let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
-                self.index.brings_no_more(&over);
+                if self.tests.remove(&f.transfer).is_none() {
+                    let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
+                    self.index.brings_no_more(&over);
+                }
             }
             Fact::PathMeasured(f) => self.quality.measured(at, f),
             Fact::LinkRated(f) => self.rated(f)?,
