@@ -1,6 +1,6 @@
 //! What agents learn of emulated lines by traffic of their own.
 
-use crate::across::{LINES, network, noise, put, reader};
+use crate::across::{network, noise, put, reader};
 use model::Rate;
 use std::sync::Arc;
 use wan::{Options, Topology, Wan};
@@ -8,6 +8,19 @@ use whole_system::{Net, Plan, Records};
 use wire::view;
 
 const STRAIGHT: &str = "lingang--zhangjiang";
+
+/// From lingang to zhangjiang straight, or by way of kunshan. What waits for a line has room, as in
+/// routers: so its rate is what tests find, and not what bursts lose.
+const LINES: &str = r#"
+site = [{name = "lingang"}, {name = "zhangjiang"}, {name = "kunshan"}]
+link = [
+    {between = ["lingang", "zhangjiang"], rate = "48 Mbit/s", delay = "2ms", queue = "2 MiB"},
+    {between = ["lingang", "kunshan"], rate = "40 Mbit/s", delay = "3ms"},
+    {between = ["kunshan", "zhangjiang"], rate = "40 Mbit/s", delay = "3ms"},
+]
+"#;
+const WHOLE: Rate = Rate(40_000_000);
+const HALF: Rate = Rate(20_000_000);
 
 fn emulated(lines: &str) -> Option<Arc<Wan>> {
     if let Some(why) = Wan::obstacle() {
@@ -47,23 +60,25 @@ async fn ask(net: &Net) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_line_that_became_half_as_fast_is_found_and_the_next_plan_uses_half() {
     let Some(wan) = emulated(LINES) else { return };
-    let mut net = Plan::of(&network()).across(&wan).start().await;
+    let network = network().replace("100 Mbit/s", "40 Mbit/s");
+    let mut net = Plan::of(&network).across(&wan).start().await;
     ask(&net).await;
     let whole = tested(&net, &[]).await;
-    assert_eq!(whole.planned_bps, Rate(100_000_000), "{whole:?}");
+    assert_eq!(whole.planned_bps, WHOLE, "{whole:?}");
 
     for way in wan.link("lingang", "zhangjiang").unwrap().ways() {
-        way.set(wan::Quality { rate: Some(Rate(50_000_000)), ..way.quality() });
+        way.set(wan::Quality { rate: Some(HALF), ..way.quality() });
     }
     ask(&net).await;
     let half = tested(&net, &whole.tested).await;
-    let range = 40_000_000..=50_000_000;
+    // As much as the line carries, less headers; the test of the other direction may have raised it.
+    let range = HALF.0 * 7 / 10..=HALF.0 * 13 / 10;
     assert!(range.contains(&half.planned_bps.0), "{half:?}");
-    eprintln!("found {} of {} for a line of 50 Mbit/s", half.planned_bps, half.capacity_bps);
+    eprintln!("found {} of {} for a line of {HALF}", half.planned_bps, half.capacity_bps);
     let shown = net.cli(net.operator(), &["links"]).await.stdout;
     assert!(shown.contains("TESTED") && shown.contains(" ago"), "{shown}");
 
-    // 120 Mbit/s of detour would be as good, were it not half of that each.
+    // Where its data may not take the detour, the next plan counts with half.
     put(&net, "records", &noise(1, 10_000_000), &["cn/yrd/shanghai"]).await;
     let job = net.submit("lab", &reader("records")).await;
     let planned = async || {
@@ -87,7 +102,8 @@ site = [{name = "lingang"}, {name = "zhangjiang"}]
 link = [{between = ["lingang", "zhangjiang"], rate = "120 Mbit/s", delay = "2ms"}]
 "#;
 const ROUND_TRIP_US: u64 = 4_000;
-const WITHIN_US: u64 = 200;
+/// What the emulator and four processes on a busy machine add at the most.
+const WITHIN_US: u64 = 500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn test_packets_tell_the_emulated_round_trip_and_count_what_is_lost() {

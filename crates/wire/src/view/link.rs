@@ -43,6 +43,7 @@ pub struct Link {
     /// What its carrier promises.
     pub sla: Sla,
     /// What the newest test showed of each direction that was tested, from `a` to `b` first.
+    #[serde(default)]
     pub tested: Vec<Tested>,
     /// What was measured over it and no other link.
     pub quality: Quality,
