@@ -12,6 +12,7 @@ mod copies;
 mod external;
 mod home;
 mod keeping;
+mod link_test;
 mod measuring;
 mod mind;
 mod reading;

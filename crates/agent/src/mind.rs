@@ -299,6 +299,9 @@ impl Mind {
                 let events = self.events.clone();
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
             }
+            Action::Test(test) => {
+                self.fetches.load(&self.http, *test, self.events.clone());
+            }
             Action::Measure(measure) => {
                 self.fetches.report_every(measure.window);
                 if let Some(answering) = &self.answering {

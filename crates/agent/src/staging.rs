@@ -1,7 +1,7 @@
 //! Copies under way.
 
-use crate::Shared;
 use crate::under_way::Counters;
+use crate::{Shared, link_test};
 use model::{Bytes, Span, TransferId};
 use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use transfer::{LocalStore, Pace, Progress, Source, TransferError, fetch};
-use wire::{PaceStep, Report, Stage};
+use wire::{LinkTest, PaceStep, Report, Stage};
 
 /// How long what came of a copy that nobody goes on with is kept.
 const LEFT_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -56,6 +56,22 @@ impl Fetches {
             let fetched = Event::Fetched { transfer: stage.transfer, end };
             // The agent is stopping when nobody listens.
             let _ = events.send(fetched).await;
+        });
+        self.running.insert(transfer, task);
+    }
+
+    /// Begins to fetch filler. How far it is is told by nothing but its windows.
+    pub(crate) fn load(
+        &mut self,
+        http: &reqwest::Client,
+        test: LinkTest,
+        events: mpsc::Sender<Event>,
+    ) {
+        let (transfer, http) = (test.transfer, http.clone());
+        let task = tokio::spawn(async move {
+            let end = link_test::carry(&http, &test, &Progress::default(), &events).await;
+            // The agent is stopping when nobody listens.
+            let _ = events.send(Event::Fetched { transfer, end }).await;
         });
         self.running.insert(transfer, task);
     }
@@ -189,7 +205,7 @@ impl<'a> Watched<'a> {
 
 /// What these steps allow between two times in milliseconds. After the last one its rate stays, as
 /// [`Pace::steps`] has it.
-fn planned(steps: &[PaceStep], from: u64, until: u64) -> Bytes {
+pub(crate) fn planned(steps: &[PaceStep], from: u64, until: u64) -> Bytes {
     let mut bits = 0;
     for (at, step) in steps.iter().enumerate() {
         let is_last = at + 1 == steps.len();

@@ -158,6 +158,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(center::declare_center_lost))
         .routes(routes!(link::list_links))
         .routes(routes!(link::cut_link))
+        .routes(routes!(link::test_link))
         .routes(routes!(link::mend_link))
         .routes(routes!(link::list_exchanges))
         .routes(routes!(quality::list_paths))

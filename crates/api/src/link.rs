@@ -9,10 +9,10 @@ use crate::quality;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use controller::{Command, Controller};
+use controller::{Answer, Command, Controller};
 use model::link::{Hop, SiteId};
-use model::quality::Sla;
-use model::{Exchange, Link, LinkId, Rate};
+use model::quality::{LinkTest, Sla};
+use model::{Exchange, Link, LinkId, Moment, Rate};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::view;
@@ -29,9 +29,11 @@ fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
             *sum = sum.saturating_add(rate);
         }
     };
-    for transfer in world.transfers.values() {
-        let step = transfer.steps.iter().find(|step| step.from <= now && now < step.until);
-        add(&transfer.hops, step.map_or(Rate::ZERO, |step| step.rate));
+    let transfers = world.transfers.values().map(|transfer| (&transfer.hops, &transfer.steps));
+    let tests = world.tests.values().map(|test| (&test.hops, &test.steps));
+    for (hops, steps) in transfers.chain(tests) {
+        let step = steps.iter().find(|step| step.from <= now && now < step.until);
+        add(hops, step.map_or(Rate::ZERO, |step| step.rate));
     }
     for live in world.all_live().filter_map(|(_, attempt)| world.live_attempt(attempt)) {
         let place = &live.placement;
@@ -54,6 +56,10 @@ fn show(world: &World, link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link 
     let rate = |forward| {
         booked.get(&Hop { link: link.link.clone(), forward }).copied().unwrap_or_default()
     };
+    let tested = |forward| {
+        let told = world.quality.rate_told(&Hop { link: link.link.clone(), forward })?;
+        quality::tested(told.tested.as_ref()?)
+    };
     let Sla { round_trip_us, loss_ppm, rate_percent } = link.sla;
     view::Link {
         link: link.link.clone(),
@@ -69,6 +75,7 @@ fn show(world: &World, link: &Link, booked: &BTreeMap<Hop, Rate>) -> view::Link 
         risk_group: link.risk_group.clone(),
         planned_bps: world.planned_rate(link),
         sla: view::Sla { round_trip_us, loss_ppm, rate_percent },
+        tested: [true, false].into_iter().filter_map(tested).collect(),
         quality: world.quality.link(&link.link).map(quality::show).unwrap_or_default(),
     }
 }
@@ -113,6 +120,38 @@ pub(crate) async fn mend_link(
     who.must(&api, Action::MendLink, Resource::Network)?;
     command(&api, who, Command::MendLink(link)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Learn now what a link delivers
+///
+/// For some seconds filler goes over it between two centers, at the rate it is planned at, first in
+/// one direction and then in the other. A test books nothing that is booked, and goes when work is
+/// planned in its place.
+#[utoipa::path(post, path = "/v1/links/{link}/test", tag = "network", params(("link" = String, Path)),
+    responses((status = ACCEPTED, body = view::LinkTest)))]
+pub(crate) async fn test_link(
+    State(api): State<Api>,
+    who: Who,
+    Id(link): Id<LinkId>,
+) -> Result<(StatusCode, Json<view::LinkTest>), Problem> {
+    who.must(&api, Action::TestLink, Resource::Network)?;
+    match command(&api, who, Command::TestLink(link)).await? {
+        Answer::Test(test) => Ok((StatusCode::ACCEPTED, Json(show_test(&test)))),
+        other => unreachable!("asking for a test was answered by {other:?}"),
+    }
+}
+
+fn show_test(test: &LinkTest) -> view::LinkTest {
+    let (first, last) = (test.steps.first(), test.steps.last());
+    view::LinkTest {
+        transfer: test.transfer,
+        from: test.from.clone(),
+        to: test.to.clone(),
+        hops: test.hops.iter().map(ToString::to_string).collect(),
+        from_ms: first.map_or(Moment::ZERO, |step| step.from),
+        until_ms: last.map_or(Moment::ZERO, |step| step.until),
+        rate_bps: first.map_or(Rate::ZERO, |step| step.rate),
+    }
 }
 
 /// All exchanges

@@ -5,8 +5,8 @@ use crate::access::{Action, Resource, Who};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
-use model::Rate;
 use model::quality::{Breach, Delivered, Measured, Verdict};
+use model::{Bytes, Rate};
 use wire::view;
 use world::{Window, Windows};
 
@@ -34,6 +34,7 @@ pub(crate) fn show(windows: &Windows) -> view::Quality {
         shown.delivered_ms = Some(window.at);
         (shown.delivered_bps, shown.delivered_percent) = rate(delivered, window);
     }
+    shown.tested = windows.tested.as_ref().and_then(tested);
     if let Some(newest) = windows.recent.back() {
         let (verdict, by) = match &newest.path.verdict {
             Verdict::Held => ("held", &[][..]),
@@ -46,13 +47,29 @@ pub(crate) fn show(windows: &Windows) -> view::Quality {
     shown
 }
 
+/// A window of a test.
+pub(crate) fn tested(window: &Window) -> Option<view::Tested> {
+    let Measured::Delivered(delivered) = &window.path.measured else { return None };
+    Some(view::Tested {
+        from: window.path.from.clone(),
+        to: window.path.to.clone(),
+        at_ms: window.at,
+        planned_bps: per_second(delivered.planned, window)?,
+        came_bps: per_second(delivered.delivered, window)?,
+    })
+}
+
+fn per_second(bytes: Bytes, window: &Window) -> Option<Rate> {
+    let bits = u128::from(bytes.0) * 8_000;
+    let rate = bits.checked_div(window.path.lasted.0.into())?;
+    Some(Rate(u64::try_from(rate).unwrap_or(u64::MAX)))
+}
+
 fn rate(delivered: &Delivered, window: &Window) -> (Option<Rate>, Option<u64>) {
-    let bits = u128::from(delivered.delivered.0) * 8_000;
-    let rate = bits.checked_div(window.path.lasted.0.into());
     let percent = u128::from(delivered.delivered.0) * 100;
     let percent = percent.checked_div(delivered.planned.0.into());
-    let small = |figure: u128| u64::try_from(figure).unwrap_or(u64::MAX);
-    (rate.map(|rate| Rate(small(rate))), percent.map(small))
+    let percent = percent.map(|percent| u64::try_from(percent).unwrap_or(u64::MAX));
+    (per_second(delivered.delivered, window), percent)
 }
 
 fn breach(breach: &Breach) -> String {

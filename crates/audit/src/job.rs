@@ -161,7 +161,9 @@ fn judge_numbers(world: &World, found: &mut Findings) {
     };
     let newest = world.jobs.iter().next_back().map(|j| (j.job.number(), j.job.to_string()));
     below(newest, world.next.job.number(), "job");
-    let newest = world.transfers.last_key_value().map(|(id, _)| (id.number(), id.to_string()));
+    let newest = world.transfers.last_key_value().map(|(id, _)| id);
+    let newest = newest.max(world.tests.last_key_value().map(|(id, _)| id));
+    let newest = newest.map(|id| (id.number(), id.to_string()));
     below(newest, world.next.transfer.number(), "transfer");
     let newest = world.tokens.values().map(|t| t.token).max();
     below(newest.map(|id| (id.number(), id.to_string())), world.next.token.number(), "token");

@@ -81,6 +81,9 @@ pub fn world(world: &World) -> Vec<Violation> {
     for staging in world.transfers.values() {
         judge_staging(world, staging, &mut found);
     }
+    for test in world.tests.values() {
+        link::judge_path(world, (&**test).into(), &mut found);
+    }
     link::judge_capacity(world, Judged::All, (Judged::All, Judged::All), &mut found);
     for version in world.datasets.values().flat_map(|d| &d.versions) {
         dataset::judge_replicas(world, version, &mut found);
@@ -117,6 +120,9 @@ pub fn delta<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> Ve
     for staging in touched.transfers.iter().filter_map(|id| world.transfers.get(id)) {
         judge_staging(world, staging, &mut found);
     }
+    for test in touched.transfers.iter().filter_map(|id| world.tests.get(id)) {
+        link::judge_path(world, (&**test).into(), &mut found);
+    }
     for state in touched.declared.iter().filter_map(|id| world.centers.get(id)) {
         money::judge_center(&state.center, &mut found);
     }
@@ -147,7 +153,7 @@ fn judge_attempt(world: &World, job: &Job, attempt: &Attempt, found: &mut Findin
 }
 
 fn judge_staging(world: &World, staging: &Staging, found: &mut Findings) {
-    link::judge_path(world, staging, found);
+    link::judge_path(world, staging.into(), found);
     dataset::judge_staging(world, staging, found);
     money::judge(&staging.transfer, staging.price, found);
 }

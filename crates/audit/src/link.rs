@@ -6,28 +6,71 @@ use crate::promise::{Findings, Promise};
 use model::attempt::{RateStep, Stream};
 use model::job::Job;
 use model::link::Hop;
-use model::{Attempt, AttemptId, LinkId, Moment, Rate, SiteId, Staging, TransferId};
-use std::collections::BTreeMap;
+use model::quality::LinkTest;
+use model::{Attempt, AttemptId, CenterId, LinkId, Moment, Rate, SiteId, Staging, TransferId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use world::World;
 
-/// Judges the path of a transfer and the shape of its reservation.
-pub(crate) fn judge_path(world: &World, staging: &Staging, found: &mut Findings) {
-    let id = staging.transfer;
-    let mut here = SiteId::Center(staging.from.clone());
-    for hop in &staging.hops {
+/// Bandwidth that a transfer or a test of a link reserves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reserved<'a> {
+    id: TransferId,
+    from: &'a CenterId,
+    to: &'a CenterId,
+    hops: &'a [Hop],
+    steps: &'a [RateStep],
+}
+
+impl<'a> From<&'a Staging> for Reserved<'a> {
+    fn from(staging: &'a Staging) -> Self {
+        let Staging { transfer, from, to, hops, steps, .. } = staging;
+        Self { id: *transfer, from, to, hops, steps }
+    }
+}
+
+impl<'a> From<&'a LinkTest> for Reserved<'a> {
+    fn from(test: &'a LinkTest) -> Self {
+        let LinkTest { transfer, from, to, hops, steps, .. } = test;
+        Self { id: *transfer, from, to, hops, steps }
+    }
+}
+
+/// All that is reserved in a world.
+pub(crate) fn reserved(world: &World) -> impl Iterator<Item = Reserved<'_>> {
+    let transfers = world.transfers.values().map(|staging| (&**staging).into());
+    transfers.chain(world.tests.values().map(|test| (&**test).into()))
+}
+
+impl Reserved<'_> {
+    /// Which transfer or test.
+    pub(crate) const fn id(&self) -> TransferId {
+        self.id
+    }
+
+    /// Whether it crosses any of these links.
+    pub(crate) fn crosses(&self, links: &BTreeSet<&LinkId>) -> bool {
+        self.hops.iter().any(|hop| links.contains(&hop.link))
+    }
+}
+
+/// Judges the path of a transfer or a test, and the shape of its reservation.
+pub(crate) fn judge_path(world: &World, reserved: Reserved<'_>, found: &mut Findings) {
+    let Reserved { id, from, to, hops, steps } = reserved;
+    let mut here = SiteId::Center(from.clone());
+    for hop in hops {
         let Some(next) = across(world, hop, &here) else {
             found.say(Promise::Links, format!("{id} cannot go from {here} over {hop}"));
             return;
         };
         here = next;
     }
-    found.judge(Promise::Links, here == SiteId::Center(staging.to.clone()), || {
-        format!("{id} is to reach {} and its path ends at {here}", staging.to)
+    found.judge(Promise::Links, here == SiteId::Center(to.clone()), || {
+        format!("{id} is to reach {to} and its path ends at {here}")
     });
-    let apart = staging.steps.windows(2).all(|pair| pair[0].until <= pair[1].from);
+    let apart = steps.windows(2).all(|pair| pair[0].until <= pair[1].from);
     let lasting = |step: &RateStep| step.from < step.until;
-    found.judge(Promise::Links, apart && staging.steps.iter().all(lasting), || {
+    found.judge(Promise::Links, apart && steps.iter().all(lasting), || {
         format!("{id} reserves its rates at times that are empty, overlap or go back")
     });
 }
@@ -91,15 +134,14 @@ pub(crate) fn judge_capacity(
     found: &mut Findings,
 ) {
     let mut claims: BTreeMap<&Hop, Vec<Claim<Holder>>> = BTreeMap::new();
-    for staging in world.transfers.values() {
-        let judged = transfers.is(&staging.transfer);
-        let who = Holder::Transfer(staging.transfer);
-        for hop in staging.hops.iter().filter(|hop| links.is(&hop.link)) {
+    for Reserved { id, hops, steps, .. } in reserved(world) {
+        let (who, judged) = (Holder::Transfer(id), transfers.is(&id));
+        for hop in hops.iter().filter(|hop| links.is(&hop.link)) {
             let claim = |step: &RateStep| {
                 let RateStep { from, until, rate: Rate(amount) } = *step;
                 Claim { who, from, until, amount, judged }
             };
-            claims.entry(hop).or_default().extend(staging.steps.iter().map(claim));
+            claims.entry(hop).or_default().extend(steps.iter().map(claim));
         }
     }
     for (_, id) in world.all_live() {

@@ -67,6 +67,7 @@ fn difference(folded: &World, live: &World) -> Option<String> {
         .or_else(|| jobs(&folded.jobs, &live.jobs))
         .or_else(|| maps("dataset", &folded.datasets, &live.datasets))
         .or_else(|| maps("transfer", &folded.transfers, &live.transfers))
+        .or_else(|| maps("test", &folded.tests, &live.tests))
         .or_else(|| maps("submission", &folded.keys, &live.keys))
         .or_else(|| maps("count of jobs", &folded.ended, &live.ended))
         .or_else(|| values("the numbers handed out next", &folded.next, &live.next))

@@ -1,5 +1,6 @@
 //! What some facts touched, so that a step is judged for what it did and not for all there is.
 
+use crate::link::reserved;
 use model::{AttemptId, CenterId, DatasetVersion, Fact, JobId, LinkId, TransferId};
 use std::collections::{BTreeMap, BTreeSet};
 use world::World;
@@ -14,6 +15,7 @@ pub(crate) struct Touched {
     pub(crate) centers: BTreeMap<CenterId, BTreeSet<AttemptId>>,
     /// Centers declared anew: all that is in them is judged.
     pub(crate) declared: BTreeSet<CenterId>,
+    /// Transfers, and tests of links.
     pub(crate) transfers: BTreeSet<TransferId>,
     /// Links whose reservations are judged.
     pub(crate) links: BTreeSet<LinkId>,
@@ -53,6 +55,10 @@ impl Touched {
                     touched.transfers.insert(f.transfer);
                     touched.links.extend(f.hops.iter().map(|hop| hop.link.clone()));
                 }
+                Fact::LinkTestPlanned(f) => {
+                    touched.transfers.insert(f.transfer);
+                    touched.links.extend(f.hops.iter().map(|hop| hop.link.clone()));
+                }
                 _ => {}
             }
         }
@@ -63,10 +69,8 @@ impl Touched {
             touched.centers.entry(center.clone()).or_default();
         }
         if !declared_links.is_empty() {
-            let over = world.transfers.values().filter(|staging| {
-                staging.hops.iter().any(|hop| declared_links.contains(&hop.link))
-            });
-            touched.transfers.extend(over.map(|staging| staging.transfer));
+            let over = reserved(world).filter(|reserved| reserved.crosses(&declared_links));
+            touched.transfers.extend(over.map(|reserved| reserved.id()));
             touched.links.extend(declared_links.into_iter().cloned());
         }
         touched

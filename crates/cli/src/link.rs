@@ -1,18 +1,23 @@
-//! `portolan links`, and `portolan link cut` and `mend`.
+//! `portolan links`, and `portolan link cut`, `mend` and `test`.
 
 use crate::look::Look;
-use crate::quality::{held, loss, time, verdict};
+use crate::quality::{held, loss, tested, time, verdict};
 use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone, or_dash};
 use clap::Subcommand;
 use model::LinkId;
-use wire::view::{Link, Links};
+use wire::view::{Link, LinkTest, Links};
 
 /// Change a link.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Change {
     /// Say that a link carries nothing any more: what crosses it is planned anew, over others.
     Cut {
+        /// Which.
+        link: LinkId,
+    },
+    /// Have filler go over a link for some seconds, both ways, to learn what it delivers.
+    Test {
         /// Which.
         link: LinkId,
     },
@@ -31,6 +36,15 @@ impl Change {
             Self::Cut { link } => {
                 client.cut_link(&link).await?;
                 note(format!("nothing is planned over {link} any more"));
+            }
+            Self::Test { link } => {
+                let test = client.test_link(&link).await?;
+                let LinkTest { from, to, rate_bps, from_ms, until_ms, .. } = &test;
+                let lasts = until_ms.since(*from_ms);
+                note(format!(
+                    "{link} is tested from {from} to {to} at {rate_bps} for {lasts}; `portolan \
+                     links` shows what came"
+                ));
             }
             Self::Mend { link } => {
                 client.mend_link(&link).await?;
@@ -55,6 +69,7 @@ pub(crate) fn table(links: &Links, look: &Look) -> String {
         Column::new("RTT P99").right().rank(3),
         Column::new("LOSS").right().rank(3),
         Column::new("OF PLAN").right().rank(3),
+        Column::new("TESTED").least(8).rank(3),
         Column::new("SLA").rank(2),
         Column::new("HELD").right().rank(3),
         Column::new("CARRIER").least(6).rank(3),
@@ -74,6 +89,7 @@ pub(crate) fn table(links: &Links, look: &Look) -> String {
             or_dash(link.quality.round_trip_p99_us.map(time)).into(),
             or_dash(link.quality.loss_ppm.map(loss)).into(),
             or_dash(link.quality.delivered_percent.map(|percent| format!("{percent} %"))).into(),
+            tested(link.tested.iter().max_by_key(|tested| tested.at_ms), look).into(),
             verdict(&link.quality),
             held(&link.quality).into(),
             link.carrier.as_str().into(),

@@ -5,7 +5,7 @@ use crate::session::Session;
 use crate::table::{Cell, Column, Table, Tone, or_dash};
 use clap::Args;
 use model::Region;
-use wire::view::{Circles, Path, Paths, Quality};
+use wire::view::{Circles, Path, Paths, Quality, Tested};
 
 /// Say how much compute is within 1, 3, 5 and 20 ms one way of each city.
 #[derive(Debug, Args)]
@@ -102,6 +102,7 @@ pub(crate) fn table_of_paths(paths: &Paths, look: &Look) -> String {
         Column::new("BACK").right().rank(3),
         Column::new("RATE").right().rank(2),
         Column::new("OF PLAN").right(),
+        Column::new("TESTED").least(8).rank(3),
         Column::new("SLA"),
         Column::new("HELD").right().rank(2),
     ]);
@@ -119,6 +120,7 @@ pub(crate) fn table_of_paths(paths: &Paths, look: &Look) -> String {
             or_dash(quality.back_p50_us.map(time)).into(),
             or_dash(quality.delivered_bps).into(),
             or_dash(quality.delivered_percent.map(|percent| format!("{percent} %"))).into(),
+            tested(quality.tested.as_ref(), look).into(),
             verdict(quality),
             held(quality).into(),
         ]);
@@ -144,6 +146,14 @@ pub(crate) fn verdict(quality: &Quality) -> Cell {
 pub(crate) fn held(quality: &Quality) -> String {
     let permille = (quality.windows_held * 1_000).checked_div(quality.windows_judged);
     or_dash(permille.map(percent))
+}
+
+/// What came of what was planned in a test, and when.
+pub(crate) fn tested(tested: Option<&Tested>, look: &Look) -> String {
+    or_dash(tested.map(|tested| {
+        let Tested { came_bps, planned_bps, at_ms, .. } = tested;
+        format!("{came_bps} of {planned_bps}, {}", look.when(*at_ms))
+    }))
 }
 
 /// Lost packets, in percent.

@@ -44,6 +44,11 @@ pub(crate) struct Serve {
     /// How long agents measure the ways between centers before each report.
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = quality_window)]
     quality_window: Span,
+    /// Test what a link delivers when nothing has told of it for this long, such as `6h`: filler goes
+    /// over it for some seconds where nothing is booked. Without it only links that somebody asks for
+    /// are tested.
+    #[arg(long, value_name = "EVERY", value_parser = test_every)]
+    test_links: Option<Span>,
     /// Let nobody make room: jobs of higher priority wait like all others.
     #[arg(long)]
     no_preemption: bool,
@@ -69,6 +74,13 @@ fn quality_window(text: &str) -> Result<Span, String> {
     let window: Span = text.parse().map_err(|e: model::NotAnAmount| e.to_string())?;
     let fits = (Span::from_secs(1)..=Span::from_secs(3_600)).contains(&window);
     fits.then_some(window).ok_or_else(|| format!("{window} is not between 1s and 1h"))
+}
+
+/// No direction is tested again within ten minutes, unless somebody asks.
+fn test_every(text: &str) -> Result<Span, String> {
+    let every: Span = text.parse().map_err(|e: model::NotAnAmount| e.to_string())?;
+    let fits = every >= Span::from_secs(600);
+    fits.then_some(every).ok_or_else(|| format!("{every} is less than 10m"))
 }
 
 /// A promise to break.
@@ -119,6 +131,7 @@ impl Serve {
             keep_ended: self.keep_ended,
             keep_ended_jobs: self.keep_ended_jobs,
             quality_window: self.quality_window,
+            test_links: self.test_links,
             ..controller::Settings::default()
         };
         if self.no_preemption {

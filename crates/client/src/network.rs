@@ -4,8 +4,8 @@ use crate::{Client, Error};
 use model::{CenterId, LinkId, TokenId};
 use reqwest::Method;
 use wire::view::{
-    Applied, Center, Centers, Chips, Circles, Exchanges, Links, LogPage, NetworkFiles, NewToken,
-    Paths, Tenants, TokenSecret, Tokens,
+    Applied, Center, Centers, Chips, Circles, Exchanges, LinkTest, Links, LogPage, NetworkFiles,
+    NewToken, Paths, Tenants, TokenSecret, Tokens,
 };
 
 impl Client {
@@ -34,6 +34,11 @@ impl Client {
     /// All links.
     pub async fn links(&self) -> Result<Links, Error> {
         self.get("/v1/links", &[]).await
+    }
+
+    /// Has a link tested now.
+    pub async fn test_link(&self, link: &LinkId) -> Result<LinkTest, Error> {
+        self.post(&format!("/v1/links/{link}/test"), &()).await
     }
 
     /// Says that a link carries nothing any more.

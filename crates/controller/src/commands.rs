@@ -28,6 +28,7 @@ impl Controller {
             Command::DeclareLost(center) => self.declare_lost(by, &center),
             Command::CutLink(link) => self.cut_link(by, link),
             Command::MendLink(link) => self.mend_link(by, link),
+            Command::TestLink(link) => self.test_link(by, &link),
             Command::PutDataset { data, bytes, files, center, tenant, residency } => {
                 let made_by = None;
                 let registered =

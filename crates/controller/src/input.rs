@@ -2,6 +2,7 @@
 
 use crate::ArchivePlan;
 use model::job::{Job, JobSpec};
+use model::quality::LinkTest;
 use model::{
     Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, JobId,
     Keeping, Link, LinkId, Moment, Principal, Region, Role, Staging, StoreId, Tenant, TenantId,
@@ -99,6 +100,8 @@ pub enum Command {
     CutLink(LinkId),
     /// A link carries again.
     MendLink(LinkId),
+    /// Learn now what a link delivers.
+    TestLink(LinkId),
     /// Announce data that is about to be put into a center's store. Registered once the center
     /// reports that it is there.
     PutDataset {
@@ -215,6 +218,8 @@ pub enum Answer {
         /// How many.
         copies: usize,
     },
+    /// The test that begins.
+    Test(Arc<LinkTest>),
     /// It is done.
     Done,
     /// Reports were taken.

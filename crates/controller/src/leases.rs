@@ -47,6 +47,7 @@ impl Controller {
         }
         self.expire_leases();
         self.tend_if_due();
+        self.test_links_if_due();
     }
 
     fn forget_keys(&mut self) {

@@ -15,11 +15,13 @@ mod demand;
 mod input;
 mod keeping;
 mod leases;
+mod link_tests;
 mod orders;
 mod plans;
 mod quality;
 mod reading;
 mod reports;
+
 mod upkeep;
 
 pub use archive::{ArchivePlan, in_external};
@@ -99,6 +101,9 @@ pub struct Settings {
     pub keep_free_percent: u8,
     /// How long agents measure the ways between centers before each report.
     pub quality_window: Span,
+    /// How long the rate of a link may be known from nothing newer until it is tested; none: only
+    /// links that somebody asks for are.
+    pub test_links: Option<Span>,
     /// What makes one placement better than another, network-wide.
     pub policy: Policy,
     /// Off only to prove that the tests notice: then a silent center's attempts are placed again
@@ -120,6 +125,7 @@ impl Default for Settings {
             copy_ahead: 4,
             keep_free_percent: 10,
             quality_window: Span::from_secs(300),
+            test_links: None,
             policy: Policy::default(),
             fencing: true,
         }
@@ -149,6 +155,7 @@ pub struct Controller {
     /// Ended jobs have been handed to the archive, and it has not answered.
     archiving: bool,
     upkeep: upkeep::Upkeep,
+    testing: link_tests::Testing,
     /// Until when the calendars' past has been dropped.
     forgotten: Moment,
 }
@@ -186,6 +193,7 @@ impl Controller {
             solve: Solve::Due(now),
             archiving: false,
             upkeep: upkeep::Upkeep::default(),
+            testing: link_tests::Testing::default(),
             forgotten: now,
         }
     }
@@ -239,6 +247,7 @@ impl Controller {
 
     /// Takes in a fact: from here on it has happened, though nobody outside may know yet.
     fn emit(&mut self, fact: Fact) {
+        self.give_way(&fact);
         if let Err(contradiction) = self.world.fold(self.now, &fact) {
             // Every caller has checked that the fact can follow; carrying on would write a log
             // that cannot be replayed.
@@ -321,6 +330,7 @@ const fn is_planned(fact: &Fact) -> bool {
             | Fact::AttemptPreempted(_)
             | Fact::AttemptRerouted(_)
             | Fact::TransferPlanned(_)
+            | Fact::LinkTestPlanned(_)
             | Fact::JobPromised(_)
     )
 }

@@ -2,9 +2,11 @@
 //!
 //! Revisions live as long as the process: after a restart agents join again and ask for all.
 
-use model::attempt::{AttemptState, Stop};
+use crate::link_tests::part_of;
+use model::attempt::{AttemptState, RateStep, Stop};
 use model::fact::{AttemptPreempted, AttemptStopping, Fact, TransferEnd};
 use model::job::Job;
+use model::quality::LinkTest;
 use model::{
     Attempt, AttemptId, CenterId, DatasetVersion, Leave, Moment, Placement, Staging, TransferId,
 };
@@ -81,6 +83,9 @@ impl OrderBooks {
         }
         for transfer in world.transfers.values() {
             books.put(&transfer.to, About::Transfer(transfer.transfer), Say::Current);
+        }
+        for test in world.tests.values() {
+            books.put(&test.to, About::Transfer(test.transfer), Say::Current);
         }
         books.measure_anew(world, None);
         books.changed.clear();
@@ -167,6 +172,9 @@ impl OrderBooks {
             }
             Fact::ReplicaDamaged(f) => self.settle_copy(&f.center, &f.data),
             Fact::TransferPlanned(f) => {
+                self.put(&f.to, About::Transfer(f.transfer), Say::Current);
+            }
+            Fact::LinkTestPlanned(f) => {
                 self.put(&f.to, About::Transfer(f.transfer), Say::Current);
             }
             Fact::TransferEnded(f) => match f.end {
@@ -272,10 +280,7 @@ impl OrderBooks {
             (About::Attempt(attempt), Say::Current | Say::Verify) => {
                 attempt_orders(world, center, *attempt)
             }
-            (About::Transfer(transfer), _) => vec![match world.transfers.get(transfer) {
-                Some(staging) => stage_order(world, now, staging),
-                None => Order::Drop { transfer: *transfer },
-            }],
+            (About::Transfer(transfer), _) => vec![transfer_order(world, now, *transfer)],
             (About::Data(data), Say::Verify) => vec![Order::Verify { data: data.clone() }],
             (About::Ways, _) => vec![Order::Measure(ways())],
             (About::Data(data), _) => vec![remove_order(world, center, data)],
@@ -379,24 +384,52 @@ fn read_over(world: &World, place: &Placement, input: &str) -> Option<ReadOver> 
     })
 }
 
+fn transfer_order(world: &World, now: Moment, transfer: TransferId) -> Order {
+    match (world.transfers.get(&transfer), world.tests.get(&transfer)) {
+        (Some(staging), _) => stage_order(world, now, staging),
+        (None, Some(test)) => test_order(world, now, test),
+        (None, None) => Order::Drop { transfer },
+    }
+}
+
 fn stage_order(world: &World, now: Moment, staging: &Staging) -> Order {
-    let url = world.centers.get(&staging.from).and_then(data_url).unwrap_or_default();
-    let steps = staging.steps.iter().filter(|s| s.until > now);
     Order::Stage(Box::new(Stage {
         transfer: staging.transfer,
         data: staging.data.clone(),
         bytes: staging.bytes,
         from: staging.from.clone(),
-        url,
+        url: url_of(world, &staging.from),
         ticket: None,
-        steps: steps
-            .map(|s| PaceStep {
-                after: s.from.since(now),
-                lasts: s.until.since(s.from.max(now)),
-                rate: s.rate.payload(),
-            })
-            .collect(),
+        steps: pace(&staging.steps, now),
     }))
+}
+
+fn test_order(world: &World, now: Moment, test: &LinkTest) -> Order {
+    let part = part_of(test);
+    Order::Test(Box::new(wire::LinkTest {
+        transfer: test.transfer,
+        from: test.from.clone(),
+        url: url_of(world, &test.from),
+        ticket: None,
+        steps: pace(&test.steps, now),
+        warm_up: part,
+        window: part,
+    }))
+}
+
+fn url_of(world: &World, center: &CenterId) -> String {
+    world.centers.get(center).and_then(data_url).unwrap_or_default()
+}
+
+/// What is left of the steps, for data without headers.
+fn pace(steps: &[RateStep], now: Moment) -> Vec<PaceStep> {
+    let left = steps.iter().filter(|step| step.until > now);
+    let step = |step: &RateStep| PaceStep {
+        after: step.from.since(now),
+        lasts: step.until.since(step.from.max(now)),
+        rate: step.rate.payload(),
+    };
+    left.map(step).collect()
 }
 
 /// Where a center's store opens: as its agent announced it, or else as its owner declared it.

@@ -60,7 +60,8 @@ impl Controller {
         self.tell_measured(from.clone(), to, lasted, hops, Measured::Probed(probed));
     }
 
-    /// Takes in what a transfer brought, and rates the narrowest link on its path by it.
+    /// Takes in what a transfer or a test brought, and rates a link by it: the one that is tested, or
+    /// else the narrowest on the path.
     pub(crate) fn delivered(
         &mut self,
         to: &CenterId,
@@ -68,17 +69,26 @@ impl Controller {
         lasted: Span,
         (planned, delivered): (Bytes, Bytes),
     ) {
-        let Some(staging) = self.world.transfers.get(&transfer).filter(|s| s.to == *to) else {
-            return;
+        let staging = self.world.transfers.get(&transfer).filter(|s| s.to == *to);
+        let test = self.world.tests.get(&transfer).filter(|t| t.to == *to);
+        let (from, hops, link) = match (staging, test) {
+            (Some(staging), _) => (&staging.from, &staging.hops, self.narrowest(&staging.hops)),
+            (None, Some(test)) => (&test.from, &test.hops, self.world.links.get(&test.tests.link)),
+            (None, None) => return,
         };
-        let (from, hops) = (staging.from.clone(), staging.hops.clone());
-        let mut delivered = Delivered { transfer, planned, delivered, narrowest: None };
+        let (from, hops, link) = (from.clone(), hops.clone(), link.cloned());
+        let tested = test.is_some();
+        let mut delivered = Delivered { transfer, planned, delivered, narrowest: None, tested };
         let Some(newest) = Stretch::of(&delivered, lasted) else { return };
-        let link = self.narrowest(&hops).cloned();
         let before = link.as_ref().and_then(|link| self.told(link));
+        // Of two links either may be to blame: another test has to say the same.
+        let is_alone = tested && hops.len() > 1 && before.is_some_and(|(by, _)| by == transfer);
         delivered.narrowest = link.as_ref().map(|link| link.link.clone());
         self.tell_measured(from, to.clone(), lasted, hops, Measured::Delivered(delivered));
-        let (Some(link), Some(before)) = (link, before) else { return };
+        let (Some(link), Some((_, before))) = (link, before) else { return };
+        if is_alone && newest.is_short() {
+            return;
+        }
         let rated = self.world.quality.rated(&link.link);
         if let Some(rate) = rating(link.capacity, rated, &before, &newest) {
             self.emit(Fact::LinkRated(LinkRated { link: link.link.clone(), rate }));
@@ -91,11 +101,13 @@ impl Controller {
         links.min_by_key(|link| (self.world.planned_rate(link), Reverse(link.latency_us)))
     }
 
-    /// What the newest window that told of a link said.
-    fn told(&self, link: &Link) -> Option<Stretch> {
+    /// What the newest window that told of a link said, and of which transfer or test it was.
+    pub(crate) fn told(&self, link: &Link) -> Option<(TransferId, Stretch)> {
         let window = self.world.quality.told(&link.link)?;
         match &window.path.measured {
-            Measured::Delivered(delivered) => Stretch::of(delivered, window.path.lasted),
+            Measured::Delivered(delivered) => {
+                Some((delivered.transfer, Stretch::of(delivered, window.path.lasted)?))
+            }
             Measured::Probed(_) => None,
         }
     }

@@ -92,7 +92,14 @@ impl Controller {
                 }
             }
             Report::Arrived { transfer, moved, corrupted } => {
-                self.copy_arrived(center, transfer, TransferEnd::Arrived { moved, corrupted });
+                let end = TransferEnd::Arrived { moved, corrupted };
+                match self.is_test_to(center, transfer) {
+                    true => self.end_test(transfer, end),
+                    false => self.copy_arrived(center, transfer, end),
+                }
+            }
+            Report::TransferFailed { transfer, why, .. } if self.is_test_to(center, transfer) => {
+                self.end_test(transfer, TransferEnd::Failed { why });
             }
             Report::TransferFailed { transfer, why, damaged } => {
                 let staging = self.world.transfers.get(&transfer).filter(|t| t.to == *center);

@@ -20,6 +20,8 @@ use wire::{Join, Order, Report};
 
 #[path = "it/archive.rs"]
 mod archive;
+#[path = "it/link_tests.rs"]
+mod link_tests;
 #[path = "it/quality.rs"]
 mod quality;
 
@@ -66,7 +68,12 @@ fn ended(outcome: Outcome) -> Ended {
 impl Stage {
     /// The laptop network, nobody there yet.
     fn new() -> Self {
-        let settings = Settings { solve_every: Span(10), ..Settings::default() };
+        Self::with(Settings::default())
+    }
+
+    /// The same with other settings.
+    fn with(settings: Settings) -> Self {
+        let settings = Settings { solve_every: Span(10), ..settings };
         let mut controller = Controller::new(world::World::default(), Moment(1_000), settings);
         let effects = controller.create(Moment(1_000), NetworkUid::from_bytes([7; 8]));
         let mut stage = Self {

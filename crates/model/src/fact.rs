@@ -9,7 +9,7 @@ mod content;
 
 pub use content::*;
 
-use crate::quality::{LinkRated, PathMeasured};
+use crate::quality::{LinkRated, LinkTest, PathMeasured};
 use crate::{
     Center, CenterId, Chip, DatasetId, Digest, Exchange, JobId, Link, LinkId, Moment, Staging,
     Tenant, TenantId, Token,
@@ -280,7 +280,9 @@ facts! {
     StoresTold(StoresTold) = "stores-told" v 1;
     /// A transfer was planned and its bandwidth reserved.
     TransferPlanned(Arc<Staging>) = "transfer-planned" v 1;
-    /// A transfer is over.
+    /// A test of a link was planned and its bandwidth reserved.
+    LinkTestPlanned(Arc<LinkTest>) = "link-test-planned" v 1;
+    /// A transfer or a test of a link is over.
     TransferEnded(TransferEnded) = "transfer-ended" v 1;
     /// A window of time showed how good the way between two centers is.
     PathMeasured(Arc<PathMeasured>) = "path-measured" v 1;
@@ -362,6 +364,10 @@ impl Fact {
             Self::StoreMeasured(f) => vec![center(&f.center)],
             Self::StoresTold(f) => vec![center(&f.center)],
             Self::TransferPlanned(f) => {
+                let ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
+                ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()
+            }
+            Self::LinkTestPlanned(f) => {
                 let ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
                 ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()
             }

@@ -1,7 +1,8 @@
 //! The quality of links: what carriers promise, what was measured, and whether it held.
 
+use crate::attempt::RateStep;
 use crate::link::Hop;
-use crate::{Bytes, CenterId, LinkId, Rate, Span, TransferId};
+use crate::{Bytes, CenterId, LinkId, Rate, Span, TokenId, TransferId};
 use serde::{Deserialize, Serialize};
 
 /// What a carrier promises of its link. What is left out is not promised.
@@ -52,7 +53,7 @@ pub struct PathMeasured {
 pub enum Measured {
     /// By test packets.
     Probed(Probed),
-    /// By a transfer under way.
+    /// By a transfer or a test under way.
     Delivered(Delivered),
 }
 
@@ -99,7 +100,7 @@ pub struct Delays {
     pub p99_us: u64,
 }
 
-/// What a transfer brought against what its plan gave it.
+/// What a transfer or a test brought against what its plan gave it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivered {
     /// Which transfer.
@@ -110,6 +111,38 @@ pub struct Delivered {
     pub delivered: Bytes,
     /// The link on the path that planning thinks the narrowest: a shortfall is laid to it.
     pub narrowest: Option<LinkId>,
+    /// Whether it was filler, sent only to learn this.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub tested: bool,
+}
+
+/// Kept as a function for serde, which passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
+const fn is_not(flag: &bool) -> bool {
+    !*flag
+}
+
+/// Content of `link-test-planned`: for a while filler goes over a link, to learn what it delivers. It
+/// reserves what it takes as a transfer does, has a number of the same kind, and ends by
+/// `transfer-ended`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkTest {
+    /// Its number.
+    pub transfer: TransferId,
+    /// Which direction of which link is tested; it is among the hops.
+    pub tests: Hop,
+    /// From whose door.
+    pub from: CenterId,
+    /// To whose agent.
+    pub to: CenterId,
+    /// Over which links, in order.
+    pub hops: Vec<Hop>,
+    /// At which rate when: half-open intervals, sorted, apart.
+    pub steps: Vec<RateStep>,
+    /// Who asked for it; none where it was due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<TokenId>,
 }
 
 /// Whether a promise held in a window.

@@ -64,7 +64,7 @@ fn percent_of(delivered: &Delivered) -> Option<u32> {
     percent.checked_div(delivered.planned.0.into()).and_then(|p| u32::try_from(p).ok())
 }
 
-/// What a window of a transfer says of the narrowest link on its path.
+/// What a window of a transfer or a test says of the link it is laid to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
     /// At how much it was planned, on the average.
@@ -149,7 +149,7 @@ mod tests {
     fn delivered(planned: u64, came: u64) -> Delivered {
         let transfer = TransferId::new(1);
         let (planned, delivered) = (Bytes(planned), Bytes(came));
-        Delivered { transfer, planned, delivered, narrowest: None }
+        Delivered { transfer, planned, delivered, narrowest: None, tested: false }
     }
 
     fn stretch(planned: u64, came: u64) -> Stretch {

@@ -162,8 +162,9 @@ impl Board {
                 self.learn_what_is_typical();
                 self.follow(world, now, fact);
             }
-            // The start a job was told is kept with its reservation.
-            Fact::JobPromised(_) | Fact::PathMeasured(_) => {}
+            // The start a job was told is kept with its reservation. A test of a link goes when work is
+            // planned where it is: planning does not see it.
+            Fact::JobPromised(_) | Fact::PathMeasured(_) | Fact::LinkTestPlanned(_) => {}
             Fact::ReplicaAdded(f) => self.touch_readers(&f.data.dataset),
             Fact::ReplicaInPlace(f) => self.touch_readers(&f.data.dataset),
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),

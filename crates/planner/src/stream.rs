@@ -88,10 +88,18 @@ impl Scene<'_> {
     ) -> Result<StreamPlan, Refusal> {
         let registered = &version.registered;
         let dataset = || registered.data.dataset.clone();
-        let sources = sources(self, version);
+        let mut sources = sources(self, version);
         if sources.is_empty() {
             return Err(Refusal::NoReplica { dataset: dataset() });
         }
+        // What lies in an external store is read at once there, and as fast, or not this way.
+        sources.retain(|source| {
+            let lies = CenterId::new(source).ok();
+            let lies = lies.and_then(|center| version.lies_only_in_place(&center));
+            lies.is_none_or(|lies| {
+                lies.recall == Span::ZERO && lies.rate.is_none_or(|most| most >= rate)
+            })
+        });
         let request = StreamRequest {
             sources: &sources,
             to: seat.center.center.as_str(),

@@ -3,7 +3,7 @@
 use model::attempt::Ended;
 use model::{AttemptId, Bytes, DatasetVersion, Lies, Span, StoreId, TransferId};
 use std::collections::BTreeMap;
-use wire::{MadeOutput, Measure, Order, Report, Run, RunInput, RunOutput, Stage};
+use wire::{LinkTest, MadeOutput, Measure, Order, Report, Run, RunInput, RunOutput, Stage};
 
 /// What can reach an agent's decisions.
 #[derive(Debug, Clone)]
@@ -41,9 +41,9 @@ pub enum Event {
         /// Why, for people.
         why: String,
     },
-    /// A copy has come, or could not be had.
+    /// A copy has come or a test has had its time, or it could not be.
     Fetched {
-        /// By which transfer.
+        /// By which transfer or test.
         transfer: TransferId,
         /// What came of it.
         end: Result<Fetched, NotFetched>,
@@ -221,9 +221,11 @@ pub enum Action {
         /// Its inputs that are read while it runs.
         inputs: Vec<RunInput>,
     },
-    /// Stop fetching a copy.
+    /// Fetch filler, and say that its time has passed by [`Event::Fetched`].
+    Test(Box<LinkTest>),
+    /// Stop fetching a copy or filler.
     Abandon {
-        /// By which transfer.
+        /// By which transfer or test.
         transfer: TransferId,
     },
     /// Read a copy and compare it with its manifest.

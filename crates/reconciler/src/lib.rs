@@ -46,6 +46,8 @@ pub struct Reconciler {
     abilities: Abilities,
     attempts: BTreeMap<AttemptId, Attempt>,
     fetching: BTreeMap<TransferId, Box<Stage>>,
+    /// Tests of links that go on.
+    testing: BTreeSet<TransferId>,
     /// Transfers among them that begin once there is room.
     held_back: BTreeSet<TransferId>,
     data: BTreeSet<DatasetVersion>,
@@ -221,6 +223,14 @@ impl Reconciler {
                     self.change(attempt, |attempt| attempt.stop = Some(why));
                 }
                 Order::Stage(stage) => self.stage(stage, actions),
+                Order::Test(test) => {
+                    if self.testing.insert(test.transfer) {
+                        actions.push(Action::Test(test));
+                    }
+                }
+                Order::Drop { transfer } if self.testing.remove(&transfer) => {
+                    actions.push(Action::Abandon { transfer });
+                }
                 Order::Drop { transfer } => {
                     if let Some(stage) = self.fetching.remove(&transfer) {
                         self.held_back.remove(&transfer);
@@ -283,6 +293,15 @@ impl Reconciler {
     }
 
     fn fetched(&mut self, transfer: TransferId, end: Result<Fetched, NotFetched>) {
+        if self.testing.remove(&transfer) {
+            self.outbox.push_back(match end {
+                Ok(Fetched { moved, corrupted }) => Report::Arrived { transfer, moved, corrupted },
+                Err(NotFetched { why, damaged }) => {
+                    Report::TransferFailed { transfer, why, damaged }
+                }
+            });
+            return;
+        }
         let Some(stage) = self.fetching.remove(&transfer) else { return };
         self.held_back.remove(&transfer);
         match end {
@@ -392,6 +411,7 @@ fn order_attempt(order: &Order) -> Option<AttemptId> {
         Order::Run(run) => Some(run.attempt),
         Order::Stop { attempt, .. } => Some(*attempt),
         Order::Stage(_)
+        | Order::Test(_)
         | Order::Drop { .. }
         | Order::Verify { .. }
         | Order::Archive { .. }

@@ -93,6 +93,7 @@ fn said(actions: &[Action]) -> Vec<String> {
         Action::Remove { data, .. } => format!("remove {}", data.dataset),
         Action::Archive { data, store } => format!("archive {} {store}", data.dataset),
         Action::Verify { data } => format!("verify {}", data.dataset),
+        Action::Test(test) => format!("test {}", test.transfer),
         Action::Measure(measure) => format!("measure {}", measure.peers.len()),
     };
     actions.iter().map(text).collect()

@@ -4,7 +4,7 @@ use model::{AttemptId, CenterId, DatasetVersion, Digest, Moment, Span};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use transfer::ticket::{Ticket, Verb, issue};
+use transfer::ticket::{Ticket, Verb, filler, issue};
 use transfer::{Flow, Leave};
 use wire::{Order, PaceStep, RunInput, Stage};
 
@@ -55,6 +55,12 @@ impl Doors {
     pub(crate) fn fill_in(&self, order: &mut Order, center: &CenterId, now: Moment) {
         match order {
             Order::Stage(stage) => self.open_for(stage, now),
+            Order::Test(test) => {
+                let pace = Leave::new(test.transfer, now, std::mem::take(&mut test.steps));
+                test.steps = pace.steps.clone();
+                let ticket = self.issue(&test.from, &filler(), Verb::Fill, Some(pace), now);
+                test.ticket = Some(ticket);
+            }
             Order::Measure(measure) => {
                 for peer in &mut measure.peers {
                     peer.key = Some(self.pair(center, &peer.center));

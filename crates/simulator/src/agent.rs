@@ -311,6 +311,7 @@ impl Agent {
             }
             // Its links are as good as declared, and it has no external stores.
             Action::Measure(_)
+            | Action::Test(_)
             | Action::Bring { .. }
             | Action::Archive { .. }
             | Action::Read { .. } => {}

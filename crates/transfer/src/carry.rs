@@ -16,7 +16,7 @@ pub(crate) const BATCH_CHUNKS: u64 = 256;
 /// About how much one request carries: enough to hide a round trip, little enough to lose.
 pub(crate) const BATCH_BYTES: u64 = 8 << 20;
 /// How many requests are under way at once, two at each door at least.
-const PARALLEL: usize = 4;
+pub(crate) const PARALLEL: usize = 4;
 /// How often a batch is tried again at one door without a chunk getting through.
 const TRIES: usize = 5;
 /// The same where all that is left of it comes damaged: then another door is asked.

@@ -5,6 +5,7 @@
 //! | `GET manifest` | read | the manifest, canonical |
 //! | `GET chunks?numbers=0-3,7` | read | the bytes of these chunks, end to end |
 //! | `GET files/{path}` | read | one file; understands one byte range |
+//! | `GET filler` | fill | bytes made up, at the ticket's rates until its last step ends |
 //! | `PUT manifest` | write | begins a copy, or goes on with one; what is missing |
 //! | `GET missing` | write | what is missing |
 //! | `PUT chunks?numbers=0-3,7` | write | takes chunks; 422 with `damaged` where some were not |
@@ -13,6 +14,7 @@
 //! Every error is an RFC 9457 problem body. TLS, connection limits and timeouts on headers are the
 //! business of who listens.
 
+mod filler;
 mod in_place;
 mod meter;
 mod problem;
@@ -97,6 +99,7 @@ pub fn router(door: Door) -> Router {
         .route(&at("manifest"), get(read::manifest).put(write::manifest))
         .route(&at("chunks"), get(read::chunks).put(write::chunks))
         .route(&at("files/{*path}"), get(read::file))
+        .route(&at("filler"), get(filler::filler))
         .route(&at("missing"), get(write::missing))
         .route(&at("finish"), post(write::finish))
         .with_state(Gate {
@@ -131,9 +134,14 @@ impl Gate {
         version: &str,
     ) -> Result<(DatasetVersion, Option<Arc<Meter>>), Problem> {
         let ticket = self.ticket(&parts.headers, dataset, version, Verb::Read)?;
+        let meter = self.meter(&ticket, parts).await;
+        Ok((ticket.data, meter))
+    }
+
+    /// What keeps the rate that a ticket says.
+    async fn meter(&self, ticket: &Ticket, parts: &Parts) -> Option<Arc<Meter>> {
         let connection = parts.extensions.get().map(|ConnectInfo(connection)| connection);
-        let now = (self.door.now)();
-        Ok((ticket.data, self.meters.enter(ticket.pace.as_ref(), now, connection).await))
+        self.meters.enter(ticket.pace.as_ref(), (self.door.now)(), connection).await
     }
 
     fn ticket(

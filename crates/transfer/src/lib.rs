@@ -3,10 +3,10 @@
 //! Two doors. On disk, [`LocalStore`]: a replica is there whole and verified, or not there at all;
 //! what lies in an [`ExternalStore`] may be registered there in place.
 //! On the network, [`door`] serves a store to holders of a [`Ticket`], and [`fetch`], [`upload`]
-//! and [`cat`] are its clients. What a job reads while it runs goes through a [`Reading`]. Chunks are
-//! numbered through all files of a dataset ([`Layout`]), so that ten thousand small files travel like
-//! one large one. What a ticket says of rates is kept by the door, and by the kernel where a [`Shaper`]
-//! has been set up.
+//! and [`cat`] are its clients; [`fill`] takes what only loads the line. What a job reads while it runs
+//! goes through a [`Reading`]. Chunks are numbered through all files of a dataset ([`Layout`]), so that
+//! ten thousand small files travel like one large one. What a ticket says of rates is kept by the door,
+//! and by the kernel where a [`Shaper`] has been set up.
 //!
 //! Deliberately absent: which data goes where, when and how fast (the plan says so), residency (the
 //! server issues no ticket against it), and any trust in the other side. Every chunk is compared
@@ -18,6 +18,7 @@ pub mod door;
 mod error;
 pub mod external;
 mod fetch;
+mod fill;
 mod import;
 mod incoming;
 mod layout;
@@ -36,6 +37,7 @@ mod upload;
 pub use error::TransferError;
 pub use external::{ExternalStore, ExternalStores, Location};
 pub use fetch::{Arrived, fetch};
+pub use fill::fill;
 pub use import::survey;
 pub use incoming::{Incoming, Written};
 pub use layout::{Layout, Place};

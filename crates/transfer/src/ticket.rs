@@ -5,7 +5,7 @@
 //! it is short-lived because it cannot be called back. Pure: the time is an argument.
 
 use crate::Leave;
-use model::{CenterId, DatasetVersion, Moment};
+use model::{CenterId, DatasetId, DatasetVersion, Digest, Moment};
 use serde::{Deserialize, Serialize};
 
 /// What signs and checks the tickets of one center.
@@ -19,6 +19,8 @@ pub enum Verb {
     Read,
     /// Put the data there.
     Write,
+    /// Have bytes made up and sent for as long as its rates last. The data is [`filler`].
+    Fill,
 }
 
 /// Leave to do one thing with one dataset version at one center.
@@ -66,6 +68,14 @@ pub enum TicketError {
         /// What may be done.
         verb: Verb,
     },
+}
+
+/// What a ticket for made-up bytes names as its data. No manifest has this version, so no store
+/// ever holds it.
+#[must_use]
+pub fn filler() -> DatasetVersion {
+    let dataset = DatasetId::new("filler").expect("a plain word is a name");
+    DatasetVersion { dataset, version: Digest::of(b"filler") }
 }
 
 /// Keeps these signatures apart from anything else the key may ever sign.
@@ -119,7 +129,6 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Digest;
 
     const KEY: DoorKey = [7; 32];
 

@@ -12,7 +12,7 @@ mod quality;
 mod under_way;
 pub mod view;
 
-pub use quality::{Measure, Peer};
+pub use quality::{LinkTest, Measure, Peer};
 pub use under_way::{CopyUnderWay, UnderWay};
 
 use model::attempt::{Ended, Slots, Stop};
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,9 +115,11 @@ pub enum Order {
     },
     /// A copy of this data should be in the store.
     Stage(Box<Stage>),
-    /// The copy is not wanted any more; what has come of it may go.
+    /// Filler should be fetched, for the time its steps say.
+    Test(Box<LinkTest>),
+    /// The copy or the filler is not wanted any more; what has come of it may go.
     Drop {
-        /// Which transfer.
+        /// Which transfer or test.
         transfer: TransferId,
     },
     /// The copy of this data is doubted: it is to be read and compared with its manifest.
@@ -314,18 +316,18 @@ pub enum Report {
         /// The data it made, in the store already.
         outputs: Vec<MadeOutput>,
     },
-    /// A verified copy is in the store.
+    /// A verified copy is in the store, or a test has had its time.
     Arrived {
-        /// By which transfer.
+        /// By which transfer or test.
         transfer: TransferId,
         /// Bytes that crossed the links.
         moved: Bytes,
         /// Chunks that came damaged and were fetched again.
         corrupted: u64,
     },
-    /// A copy could not be had.
+    /// A copy or filler could not be had.
     TransferFailed {
-        /// By which transfer.
+        /// By which transfer or test.
         transfer: TransferId,
         /// Why, for people.
         why: String,
@@ -393,8 +395,8 @@ pub enum Report {
         /// What they said.
         probed: Probed,
     },
-    /// What a transfer brought in a window that has just closed, or since the last one up to its
-    /// end. May be lost.
+    /// What a transfer or a test brought in a window that has just closed, or since the last one up
+    /// to its end. May be lost.
     Delivered {
         /// Which.
         transfer: TransferId,

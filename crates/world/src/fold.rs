@@ -94,14 +94,8 @@ impl World {
             | Fact::StoresTold(_)
             | Fact::ArchiveWanted(_)
             | Fact::ArchiveFailed(_) => self.about_data(at, fact)?,
-            Fact::TransferPlanned(f) => {
-                self.next.transfer = self.next.transfer.max(f.transfer.next());
-                self.index.brings(f);
-                self.transfers.insert(f.transfer, Arc::clone(f));
-            }
-            Fact::TransferEnded(f) => {
-                let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
-                self.index.brings_no_more(&over);
+            Fact::TransferPlanned(_) | Fact::LinkTestPlanned(_) | Fact::TransferEnded(_) => {
+                self.about_transfer(fact)?;
             }
             Fact::PathMeasured(f) => self.quality.measured(at, f),
             Fact::LinkRated(f) => self.rated(f)?,
@@ -119,6 +113,27 @@ impl World {
             | Fact::AttemptEnded(_)
             | Fact::JobRequeued(_)
             | Fact::JobEnded(_) => self.about_job(at, fact)?,
+        }
+        Ok(())
+    }
+
+    fn about_transfer(&mut self, fact: &Fact) -> Result<(), String> {
+        match fact {
+            Fact::TransferPlanned(f) => {
+                self.next.transfer = self.next.transfer.max(f.transfer.next());
+                self.index.brings(f);
+                self.transfers.insert(f.transfer, Arc::clone(f));
+            }
+            Fact::LinkTestPlanned(f) => {
+                self.next.transfer = self.next.transfer.max(f.transfer.next());
+                self.tests.insert(f.transfer, Arc::clone(f));
+            }
+            Fact::TransferEnded(f) if self.tests.remove(&f.transfer).is_some() => {}
+            Fact::TransferEnded(f) => {
+                let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
+                self.index.brings_no_more(&over);
+            }
+            _ => unreachable!("only facts about transfers come here"),
         }
         Ok(())
     }

@@ -19,13 +19,14 @@ pub use dataset::{Archiving, Dataset, Replica, StoreSize, Uncounted, Version};
 pub use fold::Contradiction;
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
-pub use quality::{Quality, Window, Windows};
+pub use quality::{Quality, RateTold, Window, Windows};
 pub use shelves::Shelves;
 
 use index::{Index, Listed};
 use model::dataset::DatasetVersion;
 use model::fact::AgentJoined;
 use model::job::Job;
+use model::quality::LinkTest;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
     ExchangeId, ExternalStore, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Rate,
@@ -69,6 +70,9 @@ pub struct World {
     pub external: BTreeMap<CenterId, Vec<ExternalStore>>,
     /// Transfers that are not over.
     pub transfers: BTreeMap<TransferId, Arc<Staging>>,
+    /// Tests of links that are not over.
+    #[serde(default)]
+    pub tests: BTreeMap<TransferId, Arc<LinkTest>>,
     /// Submissions that may be repeated.
     pub keys: BTreeMap<Digest, Submission>,
     /// The numbers handed out next.
@@ -270,6 +274,7 @@ impl World {
             stores: self.stores.clone(),
             external: self.external.clone(),
             transfers: self.transfers.clone(),
+            tests: self.tests.clone(),
             keys: BTreeMap::new(),
             next: self.next,
             ended: self.ended.clone(),

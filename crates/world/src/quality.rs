@@ -1,5 +1,6 @@
 //! What is known of how good links and paths are.
 
+use model::link::Hop;
 use model::quality::{LinkRated, Measured, PathMeasured, Verdict};
 use model::{CenterId, LinkId, Moment, Rate};
 use serde::{Deserialize, Serialize};
@@ -18,8 +19,20 @@ pub struct Quality {
     links: BTreeMap<LinkId, Arc<Windows>>,
     /// Links that are planned at less than their capacity.
     rated: BTreeMap<LinkId, Rate>,
-    /// The newest transfer's window that told of a link, since it was last rated.
+    /// The newest window of a transfer or a test that told of a link, since it was last rated.
     told: BTreeMap<LinkId, Window>,
+    /// What told of the rate of each direction of a link, since it was last declared.
+    #[serde(default)]
+    rates: BTreeMap<Hop, RateTold>,
+}
+
+/// What told of the rate of a direction of a link.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateTold {
+    /// When anything last did.
+    pub at: Moment,
+    /// The newest window of a test.
+    pub tested: Option<Window>,
 }
 
 /// A window of a measurement.
@@ -38,7 +51,10 @@ pub struct Windows {
     pub probed: Option<Window>,
     /// The newest with a transfer.
     pub delivered: Option<Window>,
-    /// The newest windows of both kinds, oldest first; a bounded number.
+    /// The newest with a test.
+    #[serde(default)]
+    pub tested: Option<Window>,
+    /// The newest windows of all kinds, oldest first; a bounded number.
     pub recent: VecDeque<Window>,
     /// In how many windows all that was promised and measured held.
     pub held: u64,
@@ -53,8 +69,9 @@ impl Windows {
             Verdict::Broken { .. } => self.broken += 1,
             Verdict::Unknown => {}
         }
-        let newest = match window.path.measured {
+        let newest = match &window.path.measured {
             Measured::Probed(_) => &mut self.probed,
+            Measured::Delivered(delivered) if delivered.tested => &mut self.tested,
             Measured::Delivered(_) => &mut self.delivered,
         };
         *newest = Some(window.clone());
@@ -90,10 +107,16 @@ impl Quality {
         self.rated.get(link).copied()
     }
 
-    /// The newest transfer's window that told of a link, since it was last rated.
+    /// The newest window of a transfer or a test that told of a link, since it was last rated.
     #[must_use]
     pub fn told(&self, link: &LinkId) -> Option<&Window> {
         self.told.get(link)
+    }
+
+    /// What told of the rate of a direction of a link, since the link was last declared.
+    #[must_use]
+    pub fn rate_told(&self, hop: &Hop) -> Option<&RateTold> {
+        self.rates.get(hop)
     }
 
     /// Takes in a window.
@@ -103,6 +126,14 @@ impl Quality {
             && let Some(link) = &delivered.narrowest
         {
             self.told.insert(link.clone(), window.clone());
+            if let Some(hop) = path.hops.iter().find(|hop| hop.link == *link) {
+                let told = RateTold { at, tested: None };
+                let told = self.rates.entry(hop.clone()).or_insert(told);
+                told.at = at;
+                if delivered.tested {
+                    told.tested = Some(window.clone());
+                }
+            }
         }
         if let [hop] = path.hops.as_slice() {
             let link = self.links.entry(hop.link.clone()).or_default();
@@ -125,5 +156,6 @@ impl Quality {
     pub(crate) fn declared(&mut self, link: &LinkId) {
         self.told.remove(link);
         self.rated.remove(link);
+        self.rates.retain(|hop, _| hop.link != *link);
     }
 }

@@ -11,7 +11,7 @@ use whole_system::{Finished, Net, Plan, Records, sh};
 use wire::view;
 
 /// A triangle: from lingang to zhangjiang straight, or at a third of the rate by way of kunshan.
-const LINES: &str = r#"
+pub(crate) const LINES: &str = r#"
 site = [{name = "lingang"}, {name = "zhangjiang"}, {name = "kunshan"}]
 link = [
     {between = ["lingang", "zhangjiang"], rate = "120 Mbit/s", delay = "2ms"},
@@ -21,7 +21,7 @@ link = [
 "#;
 
 /// The same as the network's operators declare it, with something left for what is not data.
-fn network() -> String {
+pub(crate) fn network() -> String {
     let center = |name: &str, region: &str| {
         format!(
             r#"
@@ -75,7 +75,7 @@ price_per_gbps_hour = "12 CNY"
 }
 
 /// A job in zhangjiang that reads a dataset and says how many bytes it has.
-fn reader(dataset: &str) -> Value {
+pub(crate) fn reader(dataset: &str) -> Value {
     let mut job = sh("reader", "cat $PORTOLAN_INPUT_DATA/* | wc -c");
     job["centers"] = json!(["zhangjiang"]);
     job["input"] = json!([{"name": "data", "dataset": dataset}]);
@@ -84,12 +84,12 @@ fn reader(dataset: &str) -> Value {
 }
 
 /// Bytes that do not compress, and are others for another seed.
-fn noise(seed: u64, bytes: usize) -> Vec<u8> {
+pub(crate) fn noise(seed: u64, bytes: usize) -> Vec<u8> {
     let word = |n: u64| model::Digest::of(&[seed.to_le_bytes(), n.to_le_bytes()].concat());
     (0..).flat_map(|n| word(n).as_bytes().to_vec()).take(bytes).collect()
 }
 
-async fn put(net: &Net, name: &str, bytes: &[u8], residency: &[&str]) {
+pub(crate) async fn put(net: &Net, name: &str, bytes: &[u8], residency: &[&str]) {
     let file = net.dir().join(name);
     fs::write(&file, bytes).unwrap();
     let file = file.display().to_string();

@@ -173,6 +173,18 @@ async fn data(net: &mut Net) {
     assert_eq!(net.tenant("lab").delete("/v1/datasets/counts").await.status, 204);
 }
 
+/// A link is tested, one way at least.
+async fn test_of_a_link(net: &Net) {
+    assert_eq!(net.apply(&crate::quality::narrow()).await.status, 200);
+    let asked = net.operator().post("/v1/links/kunshan--sh-ixp/test", &json!(null)).await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
+    net.until("the link is tested", async || {
+        let links: wire::view::Links = net.operator().get("/v1/links").await.ok();
+        links.links.iter().any(|link| !link.tested.is_empty()).then_some(())
+    })
+    .await;
+}
+
 /// Copies are asked for, kept, read, doubted, damaged and let go.
 async fn copies(net: &mut Net) {
     let lab = net.tenant("lab").clone();
@@ -266,6 +278,7 @@ async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
     lake.register(&net, "lingang").await;
     reads(&mut net).await;
     lake.archive(&net, "lingang").await;
+    test_of_a_link(&net).await;
     crate::quality::until_rated(&mut net).await;
     changes(&mut net).await;
     for center in net.centers() {

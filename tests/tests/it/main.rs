@@ -13,6 +13,7 @@ mod golden;
 mod in_place;
 mod jobs;
 mod keeping;
+mod link_tests;
 mod load;
 mod log;
 #[cfg(feature = "long")]

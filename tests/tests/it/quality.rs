@@ -94,11 +94,15 @@ async fn agents_measure_the_way_between_them_and_say_when_a_promise_is_broken() 
     assert_eq!(records.violations(), Vec::<String>::new());
 }
 
+/// The sample network with a link to kunshan so narrow that a plan over it lasts until the agent has
+/// its order, whatever else goes on here.
+pub(crate) fn narrow() -> String {
+    LAPTOP.replace("capacity = \"1 Gbit/s\"", "capacity = \"1 Mbit/s\"")
+}
+
 /// A transfer to kunshan stands still until its links are planned at less, then goes on.
 pub(crate) async fn until_rated(net: &mut Net) {
-    // Narrow enough for the plan to last until the agent has its order, whatever else goes on here.
-    let narrow = LAPTOP.replace("capacity = \"1 Gbit/s\"", "capacity = \"1 Mbit/s\"");
-    assert_eq!(net.apply(&narrow).await.status, 200);
+    assert_eq!(net.apply(&narrow()).await.status, 200);
     net.put("lab", ("slow", "lingang"), ("slow.txt", &vec![b'a'; 250_000]), &[]).await;
     let line = net.line_to_store("lingang").await;
     line.cut();

@@ -52,6 +52,7 @@ actions! {
     ReadMetrics = "read_metrics";
     DeclareCenterLost = "declare_center_lost";
     CutLink = "cut_link";
+    TestLink = "test_link";
     MendLink = "mend_link";
     ListTenants = "list_tenants";
     SubmitJobs = "submit_jobs";

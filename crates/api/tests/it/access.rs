@@ -72,6 +72,7 @@ fn matrix() -> Vec<Row> {
         ("list_centers", "GET", "/v1/centers".into(), None, everyone),
         ("get_center", "GET", "/v1/centers/lingang".into(), None, everyone),
         ("list_links", "GET", "/v1/links".into(), None, everyone),
+        ("test_link", "POST", "/v1/links/lingang--sh-ixp/test".into(), None, operators),
         ("cut_link", "POST", "/v1/links/lingang--sh-ixp/cut".into(), None, operators),
         ("mend_link", "POST", "/v1/links/lingang--sh-ixp/mend".into(), None, operators),
         ("list_exchanges", "GET", "/v1/exchanges".into(), None, everyone),

@@ -1,7 +1,7 @@
 //! What is measured of the ways between centers, and what planning makes of it.
 
 use super::{Stage, center, job};
-use controller::{Command, Declarations, Input};
+use controller::{Command, Declarations, Input, Settings};
 use model::link::Hop;
 use model::quality::{Breach, Delays, PathMeasured, Probed, Sla, Verdict};
 use model::{
@@ -13,7 +13,7 @@ use wire::{Join, Order, Report};
 const GIB: u64 = 1 << 30;
 
 /// An agent that answers test packets.
-fn join(stage: &mut Stage, name: &str) {
+pub(crate) fn join(stage: &mut Stage, name: &str) {
     let join = Join {
         protocol: wire::PROTOCOL,
         version: "test".into(),
@@ -63,7 +63,12 @@ fn measured(stage: &Stage) -> Vec<PathMeasured> {
 
 /// A network where one link leads straight from lingang to zhangjiang, with a promise.
 fn with_a_straight_link() -> Stage {
-    let mut stage = Stage::new();
+    with_a_straight_link_and(Settings::default())
+}
+
+/// The same with other settings.
+pub(crate) fn with_a_straight_link_and(settings: Settings) -> Stage {
+    let mut stage = Stage::with(settings);
     let all = stage.controller.world().links.values();
     // No other way is as fast.
     let mut links: Vec<Link> =
@@ -130,7 +135,7 @@ fn a_peer_that_is_silent_itself_says_nothing_of_the_way_to_it() {
 }
 
 /// Puts a GiB at lingang, and has a job at zhangjiang read it. Tells the transfer.
-fn read(stage: &mut Stage, name: &str) -> TransferId {
+pub(crate) fn read(stage: &mut Stage, name: &str) -> TransferId {
     let dataset = DatasetId::new(name).unwrap();
     let data = DatasetVersion { dataset, version: Digest::of(name.as_bytes()) };
     stage.command(Command::PutDataset {
@@ -151,7 +156,7 @@ fn read(stage: &mut Stage, name: &str) -> TransferId {
 }
 
 /// The rate of a transfer's first step, and how long it takes.
-fn plan(stage: &Stage, transfer: TransferId) -> (Rate, Span) {
+pub(crate) fn plan(stage: &Stage, transfer: TransferId) -> (Rate, Span) {
     let staging = &stage.controller.world().transfers[&transfer];
     let straight = Hop { link: LinkId::new("straight").unwrap(), forward: true };
     assert_eq!(staging.hops, [straight]);
@@ -167,7 +172,7 @@ fn brings(stage: &mut Stage, transfer: TransferId, percent: u64) {
     stage.report("zhangjiang", Report::Delivered { transfer, lasted, planned, delivered });
 }
 
-fn arrives(stage: &mut Stage, transfer: TransferId) {
+pub(crate) fn arrives(stage: &mut Stage, transfer: TransferId) {
     stage.report("zhangjiang", Report::Arrived { transfer, moved: Bytes(GIB), corrupted: 0 });
 }
 

@@ -412,7 +412,7 @@ pub struct ArchiveFailed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransferEnded {
-    /// Which transfer.
+    /// Which transfer or test.
     pub transfer: TransferId,
     /// How.
     pub end: TransferEnd,
@@ -422,7 +422,7 @@ pub struct TransferEnded {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TransferEnd {
-    /// A verified copy is there.
+    /// A verified copy is there; of a test: all its time has passed.
     Arrived {
         /// Bytes that crossed the links.
         moved: Bytes,
@@ -434,7 +434,7 @@ pub enum TransferEnd {
         /// Why, for people.
         why: String,
     },
-    /// Nobody needs it any more.
+    /// Nobody needs it any more; of a test: it was in the way.
     Dropped,
 }
 

@@ -221,3 +221,49 @@ async fn a_door_stays_shut_until_the_plans_first_step() {
     transfer::fetch(&http(), &from, &bench.near, &data, &pace, &near).await.unwrap();
     assert!(began.elapsed() >= after.to_std());
 }
+
+/// Leave for filler at 80 Mbit/s for so many milliseconds.
+fn filler_for(lasts: u64) -> Ticket {
+    let step = PaceStep { after: Span::ZERO, lasts: Span(lasts), rate: Rate(80_000_000) };
+    let pace = Some(Leave::new(TransferId::new(1), NOW, vec![step]));
+    Ticket { pace, ..good_ticket(&ticket::filler(), Verb::Fill) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn filler_comes_at_the_rate_of_its_ticket_and_ends_with_it() {
+    let bench = Bench::new();
+    let url = serve(bench.door(&bench.far)).await;
+    let leave = filler_for(500);
+    let pace = Pace::steps(&leave.pace.as_ref().unwrap().steps);
+    let source = Source { url, ticket: ticket::issue(&KEY, &leave) };
+    let (began, progress) = (Instant::now(), Progress::default());
+    transfer::fill(&http(), &source, &pace, &progress).await.unwrap();
+    let (took, moved) = (began.elapsed(), progress.seen().moved.0);
+    assert!(took >= std::time::Duration::from_millis(500), "{took:?}");
+    // A part of 64 KiB for each of four connections may be ahead.
+    let most = 5_000_000 + 5 * (64 << 10);
+    assert!((1..=most).contains(&moved), "{moved} bytes in {took:?}");
+    assert_eq!(bench.near.replicas().len() + bench.far.replicas().len(), 0);
+}
+
+#[tokio::test]
+async fn filler_is_for_tickets_that_say_how_much_and_cannot_be_made_smaller() {
+    let bench = Bench::new();
+    let url = serve(bench.door(&bench.far)).await;
+    let at = format!("{}/filler", base(&url, &ticket::filler()));
+    let ask = async |ticket: Ticket| {
+        let opens = ticket::issue(&KEY, &ticket);
+        http().get(&at).bearer_auth(opens).send().await.unwrap()
+    };
+    let data = ticket::filler();
+    assert_eq!(ask(good_ticket(&data, Verb::Read)).await.status(), 403);
+    assert_eq!(ask(good_ticket(&data, Verb::Fill)).await.status(), 400);
+    let one = ask(filler_for(200)).await.bytes().await.unwrap();
+    let other = ask(filler_for(200)).await.bytes().await.unwrap();
+    let least = one.len().min(other.len()).min(32 << 10);
+    assert!(least > 0);
+    let mut counts = [0_usize; 256];
+    one[..least].iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    assert!(counts.iter().all(|count| *count < least / 64), "some bytes are frequent");
+    assert_ne!(one[..least], other[..least]);
+}

@@ -1,6 +1,6 @@
 //! Links, and the exchanges where they meet.
 
-use super::{MoneySchema, Quality, Sla};
+use super::{MoneySchema, Quality, Sla, Tested};
 use model::{ExchangeId, LinkId, Money, OwnerId, Rate, Region};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,6 +42,9 @@ pub struct Link {
     pub planned_bps: Rate,
     /// What its carrier promises.
     pub sla: Sla,
+    /// What the newest test showed of each direction that was tested, from `a` to `b` first.
+    #[serde(default)]
+    pub tested: Vec<Tested>,
     /// What was measured over it and no other link.
     pub quality: Quality,
 }

@@ -36,7 +36,7 @@ pub use log::{Event, LogPage, LogRecord};
 pub use network::{Applied, Chip, Chips, Document, NetworkFiles, Tenant, Tenants};
 pub use problem::{Problem, SpecError};
 pub use promise::{Cause, Kept, KeptAhead, KeptBy, Promises};
-pub use quality::{Circle, Circles, City, Near, Path, Paths, Quality, Sla};
+pub use quality::{Circle, Circles, City, LinkTest, Near, Path, Paths, Quality, Sla, Tested};
 pub use token::{NewToken, Token, TokenRole, TokenSecret, Tokens};
 pub use transfer::{RateStep, Transfer, Transfers};
 pub use why::{Behind, Candidate, Change, Changes, Fetch, Plan, Risk, RunBasis, Standing, Why};

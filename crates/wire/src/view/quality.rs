@@ -1,6 +1,6 @@
 //! How good links and paths are, and what is near.
 
-use model::{CenterId, Moment, Rate, Region};
+use model::{CenterId, Moment, Rate, Region, TransferId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -30,6 +30,8 @@ pub struct Quality {
     pub delivered_bps: Option<Rate>,
     /// The share of its planned rate, in percent. As much as planned: it may be able to do more.
     pub delivered_percent: Option<u64>,
+    /// The newest window of a test.
+    pub tested: Option<Tested>,
     /// What the newest window says of what is promised: `held`, `broken` or `unknown`.
     pub verdict: Option<String>,
     /// What did not hold in it, for people.
@@ -38,6 +40,52 @@ pub struct Quality {
     pub windows_held: u64,
     /// In how many anything was both promised and measured.
     pub windows_judged: u64,
+}
+
+/// What a test of a link showed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Tested {
+    /// From whose door filler came.
+    #[schema(value_type = String)]
+    pub from: CenterId,
+    /// To whose agent.
+    #[schema(value_type = String)]
+    pub to: CenterId,
+    /// When it was reported.
+    #[schema(value_type = u64)]
+    pub at_ms: Moment,
+    /// The rate it was planned at.
+    #[schema(value_type = u64)]
+    pub planned_bps: Rate,
+    /// The rate at which it came.
+    #[schema(value_type = u64)]
+    pub came_bps: Rate,
+}
+
+/// A test of a link that begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LinkTest {
+    /// Its number, among those of transfers.
+    #[serde(with = "model::unit::text")]
+    #[schema(value_type = String, example = "transfer-3")]
+    pub transfer: TransferId,
+    /// From whose door filler comes.
+    #[schema(value_type = String)]
+    pub from: CenterId,
+    /// To whose agent.
+    #[schema(value_type = String)]
+    pub to: CenterId,
+    /// The links crossed, in order, each with its direction: `>` from its first end, `<` back.
+    pub hops: Vec<String>,
+    /// From when.
+    #[schema(value_type = u64)]
+    pub from_ms: Moment,
+    /// Until when.
+    #[schema(value_type = u64)]
+    pub until_ms: Moment,
+    /// The bandwidth reserved for it, headers included.
+    #[schema(value_type = u64)]
+    pub rate_bps: Rate,
 }
 
 /// What a carrier promises. What is absent is not promised.
