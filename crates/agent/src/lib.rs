@@ -17,6 +17,7 @@ mod measuring;
 mod mind;
 mod reading;
 mod session;
+mod sight;
 mod staging;
 mod under_way;
 mod witness;

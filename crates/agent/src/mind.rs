@@ -4,15 +4,13 @@ use crate::checkpoints::Checkpoints;
 use crate::measuring::{Answering, Ways};
 use crate::reading::Addresses;
 use crate::session::{Line, News, answer, listen, report};
+use crate::sight::sight;
 use crate::staging::Fetches;
 use crate::under_way;
 use crate::{Error, Shared, boot_now, copies, external, keeping, witness};
-use engines::{
-    AnyEngine, BootTime, Cause, CheckpointDir, Engine, InputLink, Launch, Secret, State, Stream,
-};
-use model::attempt::{Ended, Outcome, Stop};
-use model::{AttemptId, Bytes, DatasetVersion, NetworkUid, Span};
-use reconciler::{Abilities, Action, Event, Reconciler, Seen};
+use engines::{AnyEngine, BootTime, CheckpointDir, Engine, InputLink, Launch, Secret, Stream};
+use model::{AttemptId, Bytes, DatasetVersion, NetworkUid};
+use reconciler::{Abilities, Action, Event, Reconciler};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -468,37 +466,4 @@ fn input_dir(name: &str) -> std::path::PathBuf {
 fn variable(kind: &str, name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
     format!("PORTOLAN_{kind}_{}", name.chars().map(plain).collect::<String>())
-}
-
-/// What the engine says, in the reconciler's words.
-fn sight(state: State) -> Seen {
-    let outcome = match state {
-        State::Starting => return Seen::Starting,
-        State::Running { .. } => return Seen::Running,
-        State::Lost { why } => {
-            let outcome = Outcome::Lost { why };
-            let none = Span::ZERO;
-            return Seen::Ended(Ended { outcome, ran: none, cpu: none, memory: Bytes::ZERO });
-        }
-        State::Ended(outcome) => outcome,
-    };
-    let ran = outcome.ended.since(outcome.started);
-    let usage = outcome.usage;
-    let how = match (outcome.cause, outcome.exit) {
-        (Cause::TimeLimit, _) => Outcome::TimedOut,
-        (Cause::Stopped, _) => Outcome::Stopped(Stop::Withdrawn),
-        (Cause::LeaseExpired, _) => Outcome::LeaseExpired,
-        (Cause::OutOfMemory, _) => Outcome::OutOfMemory,
-        (Cause::CouldNotStart(why), _) => Outcome::NotStarted { why },
-        (Cause::Finished, Some(engines::Exit::Exited(code))) => Outcome::Exited { code },
-        (Cause::Finished, Some(engines::Exit::Signaled(signal))) => Outcome::Signaled { signal },
-        (Cause::Finished, None) => Outcome::Lost { why: "it left no exit code".to_owned() },
-    };
-    Seen::Ended(Ended {
-        outcome: how,
-        // A run too short to measure was a run nevertheless.
-        ran: if outcome.exit.is_some() { ran.max(Span(1)) } else { ran },
-        cpu: usage.user + usage.system,
-        memory: Bytes(usage.max_rss),
-    })
 }
