@@ -50,6 +50,12 @@ async fn a_job_reads_its_data_over_the_network_at_a_rate_that_is_kept_free_for_i
     assert_eq!(stream.links, ["lingang--sh-ixp", "kunshan--sh-ixp"]);
     assert_eq!(stream.rate_bps.0, 416_000_000, "headers are counted");
     assert!(running.tries[0].awaits.is_empty(), "nothing is brought first");
+    let known: view::Links = net.operator().get("/v1/links").await.ok();
+    for link in known.links {
+        let booked = link.booked_forward_bps.0 + link.booked_backward_bps.0;
+        let is_crossed = stream.links.contains(&link.link.to_string());
+        assert_eq!(booked, if is_crossed { 416_000_000 } else { 0 }, "{}", link.link);
+    }
 
     // The link to Kunshan carries 1 Gbit/s: there is no room for both.
     let other = net.submit("lab", &reader("second", 700, "true")).await;
