@@ -76,8 +76,6 @@ pub(crate) struct Put {
 
 /// How often to look whether a copy is registered.
 const AGAIN: Duration = Duration::from_millis(250);
-/// How often a bar is moved.
-const MOVE: Duration = Duration::from_millis(100);
 /// How long a center may take to tell of a copy it has.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How many files of a dataset are named where one has to be chosen.
@@ -154,20 +152,11 @@ impl Put {
         data: &DatasetVersion,
         ticket: &Ticket,
     ) -> anyhow::Result<()> {
-        let bar = progress::bytes(format!("{} to {}", self.name, self.at));
         let (http, pace, progress) = (http()?, Pace::unlimited(), Progress::default());
         let to = source(ticket);
         let copy = transfer::upload(&http, &self.from, manifest, data, &to, &pace, &progress);
-        tokio::pin!(copy);
-        let result = loop {
-            let seen = tokio::select! {
-                result = &mut copy => break result,
-                () = tokio::time::sleep(MOVE) => progress.seen(),
-            };
-            bar.set_length(seen.total.0);
-            bar.set_position(seen.done.0);
-        };
-        bar.finish_and_clear();
+        let message = format!("{} to {}", self.name, self.at);
+        let result = progress::follow(message, &progress, copy).await;
         let arrived = result.map_err(|error| {
             let help = "run the same command again: what has arrived is not sent again";
             Failure::said(Code::Failed, chain(&error)).help(help)

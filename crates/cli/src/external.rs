@@ -11,7 +11,6 @@ use clap::Args;
 use model::{Bytes, CenterId, DatasetId, DatasetVersion, Region, Span, TenantId};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use transfer::external::{Checked, Finding, Surveyed};
 use transfer::{ExternalStore, ExternalStores, Location, Progress};
 use wire::view::Announcement;
@@ -53,9 +52,6 @@ pub(crate) struct Register {
     tenant: Option<TenantId>,
 }
 
-/// How often a bar is moved.
-const MOVE: Duration = Duration::from_millis(100);
-
 impl Register {
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
         let client = session.client()?;
@@ -91,18 +87,9 @@ impl Register {
             }
             None => Vec::new(),
         };
-        let (bar, progress) = (progress::bytes(self.location.to_string()), Progress::default());
+        let progress = Progress::default();
         let survey = stores.survey(&self.location, &files, &progress);
-        tokio::pin!(survey);
-        let surveyed = loop {
-            let seen = tokio::select! {
-                surveyed = &mut survey => break surveyed,
-                () = tokio::time::sleep(MOVE) => progress.seen(),
-            };
-            bar.set_length(seen.total.0);
-            bar.set_position(seen.done.0);
-        };
-        bar.finish_and_clear();
+        let surveyed = progress::follow(self.location.to_string(), &progress, survey).await;
         Ok(surveyed?)
     }
 }

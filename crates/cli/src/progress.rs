@@ -2,10 +2,14 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use model::Bytes;
+use std::pin::pin;
 use std::time::Duration;
+use transfer::Progress;
 
 /// How often a bar moves by itself.
 const TICK: Duration = Duration::from_millis(120);
+/// How often it is looked how far something is.
+const MOVE: Duration = Duration::from_millis(100);
 
 /// Something that takes a while nobody knows.
 pub(crate) fn spinner(message: String) -> ProgressBar {
@@ -26,8 +30,27 @@ pub(crate) fn jobs(count: u64) -> ProgressBar {
     bar
 }
 
+/// What `work` gives, with a bar that follows its progress meanwhile.
+pub(crate) async fn follow<T>(
+    message: String,
+    progress: &Progress,
+    work: impl Future<Output = T>,
+) -> T {
+    let (bar, mut work) = (bytes(message), pin!(work));
+    let given = loop {
+        let seen = tokio::select! {
+            given = &mut work => break given,
+            () = tokio::time::sleep(MOVE) => progress.seen(),
+        };
+        bar.set_length(seen.total.0);
+        bar.set_position(seen.done.0);
+    };
+    bar.finish_and_clear();
+    given
+}
+
 /// Data on its way.
-pub(crate) fn bytes(message: String) -> ProgressBar {
+fn bytes(message: String) -> ProgressBar {
     let look = "{msg} [{bar:24}] {binary_bytes}/{binary_total_bytes} \
                 {binary_bytes_per_sec} {eta} left";
     let bar = ProgressBar::new(0).with_style(style(look));
