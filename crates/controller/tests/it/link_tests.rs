@@ -328,7 +328,7 @@ proptest! {
                     let hops = &world.transfers[&transfer].hops;
                     let beside = world.tests.values().find(|t| {
                         t.hops.iter().any(|hop| hops.contains(hop))
-                            && world.transfers[&transfer].steps[0].from <= t.steps[0].until
+                            && world.transfers[&transfer].steps[0].from < t.steps[0].until
                     });
                     prop_assert_eq!(beside, None);
                 }
