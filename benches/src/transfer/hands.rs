@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use transfer::door::{self, Door, router};
-use transfer::{Leave, LocalStore, Pace, Progress, Shaper, Source, Ticket, Verb, ticket};
+use transfer::{Giver, Leave, LocalStore, Pace, Progress, Shaper, Source, Ticket, Verb, ticket};
 use wire::PaceStep;
 
 const KEY: [u8; 32] = [7; 32];
@@ -162,7 +162,8 @@ pub(crate) async fn fetch(order: Fetch) -> Result<()> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let (progress, began) = (Progress::default(), Instant::now());
     say(Told::Begun { done: there(&store, &data)? })?;
-    let arrived = transfer::fetch(&http, &sources, &store, &data, &pace, &progress).await?;
+    let givers = Giver::sharing(&sources, &pace);
+    let arrived = transfer::fetch(&http, &givers, &store, &data, &progress).await?;
     let seconds = began.elapsed().as_secs_f64();
     say(Told::Ended { seconds, cpu_s: cpu_s(), moved: arrived.moved.0 })
 }

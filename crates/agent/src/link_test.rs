@@ -49,6 +49,7 @@ async fn tell(test: &LinkTest, since: Instant, progress: &Progress, events: &mps
         let (from, until) = (millis(opens - since), millis(closes - since));
         let report = Report::Delivered {
             transfer: test.transfer,
+            from: test.from.clone(),
             lasted: Span(until - from),
             planned: planned(&test.steps, from, until),
             delivered: Bytes(moved.0 - before.0),

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transfer::{LocalStore, Pace, Progress, Source, TransferError, fetch};
-use wire::{LinkTest, PaceStep, Report, Stage};
+use transfer::{Giver, LocalStore, Pace, Progress, Source, TransferError, fetch};
+use wire::{LinkTest, PaceStep, Report, Stage, StageSource};
 
 /// How long what came of a copy that nobody goes on with is kept.
 const LEFT_FOR: Duration = Duration::from_secs(24 * 3_600);
@@ -132,19 +132,22 @@ async fn carry(
     (window, progress): (Span, &Progress),
     events: &mpsc::Sender<Event>,
 ) -> Result<Fetched, NotFetched> {
-    let ticket = stage.ticket.clone().unwrap_or_default();
-    let sources = [Source { url: stage.url.clone(), ticket }];
-    let (pace, store) = (Pace::steps(&stage.steps), &shared.store);
+    let giver = |source: &StageSource| {
+        let ticket = source.ticket.clone().unwrap_or_default();
+        Giver::new(Source { url: source.url.clone(), ticket }, Pace::steps(&source.steps))
+    };
+    let givers: Vec<Giver> = stage.sources.iter().map(giver).collect();
+    let store = &shared.store;
     let fetching = async {
-        let arrived = fetch(http, &sources, store, &stage.data, &pace, progress).await;
+        let arrived = fetch(http, &givers, store, &stage.data, progress).await;
         let is_full = matches!(arrived, Err(TransferError::StoreFull { .. }));
         match is_full && give_up(store, IN_THE_WAY).await {
-            true => fetch(http, &sources, store, &stage.data, &pace, progress).await,
+            true => fetch(http, &givers, store, &stage.data, progress).await,
             false => arrived,
         }
     };
     tokio::pin!(fetching);
-    let mut watched = Watched::start(stage, progress);
+    let mut watched = Watched::start(stage, (&givers, progress));
     let arrived = loop {
         tokio::select! {
             arrived = &mut fetching => break arrived,
@@ -165,38 +168,43 @@ async fn carry(
     }
 }
 
-/// What a fetch brought so far against what its steps allowed.
+/// What a fetch brought so far from each source against what its steps allowed.
 struct Watched<'a> {
     stage: &'a Stage,
+    givers: &'a [Giver],
     progress: &'a Progress,
     since: Instant,
     told_at: Instant,
-    told: Bytes,
+    told: Vec<Bytes>,
 }
 
 impl<'a> Watched<'a> {
-    fn start(stage: &'a Stage, progress: &'a Progress) -> Self {
+    fn start(stage: &'a Stage, (givers, progress): (&'a [Giver], &'a Progress)) -> Self {
         let now = Instant::now();
-        Self { stage, progress, since: now, told_at: now, told: Bytes::ZERO }
+        let told = vec![Bytes::ZERO; givers.len()];
+        Self { stage, givers, progress, since: now, told_at: now, told }
     }
 
     /// Tells of the time since it was last told of. A fetch without steps has no plan to be held
     /// against.
     async fn tell(&mut self, events: &mpsc::Sender<Event>) {
-        let seen = self.progress.seen();
         // What another version had need not come, and is no shortfall.
-        let came = seen.moved.saturating_add(seen.reused);
+        let reused = self.progress.seen().reused;
         let (from, until) = (self.told_at - self.since, self.since.elapsed());
         let millis = |time: Duration| u64::try_from(time.as_millis());
         let (from, until) = (millis(from).unwrap_or(0), millis(until).unwrap_or(u64::MAX));
-        let report = Report::Delivered {
-            transfer: self.stage.transfer,
-            lasted: Span(until - from),
-            planned: planned(&self.stage.steps, from, until),
-            delivered: came.saturating_sub(self.told),
-        };
-        (self.told_at, self.told) = (Instant::now(), came);
-        if !self.stage.steps.is_empty() {
+        self.told_at = Instant::now();
+        let each = self.stage.sources.iter().zip(self.givers).zip(&mut self.told);
+        for ((source, giver), told) in each.filter(|((source, _), _)| !source.steps.is_empty()) {
+            let came = giver.brought().saturating_add(reused);
+            let report = Report::Delivered {
+                transfer: self.stage.transfer,
+                from: source.from.clone(),
+                lasted: Span(until - from),
+                planned: planned(&source.steps, from, until),
+                delivered: came.saturating_sub(*told),
+            };
+            *told = came;
             // The agent is stopping when nobody listens.
             let _ = events.send(Event::Measured(report)).await;
         }

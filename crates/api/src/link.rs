@@ -29,8 +29,9 @@ fn booked(controller: &Controller) -> BTreeMap<Hop, Rate> {
             *sum = sum.saturating_add(rate);
         }
     };
-    let transfers = world.transfers.values().map(|transfer| (&transfer.hops, &transfer.steps));
-    let tests = world.tests.values().map(|test| (&test.hops, &test.steps));
+    let legs = world.transfers.values().flat_map(|transfer| transfer.legs());
+    let transfers = legs.map(|(_, hops, steps)| (hops, steps));
+    let tests = world.tests.values().map(|test| (&*test.hops, &*test.steps));
     for (hops, steps) in transfers.chain(tests) {
         let step = steps.iter().find(|step| step.from <= now && now < step.until);
         add(hops, step.map_or(Rate::ZERO, |step| step.rate));

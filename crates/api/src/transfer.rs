@@ -5,7 +5,9 @@ use crate::access::{Action, Resource, Who};
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
-use model::{Moment, Staging};
+use model::attempt::RateStep;
+use model::link::Hop;
+use model::{CenterId, Moment, Staging};
 use wire::{CopyUnderWay, view};
 
 /// A transfer, and how far it is at `now` if its receiver told.
@@ -17,20 +19,28 @@ pub(crate) fn show(
         let left = transfer.bytes.saturating_sub(seen.done);
         left.time_at(seen.rate).map(|span| now + span)
     };
-    let step = |step: &model::attempt::RateStep| view::RateStep {
+    let step = |step: &RateStep| view::RateStep {
         from_ms: step.from,
         until_ms: step.until,
         rate_bps: step.rate,
     };
+    let leg = |(from, hops, steps): (&CenterId, &[Hop], &[RateStep])| view::TransferLeg {
+        from: from.clone(),
+        hops: hops.iter().map(ToString::to_string).collect(),
+        steps: steps.iter().map(step).collect(),
+    };
+    let mut legs = transfer.legs().map(leg);
+    let first = legs.next().expect("a transfer comes from somewhere");
     view::Transfer {
         transfer: transfer.transfer,
         dataset: transfer.data.dataset.clone(),
         version: transfer.data.version,
         bytes: transfer.bytes,
-        from: transfer.from.clone(),
+        from: first.from,
         to: transfer.to.clone(),
-        hops: transfer.hops.iter().map(ToString::to_string).collect(),
-        steps: transfer.steps.iter().map(step).collect(),
+        hops: first.hops,
+        steps: first.steps,
+        beside: legs.collect(),
         arrives_ms: transfer.arrives,
         done_bytes: seen.map(|seen| seen.done),
         coming_bps: seen.map(|seen| seen.rate),

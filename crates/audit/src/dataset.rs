@@ -28,13 +28,16 @@ pub(crate) fn judge_staging(world: &World, staging: &Staging, found: &mut Findin
         return;
     };
     let residency = &version.registered.residency;
-    let mut here = SiteId::Center(staging.from.clone());
-    let mut sites = vec![here.clone(), SiteId::Center(staging.to.clone())];
-    for hop in &staging.hops {
-        // A path that breaks off is told by the links.
-        let Some(next) = across(world, hop, &here) else { break };
-        sites.push(next.clone());
-        here = next;
+    let mut sites = vec![SiteId::Center(staging.to.clone())];
+    for (from, hops, _) in staging.legs() {
+        let mut here = SiteId::Center(from.clone());
+        sites.push(here.clone());
+        for hop in hops {
+            // A path that breaks off is told by the links.
+            let Some(next) = across(world, hop, &here) else { break };
+            sites.push(next.clone());
+            here = next;
+        }
     }
     sites.sort_unstable();
     sites.dedup();

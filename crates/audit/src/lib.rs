@@ -153,7 +153,9 @@ fn judge_attempt(world: &World, job: &Job, attempt: &Attempt, found: &mut Findin
 }
 
 fn judge_staging(world: &World, staging: &Staging, found: &mut Findings) {
-    link::judge_path(world, staging.into(), found);
+    for leg in link::of_transfer(staging) {
+        link::judge_path(world, leg, found);
+    }
     dataset::judge_staging(world, staging, found);
     money::judge(&staging.transfer, staging.price, found);
 }

@@ -22,11 +22,10 @@ pub(crate) struct Reserved<'a> {
     steps: &'a [RateStep],
 }
 
-impl<'a> From<&'a Staging> for Reserved<'a> {
-    fn from(staging: &'a Staging) -> Self {
-        let Staging { transfer, from, to, hops, steps, .. } = staging;
-        Self { id: *transfer, from, to, hops, steps }
-    }
+/// What a transfer reserves, for each store it comes from.
+pub(crate) fn of_transfer(staging: &Staging) -> impl Iterator<Item = Reserved<'_>> {
+    let (id, to) = (staging.transfer, &staging.to);
+    staging.legs().map(move |(from, hops, steps)| Reserved { id, from, to, hops, steps })
 }
 
 impl<'a> From<&'a LinkTest> for Reserved<'a> {
@@ -38,7 +37,7 @@ impl<'a> From<&'a LinkTest> for Reserved<'a> {
 
 /// All that is reserved in a world.
 pub(crate) fn reserved(world: &World) -> impl Iterator<Item = Reserved<'_>> {
-    let transfers = world.transfers.values().map(|staging| (&**staging).into());
+    let transfers = world.transfers.values().map(AsRef::as_ref).flat_map(of_transfer);
     transfers.chain(world.tests.values().map(|test| (&**test).into()))
 }
 

@@ -53,7 +53,7 @@ impl Touched {
                 }
                 Fact::TransferPlanned(f) => {
                     touched.transfers.insert(f.transfer);
-                    touched.links.extend(f.hops.iter().map(|hop| hop.link.clone()));
+                    touched.links.extend(f.links().cloned());
                 }
                 Fact::LinkTestPlanned(f) => {
                     touched.transfers.insert(f.transfer);

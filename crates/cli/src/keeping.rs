@@ -5,6 +5,7 @@ use crate::failure::{Code, Failure};
 use crate::look::Look;
 use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone, list, or_dash};
+use crate::transfer::{paths, sources};
 use clap::Args;
 use model::{CenterId, DatasetId, Moment, Span, StoreId};
 use wire::view::{
@@ -157,9 +158,9 @@ fn journey(plan: &CopyPlan, to: &CenterId, look: &Look) -> String {
     let pairs = [
         ("data", format!("{}@{}", transfer.dataset, transfer.version.short())),
         ("size", transfer.bytes.to_string()),
-        ("from", transfer.from.to_string()),
+        ("from", sources(transfer)),
         ("to", transfer.to.to_string()),
-        ("over", transfer.hops.join(" ")),
+        ("over", paths(transfer)),
         ("arrives", look.moment(transfer.arrives_ms)),
         ("price", transfer.price.to_string()),
     ];

@@ -6,7 +6,7 @@ use crate::session::{Session, note};
 use crate::table::{Column, Table, or_dash};
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar};
-use model::TransferId;
+use model::{CenterId, TransferId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::view::{Transfer, Transfers};
@@ -84,16 +84,26 @@ pub(crate) fn table(transfers: &Transfers, look: &Look) -> String {
             transfer.transfer.into(),
             transfer.dataset.as_str().into(),
             transfer.bytes.into(),
-            transfer.from.as_str().into(),
+            sources(transfer).into(),
             transfer.to.as_str().into(),
             or_dash(done(transfer)).into(),
             rate(transfer, look).into(),
             look.when(transfer.expected_ms.unwrap_or(transfer.arrives_ms)).into(),
             transfer.price.into(),
-            transfer.hops.join(" ").into(),
+            paths(transfer).into(),
         ]);
     }
     table.render(look, "no transfers")
+}
+
+/// The centers it comes from.
+pub(crate) fn sources(transfer: &Transfer) -> String {
+    transfer.sources().map(CenterId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The links it crosses from each of them.
+pub(crate) fn paths(transfer: &Transfer) -> String {
+    transfer.paths().map(|hops| hops.join(" ")).collect::<Vec<_>>().join(", ")
 }
 
 /// How much of it is there.

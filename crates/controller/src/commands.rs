@@ -184,7 +184,7 @@ impl Controller {
             let why = format!("center {center} was declared lost");
             self.attempt_over(attempt, Outcome::Lost { why }, Span::ZERO);
         }
-        let bound = |t: &&Arc<model::Staging>| t.to == *center || t.from == *center;
+        let bound = |t: &&Arc<model::Staging>| t.to == *center || t.is_from(center);
         let transfers: Vec<_> =
             self.world.transfers.values().filter(bound).map(|t| t.transfer).collect();
         for transfer in transfers {
@@ -292,7 +292,7 @@ impl Controller {
         if self.world.cut.contains(&link) {
             return Ok(Answer::Done);
         }
-        let crosses = |t: &&Arc<model::Staging>| t.hops.iter().any(|hop| hop.link == link);
+        let crosses = |t: &&Arc<model::Staging>| t.links().any(|crossed| *crossed == link);
         let over = self.world.transfers.values().filter(crosses);
         let over: Vec<_> = over.map(|staging| (staging.transfer, staging.to.clone())).collect();
         for (transfer, to) in over {
@@ -340,7 +340,7 @@ impl Controller {
             let smaller = known.is_some_and(|known| {
                 link.capacity < known.capacity || link.a != known.a || link.b != known.b
             });
-            let crosses = |t: &&Arc<model::Staging>| t.hops.iter().any(|h| h.link == link.link);
+            let crosses = |t: &&Arc<model::Staging>| t.links().any(|crossed| *crossed == link.link);
             if smaller && let Some(transfer) = self.world.transfers.values().find(crosses) {
                 let why = format!(
                     "{} crosses link {}, which would be smaller or elsewhere; wait for it",

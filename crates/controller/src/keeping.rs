@@ -67,7 +67,9 @@ impl Uses {
             }
         }
         for staging in world.transfers.values() {
-            uses.sources.insert((staging.from.clone(), staging.data.clone()), staging.transfer);
+            for (from, ..) in staging.legs() {
+                uses.sources.insert((from.clone(), staging.data.clone()), staging.transfer);
+            }
         }
         uses
     }

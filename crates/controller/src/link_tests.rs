@@ -149,7 +149,9 @@ impl Controller {
     pub(crate) fn give_way(&mut self, to: &Fact) {
         let over = |test: &LinkTest, link: &LinkId| test.hops.iter().any(|hop| hop.link == *link);
         let goes = |test: &&Arc<LinkTest>| match to {
-            Fact::TransferPlanned(staging) => meets(test, &staging.hops, &staging.steps),
+            Fact::TransferPlanned(staging) => {
+                staging.legs().any(|(_, hops, steps)| meets(test, hops, steps))
+            }
             Fact::JobOffered(f) => meets_reader(test, &f.placement, &f.placement.streams),
             Fact::AttemptRerouted(f) => {
                 let live = self.world.live_attempt(f.attempt);
@@ -310,8 +312,10 @@ impl Controller {
                 return Err(why);
             }
             let late = self.world.transfers.values().find(|staging| {
-                let last = staging.steps.last();
-                last.is_none_or(|last| last.until <= step.until) && staging.hops.contains(hop)
+                staging.legs().any(|(_, hops, steps)| {
+                    let last = steps.last();
+                    last.is_none_or(|last| last.until <= step.until) && hops.contains(hop)
+                })
             });
             if let Some(late) = late {
                 return Err(format!("{} is still crossing {hop}; ask again then", late.transfer));

@@ -11,7 +11,9 @@ use model::{
     Attempt, AttemptId, CenterId, DatasetVersion, Leave, Moment, Placement, Staging, TransferId,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use wire::{Measure, Order, PaceStep, ReadOver, Run, RunCheckpoint, RunInput, RunOutput, Stage};
+use wire::{
+    Measure, Order, PaceStep, ReadOver, Run, RunCheckpoint, RunInput, RunOutput, Stage, StageSource,
+};
 use world::{Uncounted, World};
 
 /// What an order is about; a newer order about the same thing replaces the older.
@@ -393,14 +395,17 @@ fn transfer_order(world: &World, now: Moment, transfer: TransferId) -> Order {
 }
 
 fn stage_order(world: &World, now: Moment, staging: &Staging) -> Order {
+    let source = |(from, _, steps): (&CenterId, _, &[RateStep])| StageSource {
+        from: from.clone(),
+        url: url_of(world, from),
+        ticket: None,
+        steps: pace(steps, now),
+    };
     Order::Stage(Box::new(Stage {
         transfer: staging.transfer,
         data: staging.data.clone(),
         bytes: staging.bytes,
-        from: staging.from.clone(),
-        url: url_of(world, &staging.from),
-        ticket: None,
-        steps: pace(&staging.steps, now),
+        sources: staging.legs().map(source).collect(),
     }))
 }
 

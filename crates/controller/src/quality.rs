@@ -65,18 +65,19 @@ impl Controller {
     pub(crate) fn delivered(
         &mut self,
         to: &CenterId,
-        transfer: TransferId,
+        (transfer, from): (TransferId, CenterId),
         lasted: Span,
         (planned, delivered): (Bytes, Bytes),
     ) {
         let staging = self.world.transfers.get(&transfer).filter(|s| s.to == *to);
-        let test = self.world.tests.get(&transfer).filter(|t| t.to == *to);
-        let (from, hops, link) = match (staging, test) {
-            (Some(staging), _) => (&staging.from, &staging.hops, self.narrowest(&staging.hops)),
-            (None, Some(test)) => (&test.from, &test.hops, self.world.links.get(&test.tests.link)),
+        let test = self.world.tests.get(&transfer).filter(|t| t.to == *to && t.from == from);
+        let leg = staging.and_then(|staging| staging.legs().find(|(source, ..)| **source == from));
+        let (hops, link) = match (leg, test) {
+            (Some((_, hops, _)), _) => (hops, self.narrowest(hops)),
+            (None, Some(test)) => (&*test.hops, self.world.links.get(&test.tests.link)),
             (None, None) => return,
         };
-        let (from, hops, link) = (from.clone(), hops.clone(), link.cloned());
+        let (hops, link) = (hops.to_vec(), link.cloned());
         let tested = test.is_some();
         let mut delivered = Delivered { transfer, planned, delivered, narrowest: None, tested };
         let Some(newest) = Stretch::of(&delivered, lasted) else { return };

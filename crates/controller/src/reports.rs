@@ -124,8 +124,8 @@ impl Controller {
             Report::Removed { data } => self.copy_is_gone(center, data),
             Report::Room { capacity, stored } => self.measured(center, capacity, stored),
             Report::Probed { peer, lasted, probed } => self.probed(center, peer, lasted, probed),
-            Report::Delivered { transfer, lasted, planned, delivered } => {
-                self.delivered(center, transfer, lasted, (planned, delivered));
+            Report::Delivered { transfer, from, lasted, planned, delivered } => {
+                self.delivered(center, (transfer, from), lasted, (planned, delivered));
             }
             Report::Inventory { data, in_place } => self.inventory(center, &data, &in_place),
         }
@@ -290,12 +290,15 @@ impl Controller {
         }
     }
 
-    /// Plans without a copy that was found damaged, until its center has read it and found it good.
+    /// Plans without the copies that one was found damaged of, until their centers have read them and
+    /// found them good: what any of them had whole was taken from there.
     fn doubt(&mut self, staging: &Staging) {
-        let (data, center) = (&staging.data, &staging.from);
-        if self.world.exact(data).is_some_and(|v| v.replicas.contains_key(center)) {
-            let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
-            self.emit(Fact::ReplicaDoubted(touched));
+        let data = &staging.data;
+        for (center, ..) in staging.legs() {
+            if self.world.exact(data).is_some_and(|v| v.replicas.contains_key(center)) {
+                let touched = ReplicaTouched { data: data.clone(), center: center.clone() };
+                self.emit(Fact::ReplicaDoubted(touched));
+            }
         }
     }
 

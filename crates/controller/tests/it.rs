@@ -406,7 +406,10 @@ fn an_input_is_brought_over_the_links_before_the_job_starts() {
     );
     assert_eq!(stage.state(job), "offered at zhangjiang/ascend");
     let orders = stage.orders("zhangjiang");
-    assert!(matches!(&orders[0], Order::Stage(s) if s.from == center("lingang")), "{orders:?}");
+    assert!(
+        matches!(&orders[0], Order::Stage(s) if s.sources[0].from == center("lingang")),
+        "{orders:?}"
+    );
     assert!(matches!(&orders[1], Order::Run(_)));
     let transfer = *stage.controller.world().transfers.keys().next().unwrap();
     stage.report("zhangjiang", Report::Arrived { transfer, moved: Bytes(1 << 30), corrupted: 0 });

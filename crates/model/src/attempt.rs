@@ -4,8 +4,8 @@ use crate::fact::Fact;
 use crate::job::JobSpec;
 use crate::link::Hop;
 use crate::{
-    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, JobId, Moment, Money, PlanId, PoolId,
-    Rate, Span, TransferId,
+    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, JobId, LinkId, Moment, Money, PlanId,
+    PoolId, Rate, Span, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -88,10 +88,44 @@ pub struct Staging {
     pub hops: Vec<Hop>,
     /// At which rate when: half-open intervals, sorted, apart.
     pub steps: Vec<RateStep>,
+    /// What comes of it from other stores meanwhile, from none twice; version 1 of the fact knows none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Leg>,
     /// When it is planned to be there.
     pub arrives: Moment,
     /// What the reservation costs.
     pub price: Money,
+}
+
+impl Staging {
+    /// From whose stores it comes, over which links, at which rates when; one at least.
+    pub fn legs(&self) -> impl Iterator<Item = (&CenterId, &[Hop], &[RateStep])> {
+        let Self { from, hops, steps, beside, .. } = self;
+        let beside = beside.iter().map(|leg| (&leg.from, &*leg.hops, &*leg.steps));
+        std::iter::once((from, &**hops, &**steps)).chain(beside)
+    }
+
+    /// The links it crosses.
+    pub fn links(&self) -> impl Iterator<Item = &LinkId> {
+        self.legs().flat_map(|(_, hops, _)| hops).map(|hop| &hop.link)
+    }
+
+    /// Whether anything of it comes from there.
+    #[must_use]
+    pub fn is_from(&self, center: &CenterId) -> bool {
+        self.legs().any(|(from, ..)| from == center)
+    }
+}
+
+/// What another store sends of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Whose store.
+    pub from: CenterId,
+    /// Over which links, in order.
+    pub hops: Vec<Hop>,
+    /// At which rate when: half-open intervals, sorted, apart.
+    pub steps: Vec<RateStep>,
 }
 
 /// A dataset version read over the network while an attempt runs, at a rate that is reserved on the

@@ -279,7 +279,7 @@ facts! {
     /// A center's agent told which external stores it has; what it told before counts no more.
     StoresTold(StoresTold) = "stores-told" v 1;
     /// A transfer was planned and its bandwidth reserved.
-    TransferPlanned(Arc<Staging>) = "transfer-planned" v 1;
+    TransferPlanned(Arc<Staging>) = "transfer-planned" v 2;
     /// A test of a link was planned and its bandwidth reserved.
     LinkTestPlanned(Arc<LinkTest>) = "link-test-planned" v 1;
     /// A transfer or a test of a link is over.
@@ -364,8 +364,9 @@ impl Fact {
             Self::StoreMeasured(f) => vec![center(&f.center)],
             Self::StoresTold(f) => vec![center(&f.center)],
             Self::TransferPlanned(f) => {
-                let ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
-                ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()
+                let mut ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
+                ends.extend(f.beside.iter().map(|leg| center(&leg.from)));
+                ends.into_iter().chain(f.links().map(link)).collect()
             }
             Self::LinkTestPlanned(f) => {
                 let ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];

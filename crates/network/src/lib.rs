@@ -1,6 +1,6 @@
 //! Sites, links and the paths between them; transfers planned and booked on the links' calendars.
 //!
-//! Two doors: [`Links::plan_transfer`] says from which replica, over which path, at which rates when a
+//! Two doors: [`Links::plan_transfer`] says from which replicas, over which paths, at which rates when a
 //! volume arrives first, and [`Links::plan_stream`] from which moment on a rate can be had without a
 //! break. A [`Topology`] is what is there (built once, shared); [`Links`] is what is still free of it,
 //! one calendar a direction, and its clone costs nothing, so that a what-if is a clone with other
@@ -10,6 +10,7 @@
 //! measuring. Sites are names and regions are text here: what may cross a region is decided by the
 //! caller, once a request, as [`Allowed`].
 
+mod beside;
 mod links;
 pub mod quality;
 mod stream;
@@ -19,7 +20,7 @@ mod transfer;
 pub use links::{Booking, Links};
 pub use stream::{StreamPlan, StreamRequest};
 pub use topology::{Allowed, Link, Path, Site, Spread, Topology};
-pub use transfer::{NoTransfer, TransferPlan, TransferRequest};
+pub use transfer::{Leg, NoTransfer, TransferPlan, TransferRequest};
 
 use calendar::Misfit;
 use model::LinkId;

@@ -25,6 +25,8 @@ pub struct TransferRequest<'a> {
     pub least_part: u64,
     /// How many paths to look at from each source; one at least.
     pub paths: usize,
+    /// How many sources may send at once; one at least.
+    pub at_once: usize,
     /// Where the data may be, even in passing.
     pub allowed: Allowed,
     /// What arrives later is of no use.
@@ -41,10 +43,21 @@ pub struct TransferPlan {
     pub source: String,
     /// The bandwidth it needs; not yet booked.
     pub booking: Booking,
-    /// One-way latency of the path in microseconds.
+    /// What else is read at the same time, from other sites, none of them twice.
+    pub beside: Vec<Leg>,
+    /// One-way latency of its path in microseconds.
     pub latency_us: u64,
     /// When the last bit is there, latency included.
     pub arrives: Moment,
+}
+
+/// What one source sends of a volume that several send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leg {
+    /// The site whose replica is read.
+    pub source: String,
+    /// The bandwidth it needs.
+    pub booking: Booking,
 }
 
 /// Why there is no way.
@@ -93,8 +106,9 @@ pub enum NoTransfer {
 
 impl Links {
     /// The transfer that arrives first among all sources and their shortest paths; among equals the
-    /// one of least latency, then of fewest hops, then by the names of source and hops. It fits what
-    /// is free now.
+    /// one of least latency, then of fewest hops, then by the names of source and hops. Where others
+    /// beside it have it arrive a good deal sooner, and more than one may send at once, they do. It
+    /// fits what is free now.
     ///
     /// Each path is used as soon and as fast as it allows. Sources and paths are looked at in the
     /// order of what they could do at best, and not at all once that is later than what was found:
@@ -109,8 +123,12 @@ impl Links {
         let mut sources = self.sources(topology, request);
         let a_path_leads_there = !sources.is_empty();
         sources.sort_unstable();
+        sources.dedup();
+        // What is late alone may be in time with others beside it.
+        let has_others = request.at_once > 1 && sources.len() > 1;
+        let alone = if has_others { Moment::MAX } else { request.by };
         for source in &sources {
-            let by = best.as_ref().map_or(request.by, |best| best.arrives);
+            let by = best.as_ref().map_or(alone, |best| best.arrives);
             if source.soonest > by {
                 break;
             }
@@ -126,9 +144,10 @@ impl Links {
                 && let Some(soonest) = self.through_both_ends(topology, (request, by), source, work)
                 && !is_done(soonest)
             {
-                self.try_others(topology, request, (source, path), &mut best, work);
+                self.try_others(topology, (request, by), (source, path), &mut best, work);
             }
         }
+        best = best.map(|best| self.beside(topology, request, &sources, best, work));
         best = best.filter(|best| best.arrives <= request.by);
         if best.is_none() && a_path_leads_there && request.by < Moment::MAX {
             return Err(NoTransfer::TooLate { to: request.to.to_owned(), by: request.by });
@@ -153,7 +172,7 @@ impl Links {
             Some(spread) => Cow::Borrowed(spread),
             None => {
                 let what = (volume, not_before, most, least_part);
-                let sources = request.sources.iter().copied();
+                let sources = (request.sources.iter().copied(), request.at_once);
                 Cow::Owned(self.spread(topology, sources, what, &request.allowed))
             }
         };
@@ -193,7 +212,7 @@ impl Links {
     fn try_others(
         &self,
         topology: &Topology,
-        request: &TransferRequest<'_>,
+        (request, by): (&TransferRequest<'_>, Moment),
         (source, shortest): (&Candidate<'_>, &Path),
         best: &mut Option<TransferPlan>,
         work: &mut Work,
@@ -211,7 +230,7 @@ impl Links {
             .collect();
         by_promise.sort_by_key(|(soonest, _)| *soonest);
         for (soonest, route) in by_promise {
-            let by = best.as_ref().map_or(request.by, |best| best.arrives);
+            let by = best.as_ref().map_or(by, |best| best.arrives);
             if by < soonest {
                 return;
             }
@@ -220,32 +239,39 @@ impl Links {
         }
     }
 
-    /// How soon a volume can be anywhere from these sources, no faster than `most` and using
-    /// stretches as [`TransferRequest::least_part`] says.
+    /// How soon a volume can be anywhere from these sources, so many of them at once at most, no
+    /// faster than `most` and using stretches as [`TransferRequest::least_part`] says.
     #[must_use]
     pub fn spread<'a>(
         &self,
         topology: &Topology,
-        sources: impl Iterator<Item = &'a str>,
+        (sources, at_once): (impl Iterator<Item = &'a str>, usize),
         (volume, not_before, most, least_part): (Bytes, Moment, Rate, u64),
         allowed: &Allowed,
     ) -> Spread {
         let least = least_of(topology.narrowest(), least_part);
-        let what = Pouring { from: not_before, volume, most, least, by: Moment::MAX };
-        let origin = |source: &str| {
-            let source = topology.number(source)?;
-            let mut origin = topology.origin(source, volume, most, allowed);
-            let pipe = topology.only_way_out(source).map(|number| self.pipe(number));
-            origin.out = match pipe {
+        let sources: Vec<usize> = sources.filter_map(|source| topology.number(source)).collect();
+        // Of several sources that bring it together, one brings at least the average.
+        let parts = at_once.clamp(1, sources.len().max(1)) as u64;
+        let part = Bytes(volume.0 / parts);
+        let leaves = |site: usize, volume: Bytes| {
+            let pipe = topology.only_way_out(site).map(|number| self.pipe(number));
+            let what = Pouring { from: not_before, volume, most, least, by: Moment::MAX };
+            match pipe {
                 Some(pipe) if volume > Bytes::ZERO => {
                     let poured = pour(&[pipe], &what, &mut Work::unbounded());
                     poured.and_then(|poured| Some(poured.last()?.until)).unwrap_or(Moment::MAX)
                 }
                 _ => not_before,
-            };
-            Some(origin)
+            }
         };
-        Spread { from: sources.filter_map(origin).collect(), volume, not_before }
+        let origin = |site: usize| {
+            let mut origin = topology.origin(site, (volume, part), most, allowed);
+            origin.whole.out = leaves(site, volume);
+            origin.part.out = if part < volume { leaves(site, part) } else { origin.whole.out };
+            origin
+        };
+        Spread { from: sources.into_iter().map(origin).collect(), volume, part, not_before }
     }
 
     /// When a spreading volume is at a site at the soonest that it has to be brought to, by what is
@@ -313,7 +339,8 @@ fn keep_better(
     let step = |s: Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };
     let steps = segments.into_iter().map(step).collect();
     let booking = Booking { hops: path().hops, steps };
-    let plan = TransferPlan { source: source.to_owned(), booking, latency_us, arrives };
+    let (source, beside) = (source.to_owned(), Vec::new());
+    let plan = TransferPlan { source, booking, beside, latency_us, arrives };
     let is_better = best.as_ref().is_none_or(|best| {
         let (hops, others) = (plan.booking.hops.iter().rev(), best.booking.hops.iter().rev());
         let by_name = plan.source.cmp(&best.source).then_with(|| hops.cmp(others));
@@ -326,17 +353,17 @@ fn keep_better(
 
 /// A source of a transfer, by what it could do at best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Candidate<'a> {
+pub(crate) struct Candidate<'a> {
     soonest: Moment,
-    name: &'a str,
-    from: usize,
-    to: usize,
+    pub(crate) name: &'a str,
+    pub(crate) from: usize,
+    pub(crate) to: usize,
     /// Of the shortest path.
     latency: Span,
 }
 
 /// What a stretch has to leave of so much capacity.
-fn least_of(capacity: Rate, part: u64) -> Rate {
+pub(crate) fn least_of(capacity: Rate, part: u64) -> Rate {
     Rate(capacity.0.checked_div(part).unwrap_or(1).max(1))
 }
 

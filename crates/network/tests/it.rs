@@ -58,6 +58,7 @@ fn request<'a>(topology: &Topology, from: &'a [&'a str], to: &'a str) -> Transfe
         most: Rate::MAX,
         least_part: u64::MAX,
         paths: 4,
+        at_once: 1,
         allowed: topology.allow(|region| region.starts_with("cn/")),
         by: Moment::MAX,
         spread: None,
@@ -355,6 +356,7 @@ fn play(seed: u64) {
             most: Rate(rng.random_range(1..20_000)),
             least_part: u64::MAX,
             paths: 100,
+            at_once: 1,
             allowed,
             by: Moment::MAX,
             spread: None,
@@ -401,6 +403,89 @@ fn play(seed: u64) {
 #[test]
 fn no_other_way_arrives_earlier_and_no_direction_is_ever_overbooked() {
     (0..600).for_each(play);
+}
+
+/// What a plan's sources have brought together by then, in thousandths of a bit.
+fn brought(topology: &Topology, plan: &TransferPlan, by: Moment) -> u128 {
+    let latency = |hops: &[Hop]| {
+        let us =
+            |hop: &Hop| topology.links().iter().find(|l| l.link == hop.link).unwrap().latency_us;
+        Span(hops.iter().map(us).sum::<u64>().div_ceil(1_000))
+    };
+    let of = |booking: &Booking| -> u128 {
+        let left = Moment(by.0.saturating_sub(latency(&booking.hops).0));
+        let passed =
+            |s: &RateStep| u128::from(s.rate.0) * u128::from(left.min(s.until).since(s.from).0);
+        booking.steps.iter().map(passed).sum()
+    };
+    of(&plan.booking) + plan.beside.iter().map(|leg| of(&leg.booking)).sum::<u128>()
+}
+
+#[test]
+fn several_sources_bring_all_of_it_sooner_than_one_and_fit_beside_each_other() {
+    let mut together = 0;
+    for seed in 0..400 {
+        let mut chart = Chart::new(seed);
+        let mut links = Links::new(&chart.topology);
+        for _ in 0..6 {
+            let sources = [chart.name(), chart.name(), chart.name()];
+            let (to, regions) = (chart.name(), chart.regions());
+            let allowed = chart.topology.allow(|region| regions.contains(region));
+            let (topology, rng) = (&chart.topology, &mut chart.rng);
+            let alone = TransferRequest {
+                sources: &sources,
+                to,
+                volume: Bytes(rng.random_range(0..40_000)),
+                not_before: Moment(rng.random_range(0..30_000)),
+                most: Rate(rng.random_range(1..20_000)),
+                least_part: [16, u64::MAX][rng.random_range(0..2)],
+                paths: 4,
+                at_once: 1,
+                allowed,
+                by: Moment::MAX,
+                spread: None,
+            };
+            let wish = TransferRequest { at_once: 3, ..alone.clone() };
+            let (one, all) = (plan(topology, &links, &alone), plan(topology, &links, &wish));
+            let (Ok(one), Ok(all)) = (&one, &all) else {
+                assert_eq!(one, all, "seed {seed}");
+                continue;
+            };
+            // Whatever is known before of how soon it can be there is true of both.
+            for (wish, plan) in [(&alone, one), (&wish, all)] {
+                let what = (wish.volume, wish.not_before, wish.most, wish.least_part);
+                let from = (sources.iter().copied(), wish.at_once);
+                let spread = links.spread(topology, from, what, &wish.allowed);
+                let site = topology.number(to).unwrap();
+                let work = &mut Work::unbounded();
+                let into = links.soonest_into(topology, &spread, site, wish.least_part, work);
+                assert!(topology.soonest(&spread, site) <= Some(plan.arrives), "seed {seed}");
+                assert!(sources.contains(&to) || into <= plan.arrives, "seed {seed}");
+            }
+            let by = |by| plan(topology, &links, &TransferRequest { by, ..wish.clone() });
+            assert_eq!(by(all.arrives).as_ref(), Ok(all), "seed {seed}: in time is in time");
+            let late = by(Moment(all.arrives.0.saturating_sub(1)));
+            assert!(matches!(late, Err(NoTransfer::TooLate { .. })), "seed {seed}: {late:?}");
+            if !all.beside.is_empty() {
+                together += 1;
+                let takes = |plan: &TransferPlan| plan.arrives.since(wish.not_before).0;
+                assert!(takes(all) * 10 <= takes(one) * 9 + 10, "seed {seed}: it is worth it");
+                let mut from: Vec<_> = all.beside.iter().map(|leg| &leg.source).collect();
+                from.push(&all.source);
+                from.sort();
+                from.dedup();
+                assert_eq!(from.len(), all.beside.len() + 1, "seed {seed}: nobody twice");
+                let volume = u128::from(wish.volume.0) * 8_000;
+                assert!(brought(topology, all, all.arrives) >= volume, "seed {seed}");
+                assert!(brought(topology, all, Moment(all.arrives.0 - 1)) < volume, "seed {seed}");
+            }
+            links.book(&all.booking).expect("a plan fits");
+            for leg in &all.beside {
+                links.book(&leg.booking).expect("a plan fits beside itself");
+            }
+        }
+    }
+    assert!(together > 50, "{together}");
 }
 
 #[test]

@@ -7,12 +7,11 @@ use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{PoolNumber, Seat};
 use crate::scene::{Asked, Reach, Scene};
-use crate::staging::{Soonest, Staged, reading, stage};
+use crate::staging::{Soonest, Staged, bookings, reading, stage};
 use calendar::Work;
 use model::attempt::{Slots, Stream};
 use model::job::JobSpec;
 use model::{CenterId, DatasetVersion, Moment, Money, PoolId, Region, Span};
-use network::Booking;
 use serde::Serialize;
 use std::borrow::Cow;
 use world::{Version, World};
@@ -315,9 +314,10 @@ impl<'a> Scene<'a> {
                         && number < spec.inputs.len()
                         && self.coming.to(&staging.data, &staging.to).is_none()
                     {
-                        let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
-                        let booked = links.to_mut().book(&Booking { hops, steps });
-                        booked.expect("what was planned on these links fits them");
+                        for booking in bookings(staging) {
+                            let booked = links.to_mut().book(&booking);
+                            booked.expect("what was planned on these links fits them");
+                        }
                     }
                     data.ready = data.ready.max(arrives);
                     data.price += price;

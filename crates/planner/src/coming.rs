@@ -1,10 +1,10 @@
 //! Copies of data that are planned and not yet on their way.
 
+use crate::staging::bookings;
 use crate::view::View;
 use model::attempt::Stream;
 use model::job::JobSpec;
 use model::{CenterId, DatasetVersion, Moment, Staging};
-use network::Booking;
 use std::collections::BTreeMap;
 use world::World;
 
@@ -30,9 +30,10 @@ impl Coming {
     pub(crate) fn add(&mut self, view: &mut View, staging: &Staging) {
         let copies = self.copies.entry(staging.data.clone()).or_default();
         if copies.to.insert(staging.to.clone(), staging.clone()).is_none() {
-            let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
-            // Where a link was declared smaller meanwhile there is nothing left to book.
-            let _ = view.links.book(&booking);
+            for booking in bookings(staging) {
+                // Where a link was declared smaller meanwhile there is nothing left to book.
+                let _ = view.links.book(&booking);
+            }
             copies.planned.push((self.count, staging.to.clone()));
             self.count += 1;
         }

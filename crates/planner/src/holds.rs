@@ -2,6 +2,7 @@
 
 use crate::Situation;
 use crate::proposal::{Offer, Transfer};
+use crate::staging::bookings;
 use crate::view::View;
 use world::World;
 
@@ -27,12 +28,11 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
     let transfers = offer.transfers.iter().all(|transfer| match transfer {
         Transfer::Under(id) => world.transfers.contains_key(id),
         Transfer::New(staging) => {
-            let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
+            let has =
+                |from| world.exact(&staging.data).is_some_and(|v| v.replicas.contains_key(from));
             world.transfer_to(&staging.data, &staging.to).is_some()
-                || (world
-                    .exact(&staging.data)
-                    .is_some_and(|v| v.replicas.contains_key(&staging.from))
-                    && links.book(&network::Booking { hops, steps }).is_ok())
+                || (staging.legs().all(|(from, ..)| has(from))
+                    && bookings(staging).all(|booking| links.book(&booking).is_ok()))
         }
     });
     let streams = place.streams.iter().all(|stream| {

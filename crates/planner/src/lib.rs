@@ -136,6 +136,8 @@ pub struct Policy {
     pub background_work: u64,
     /// How many paths are looked at between two centers.
     pub paths: usize,
+    /// How many centers may send parts of one copy at once.
+    pub sources: usize,
     /// What an hour is worth to a `balanced` job that names nothing else, in micro-units of its
     /// price's currency.
     pub hour_is_worth: i64,
@@ -154,6 +156,7 @@ impl Default for Policy {
             inline_work: 20_000,
             background_work: 50_000_000,
             paths: 4,
+            sources: 4,
             hour_is_worth: 10_000_000,
             stage_ahead: Span::from_secs(600),
             preempting: Some(Preempting::default()),

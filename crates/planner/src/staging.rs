@@ -9,8 +9,10 @@ use crate::scene::Scene;
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
+use model::attempt::{Leg, RateStep};
+use model::link::Hop;
 use model::{
-    Bytes, Center, CenterId, Lies, Moment, Money, Rate, Region, Span, Staging, TransferId,
+    Bytes, Center, CenterId, Currency, Lies, Moment, Money, Rate, Region, Span, Staging, TransferId,
 };
 use network::{Allowed, Booking, Links, NoTransfer, Site, Spread, Topology, TransferRequest};
 use std::cell::OnceCell;
@@ -73,7 +75,7 @@ impl<'a> Soonest<'a> {
         let Scene { world, view, coming, situation, .. } = *scene;
         let registered = &version.registered;
         let allowed = allowed(&view.topology, &registered.residency);
-        let sources = version.replicas.keys().map(CenterId::as_str);
+        let sources = (version.replicas.keys().map(CenterId::as_str), scene.policy.sources);
         let now = situation.now;
         let what = (registered.bytes.on_wire(), now, Rate::MAX, LEAST_PART);
         let spread = view.links.spread(&view.topology, sources, what, &allowed);
@@ -294,6 +296,7 @@ fn fetch<'a>(
             most: *most,
             least_part: LEAST_PART,
             paths: policy.paths,
+            at_once: policy.sources,
             allowed: soonest.allowed.clone(),
             by,
             spread: Some(&soonest.spread),
@@ -315,18 +318,25 @@ fn fetch<'a>(
             | NoTransfer::NoBandwidth { .. },
         ) => Refusal::NoPath { dataset: data.dataset.clone() },
     })?;
-    let price = link_price(world, &plan.booking, registered.bytes);
-    Ok(Staging {
+    let center = |source: &str| CenterId::new(source).expect("sources are centers");
+    let leg = |leg: network::Leg| {
+        let Booking { hops, steps } = leg.booking;
+        Leg { from: center(&leg.source), hops, steps }
+    };
+    let mut staging = Staging {
         transfer: TransferId::new(0),
         data: data.clone(),
         bytes: registered.bytes,
-        from: CenterId::new(&plan.source).expect("sources are centers"),
+        from: center(&plan.source),
         to: to.clone(),
         hops: plan.booking.hops,
         steps: plan.booking.steps,
+        beside: plan.beside.into_iter().map(leg).collect(),
         arrives: plan.arrives,
-        price,
-    })
+        price: Money::zero(Currency::CNY),
+    };
+    staging.price = transfer_price(world, &staging);
+    Ok(staging)
 }
 
 /// How a version is at a center already, or gets there without anything being done for it.
@@ -357,11 +367,38 @@ fn allows(residency: &[Region], region: &str) -> bool {
         || region.parse::<Region>().is_ok_and(|r| residency.iter().any(|a| a.contains(&r)))
 }
 
-/// What moving `bytes` over the booking's links costs: each link's price for a Gbit/s and hour,
-/// times the Gbit/s and hours the volume takes, whatever its rate.
-pub(crate) fn link_price(world: &World, booking: &Booking, bytes: Bytes) -> Money {
-    let mut total = Money::zero(model::Currency::CNY);
-    for hop in &booking.hops {
+/// What a transfer's links hold for it, a booking for each store it comes from.
+pub(crate) fn bookings(staging: &Staging) -> impl Iterator<Item = Booking> {
+    staging.legs().map(|(_, hops, steps)| Booking { hops: hops.to_vec(), steps: steps.to_vec() })
+}
+
+/// What a transfer costs: of what comes from each store its part.
+fn transfer_price(world: &World, staging: &Staging) -> Money {
+    let bits = |steps: &[RateStep]| -> u128 {
+        steps.iter().map(|s| u128::from(s.rate.0) * u128::from(s.until.since(s.from).0)).sum()
+    };
+    let all = staging.legs().map(|(.., steps)| bits(steps)).sum::<u128>().max(1);
+    let mut left = staging.bytes;
+    let mut total = Money::zero(Currency::CNY);
+    for (number, (_, hops, steps)) in staging.legs().enumerate() {
+        let part = u128::from(staging.bytes.0) * bits(steps) / all;
+        let part = match number == staging.beside.len() {
+            true => left,
+            false => Bytes(u64::try_from(part).unwrap_or(u64::MAX)).min(left),
+        };
+        left = left.saturating_sub(part);
+        let price = link_price(world, hops, part);
+        total.currency = price.currency;
+        total.micros = total.micros.saturating_add(price.micros);
+    }
+    total
+}
+
+/// What moving `bytes` over these links costs: each link's price for a Gbit/s and hour, times the
+/// Gbit/s and hours the volume takes, whatever its rate.
+pub(crate) fn link_price(world: &World, hops: &[Hop], bytes: Bytes) -> Money {
+    let mut total = Money::zero(Currency::CNY);
+    for hop in hops {
         let Some(link) = world.links.get(&hop.link) else { continue };
         total.currency = link.price_per_gbps_hour.currency;
         let toll = toll_for(bytes, link.price_per_gbps_hour.micros);

@@ -71,7 +71,7 @@ impl Scene<'_> {
             input: input.name.clone(),
             data: data.clone(),
             from: CenterId::new(&plan.source).expect("sources are centers"),
-            price: link_price(self.world, &plan.booking, volume(rate, lasts)),
+            price: link_price(self.world, &plan.booking.hops, volume(rate, lasts)),
             hops: plan.booking.hops,
             rate: rate.on_wire(),
             since,

@@ -28,6 +28,8 @@ pub struct Fetch {
     pub bytes: Bytes,
     /// From whose store.
     pub from: CenterId,
+    /// From whose stores parts of it come meanwhile.
+    pub beside: Vec<CenterId>,
     /// The external store it lies in there, and until when it is recalled.
     pub recalled: Option<(StoreId, Moment)>,
     /// When it is there.
@@ -141,6 +143,7 @@ impl Scene<'_> {
                 data: data.clone(),
                 bytes,
                 from: center.clone(),
+                beside: Vec::new(),
                 recalled: Some((lies.store.clone(), self.situation.now + lies.recall)),
                 arrives: self.situation.now + lies.time_to_read(bytes),
                 price: Money::zero(found.price.currency),
@@ -165,12 +168,13 @@ impl Scene<'_> {
             Transfer::Under(id) => (self.world.transfers.get(id)?.as_ref(), true),
         };
         let price = if is_under_way { Money::zero(staging.price.currency) } else { staging.price };
-        let links = staging.hops.iter().filter_map(|hop| self.world.links.get(&hop.link));
+        let links = staging.links().filter_map(|link| self.world.links.get(link));
         let slow = links.filter(|link| self.world.planned_rate(link) < link.capacity);
         Some(Fetch {
             data: staging.data.clone(),
             bytes: staging.bytes,
             from: staging.from.clone(),
+            beside: staging.beside.iter().map(|leg| leg.from.clone()).collect(),
             recalled: self.recalled(staging),
             arrives: staging.arrives.max(self.situation.now),
             price,

@@ -19,7 +19,6 @@ use model::{
     Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, JobId, JobSpec, Lies, Moment,
     NetworkUid, Rate, TenantId, Tier, TokenId,
 };
-use network::Booking;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -266,8 +265,7 @@ fn fits_the_links(view: &View, plan: &Plan) -> bool {
     // Jobs that want the same copy name the same transfer.
     let mut known = BTreeSet::new();
     let new = new.filter(|(data, to, _)| known.insert((*data, *to)));
-    let moves = new
-        .map(|(.., staging)| Booking { hops: staging.hops.clone(), steps: staging.steps.clone() });
+    let moves = new.flat_map(|(.., staging)| crate::staging::bookings(staging));
     let reads = plan.offers.iter().flat_map(|offer| {
         let place = &offer.placement;
         bookings(&place.streams, (place.start, place.until))

@@ -48,15 +48,7 @@ fn run(job: u64, chip: u16, start: u64) -> Run {
 
 /// The data `d` on its way.
 fn stage() -> Stage {
-    Stage {
-        transfer: TransferId::new(4),
-        data: data("d"),
-        bytes: Bytes(1),
-        from: model::CenterId::new("a").unwrap(),
-        url: String::new(),
-        ticket: None,
-        steps: Vec::new(),
-    }
+    Stage { transfer: TransferId::new(4), data: data("d"), bytes: Bytes(1), sources: Vec::new() }
 }
 
 fn orders(runs: Vec<Run>) -> Event {
@@ -350,6 +342,7 @@ fn measurements_are_told_in_turn_and_dropped_while_the_server_takes_nothing() {
     let window = || {
         Event::Measured(Report::Delivered {
             transfer: TransferId::new(4),
+            from: model::CenterId::new("a").unwrap(),
             lasted: Span(1_000),
             planned: Bytes(8),
             delivered: Bytes(4),

@@ -103,13 +103,16 @@ impl Doors {
         self.issue(center, data, verb, None, now)
     }
 
-    /// Puts a ticket into the order that lets its transfer be read no faster than planned. Both ends
-    /// keep the same steps.
+    /// Puts tickets into the order that let its transfer be read no faster than planned from each
+    /// source. Both ends keep the same steps.
     fn open_for(&self, stage: &mut Stage, now: Moment) {
-        let pace = Leave::new(stage.transfer, now, std::mem::take(&mut stage.steps));
-        stage.steps = pace.steps.clone();
-        let ticket = self.issue(&stage.from, &stage.data, Verb::Read, Some(pace), now);
-        stage.ticket = Some(ticket);
+        let Stage { transfer, data, sources, .. } = stage;
+        for source in sources {
+            let pace = Leave::new(*transfer, now, std::mem::take(&mut source.steps));
+            source.steps = pace.steps.clone();
+            let ticket = self.issue(&source.from, data, Verb::Read, Some(pace), now);
+            source.ticket = Some(ticket);
+        }
     }
 
     /// Puts a ticket into an input that lets an attempt read it as fast as was reserved for it, for as

@@ -1,6 +1,6 @@
 //! A center's agent: the real reconciler, with simulated hands.
 
-use crate::engine::{Became, Engine, Launch, pour};
+use crate::engine::{Became, Engine, Launch, pour, together};
 use crate::fault::Sabotage;
 use crate::load::{Actual, Ending};
 use crate::post::{Answer, Call, Caller, Happening, Post, Seat};
@@ -290,7 +290,8 @@ impl Agent {
             Action::KeepOutputs { attempt, outputs } => self.keep(attempt, &outputs, post),
             Action::Settle { attempt } => self.engine.forget(attempt),
             Action::Fetch(stage) => {
-                let (transfer, takes) = (stage.transfer, pour(stage.bytes, &stage.steps));
+                let (transfer, takes) =
+                    (stage.transfer, pour(stage.bytes, &together(&stage.sources)));
                 self.fetching.insert(transfer, stage);
                 post.after(takes, Happening::Copied(self.seat, self.life, transfer));
             }

@@ -3,7 +3,7 @@
 
 use crate::load::{Actual, Ending};
 use model::attempt::Slots;
-use model::{AttemptId, Bytes, Center, Chips, Ended, Moment, Outcome, Span, Stop};
+use model::{AttemptId, Bytes, Center, Chips, Ended, Moment, Outcome, Rate, Span, Stop};
 use reconciler::Seen;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::Run;
@@ -350,10 +350,31 @@ pub(crate) fn pour(bytes: Bytes, steps: &[wire::PaceStep]) -> Span {
     })
 }
 
+/// The rates of what several sources send at once, each of which stays at its last rate.
+pub(crate) fn together(sources: &[wire::StageSource]) -> Vec<wire::PaceStep> {
+    if let [only] = sources {
+        return only.steps.clone();
+    }
+    let steps = || sources.iter().flat_map(|source| &source.steps);
+    let times: BTreeSet<Span> = steps().flat_map(|s| [s.after, s.after + s.lasts]).collect();
+    let times: Vec<Span> = times.into_iter().collect();
+    let rate = |at: Span| {
+        let of = |source: &wire::StageSource| {
+            let begun = source.steps.iter().filter(|step| step.after <= at);
+            let is_last = |step: &&wire::PaceStep| source.steps.last() == Some(step);
+            begun.last().filter(|s| is_last(s) || at < s.after + s.lasts).map_or(0, |s| s.rate.0)
+        };
+        Rate(sources.iter().map(of).sum())
+    };
+    let pairs = times.windows(2);
+    pairs
+        .map(|t| wire::PaceStep { after: t[0], lasts: t[1].saturating_sub(t[0]), rate: rate(t[0]) })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Rate;
     use wire::PaceStep;
 
     fn step(after: u64, lasts: u64, rate: u64) -> PaceStep {

@@ -9,6 +9,7 @@ use crate::{LocalStore, Pace, Progress, Seen, TransferError};
 use model::{Bytes, DatasetVersion};
 use reqwest::Client;
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What a fetch took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,22 +31,49 @@ impl Arrived {
     }
 }
 
-/// Brings a verified copy of `data` into the store, no faster than `pace`, from all of `sources` at
-/// once. What was fetched earlier, in this process or before a crash, is not fetched again, nor what
+/// A door that chunks are fetched from, and how fast.
+#[derive(Debug)]
+pub struct Giver {
+    source: Source,
+    pace: Pace,
+    brought: AtomicU64,
+}
+
+impl Giver {
+    /// One that nothing came from yet.
+    #[must_use]
+    pub const fn new(source: Source, pace: Pace) -> Self {
+        Self { source, pace, brought: AtomicU64::new(0) }
+    }
+
+    /// Of each of these doors one, all of which together keep a pace.
+    #[must_use]
+    pub fn sharing(sources: &[Source], pace: &Pace) -> Vec<Self> {
+        sources.iter().map(|source| Self::new(source.clone(), pace.clone())).collect()
+    }
+
+    /// Bytes of chunks that came from there, damaged and repeated ones included.
+    #[must_use]
+    pub fn brought(&self) -> Bytes {
+        Bytes(self.brought.load(Relaxed))
+    }
+}
+
+/// Brings a verified copy of `data` into the store from all of `givers` at once, from none faster than
+/// its pace. What was fetched earlier, in this process or before a crash, is not fetched again, nor what
 /// another version of the dataset has here. Dropping the future breaks the copy off; a later call
 /// resumes it. A chunk that stays damaged at every source is an error that names it.
 pub async fn fetch(
     http: &Client,
-    sources: &[Source],
+    givers: &[Giver],
     into: &LocalStore,
     data: &DatasetVersion,
-    pace: &Pace,
     progress: &Progress,
 ) -> Result<Arrived, TransferError> {
     if into.has(data) {
         return Ok(Arrived::default());
     }
-    let incoming = match open(http, sources, into, data).await {
+    let incoming = match open(http, givers, into, data).await {
         Err(TransferError::AlreadyHere { .. }) => return Ok(Arrived::default()),
         opened => opened?,
     };
@@ -55,11 +83,11 @@ pub async fn fetch(
     let reused = blocking(move || reusing.reuse()).await?;
     progress.reused(reused);
     let missing = incoming.missing();
-    if sources.is_empty() && !missing.is_empty() {
+    if givers.is_empty() && !missing.is_empty() {
         return Err(TransferError::NoSource { data: data.clone() });
     }
-    let fetching = Fetching { http, sources, incoming: &incoming, pace, progress };
-    carry_all(&fetching, sources.len(), layout, &missing).await?;
+    let fetching = Fetching { http, givers, incoming: &incoming, progress };
+    carry_all(&fetching, givers.len(), layout, &missing).await?;
     let whole = incoming.clone();
     blocking(move || whole.finish()).await?;
     Ok(Arrived::of(progress.seen()))
@@ -68,7 +96,7 @@ pub async fn fetch(
 /// The copy begun earlier, or a new one by the manifest of the first source that has it.
 async fn open(
     http: &Client,
-    sources: &[Source],
+    givers: &[Giver],
     into: &LocalStore,
     data: &DatasetVersion,
 ) -> Result<Incoming, TransferError> {
@@ -77,7 +105,7 @@ async fn open(
         return Ok(incoming);
     }
     let mut answer = Err(TransferError::NoSource { data: data.clone() });
-    for source in sources {
+    for Giver { source, .. } in givers {
         answer = patient_manifest(http, source, data).await;
         if !answer.as_ref().is_err_and(TransferError::is_the_sources) {
             break;
@@ -106,23 +134,23 @@ async fn patient_manifest(
 
 struct Fetching<'a> {
     http: &'a Client,
-    sources: &'a [Source],
+    givers: &'a [Giver],
     incoming: &'a Incoming,
-    pace: &'a Pace,
     progress: &'a Progress,
 }
 
 impl Carrier for Fetching<'_> {
     async fn carry(&self, door: usize, left: &mut BTreeSet<u64>) -> Result<(), TransferError> {
-        let source = &self.sources[door];
+        let Giver { source, pace, brought } = &self.givers[door];
         let layout = self.incoming.layout();
         let mut damaged = None;
         let (data, picked) = (self.incoming.data(), Picked::of(left));
-        self.pace.open().await;
+        pace.open().await;
         let mut pieces = Pieces::open(self.http, source, data, &picked).await?;
         for chunk in picked.chunks() {
             let size = layout.place(chunk)?.bytes;
-            let bytes = pieces.take(size, self.pace, self.progress).await?;
+            let bytes = pieces.take(size, pace, self.progress).await?;
+            brought.fetch_add(size as u64, Relaxed);
             let incoming = self.incoming.clone();
             match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {
                 Written::Verified => {

@@ -36,7 +36,7 @@ mod upload;
 
 pub use error::TransferError;
 pub use external::{ExternalStore, ExternalStores, Location};
-pub use fetch::{Arrived, fetch};
+pub use fetch::{Arrived, Giver, fetch};
 pub use fill::fill;
 pub use import::survey;
 pub use incoming::{Incoming, Written};

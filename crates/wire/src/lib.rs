@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,7 +230,14 @@ pub struct Stage {
     pub data: DatasetVersion,
     /// How much.
     pub bytes: Bytes,
-    /// From whose store.
+    /// Where it comes from, from all at once; one at least.
+    pub sources: Vec<StageSource>,
+}
+
+/// A store that a copy is fetched from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageSource {
+    /// Whose store.
     pub from: CenterId,
     /// Where that store opens.
     pub url: String,
@@ -372,6 +379,8 @@ pub enum Report {
     Delivered {
         /// Which.
         transfer: TransferId,
+        /// What came from whose store.
+        from: CenterId,
         /// How long the window was.
         lasted: Span,
         /// Bytes that could have come at the ordered rates.

@@ -219,3 +219,53 @@ async fn data_arrives_as_planned_goes_around_a_cut_and_never_where_it_may_not() 
     let why = "link lingang--zhangjiang was cut".to_owned();
     assert!(ends.collect::<Vec<_>>().contains(&TransferEnd::Failed { why }));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_centers_that_have_it_send_at_once_each_over_its_own_link_as_planned() {
+    if let Some(why) = Wan::obstacle() {
+        eprintln!("skipped: {why}");
+        return;
+    }
+    let topology = Topology::parse("lines", LINES).unwrap();
+    let wan = Arc::new(Wan::start(&topology, Options::default()).unwrap());
+    let mut net = Plan::of(&network()).across(&wan).start().await;
+    put(&net, "both", &noise(4, 60_000_000), &[]).await;
+    let said = net.cli(net.tenant("lab"), &["data", "copy", "both", "--to", "kunshan"]).await;
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    net.until_copy("both", "kunshan").await;
+
+    let before = ["lingang", "kunshan"].map(|from| carried(&wan, from, "zhangjiang"));
+    let job = net.submit("lab", &reader("both")).await;
+    let planned = async || {
+        let all: view::Transfers = net.operator().get("/v1/transfers").await.ok();
+        all.transfers.into_iter().find(|transfer| transfer.to.as_str() == "zhangjiang")
+    };
+    let planned = net.until("it is planned", planned).await;
+    let sources: Vec<&str> = planned.sources().map(model::CenterId::as_str).collect();
+    assert_eq!(sources, ["lingang", "kunshan"]);
+    let ended = net.ended(job).await;
+    assert_eq!(ended.job.state, "completed", "{ended:?}");
+    assert!(net.output(job).await.contains("60000000"));
+
+    // Links of 100 and 32 Mbit/s carry about three quarters and one.
+    let now = ["lingang", "kunshan"].map(|from| carried(&wan, from, "zhangjiang"));
+    let [straight, beside] = [0, 1].map(|at| now[at] - before[at]);
+    assert!(straight + beside < 75_000_000, "{straight} and {beside} bytes of 60000000");
+    assert!((10_000_000..25_000_000).contains(&beside), "{beside} bytes came from kunshan");
+
+    net.stop_server().await;
+    let records = Records::read(&net.server_dir()).await;
+    assert_eq!(records.violations(), Vec::<String>::new());
+    let measured: Vec<String> = records
+        .records
+        .iter()
+        .filter_map(|record| match record.fact() {
+            Ok(Fact::PathMeasured(path)) if path.to.as_str() == "zhangjiang" => {
+                matches!(path.measured, model::quality::Measured::Delivered(_))
+                    .then(|| path.from.to_string())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(measured, ["lingang", "kunshan"], "each way is measured by what came over it");
+}

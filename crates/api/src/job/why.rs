@@ -132,6 +132,7 @@ fn fetch(fetch: &Fetch) -> view::Fetch {
         dataset: fetch.data.dataset.clone(),
         bytes: fetch.bytes,
         from: fetch.from.clone(),
+        beside: fetch.beside.clone(),
         in_store: fetch.recalled.as_ref().map(|(store, _)| store.clone()),
         recalled_ms: fetch.recalled.as_ref().map(|(_, until)| *until),
         arrives_ms: fetch.arrives,

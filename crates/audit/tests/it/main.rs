@@ -175,6 +175,31 @@ fn more_bandwidth_than_a_direction_has_cannot_be_reserved() {
 }
 
 #[test]
+fn what_each_of_several_sources_sends_is_reserved_and_led_like_any_other() {
+    let moves = |more: &str| {
+        format!("data d at=sh,hk\n move 1 d sh>bj over=sh>,bj< rates=0..10@5 beside={more}")
+    };
+    check(&moves("hk@hk>+bj<"), "");
+    check(&format!("{}\n move 2 d sh>hk over=sh>,hk< rates=0..10@5", moves("hk@hk>+bj<")), "");
+    check(
+        &format!(
+            "{}\n data e at=hk\n move 2 e hk>sh over=hk>,sh< rates=5..9@6",
+            moves("hk@hk>+bj<")
+        ),
+        "step+world links: hk>: 11 Gbit/s of 10 Gbit/s reserved at 1970-01-01T00:00:00.005Z by \
+         transfer-1, transfer-2",
+    );
+    check(
+        &moves("hk@hk>+sh<"),
+        "step+world links: transfer-1 is to reach bj and its path ends at sh",
+    );
+    check(
+        &moves("hk@hk>+bj<").replace("at=sh,hk", "in=cn at=sh"),
+        "step+world residency: transfer-1 takes d at hk in hk, allowed only in cn",
+    );
+}
+
+#[test]
 fn bandwidth_that_an_attempt_reads_over_is_nobody_elses() {
     let one = "
         data d at=bj

@@ -12,11 +12,11 @@
 //! offer 1.1 sh/a 0:0,1 1:0 time=0..10 share=1 price=1 variant=0 plan=1 reads=d
 //! preempt 1.1 for=2 until=10000         of jobs with `preemptible` and `priority=1`
 //! accept 1.1 | start 1.1 | stop 1.1 | end 1.1 | held 1 | release 1 | requeue 1 | done 1 | archive 1
-//! move 1 d sh>bj over=sh>,bj< rates=0..10@4,10..20@8 price=1
+//! move 1 d sh>bj over=sh>,bj< rates=0..10@4,10..20@8 beside=hk@hk>+bj< price=1
 //! ```
 
 use audit::{History, Violation};
-use model::attempt::RateStep;
+use model::attempt::{Leg, RateStep};
 use model::fact::*;
 use model::job::{Duration, Input, InputMode, JobKind, On, Output, Together, Within};
 use model::*;
@@ -429,6 +429,12 @@ impl<'a> Line<'a> {
             let (from, until) = span(time);
             RateStep { from, until, rate: Rate(number::<u64>(gbit) * 1_000_000_000) }
         };
+        let steps: Vec<RateStep> = list(self.option("rates", "0..10@1")).map(step).collect();
+        let leg = |text: &str| {
+            let (from, over) = text.split_once('@').expect("beside a move is from@hop+hop");
+            Leg { from: id(from), hops: over.split('+').map(id).collect(), steps: steps.clone() }
+        };
+        let beside = list(self.option("beside", "")).map(leg).collect();
         Staging {
             transfer: TransferId::new(number(self.words[0])),
             data: data(self.words[1]),
@@ -436,7 +442,8 @@ impl<'a> Line<'a> {
             from: id(from),
             to: id(to),
             hops: list(self.option("over", "")).map(id).collect(),
-            steps: list(self.option("rates", "0..10@1")).map(step).collect(),
+            steps,
+            beside,
             arrives: Moment(10),
             price: price(self.option("price", "1")),
         }

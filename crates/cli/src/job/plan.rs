@@ -204,7 +204,10 @@ fn brings(fetch: &Fetch, look: &Look) -> String {
             format!("{from}, recalled from {store} until {}", look.moment(until))
         }
         (Some(store), _) => format!("{store} of {from}"),
-        (None, _) => from.to_string(),
+        (None, _) => {
+            let from = std::iter::once(from).chain(&fetch.beside).map(CenterId::as_str);
+            from.collect::<Vec<_>>().join(" and ")
+        }
     };
     let arrives = look.when(*arrives_ms);
     let slow = match slow_links.is_empty() {

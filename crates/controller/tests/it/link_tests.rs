@@ -61,7 +61,8 @@ fn runs(stage: &mut Stage, test: &LinkTest, percent: u64) {
     for _ in 0..2 {
         stage.pass(Span::from_secs(4), &ALL);
         let transfer = test.transfer;
-        stage.report(to, Report::Delivered { transfer, lasted, planned, delivered });
+        let from = test.from.clone();
+        stage.report(to, Report::Delivered { transfer, from, lasted, planned, delivered });
     }
     stage.report(to, Report::Arrived { transfer: test.transfer, moved: delivered, corrupted: 0 });
 }

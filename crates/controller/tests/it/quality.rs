@@ -169,7 +169,8 @@ fn brings(stage: &mut Stage, transfer: TransferId, percent: u64) {
     let planned = Bytes(plan(stage, transfer).0.0 / 8 * 10);
     let delivered = Bytes(planned.0 * percent / 100);
     stage.pass(lasted, &["lingang", "zhangjiang", "kunshan"]);
-    stage.report("zhangjiang", Report::Delivered { transfer, lasted, planned, delivered });
+    let from = center("lingang");
+    stage.report("zhangjiang", Report::Delivered { transfer, from, lasted, planned, delivered });
 }
 
 pub(crate) fn arrives(stage: &mut Stage, transfer: TransferId) {
@@ -215,7 +216,8 @@ fn a_transfer_under_way_still_holds_what_a_link_gives_after_it_was_rated() {
     let planned = Bytes(1_000_000_000);
     for _ in 0..2 {
         let (lasted, delivered) = (Span::from_secs(2), Bytes(planned.0 / 16));
-        let report = Report::Delivered { transfer: first, lasted, planned, delivered };
+        let (transfer, from) = (first, center("lingang"));
+        let report = Report::Delivered { transfer, from, lasted, planned, delivered };
         stage.report("zhangjiang", report);
     }
     let straight = Hop { link: LinkId::new("straight").unwrap(), forward: true };

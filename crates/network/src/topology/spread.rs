@@ -17,6 +17,8 @@ pub(super) const NEVER: u64 = u64::MAX;
 pub struct Spread {
     pub(crate) from: Vec<Origin>,
     pub(crate) volume: Bytes,
+    /// What one source brings of it at least, where several may bring it together.
+    pub(crate) part: Bytes,
     pub(crate) not_before: Moment,
 }
 
@@ -25,11 +27,11 @@ impl Spread {
     /// leaves none of them.
     #[must_use]
     pub fn soonest_elsewhere(&self) -> Option<Moment> {
-        let Self { from, volume, not_before } = self;
-        let leaves = from.iter().filter(|o| o.distances.is_some() && o.out < Moment::MAX);
+        let Self { from, volume, not_before, .. } = self;
+        let leaves = from.iter().filter(|o| o.distances.is_some() && o.part.out < Moment::MAX);
         let arrives = |origin: &Origin| match *volume {
             Bytes::ZERO => Some(*not_before),
-            _ => Some((*not_before + origin.takes?).max(origin.out)),
+            _ => Some((*not_before + origin.part.takes?).max(origin.part.out)),
         };
         leaves.filter_map(arrives).min()
     }
@@ -44,9 +46,18 @@ pub(crate) struct Origin {
     distances: Option<Measured>,
     /// What it costs to get anywhere; nothing where nothing costs anything.
     tolls: Option<Measured>,
-    /// When the volume is out of the site at the soonest; the end of time where it never is.
+    /// All of it from here.
+    pub(crate) whole: Leaving,
+    /// The least that comes from here if anything does.
+    pub(crate) part: Leaving,
+}
+
+/// How a volume leaves a site at best.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaving {
+    /// When it is out at the soonest; the end of time where it never is.
     pub(crate) out: Moment,
-    /// How long the volume takes where nothing is narrower than the site's own links.
+    /// How long it takes where nothing is narrower than the site's own links.
     takes: Option<Span>,
 }
 
@@ -71,13 +82,14 @@ impl Topology {
     pub(crate) fn origin(
         &self,
         site: usize,
-        volume: Bytes,
+        (volume, part): (Bytes, Bytes),
         most: Rate,
         allowed: &Allowed,
     ) -> Origin {
         let widest = self.widest[site].min(most);
-        let (out, takes) = (Moment::ZERO, volume.time_at(widest));
-        let mut origin = Origin { site, widest, distances: None, tolls: None, out, takes };
+        let leaving = |volume: Bytes| Leaving { out: Moment::ZERO, takes: volume.time_at(widest) };
+        let (whole, part) = (leaving(volume), leaving(part));
+        let mut origin = Origin { site, widest, distances: None, tolls: None, whole, part };
         if !allowed.has(site) {
             return origin;
         }
@@ -97,11 +109,12 @@ impl Topology {
     /// source: no plan arrives earlier. `None` when no path leads there.
     #[must_use]
     pub fn soonest(&self, spread: &Spread, to: usize) -> Option<Moment> {
-        let arrivals = spread.from.iter().filter_map(|origin| self.arrives(spread, origin, to));
-        arrivals.map(|(arrives, _)| arrives).min()
+        let part = |origin: &Origin| self.arrives(spread, origin, (spread.part, origin.part), to);
+        spread.from.iter().filter_map(part).map(|(arrives, _)| arrives).min()
     }
 
-    /// The same from one of its sources, and the latency of the shortest path from there.
+    /// The same where all of it comes from one of its sources, and the latency of the shortest path
+    /// from there.
     pub(crate) fn soonest_from(
         &self,
         spread: &Spread,
@@ -109,27 +122,33 @@ impl Topology {
         to: usize,
     ) -> Option<(Moment, Span)> {
         let origin = spread.from.iter().find(|origin| origin.site == from)?;
-        self.arrives(spread, origin, to)
+        self.arrives(spread, origin, (spread.volume, origin.whole), to)
     }
 
-    fn arrives(&self, spread: &Spread, origin: &Origin, to: usize) -> Option<(Moment, Span)> {
-        let Spread { volume, not_before, .. } = spread;
+    fn arrives(
+        &self,
+        spread: &Spread,
+        origin: &Origin,
+        (volume, leaving): (Bytes, Leaving),
+        to: usize,
+    ) -> Option<(Moment, Span)> {
+        let not_before = &spread.not_before;
         let distances = origin.distances.as_ref()?;
         if origin.site == to {
             return Some((*not_before, Span::ZERO));
         }
         let latency = latency_of(distances.to(to)?);
-        if *volume == Bytes::ZERO {
+        if volume == Bytes::ZERO {
             return Some((*not_before + latency, latency));
         }
         let takes = match self.widest[to] < origin.widest {
             true => volume.time_at(self.widest[to])?,
-            false => origin.takes?,
+            false => leaving.takes?,
         };
-        if origin.out == Moment::MAX {
+        if leaving.out == Moment::MAX {
             return None;
         }
-        Some(((*not_before + takes).max(origin.out) + latency, latency))
+        Some(((*not_before + takes).max(leaving.out) + latency, latency))
     }
 
     pub(super) fn distances(&self, from: usize, allowed: &Allowed) -> Distances {

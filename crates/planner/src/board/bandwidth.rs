@@ -1,17 +1,20 @@
 //! What transfers and attempts hold of the links.
 
 use super::{Board, window};
+use crate::staging::bookings;
 use model::attempt::RateStep;
 use model::job::Job;
 use model::{Attempt, AttemptId, JobId, Moment, Placement, TransferId};
 use network::{Booking, Links};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use world::World;
 
-/// Whose booking it is: of an attempt each stream has one, by its place in the list.
+/// Whose booking it is: of a transfer each store it comes from has one, of an attempt each stream, by
+/// its place in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Holder {
-    Transfer(TransferId),
+    Transfer(TransferId, usize),
     Stream(AttemptId, usize),
 }
 
@@ -19,12 +22,16 @@ impl Board {
     /// Books a transfer's bandwidth. Where a link gives less than when it was planned, what is left
     /// is booked: the transfer goes on at what the link gives.
     pub(super) fn book(&mut self, staging: &model::Staging) {
-        let booking = Booking { hops: staging.hops.clone(), steps: staging.steps.clone() };
-        self.book_fitting(Holder::Transfer(staging.transfer), booking);
+        for (number, booking) in bookings(staging).enumerate() {
+            self.book_fitting(Holder::Transfer(staging.transfer, number), booking);
+        }
     }
 
     pub(super) fn unbook(&mut self, transfer: TransferId, now: Moment) {
-        self.give_back(Holder::Transfer(transfer), now);
+        self.give_back_all(
+            Holder::Transfer(transfer, 0)..=Holder::Transfer(transfer, usize::MAX),
+            now,
+        );
     }
 
     /// Books what an attempt reads over the links while it holds its nodes, from `now` on.
@@ -48,9 +55,7 @@ impl Board {
     }
 
     pub(super) fn unbook_streams(&mut self, attempt: AttemptId, now: Moment) {
-        let all = Holder::Stream(attempt, 0)..=Holder::Stream(attempt, usize::MAX);
-        let held: Vec<Holder> = self.bookings.range(all).map(|(holder, _)| *holder).collect();
-        held.into_iter().for_each(|holder| self.give_back(holder, now));
+        self.give_back_all(Holder::Stream(attempt, 0)..=Holder::Stream(attempt, usize::MAX), now);
     }
 
     /// Books what an attempt reads over the links now.
@@ -70,8 +75,9 @@ impl Board {
         }
     }
 
-    fn give_back(&mut self, holder: Holder, now: Moment) {
-        if let Some(booking) = self.bookings.remove(&holder) {
+    fn give_back_all(&mut self, holders: RangeInclusive<Holder>, now: Moment) {
+        let held: Vec<Holder> = self.bookings.range(holders).map(|(holder, _)| *holder).collect();
+        for booking in held.iter().filter_map(|holder| self.bookings.remove(holder)) {
             let given = self.view.links.release_from(&booking, now);
             given.expect("what was booked can be given back");
         }

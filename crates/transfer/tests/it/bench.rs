@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex, Once};
 use tempfile::TempDir;
 use transfer::door::{Door, router};
 use transfer::{
-    Arrived, Classes, LocalStore, Pace, Progress, Source, Ticket, TransferError, Verb, ticket,
+    Arrived, Classes, Giver, LocalStore, Pace, Progress, Source, Ticket, TransferError, Verb,
+    ticket,
 };
 
 pub(crate) const KEY: [u8; 32] = [42; 32];
@@ -90,7 +91,8 @@ impl Bench {
     ) -> Result<Arrived, TransferError> {
         let sources: Vec<Source> = urls.iter().map(|url| source(url, data, Verb::Read)).collect();
         let (pace, progress) = (Pace::unlimited(), Progress::default());
-        transfer::fetch(&http(), &sources, &self.near, data, &pace, &progress).await
+        transfer::fetch(&http(), &Giver::sharing(&sources, &pace), &self.near, data, &progress)
+            .await
     }
 }
 

@@ -7,7 +7,7 @@ use reqwest::Method;
 use std::time::Instant;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use transfer::{Leave, Pace, Progress, Source, Ticket, TransferError, Verb, cat, ticket};
+use transfer::{Giver, Leave, Pace, Progress, Source, Ticket, TransferError, Verb, cat, ticket};
 use wire::PaceStep;
 
 /// What a door answers: the status, and the words of the problem or the body.
@@ -218,7 +218,9 @@ async fn a_door_stays_shut_until_the_plans_first_step() {
     let (began, near) = (Instant::now(), Progress::default());
     let from = [Source { url, ticket: opens }];
     let pace = Pace::steps(&steps);
-    transfer::fetch(&http(), &from, &bench.near, &data, &pace, &near).await.unwrap();
+    transfer::fetch(&http(), &Giver::sharing(&from, &pace), &bench.near, &data, &near)
+        .await
+        .unwrap();
     assert!(began.elapsed() >= after.to_std());
 }
 

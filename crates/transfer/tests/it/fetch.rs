@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use transfer::{LocalStore, Pace, Progress, TransferError, Verb, fetch};
+use transfer::{Giver, LocalStore, Pace, Progress, TransferError, Verb, fetch};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_arrives_as_it_was_put() {
@@ -88,8 +88,9 @@ fn a_copy_broken_off_is_resumed_without_fetching_twice() {
         let url = serve(sticking(bench.door(&bench.far), 13, Arc::clone(&stuck))).await;
         let sources = [source(&url, &data, Verb::Read)];
         let (client, pace) = (http(), Pace::unlimited());
+        let givers = Giver::sharing(&sources, &pace);
         tokio::select! {
-            ended = fetch(&client, &sources, &bench.near, &data, &pace, &progress) => {
+            ended = fetch(&client, &givers, &bench.near, &data, &progress) => {
                 panic!("it should hang: {ended:?}");
             }
             () = stuck.notified() => {}
@@ -276,7 +277,8 @@ async fn a_copy_keeps_its_pace() {
         }
         begun.elapsed()
     };
-    let fetching = fetch(&client, &sources, &bench.near, &data, &pace, &progress);
+    let givers = Giver::sharing(&sources, &pace);
+    let fetching = fetch(&client, &givers, &bench.near, &data, &progress);
 
     let (fetched, took) = tokio::join!(fetching, timing);
 
@@ -294,7 +296,8 @@ async fn a_pace_set_anew_frees_who_waits() {
     let sources = [source(&url, &data, Verb::Read)];
     let (pace, progress) = (Pace::steady(Rate(1)), Progress::default());
     let client = http();
-    let fetching = fetch(&client, &sources, &bench.near, &data, &pace, &progress);
+    let givers = Giver::sharing(&sources, &pace);
+    let fetching = fetch(&client, &givers, &bench.near, &data, &progress);
     let freeing = async {
         while progress.seen().moved == Bytes::ZERO {
             tokio::task::yield_now().await;
@@ -314,7 +317,9 @@ async fn a_full_store_says_so_and_keeps_nothing() {
     let sources = [source(&url, &data, Verb::Read)];
     let (pace, progress) = (Pace::unlimited(), Progress::default());
 
-    let error = fetch(&http(), &sources, &small, &data, &pace, &progress).await.unwrap_err();
+    let error = fetch(&http(), &Giver::sharing(&sources, &pace), &small, &data, &progress)
+        .await
+        .unwrap_err();
 
     assert!(error.to_string().ends_with("is full: 2 MiB wanted, 1 MiB free"), "{error}");
     assert!(!error.is_transient());

@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
-use transfer::{LocalStore, Pace, Progress, TransferError, Verb, fetch};
+use transfer::{Giver, LocalStore, Pace, Progress, TransferError, Verb, fetch};
 
 /// Each file is one chunk.
 const FILE: usize = 1_500;
@@ -89,11 +89,12 @@ async fn of_a_thousand_flipped_bits_on_line_and_disk_none_is_delivered() {
     let whole = serve(bench.door(&bench.far)).await;
     let sources = [source(&url, &data, Verb::Read), source(&whole, &data, Verb::Read)];
     let (pace, progress) = (Pace::unlimited(), Progress::default());
-    let alone = fetch(&http(), &sources[..1], &third, &data, &pace, &progress).await;
+    let alone =
+        fetch(&http(), &Giver::sharing(&sources[..1], &pace), &third, &data, &progress).await;
     assert!(matches!(alone, Err(TransferError::Corrupted { .. })), "{alone:?}");
     assert!(!third.has(&data), "a copy with a damaged chunk counts as whole");
     let progress = Progress::default();
-    fetch(&http(), &sources, &third, &data, &pace, &progress).await.unwrap();
+    fetch(&http(), &Giver::sharing(&sources, &pace), &third, &data, &progress).await.unwrap();
     assert!(tree(&third.path(&data).unwrap()) == tree(&bench.far.path(&data).unwrap()));
 
     bench.near.set_aside_damaged(&data, &damaged).unwrap();
@@ -152,7 +153,8 @@ async fn when_the_disk_runs_full_a_copy_keeps_what_it_has_and_goes_on_once_there
     let (client, sources) = (http(), [source(&url, &data, Verb::Read)]);
     let (pace, progress) = (Pace::steady(Rate(200_000_000)), Progress::default());
 
-    let fetching = fetch(&client, &sources, &store, &data, &pace, &progress);
+    let givers = Giver::sharing(&sources, &pace);
+    let fetching = fetch(&client, &givers, &store, &data, &progress);
     let filling = async {
         while progress.seen().moved < Bytes(16 * MIB as u64) {
             tokio::task::yield_now().await;
@@ -169,7 +171,8 @@ async fn when_the_disk_runs_full_a_copy_keeps_what_it_has_and_goes_on_once_there
 
     fs::remove_file(filler).unwrap();
     let (pace, progress) = (Pace::unlimited(), Progress::default());
-    let second = fetch(&client, &sources, &store, &data, &pace, &progress).await.unwrap();
+    let second =
+        fetch(&client, &Giver::sharing(&sources, &pace), &store, &data, &progress).await.unwrap();
     assert!(tree(&store.path(&data).unwrap()) == tree(&bench.far.path(&data).unwrap()));
     assert!(second.moved.0 <= (total - 8 * MIB) as u64, "{first} came, then {second:?}");
 }

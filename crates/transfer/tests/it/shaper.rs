@@ -11,8 +11,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use transfer::door::{router, serve};
 use transfer::{
-    Leave, Pace, Progress, Shaper, Source, Ticket, TransferError, Verb, cat, fetch, manifest,
-    ticket,
+    Giver, Leave, Pace, Progress, Shaper, Source, Ticket, TransferError, Verb, cat, fetch,
+    manifest, ticket,
 };
 use wire::PaceStep;
 
@@ -114,7 +114,9 @@ fn a_transfers_data_leaves_through_its_class_and_nothing_else_does() {
             assert_eq!(sent(&east), None);
             let (pace, progress) = (Pace::unlimited(), Progress::default());
             let from = [source(&metered)];
-            fetch(&http, &from, &bench.near, &data, &pace, &progress).await.unwrap();
+            fetch(&http, &Giver::sharing(&from, &pace), &bench.near, &data, &progress)
+                .await
+                .unwrap();
             let once = sent(&east).unwrap();
             assert!((3 << 20..4 << 20).contains(&once), "{once}");
             let mut out = Vec::new();

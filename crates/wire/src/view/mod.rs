@@ -38,7 +38,7 @@ pub use problem::{Problem, SpecError};
 pub use promise::{Cause, Kept, KeptAhead, KeptBy, Promises};
 pub use quality::{Circle, Circles, City, LinkTest, Near, Path, Paths, Quality, Sla, Tested};
 pub use token::{NewToken, Token, TokenRole, TokenSecret, Tokens};
-pub use transfer::{RateStep, Transfer, Transfers};
+pub use transfer::{RateStep, Transfer, TransferLeg, Transfers};
 pub use why::{Behind, Candidate, Change, Changes, Fetch, Plan, Risk, RunBasis, Standing, Why};
 
 /// An amount of money in the schema; in the program it is [`model::Money`].

@@ -31,6 +31,9 @@ pub struct Transfer {
     pub hops: Vec<String>,
     /// At which rate when.
     pub steps: Vec<RateStep>,
+    /// What comes of it from other stores meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<TransferLeg>,
     /// When it is planned to be there.
     #[schema(value_type = u64)]
     pub arrives_ms: Moment,
@@ -46,6 +49,30 @@ pub struct Transfer {
     /// What the reservation costs.
     #[schema(value_type = MoneySchema)]
     pub price: Money,
+}
+
+/// What another store sends of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TransferLeg {
+    /// Whose store.
+    #[schema(value_type = String)]
+    pub from: CenterId,
+    /// Over which links, each followed by its direction: `>` from `a` to `b`, `<` back.
+    pub hops: Vec<String>,
+    /// At which rate when.
+    pub steps: Vec<RateStep>,
+}
+
+impl Transfer {
+    /// From whose stores it comes.
+    pub fn sources(&self) -> impl Iterator<Item = &CenterId> {
+        std::iter::once(&self.from).chain(self.beside.iter().map(|leg| &leg.from))
+    }
+
+    /// The links it crosses from each of them.
+    pub fn paths(&self) -> impl Iterator<Item = &[String]> {
+        std::iter::once(&*self.hops).chain(self.beside.iter().map(|leg| &*leg.hops))
+    }
 }
 
 /// A rate reserved over an interval.

@@ -175,6 +175,10 @@ pub struct Fetch {
     /// From whose store.
     #[schema(value_type = String)]
     pub from: CenterId,
+    /// From whose stores parts of it come meanwhile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub beside: Vec<CenterId>,
     /// The external store of that center it lies in, if it is not in the center's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
