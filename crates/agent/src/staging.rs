@@ -6,22 +6,26 @@ use model::{Bytes, Span, TransferId};
 use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::future::Future;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transfer::{LocalStore, Pace, Progress, Source, TransferError, fetch};
-use wire::{LinkTest, PaceStep, Report, Stage};
+use transfer::{Arrived, LocalStore, Pace, Progress, Source, TransferError, fetch, send};
+use wire::{LinkTest, PaceStep, Report, Send, Stage};
 
 /// How long what came of a copy that nobody goes on with is kept.
 const LEFT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How long at least it is, where a copy that is wanted now has no room.
 pub(crate) const IN_THE_WAY: Duration = Duration::from_secs(60);
+/// How long a receiver whose store is full is given to make room, and how often.
+const ROOM_SOON: Duration = Duration::from_secs(10);
+const ASKED_FOR_ROOM: usize = 3;
 /// How often it is looked for.
 const SWEEP: Duration = Duration::from_secs(3_600);
 
-/// The fetches that go on.
+/// The fetches that go on, and what is sent.
 #[derive(Debug)]
 pub(crate) struct Fetches {
     running: BTreeMap<TransferId, JoinHandle<()>>,
@@ -45,17 +49,39 @@ impl Fetches {
         stage: Stage,
         events: mpsc::Sender<Event>,
     ) {
-        let transfer = stage.transfer;
-        self.running.retain(|_, task| !task.is_finished());
         let (shared, http, window) = (Arc::clone(shared), http.clone(), self.window);
+        self.run(stage.transfer, move |progress| async move {
+            bring((&shared, &http), &stage, (window, &progress), &events).await;
+        });
+    }
+
+    /// Begins to send a copy, or goes on where an earlier try ended.
+    pub(crate) fn send(
+        &mut self,
+        shared: &Arc<Shared>,
+        http: &reqwest::Client,
+        order: Send,
+        events: mpsc::Sender<Event>,
+    ) {
+        let (shared, http, window) = (Arc::clone(shared), http.clone(), self.window);
+        self.run(order.transfer, move |progress| async move {
+            give((&shared, &http), &order, (window, &progress), &events).await;
+        });
+    }
+
+    /// Runs what moves a copy, and counts how far it is.
+    fn run<F: Future<Output = ()> + std::marker::Send + 'static>(
+        &mut self,
+        transfer: TransferId,
+        moving: impl FnOnce(Arc<Progress>) -> F,
+    ) {
+        self.running.retain(|_, task| !task.is_finished());
         let (seen, progress) = (Arc::clone(&self.seen), Arc::new(Progress::default()));
         seen.all().insert(transfer, Arc::clone(&progress));
+        let moving = moving(progress);
         let task = tokio::spawn(async move {
-            let end = carry((&shared, &http), &stage, (window, &progress), &events).await;
-            seen.all().remove(&stage.transfer);
-            let fetched = Event::Fetched { transfer: stage.transfer, end };
-            // The agent is stopping when nobody listens.
-            let _ = events.send(fetched).await;
+            moving.await;
+            seen.all().remove(&transfer);
         });
         self.running.insert(transfer, task);
     }
@@ -126,12 +152,21 @@ pub(crate) async fn give_up(store: &LocalStore, idle: Duration) -> bool {
     }
 }
 
-async fn carry(
+/// Frees the room that a copy which is sent here needs, where it is taken by what nobody goes on with.
+pub(crate) async fn expect(store: LocalStore, stage: Stage) {
+    let is_begun = matches!(store.resume(&stage.data), Ok(Some(_)));
+    if !is_begun && store.free() < stage.bytes {
+        give_up(&store, IN_THE_WAY).await;
+    }
+}
+
+/// Fetches a copy and tells what came of it.
+async fn bring(
     (shared, http): (&Shared, &reqwest::Client),
     stage: &Stage,
     (window, progress): (Span, &Progress),
     events: &mpsc::Sender<Event>,
-) -> Result<Fetched, NotFetched> {
+) {
     let ticket = stage.ticket.clone().unwrap_or_default();
     let sources = [Source { url: stage.url.clone(), ticket }];
     let (pace, store) = (Pace::steps(&stage.steps), &shared.store);
@@ -143,31 +178,80 @@ async fn carry(
             false => arrived,
         }
     };
-    tokio::pin!(fetching);
-    let mut watched = Watched::start(stage, progress);
+    let watched = Watched::start((stage.transfer, &stage.steps), progress);
+    let end = watch(fetching, watched, window, events).await.map_err(|error| {
+        tracing::warn!(transfer = %stage.transfer, data = %stage.data, %error, "copy failed");
+        let damaged = matches!(error, TransferError::Corrupted { .. });
+        NotFetched { why: error.to_string(), damaged }
+    });
+    // The agent is stopping when nobody listens.
+    let _ = events.send(Event::Fetched { transfer: stage.transfer, end }).await;
+}
+
+/// Sends a copy and tells what came of it.
+async fn give(
+    (shared, http): (&Shared, &reqwest::Client),
+    order: &Send,
+    (window, progress): (Span, &Progress),
+    events: &mpsc::Sender<Event>,
+) {
+    let ticket = order.ticket.clone().unwrap_or_default();
+    let to = Source { url: order.url.clone(), ticket };
+    let (pace, store) = (Pace::steps(&order.steps), &shared.store);
+    let sending = async {
+        for _ in 1..ASKED_FOR_ROOM {
+            match send(http, store, &order.data, &to, &pace, progress).await {
+                // Its agent was told to expect it, perhaps not yet.
+                Err(TransferError::Answered { status: 507, .. }) => {}
+                sent => return sent,
+            }
+            tokio::time::sleep(ROOM_SOON).await;
+        }
+        send(http, store, &order.data, &to, &pace, progress).await
+    };
+    let watched = Watched::start((order.transfer, &order.steps), progress);
+    let end = watch(sending, watched, window, events).await.map_err(|error| {
+        tracing::warn!(transfer = %order.transfer, data = %order.data, %error, "copy not sent");
+        NotFetched { why: error.to_string(), damaged: is_ours(&error) }
+    });
+    // The agent is stopping when nobody listens.
+    let _ = events.send(Event::Fetched { transfer: order.transfer, end }).await;
+}
+
+/// Whether a copy that could not be sent is itself to blame.
+const fn is_ours(error: &TransferError) -> bool {
+    matches!(
+        error,
+        TransferError::Changed { .. }
+            | TransferError::ObjectChanged { .. }
+            | TransferError::NotHere { .. }
+            | TransferError::Io { .. }
+    )
+}
+
+/// Lets a copy move, and tells of it window by window.
+async fn watch(
+    moving: impl Future<Output = Result<Arrived, TransferError>>,
+    mut watched: Watched<'_>,
+    window: Span,
+    events: &mpsc::Sender<Event>,
+) -> Result<Fetched, TransferError> {
+    tokio::pin!(moving);
     let arrived = loop {
         tokio::select! {
-            arrived = &mut fetching => break arrived,
+            arrived = &mut moving => break arrived?,
             () = tokio::time::sleep(window.to_std()) => watched.tell(events).await,
         }
     };
-    if arrived.is_ok() {
-        // Before its end, after which the server knows no more over which path it came.
-        watched.tell(events).await;
-    }
-    match arrived {
-        Ok(arrived) => Ok(Fetched { moved: arrived.moved, corrupted: arrived.corrupted }),
-        Err(error) => {
-            tracing::warn!(transfer = %stage.transfer, data = %stage.data, %error, "copy failed");
-            let damaged = matches!(error, TransferError::Corrupted { .. });
-            Err(NotFetched { why: error.to_string(), damaged })
-        }
-    }
+    // Before its end, after which the server knows no more over which path it came.
+    watched.tell(events).await;
+    Ok(Fetched { moved: arrived.moved, corrupted: arrived.corrupted })
 }
 
-/// What a fetch brought so far against what its steps allowed.
+/// What a fetch brought, or what was sent so far, against what its steps allowed.
 struct Watched<'a> {
-    stage: &'a Stage,
+    transfer: TransferId,
+    steps: &'a [PaceStep],
     progress: &'a Progress,
     since: Instant,
     told_at: Instant,
@@ -175,9 +259,12 @@ struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    fn start(stage: &'a Stage, progress: &'a Progress) -> Self {
+    fn start(
+        (transfer, steps): (TransferId, &'a [PaceStep]),
+        progress: &'a Progress,
+    ) -> Self {
         let now = Instant::now();
-        Self { stage, progress, since: now, told_at: now, told: Bytes::ZERO }
+        Self { transfer, steps, progress, since: now, told_at: now, told: Bytes::ZERO }
     }
 
     /// Tells of the time since it was last told of. A fetch without steps has no plan to be held
@@ -190,13 +277,13 @@ impl<'a> Watched<'a> {
         let millis = |time: Duration| u64::try_from(time.as_millis());
         let (from, until) = (millis(from).unwrap_or(0), millis(until).unwrap_or(u64::MAX));
         let report = Report::Delivered {
-            transfer: self.stage.transfer,
+            transfer: self.transfer,
             lasted: Span(until - from),
-            planned: planned(&self.stage.steps, from, until),
+            planned: planned(self.steps, from, until),
             delivered: came.saturating_sub(self.told),
         };
         (self.told_at, self.told) = (Instant::now(), came);
-        if !self.stage.steps.is_empty() {
+        if !self.steps.is_empty() {
             // The agent is stopping when nobody listens.
             let _ = events.send(Event::Measured(report)).await;
         }

@@ -64,19 +64,21 @@ impl Controller {
     /// else the narrowest on the path.
     pub(crate) fn delivered(
         &mut self,
-        to: &CenterId,
+        by: &CenterId,
         transfer: TransferId,
         lasted: Span,
         (planned, delivered): (Bytes, Bytes),
     ) {
-        let staging = self.world.transfers.get(&transfer).filter(|s| s.to == *to);
-        let test = self.world.tests.get(&transfer).filter(|t| t.to == *to);
-        let (from, hops, link) = match (staging, test) {
-            (Some(staging), _) => (&staging.from, &staging.hops, self.narrowest(&staging.hops)),
-            (None, Some(test)) => (&test.from, &test.hops, self.world.links.get(&test.tests.link)),
+        let staging = self.world.transfers.get(&transfer).filter(|s| s.mover() == by);
+        let test = self.world.tests.get(&transfer).filter(|t| t.to == *by);
+        let ((from, to), hops, link) = match (staging, test) {
+            (Some(s), _) => ((&s.from, &s.to), &s.hops, self.narrowest(&s.hops)),
+            (None, Some(t)) => {
+                ((&t.from, &t.to), &t.hops, self.world.links.get(&t.tests.link))
+            }
             (None, None) => return,
         };
-        let (from, hops, link) = (from.clone(), hops.clone(), link.cloned());
+        let (from, to, hops, link) = (from.clone(), to.clone(), hops.clone(), link.cloned());
         let tested = test.is_some();
         let mut delivered = Delivered { transfer, planned, delivered, narrowest: None, tested };
         let Some(newest) = Stretch::of(&delivered, lasted) else { return };
@@ -84,7 +86,7 @@ impl Controller {
         // Of two links either may be to blame: another test has to say the same.
         let is_alone = tested && hops.len() > 1 && before.is_some_and(|(by, _)| by == transfer);
         delivered.narrowest = link.as_ref().map(|link| link.link.clone());
-        self.tell_measured(from, to.clone(), lasted, hops, Measured::Delivered(delivered));
+        self.tell_measured(from, to, lasted, hops, Measured::Delivered(delivered));
         let (Some(link), Some((_, before))) = (link, before) else { return };
         if is_alone && newest.is_short() {
             return;

@@ -3,7 +3,7 @@
 use crate::Situation;
 use crate::proposal::{Offer, Transfer};
 use crate::view::View;
-use world::World;
+use world::{CenterState, World};
 
 /// Whether an offer drawn up a while ago still holds on the live board.
 #[must_use]
@@ -28,10 +28,12 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
         Transfer::Under(id) => world.transfers.contains_key(id),
         Transfer::New(staging) => {
             let (hops, steps) = (staging.hops.clone(), staging.steps.clone());
+            let opens = || world.centers.get(&staging.to).is_some_and(CenterState::has_door);
             world.transfer_to(&staging.data, &staging.to).is_some()
-                || (world
-                    .exact(&staging.data)
-                    .is_some_and(|v| v.replicas.contains_key(&staging.from))
+                || ((!staging.sent || opens())
+                    && world
+                        .exact(&staging.data)
+                        .is_some_and(|v| v.replicas.contains_key(&staging.from))
                     && links.book(&network::Booking { hops, steps }).is_ok())
         }
     });

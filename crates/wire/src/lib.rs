@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +117,9 @@ pub enum Order {
     },
     /// A copy of this data should be in the store.
     Stage(Box<Stage>),
+    /// The copy of this data should go into another center's store: this center has no door to fetch it
+    /// through.
+    Send(Box<Send>),
     /// Filler should be fetched, for the time its steps say.
     Test(Box<LinkTest>),
     /// The copy or the filler is not wanted any more; what has come of it may go.
@@ -235,6 +238,28 @@ pub struct Stage {
     /// Where that store opens.
     pub url: String,
     /// What opens it. Deciding knows no secrets: the server's edge fills this in as it answers.
+    pub ticket: Option<String>,
+    /// At which rate when, counted from the moment the order is received.
+    pub steps: Vec<PaceStep>,
+    /// Whether its source sends it: then it is to be expected, and there is room to be made for it.
+    #[serde(default)]
+    pub sent: bool,
+}
+
+/// A copy to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Send {
+    /// Its number.
+    pub transfer: TransferId,
+    /// Which data.
+    pub data: DatasetVersion,
+    /// How much.
+    pub bytes: Bytes,
+    /// Into whose store.
+    pub to: CenterId,
+    /// Where that store opens.
+    pub url: String,
+    /// What opens it, for this data and to put it there. The server's edge fills this in.
     pub ticket: Option<String>,
     /// At which rate when, counted from the moment the order is received.
     pub steps: Vec<PaceStep>,

@@ -280,6 +280,7 @@ impl<'a> Line<'a> {
             engine: EngineKind::Timer,
             pools: vec![pool],
             store: None,
+            relay: None,
             data_url: None,
             pue_thousandths: 1_000,
             lend_percent: 100,

@@ -4,7 +4,7 @@ use super::{CARE, Stage};
 use crate::agent::Copy;
 use crate::load::Stock;
 use crate::post::{Happening, Seat};
-use model::TransferId;
+use model::{Bytes, DatasetVersion, TransferId};
 use reconciler::{Event, Fetched, NotFetched};
 
 impl Stage<'_> {
@@ -14,35 +14,67 @@ impl Stage<'_> {
         if self.agents[at].life != life {
             return;
         }
+        if let Some(order) = self.agents[at].sent(transfer) {
+            self.sent(seat, &order);
+            return;
+        }
         let Some(stage) = self.agents[at].copied(transfer) else { return };
         let source = self.server.seats().get(&stage.from).copied();
+        let end = self.carried((source, Some(seat)), &stage.data, stage.bytes);
+        self.agents[at].push(Event::Fetched { transfer, end });
+        self.stirred.push(seat);
+    }
+
+    /// A copy should be at its receiver by now, whose door its agent keeps.
+    fn sent(&mut self, seat: Seat, order: &wire::Send) {
+        let to = self.server.seats().get(&order.to).copied();
+        let open = to.filter(|to| self.agents[usize::from(*to)].is_up);
+        let end = self.carried((Some(seat), open), &order.data, order.bytes);
+        if let (Ok(sent), Some(to)) = (&end, to) {
+            let (data, bytes, files) = (order.data.clone(), order.bytes, 1);
+            let stored = Event::Stored { data, bytes, files, sent: *sent };
+            self.agents[usize::from(to)].push(stored);
+            self.stirred.push(to);
+        }
+        let fetched = Event::Fetched { transfer: order.transfer, end };
+        self.agents[usize::from(seat)].push(fetched);
+        self.stirred.push(seat);
+    }
+
+    /// Carries a copy from one store to another, if nothing is against it.
+    fn carried(
+        &mut self,
+        (from, to): (Option<Seat>, Option<Seat>),
+        data: &DatasetVersion,
+        bytes: Bytes,
+    ) -> Result<Fetched, NotFetched> {
         let mishaps = self.post.mishaps;
         let is_cut = |seat: Seat| {
             self.post.cuts[usize::from(seat)].is_some_and(|cut| cut.until > self.post.now)
         };
-        let cut = is_cut(seat) || source.is_some_and(is_cut);
+        let cut = from.is_some_and(is_cut) || to.is_none_or(is_cut);
         let broken = self.post.befalls(mishaps.broken_copies) || cut;
         let damaged = self.post.befalls(mishaps.damaged_copies);
-        let has_room = self.agents[at].has_room(stage.bytes);
-        let copy = source.and_then(|s| self.agents[usize::from(s)].store.get_mut(&stage.data));
+        let has_room = to.is_some_and(|to| {
+            let agent = &self.agents[usize::from(to)];
+            agent.store.contains_key(data) || agent.has_room(bytes)
+        });
+        let copy = from.and_then(|s| self.agents[usize::from(s)].store.get_mut(data));
         let failed = |why: &str, damaged| Err(NotFetched { why: why.to_owned(), damaged });
-        let end = match copy {
+        match (copy, to) {
             _ if broken => failed("the line broke", false),
             _ if !has_room => failed("there is no room", false),
-            None => failed("the source does not have it", false),
-            Some(copy) => {
+            (None, _) | (_, None) => failed("the source does not have it", false),
+            (Some(copy), Some(to)) => {
                 copy.damaged |= damaged;
                 if copy.damaged {
-                    failed("a chunk is damaged", true)
-                } else {
-                    let here = *copy;
-                    self.agents[at].store.insert(stage.data.clone(), here);
-                    Ok(Fetched { moved: stage.bytes, corrupted: 0 })
+                    return failed("a chunk is damaged", true);
                 }
+                let here = *copy;
+                self.agents[usize::from(to)].store.entry(data.clone()).or_insert(here);
+                Ok(Fetched { moved: bytes, corrupted: 0 })
             }
-        };
-        self.agents[at].push(Event::Fetched { transfer, end });
-        self.stirred.push(seat);
+        }
     }
 
     /// Tenants put data again that the network has lost.
@@ -58,7 +90,12 @@ impl Stage<'_> {
             }
             agent.store.insert(data.data.clone(), copy_of(data));
             let (bytes, files) = (data.bytes, 1);
-            agent.push(Event::Stored { data: data.data.clone(), bytes, files });
+            agent.push(Event::Stored {
+                data: data.data.clone(),
+                bytes,
+                files,
+                sent: Fetched::default(),
+            });
             self.stirred.push(*seat);
         }
     }

@@ -8,7 +8,7 @@ use crate::incoming::{Incoming, Written};
 use crate::layout::Layout;
 use crate::remote::{MANIFEST_MAX, SILENCE};
 use crate::upload::Missing;
-use crate::{TransferError, Verb};
+use crate::{Arrived, TransferError, Verb};
 use axum::Json;
 use axum::body::{Body, BodyDataStream, Bytes as Piece, to_bytes};
 use axum::extract::{Path, State};
@@ -91,7 +91,7 @@ pub(super) async fn chunks(
     for chunk in picked.chunks() {
         let bytes = coming.take(incoming.layout().place(chunk)?.bytes).await?;
         let incoming = incoming.clone();
-        match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {
+        match blocking(move || incoming.take_chunk(chunk, &bytes)).await? {
             Written::Verified => {}
             Written::Corrupted => damaged.push(chunk),
         }
@@ -108,12 +108,15 @@ pub(super) async fn finish(
     let data = gate.admit(&headers, &dataset, &version, Verb::Write)?;
     let door = gate.door;
     let finished = blocking(move || {
+        let mut arrived = Arrived::default();
         if !door.store.has(&data) {
             let incoming = door.store.resume(&data)?;
-            incoming.ok_or(TransferError::NotHere { data: data.clone() })?.finish()?;
+            let incoming = incoming.ok_or(TransferError::NotHere { data: data.clone() })?;
+            arrived = incoming.taken();
+            incoming.finish()?;
         }
         if let Some(replica) = door.store.replicas().get(&data) {
-            (door.arrived)(&data, *replica);
+            (door.arrived)(&data, *replica, arrived);
         }
         Ok::<_, TransferError>(())
     });
