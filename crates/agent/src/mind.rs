@@ -19,8 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use transfer::{Arrived, LocalStore};
 use transfer::door::{self, Door};
+use transfer::{Arrived, LocalStore};
 use wire::{Answer, Ask, Joined, LogPiece, Question, Report, Run};
 
 /// How often everything the engine knows is looked at, whatever its hints.

@@ -5,8 +5,8 @@ use crate::{Shared, link_test};
 use model::{Bytes, Span, TransferId};
 use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -259,10 +259,7 @@ struct Watched<'a> {
 }
 
 impl<'a> Watched<'a> {
-    fn start(
-        (transfer, steps): (TransferId, &'a [PaceStep]),
-        progress: &'a Progress,
-    ) -> Self {
+    fn start((transfer, steps): (TransferId, &'a [PaceStep]), progress: &'a Progress) -> Self {
         let now = Instant::now();
         Self { transfer, steps, progress, since: now, told_at: now, told: Bytes::ZERO }
     }

@@ -304,7 +304,7 @@ impl OrderBooks {
             }
             (About::Transfer(transfer), _) => {
                 vec![transfer_order(world, now, (center, *transfer))]
-            },
+            }
             (About::Data(data), Say::Verify) => vec![Order::Verify { data: data.clone() }],
             (About::Ways, _) => vec![Order::Measure(ways())],
             (About::Data(data), _) => vec![remove_order(world, center, data)],

@@ -73,9 +73,7 @@ impl Controller {
         let test = self.world.tests.get(&transfer).filter(|t| t.to == *by);
         let ((from, to), hops, link) = match (staging, test) {
             (Some(s), _) => ((&s.from, &s.to), &s.hops, self.narrowest(&s.hops)),
-            (None, Some(t)) => {
-                ((&t.from, &t.to), &t.hops, self.world.links.get(&t.tests.link))
-            }
+            (None, Some(t)) => ((&t.from, &t.to), &t.hops, self.world.links.get(&t.tests.link)),
             (None, None) => return,
         };
         let (from, to, hops, link) = (from.clone(), to.clone(), hops.clone(), link.cloned());

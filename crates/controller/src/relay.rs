@@ -114,7 +114,8 @@ impl Controller {
     /// there.
     fn gives(&self, version: &Version) -> bool {
         let situation = self.situation();
-        let open = |center: &CenterId| answers(&self.world, &situation, center) && self.opens(center);
+        let open =
+            |center: &CenterId| answers(&self.world, &situation, center) && self.opens(center);
         let coming = self.world.transfers_of(&version.registered.data).map(|staging| &staging.to);
         let coming = coming.filter(|to| !version.passing.contains(*to));
         version.settled().chain(coming).any(open)
@@ -279,7 +280,8 @@ impl Controller {
         if !may {
             return None;
         }
-        let first = planner::copy(world, view, &situation, policy, (version, &relay.center)).ok()?;
+        let first =
+            planner::copy(world, view, &situation, policy, (version, &relay.center)).ok()?;
         let there = Replica { is_to_be_read: false, verified: self.now, needed: self.now };
         let passed = Version::new(Arc::clone(&version.registered), version.at);
         let replicas = BTreeMap::from([(center.clone(), there)]);

@@ -6,8 +6,8 @@ use model::fact::{
     ReplicaInPlace, ReplicaLeaving, ScrubWanted, VersionRemoved,
 };
 use model::{
-    Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Lies, Moment, Placement, Span, Staging,
-    StoreId,
+    Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Lies, Moment, Placement, Span,
+    Staging, StoreId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

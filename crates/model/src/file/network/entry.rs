@@ -118,7 +118,11 @@ fn relay(section: &mut Section<'_>, store: Option<Bytes>) -> Option<Bytes> {
     let relay = section.maybe("relay", text::<Bytes>);
     match (relay?, store) {
         (Bytes::ZERO, _) => {
-            section.report("relay", "found a relay of nothing", "an amount above zero, or no relay");
+            section.report(
+                "relay",
+                "found a relay of nothing",
+                "an amount above zero, or no relay",
+            );
         }
         (_, None) if !section.has("store") => {
             section.report("relay", "is a part of a store there is none of", "`store` besides");
