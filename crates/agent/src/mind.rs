@@ -298,9 +298,7 @@ impl Mind {
                 let events = self.events.clone();
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
             }
-            Action::Expect(stage) => {
-                tokio::spawn(staging::expect(self.shared.store.clone(), *stage));
-            }
+            Action::Expect(stage) => staging::expect(&self.shared.store, *stage),
             Action::Send(order) => {
                 self.fetches.send(&self.shared, &self.http, *order, self.events.clone());
             }

@@ -153,11 +153,14 @@ pub(crate) async fn give_up(store: &LocalStore, idle: Duration) -> bool {
 }
 
 /// Frees the room that a copy which is sent here needs, where it is taken by what nobody goes on with.
-pub(crate) async fn expect(store: LocalStore, stage: Stage) {
-    let is_begun = matches!(store.resume(&stage.data), Ok(Some(_)));
-    if !is_begun && store.free() < stage.bytes {
-        give_up(&store, IN_THE_WAY).await;
-    }
+pub(crate) fn expect(store: &LocalStore, stage: Stage) {
+    let store = store.clone();
+    tokio::spawn(async move {
+        let is_begun = matches!(store.resume(&stage.data), Ok(Some(_)));
+        if !is_begun && store.free() < stage.bytes {
+            give_up(&store, IN_THE_WAY).await;
+        }
+    });
 }
 
 /// Fetches a copy and tells what came of it.

@@ -77,11 +77,15 @@ impl Copies {
             Fact::ReplicaDoubted(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaDamaged(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaRemoved(f) => {
+                let mut to_relays = self.to_relays.values();
+                let comes = to_relays.any(|t| t.data == f.data && t.to == f.center);
                 let line = self.versions.entry(f.data.clone()).or_default();
                 line.whole.remove(&f.center);
                 line.others.remove(&f.center);
                 line.twice.remove(&f.center);
-                line.passing.remove(&f.center);
+                if !comes {
+                    line.passing.remove(&f.center);
+                }
             }
             _ => self.pass(fact),
         }

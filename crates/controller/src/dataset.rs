@@ -204,9 +204,13 @@ impl Controller {
             Ok(staging) => return Ok(Some(Arc::new(staging))),
             Err(refusal) => refusal,
         };
-        match (&refusal, self.by_relay(data, &BTreeSet::from([to.clone()]))) {
-            (Refusal::InPassing { relay, .. }, _) => Ok(world.transfer_to(data, relay).cloned()),
-            (Refusal::NoDoor { .. }, Ok(staging)) => Ok(Some(Arc::new(staging))),
+        match &refusal {
+            Refusal::InPassing { relay, .. } => Ok(world.transfer_to(data, relay).cloned()),
+            Refusal::NoDoor { .. }
+                if let Ok(staging) = self.by_relay(data, &BTreeSet::from([to.clone()])) =>
+            {
+                Ok(Some(Arc::new(staging)))
+            }
             _ => conflict(format!("{data} cannot be brought to {to}: {refusal}")),
         }
     }

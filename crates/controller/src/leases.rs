@@ -46,7 +46,6 @@ impl Controller {
             self.forget_keys();
         }
         self.expire_leases();
-        self.relay_if_due();
         self.tend_if_due();
         self.test_links_if_due();
     }

@@ -216,6 +216,7 @@ impl Controller {
             self.take(input);
         }
         self.place();
+        self.relay_if_due();
         self.make_room_for_transfers();
         self.effects()
     }

@@ -136,7 +136,8 @@ impl Controller {
         let mut wanting = Wanting::new();
         let versions = self.world.datasets.values().flat_map(|dataset| &dataset.versions);
         for version in versions.filter(|v| !v.wanted.is_empty() && !v.replicas.is_empty()) {
-            let out = version.wanted.iter().filter(|to| !self.is_within_reach(version, to, false));
+            let out = version.wanted.iter().filter(|to| self.has_agent(to));
+            let out = out.filter(|to| !self.is_within_reach(version, to, false));
             let out: BTreeSet<CenterId> = out.cloned().collect();
             if !out.is_empty() {
                 wanting.insert(version.registered.data.clone(), out);
@@ -160,7 +161,13 @@ impl Controller {
     /// Where a job could run, by what is there.
     fn hosts(&self, job: &Job) -> Vec<CenterId> {
         let (view, policy) = (self.board.view(), &self.settings.policy);
-        planner::hosts(&self.world, view, policy, &job.spec).into_keys().collect()
+        let hosts = planner::hosts(&self.world, view, policy, &job.spec).into_keys();
+        hosts.filter(|center| self.has_agent(center)).collect()
+    }
+
+    /// Whether somebody is there, or will be again: a short silence sends nothing away.
+    fn has_agent(&self, center: &CenterId) -> bool {
+        self.world.centers.get(center).is_some_and(|state| state.agent.is_some())
     }
 
     /// The inputs a job lacks in each of its hosts; nothing where one has or gets all of them anyhow.
@@ -287,6 +294,10 @@ impl Controller {
         let replicas = BTreeMap::from([(center.clone(), there)]);
         let passed = Version { replicas, ..passed };
         let onward = to.iter().take(JUDGED_BY).filter_map(|to| {
+            // A job that reads over the network may well run where its data passes.
+            if to == center {
+                return Some(Span::ZERO);
+            }
             let to = &world.centers.get(to)?.center;
             let second = planner::copy(world, view, &situation, policy, (&passed, to)).ok()?;
             Some(second.arrives.since(self.now))

@@ -276,7 +276,7 @@ impl fmt::Display for Refusal {
                 };
                 write!(
                     f,
-                    "; no relay takes it: give {whom} a door (`portolan agent --data-listen`), or a \
+                    "; no relay has taken it: give {whom} a door (`portolan agent --data-listen`), or a \
                      center with one `relay = …` in the network file"
                 )
             }

@@ -372,8 +372,7 @@ impl Driver {
         let url = announced.or_else(|| state.center.data_url.clone());
         let why = format!(
             "the store of center {center} cannot be reached from outside: start its agent with \
-             --data-listen, or name a center that has a door; what is in an external store of its can \
-             be registered there with `portolan data register`"
+             --data-listen, name a center with a door, or register data in an external store of its"
         );
         let url = url.ok_or(Rejected::Conflict { why })?;
         let now = self.parts.clock.now();

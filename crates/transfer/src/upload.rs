@@ -43,6 +43,9 @@ pub(crate) struct Damaged {
 /// files durable.
 const FINISHING: Duration = Duration::from_secs(600);
 
+/// About how long a request's chunks take to go out by the pace.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// How much goes out between two looks at the pace.
 const PIECE: usize = 64 << 10;
 
@@ -137,19 +140,19 @@ struct Uploading<'a> {
 
 impl Carrier for Uploading<'_> {
     async fn carry(&self, _door: usize, left: &mut BTreeSet<u64>) -> Result<(), TransferError> {
-        let picked = Picked::of(left);
-        let damaged = self.put(&picked).await?;
-        for chunk in picked.chunks().filter(|chunk| !damaged.contains(chunk)) {
-            left.remove(&chunk);
-            self.progress.done(self.layout.place(chunk)?.bytes);
-        }
-        match damaged.first() {
-            Some(chunk) => {
-                damaged.iter().for_each(|_| self.progress.corrupted());
-                Err(corrupted(self.layout, *chunk, &self.to.url))
+        while !left.is_empty() {
+            let picked = Picked::of(&self.some_of(left)?);
+            let damaged = self.put(&picked).await?;
+            for chunk in picked.chunks().filter(|chunk| !damaged.contains(chunk)) {
+                left.remove(&chunk);
+                self.progress.done(self.layout.place(chunk)?.bytes);
             }
-            None => Ok(()),
+            if let Some(chunk) = damaged.first() {
+                damaged.iter().for_each(|_| self.progress.corrupted());
+                return Err(corrupted(self.layout, *chunk, &self.to.url));
+            }
         }
+        Ok(())
     }
 
     fn progress(&self) -> &Progress {
@@ -167,6 +170,22 @@ impl Uploading<'_> {
         let request = to.request(http, Method::POST, layout.data(), "finish")?;
         to.ask(request, FINISHING).await?;
         Ok(Arrived::of(progress.seen()))
+    }
+
+    /// The first chunks of these, about as many as go in [`AT_ONCE`]: what got through is known once the
+    /// door has answered.
+    fn some_of(&self, left: &BTreeSet<u64>) -> Result<BTreeSet<u64>, TransferError> {
+        let (rate, _) = self.pace.now();
+        let goes = rate.map_or(u64::MAX, |rate| rate.0 / 8 * AT_ONCE.as_secs());
+        let (mut some, mut bytes) = (BTreeSet::new(), 0);
+        for chunk in left {
+            bytes += self.layout.place(*chunk)?.bytes as u64;
+            if bytes > goes && !some.is_empty() {
+                break;
+            }
+            some.insert(*chunk);
+        }
+        Ok(some)
     }
 
     async fn read(&self, picked: &Picked) -> Result<Piece, TransferError> {

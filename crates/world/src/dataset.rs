@@ -228,9 +228,13 @@ impl World {
             Fact::ReplicaDamaged(f) => self.replica_damaged(f)?,
             Fact::ReplicaLeaving(f) => self.replica_leaving(f)?,
             Fact::ReplicaRemoved(f) => {
+                // Another may be on its way there in passing.
+                let comes = self.transfer_to(&f.data, &f.center).is_some_and(|t| t.passing);
                 let version = self.version_mut(&f.data)?;
                 version.lose(&f.center);
-                version.passing.remove(&f.center);
+                if !comes {
+                    version.passing.remove(&f.center);
+                }
             }
             Fact::CopyWanted(CopyWanted { data, center, .. }) => {
                 let version = self.version_mut(data)?;

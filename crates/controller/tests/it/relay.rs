@@ -227,8 +227,8 @@ fn without_a_relay_the_reason_names_both_ends_and_what_to_do() {
     let why = stage.why(job);
     assert_eq!(
         why,
-        "dataset corpus is in kunshan, which has no door, and neither has zhangjiang; no relay takes \
-         it: give one of them a door (`portolan agent --data-listen`), or a center with one \
+        "dataset corpus is in kunshan, which has no door, and neither has zhangjiang; no relay has \
+         taken it: give one of them a door (`portolan agent --data-listen`), or a center with one \
          `relay = …` in the network file"
     );
     let to = center("zhangjiang");
@@ -252,7 +252,7 @@ fn a_relay_lends_no_more_than_it_said_and_the_next_goes_when_there_is_room() {
     let second = stage.submit(job(&reads("more")));
     stage.look();
     assert_eq!(stage.ways(), ["corpus kunshan>lingang sent in passing"]);
-    assert!(stage.why(second).contains("no relay takes it"), "{}", stage.why(second));
+    assert!(stage.why(second).contains("no relay has taken it"), "{}", stage.why(second));
     stage.first_arrives();
     stage.look();
     assert_eq!(stage.ways(), ["corpus lingang>zhangjiang"], "it has not left yet");
