@@ -42,6 +42,7 @@ impl Controller {
             | Fact::ReplicaRemoved(_)
             | Fact::ReplicaDamaged(_)
             | Fact::CopyWanted(_)
+            | Fact::StoreMeasured(_)
             | Fact::AgentJoined(_)
             | Fact::CenterDeclared(_) => true,
             _ => false,

@@ -111,4 +111,11 @@ async fn what_is_sent_goes_on_after_either_end_was_killed() {
     net.stop_server().await;
     let records = Records::read(&net.server_dir()).await;
     assert_eq!(records.violations(), Vec::<String>::new());
+    let ends = records.records.iter().filter_map(|record| match record.fact() {
+        Ok(Fact::TransferEnded(f)) => Some(f.end),
+        _ => None,
+    });
+    let ends: Vec<TransferEnd> = ends.collect();
+    let Some(TransferEnd::Arrived { moved, .. }) = ends.last() else { panic!("{ends:?}") };
+    assert!(moved.0 < 2_500_000, "what was there before the kill came again: {ends:?}");
 }

@@ -349,3 +349,79 @@ fn a_relay_cannot_be_declared_smaller_than_what_passes_it() {
     let Answer::Rejected(why) = answer else { panic!("{answer:?}") };
     assert!(why.to_string().contains("copies in passing take 1 GiB in lingang"), "{why}");
 }
+
+/// A second relay, farther away, in another region.
+const WUXI: &str = r#"
+[[center]]
+center = "wuxi"
+owner = "wuxi"
+region = "cn/yrd/jiangsu/wuxi"
+latitude = 31.5
+longitude = 120.3
+time_zone = "Asia/Shanghai"
+engine = "process"
+store = "64 GiB"
+relay = "8 GiB"
+
+[[center.pool]]
+pool = "plain"
+nodes = 1
+cores = 16
+memory = "32 GiB"
+price_per_node_hour = "1 CNY"
+
+[[link]]
+link = "wuxi--sh-ixp"
+a = "wuxi"
+b = "sh-ixp"
+capacity = "100 Mbit/s"
+latency = "1ms"
+carrier = "telecom"
+price_per_gbps_hour = "1 CNY"
+"#;
+
+#[test]
+fn of_relays_the_one_is_taken_by_which_data_is_there_soonest_and_the_other_when_it_is_full() {
+    let lends = "store = \"64 GiB\"\nrelay = \"1 GiB\"";
+    let network = NETWORK.replacen("store = \"64 GiB\"", lends, 1) + WUXI;
+    let mut stage = Stage::of(&network, Settings::default());
+    for open in ["lingang", "wuxi"] {
+        stage.join(open);
+    }
+    for shut in ["zhangjiang", "kunshan"] {
+        stage.join_without_door(shut);
+    }
+    stage.put("corpus");
+    stage.put("more");
+    stage.submit(job(&reads("corpus")));
+    stage.submit(job(&reads("more")));
+    for _ in 0..2 {
+        stage.pass(Span::from_secs(2), &["lingang", "wuxi", "zhangjiang", "kunshan"]);
+    }
+    assert_eq!(
+        stage.ways(),
+        ["corpus kunshan>lingang sent in passing", "more kunshan>wuxi sent in passing"]
+    );
+    stage.audit();
+}
+
+#[test]
+fn a_relay_outside_the_regions_of_the_data_is_none() {
+    let mut stage = stage("relay = \"4 GiB\"");
+    stage.command(Command::PutDataset {
+        data: data("health"),
+        bytes: GIB,
+        files: 1,
+        center: center("kunshan"),
+        tenant: TenantId::new("lab").unwrap(),
+        residency: ["cn/yrd/jiangsu", "cn/yrd/shanghai/pudong"].map(|r| r.parse().unwrap()).into(),
+    });
+    let (held, lies) = (data("health"), None);
+    let put = Report::Put { data: held, bytes: GIB, files: 1, lies, also_own: false };
+    stage.report("kunshan", put);
+    let job = stage.submit(job(&reads("health")));
+    stage.look();
+    assert_eq!(stage.ways(), Vec::<String>::new());
+    assert!(stage.why(job).contains("neither has zhangjiang"), "{}", stage.why(job));
+    stage.audit();
+}

@@ -1,13 +1,19 @@
 use crate::bench::{
-    Bench, MIB, dataset, flipping_requests, http, noise, serve, source, sticking, tree, write_files,
+    Bench, KEY, MIB, NOW, dataset, flipping_requests, good_ticket, http, noise, serve, source,
+    sticking, tree, write_files,
 };
 use axum::Router;
-use model::{Bytes, DatasetVersion, Manifest};
+use model::{Bytes, DatasetVersion, Manifest, Rate, Span, TransferId};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Notify;
-use transfer::{Arrived, LocalStore, Pace, Progress, TransferError, Verb, send, survey, upload};
+use transfer::{
+    Arrived, Leave, LocalStore, Pace, Progress, Source, Ticket, TransferError, Verb, send, survey,
+    ticket, upload,
+};
+use wire::PaceStep;
 
 /// A directory ready to be put.
 struct Load {
@@ -153,4 +159,22 @@ async fn a_damaged_copy_is_not_sent() {
     let error = send_from_far(&bench, &data).await.unwrap_err();
     assert!(matches!(error, TransferError::Changed { .. }), "{error:?}");
     assert!(!bench.near.has(&data));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_takes_what_is_sent_no_faster_than_its_ticket_says() {
+    let bench = Bench::new();
+    let data = bench.put("in", &[("x", &noise(7, 2 * MIB))]);
+    let url = serve(bench.door(&bench.near)).await;
+    let rate = Rate(40_000_000);
+    let step = PaceStep { after: Span::ZERO, lasts: Span::MAX, rate };
+    let leave = Some(Leave::new(TransferId::new(1), NOW, vec![step]));
+    let ticket = Ticket { pace: leave, ..good_ticket(&data, Verb::Write) };
+    let to = Source { url, ticket: ticket::issue(&KEY, &ticket) };
+    let (began, hasty, progress) = (Instant::now(), Pace::unlimited(), Progress::default());
+    send(&http(), &bench.far, &data, &to, &hasty, &progress).await.unwrap();
+    // The first piece is ahead of the rate.
+    let least = Bytes(MIB as u64).time_at(rate).unwrap();
+    assert!(began.elapsed() >= least.to_std(), "{:?}", began.elapsed());
+    assert!(bench.near.has(&data));
 }
