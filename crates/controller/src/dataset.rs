@@ -10,7 +10,6 @@ use model::{
     Staging, TenantId, TransferId,
 };
 use planner::Refusal;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use world::{Dataset, Version};
 
@@ -206,9 +205,7 @@ impl Controller {
         };
         match &refusal {
             Refusal::InPassing { relay, .. } => Ok(world.transfer_to(data, relay).cloned()),
-            Refusal::NoDoor { .. }
-                if let Ok(staging) = self.by_relay(data, &BTreeSet::from([to.clone()])) =>
-            {
+            Refusal::NoDoor { .. } if let Some(staging) = self.by_relay(data, to) => {
                 Ok(Some(Arc::new(staging)))
             }
             _ => conflict(format!("{data} cannot be brought to {to}: {refusal}")),
