@@ -126,6 +126,7 @@ impl Nation {
                 engine: EngineKind::Timer,
                 pools,
                 store: Some(Bytes(1 << 50)),
+                relay: None,
                 data_url: None,
                 pue_thousandths: 1_200,
                 lend_percent: 100,

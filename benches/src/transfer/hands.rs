@@ -99,7 +99,7 @@ pub(crate) async fn serve(order: Serve) -> Result<()> {
         center: CENTER.parse()?,
         key: KEY,
         now: Arc::new(|| Moment(0)),
-        arrived: Arc::new(|_, _| {}),
+        arrived: Arc::new(|_, _, _| {}),
         classes: shaper.as_ref().map(Shaper::classes),
     });
     let served = Arc::new(AtomicU64::new(0));

@@ -7,10 +7,10 @@ use crate::session::{Line, News, answer, listen, report};
 use crate::sight::sight;
 use crate::staging::Fetches;
 use crate::under_way;
-use crate::{Error, Shared, boot_now, copies, external, keeping, witness};
+use crate::{Error, Shared, boot_now, copies, external, keeping, staging, witness};
 use engines::{AnyEngine, BootTime, CheckpointDir, Engine, InputLink, Launch, Secret, Stream};
 use model::{AttemptId, Bytes, DatasetVersion, NetworkUid};
-use reconciler::{Abilities, Action, Event, Reconciler};
+use reconciler::{Abilities, Action, Event, Fetched, Reconciler};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,8 +19,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use transfer::LocalStore;
 use transfer::door::{self, Door};
+use transfer::{Arrived, LocalStore};
 use wire::{Answer, Ask, Joined, LogPiece, Question, Report, Run};
 
 /// How often everything the engine knows is looked at, whatever its hints.
@@ -102,9 +102,10 @@ async fn open_door(
     joined: Joined,
     events: mpsc::Sender<Event>,
 ) -> Result<(), Error> {
-    let arrived = move |data: &DatasetVersion, replica: transfer::Replica| {
+    let arrived = move |data: &DatasetVersion, replica: transfer::Replica, sent: Arrived| {
         let (bytes, files) = (replica.bytes, replica.files);
-        let stored = Event::Stored { data: data.clone(), bytes, files };
+        let sent = Fetched { moved: sent.moved, corrupted: sent.corrupted };
+        let stored = Event::Stored { data: data.clone(), bytes, files, sent };
         // Told again when asked again, should the agent be stopping.
         let _ = events.blocking_send(stored);
     };
@@ -296,6 +297,10 @@ impl Mind {
             Action::Fetch(stage) => {
                 let events = self.events.clone();
                 self.fetches.begin(&self.shared, &self.http, *stage, events);
+            }
+            Action::Expect(stage) => staging::expect(&self.shared.store, *stage),
+            Action::Send(order) => {
+                self.fetches.send(&self.shared, &self.http, *order, self.events.clone());
             }
             Action::Test(test) => {
                 self.fetches.load(&self.http, *test, self.events.clone());

@@ -2,26 +2,30 @@
 
 use crate::under_way::Counters;
 use crate::{Shared, link_test};
-use model::{Bytes, Span, TransferId};
+use model::{Bytes, CenterId, Span, TransferId};
 use reconciler::{Event, Fetched, NotFetched};
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use transfer::{Giver, LocalStore, Pace, Progress, Source, TransferError, fetch};
-use wire::{LinkTest, PaceStep, Report, Stage, StageSource};
+use transfer::{Arrived, Giver, LocalStore, Pace, Progress, Source, TransferError, fetch, send};
+use wire::{LinkTest, PaceStep, Report, Send, Stage, StageSource};
 
 /// How long what came of a copy that nobody goes on with is kept.
 const LEFT_FOR: Duration = Duration::from_secs(24 * 3_600);
 /// How long at least it is, where a copy that is wanted now has no room.
 pub(crate) const IN_THE_WAY: Duration = Duration::from_secs(60);
+/// How long a receiver whose store is full is given to make room, and how often.
+const ROOM_SOON: Duration = Duration::from_secs(10);
+const ASKED_FOR_ROOM: usize = 3;
 /// How often it is looked for.
 const SWEEP: Duration = Duration::from_secs(3_600);
 
-/// The fetches that go on.
+/// The fetches that go on, and what is sent.
 #[derive(Debug)]
 pub(crate) struct Fetches {
     running: BTreeMap<TransferId, JoinHandle<()>>,
@@ -45,17 +49,39 @@ impl Fetches {
         stage: Stage,
         events: mpsc::Sender<Event>,
     ) {
-        let transfer = stage.transfer;
-        self.running.retain(|_, task| !task.is_finished());
         let (shared, http, window) = (Arc::clone(shared), http.clone(), self.window);
+        self.run(stage.transfer, move |progress| async move {
+            bring((&shared, &http), &stage, (window, &progress), &events).await;
+        });
+    }
+
+    /// Begins to send a copy, or goes on where an earlier try ended.
+    pub(crate) fn send(
+        &mut self,
+        shared: &Arc<Shared>,
+        http: &reqwest::Client,
+        order: Send,
+        events: mpsc::Sender<Event>,
+    ) {
+        let (shared, http, window) = (Arc::clone(shared), http.clone(), self.window);
+        self.run(order.transfer, move |progress| async move {
+            give((&shared, &http), &order, (window, &progress), &events).await;
+        });
+    }
+
+    /// Runs what moves a copy, and counts how far it is.
+    fn run<F: Future<Output = ()> + std::marker::Send + 'static>(
+        &mut self,
+        transfer: TransferId,
+        moving: impl FnOnce(Arc<Progress>) -> F,
+    ) {
+        self.running.retain(|_, task| !task.is_finished());
         let (seen, progress) = (Arc::clone(&self.seen), Arc::new(Progress::default()));
         seen.all().insert(transfer, Arc::clone(&progress));
+        let moving = moving(progress);
         let task = tokio::spawn(async move {
-            let end = carry((&shared, &http), &stage, (window, &progress), &events).await;
-            seen.all().remove(&stage.transfer);
-            let fetched = Event::Fetched { transfer: stage.transfer, end };
-            // The agent is stopping when nobody listens.
-            let _ = events.send(fetched).await;
+            moving.await;
+            seen.all().remove(&transfer);
         });
         self.running.insert(transfer, task);
     }
@@ -126,12 +152,24 @@ pub(crate) async fn give_up(store: &LocalStore, idle: Duration) -> bool {
     }
 }
 
-async fn carry(
+/// Frees the room that a copy which is sent here needs, where it is taken by what nobody goes on with.
+pub(crate) fn expect(store: &LocalStore, stage: Stage) {
+    let store = store.clone();
+    tokio::spawn(async move {
+        let is_begun = matches!(store.resume(&stage.data), Ok(Some(_)));
+        if !is_begun && store.free() < stage.bytes {
+            give_up(&store, IN_THE_WAY).await;
+        }
+    });
+}
+
+/// Fetches a copy and tells what came of it.
+async fn bring(
     (shared, http): (&Shared, &reqwest::Client),
     stage: &Stage,
     (window, progress): (Span, &Progress),
     events: &mpsc::Sender<Event>,
-) -> Result<Fetched, NotFetched> {
+) {
     let giver = |source: &StageSource| {
         let ticket = source.ticket.clone().unwrap_or_default();
         Giver::new(Source { url: source.url.clone(), ticket }, Pace::steps(&source.steps))
@@ -146,65 +184,128 @@ async fn carry(
             false => arrived,
         }
     };
-    tokio::pin!(fetching);
-    let mut watched = Watched::start(stage, (&givers, progress));
+    let ways = stage.sources.iter().zip(&givers).map(|(source, giver)| Way {
+        from: &source.from,
+        steps: &source.steps,
+        giver: Some(giver),
+        told: Bytes::ZERO,
+    });
+    let watched = Watched::start((stage.transfer, ways.collect()), progress);
+    let end = watch(fetching, watched, window, events).await.map_err(|error| {
+        tracing::warn!(transfer = %stage.transfer, data = %stage.data, %error, "copy failed");
+        let damaged = matches!(error, TransferError::Corrupted { .. });
+        NotFetched { why: error.to_string(), damaged }
+    });
+    // The agent is stopping when nobody listens.
+    let _ = events.send(Event::Fetched { transfer: stage.transfer, end }).await;
+}
+
+/// Sends a copy and tells what came of it.
+async fn give(
+    (shared, http): (&Shared, &reqwest::Client),
+    order: &Send,
+    (window, progress): (Span, &Progress),
+    events: &mpsc::Sender<Event>,
+) {
+    let ticket = order.ticket.clone().unwrap_or_default();
+    let to = Source { url: order.url.clone(), ticket };
+    let (pace, store) = (Pace::steps(&order.steps), &shared.store);
+    let sending = async {
+        for _ in 1..ASKED_FOR_ROOM {
+            match send(http, store, &order.data, &to, &pace, progress).await {
+                // Its agent was told to expect it, perhaps not yet.
+                Err(TransferError::Answered { status: 507, .. }) => {}
+                sent => return sent,
+            }
+            tokio::time::sleep(ROOM_SOON).await;
+        }
+        send(http, store, &order.data, &to, &pace, progress).await
+    };
+    let (from, steps) = (&order.from, &*order.steps);
+    let way = Way { from, steps, giver: None, told: Bytes::ZERO };
+    let watched = Watched::start((order.transfer, vec![way]), progress);
+    let end = watch(sending, watched, window, events).await.map_err(|error| {
+        tracing::warn!(transfer = %order.transfer, data = %order.data, %error, "copy not sent");
+        NotFetched { why: error.to_string(), damaged: is_ours(&error) }
+    });
+    // The agent is stopping when nobody listens.
+    let _ = events.send(Event::Fetched { transfer: order.transfer, end }).await;
+}
+
+/// Whether a copy that could not be sent is itself to blame.
+const fn is_ours(error: &TransferError) -> bool {
+    matches!(
+        error,
+        TransferError::Changed { .. }
+            | TransferError::ObjectChanged { .. }
+            | TransferError::NotHere { .. }
+            | TransferError::Io { .. }
+    )
+}
+
+/// Lets a copy move, and tells of it window by window.
+async fn watch(
+    moving: impl Future<Output = Result<Arrived, TransferError>>,
+    mut watched: Watched<'_>,
+    window: Span,
+    events: &mpsc::Sender<Event>,
+) -> Result<Fetched, TransferError> {
+    tokio::pin!(moving);
     let arrived = loop {
         tokio::select! {
-            arrived = &mut fetching => break arrived,
+            arrived = &mut moving => break arrived?,
             () = tokio::time::sleep(window.to_std()) => watched.tell(events).await,
         }
     };
-    if arrived.is_ok() {
-        // Before its end, after which the server knows no more over which path it came.
-        watched.tell(events).await;
-    }
-    match arrived {
-        Ok(arrived) => Ok(Fetched { moved: arrived.moved, corrupted: arrived.corrupted }),
-        Err(error) => {
-            tracing::warn!(transfer = %stage.transfer, data = %stage.data, %error, "copy failed");
-            let damaged = matches!(error, TransferError::Corrupted { .. });
-            Err(NotFetched { why: error.to_string(), damaged })
-        }
-    }
+    // Before its end, after which the server knows no more over which path it came.
+    watched.tell(events).await;
+    Ok(Fetched { moved: arrived.moved, corrupted: arrived.corrupted })
 }
 
-/// What a fetch brought so far from each source against what its steps allowed.
+/// What a fetch brought from each source, or what was sent so far, against what its steps allowed.
 struct Watched<'a> {
-    stage: &'a Stage,
-    givers: &'a [Giver],
+    transfer: TransferId,
+    ways: Vec<Way<'a>>,
     progress: &'a Progress,
     since: Instant,
     told_at: Instant,
-    told: Vec<Bytes>,
+}
+
+/// The way from one store.
+struct Way<'a> {
+    from: &'a CenterId,
+    steps: &'a [PaceStep],
+    /// Who it is fetched from; none where it is sent.
+    giver: Option<&'a Giver>,
+    told: Bytes,
 }
 
 impl<'a> Watched<'a> {
-    fn start(stage: &'a Stage, (givers, progress): (&'a [Giver], &'a Progress)) -> Self {
+    fn start((transfer, ways): (TransferId, Vec<Way<'a>>), progress: &'a Progress) -> Self {
         let now = Instant::now();
-        let told = vec![Bytes::ZERO; givers.len()];
-        Self { stage, givers, progress, since: now, told_at: now, told }
+        Self { transfer, ways, progress, since: now, told_at: now }
     }
 
     /// Tells of the time since it was last told of. A fetch without steps has no plan to be held
     /// against.
     async fn tell(&mut self, events: &mpsc::Sender<Event>) {
-        // What another version had need not come, and is no shortfall.
-        let reused = self.progress.seen().reused;
+        let seen = self.progress.seen();
         let (from, until) = (self.told_at - self.since, self.since.elapsed());
         let millis = |time: Duration| u64::try_from(time.as_millis());
         let (from, until) = (millis(from).unwrap_or(0), millis(until).unwrap_or(u64::MAX));
         self.told_at = Instant::now();
-        let each = self.stage.sources.iter().zip(self.givers).zip(&mut self.told);
-        for ((source, giver), told) in each.filter(|((source, _), _)| !source.steps.is_empty()) {
-            let came = giver.brought().saturating_add(reused);
+        for way in self.ways.iter_mut().filter(|way| !way.steps.is_empty()) {
+            let moved = way.giver.map_or(seen.moved, Giver::brought);
+            // What another version had need not come, and is no shortfall.
+            let came = moved.saturating_add(seen.reused);
             let report = Report::Delivered {
-                transfer: self.stage.transfer,
-                from: source.from.clone(),
+                transfer: self.transfer,
+                from: way.from.clone(),
                 lasted: Span(until - from),
-                planned: planned(&source.steps, from, until),
-                delivered: came.saturating_sub(*told),
+                planned: planned(way.steps, from, until),
+                delivered: came.saturating_sub(way.told),
             };
-            *told = came;
+            way.told = came;
             // The agent is stopping when nobody listens.
             let _ = events.send(Event::Measured(report)).await;
         }

@@ -83,6 +83,7 @@ fn show(state: &world::CenterState, held: &Held, silent_since: Option<Moment>) -
         pools: center.pools.iter().map(pool).collect(),
         attempts: held.attempts,
         store_bytes: center.store,
+        relay_bytes: center.relay,
         pue_thousandths: center.pue_thousandths,
         lend_percent: center.lend_percent,
         only_tenants: center.only_tenants.clone(),

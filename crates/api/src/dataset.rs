@@ -32,6 +32,7 @@ fn show(name: &DatasetId, dataset: &Dataset) -> view::Dataset {
             center: center.clone(),
             in_store: version.only_in(center).cloned(),
             also_in: version.also_in(center).cloned(),
+            passing: version.passing.contains(center),
             state: keeping::state(state),
         };
         view::DatasetVersion {
@@ -192,7 +193,13 @@ pub(crate) async fn get_dataset_ticket(
         let version = c.world().version(&reference)?;
         let silent = c.situation().silent;
         let there = version.replicas.keys().filter(|center| !silent.contains_key(*center));
-        Some((version.registered.data.clone(), there.cloned().collect::<Vec<_>>()))
+        let mut there: Vec<CenterId> = there.cloned().collect();
+        // Those that can be reached come first; of the others it is said that they cannot.
+        let opens = |center: &CenterId| {
+            c.world().centers.get(center).is_some_and(world::CenterState::has_door)
+        };
+        there.sort_by_key(|center| !opens(center));
+        Some((version.registered.data.clone(), there))
     });
     let (data, mut centers) =
         copies.await?.ok_or_else(|| Problem::not_found(format!("dataset {text}")))?;

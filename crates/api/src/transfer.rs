@@ -46,6 +46,8 @@ pub(crate) fn show(
         coming_bps: seen.map(|seen| seen.rate),
         expected_ms: seen.and_then(expected),
         price: transfer.price,
+        sent: transfer.sent,
+        passing: transfer.passing,
     }
 }
 

@@ -2,8 +2,12 @@
 //! kept.
 
 use crate::promise::{Findings, Promise};
-use model::{CenterId, DatasetId, DatasetVersion, Fact, Keeping, Leave, Moment};
+use model::fact::TransferEnd;
+use model::{
+    CenterId, DatasetId, DatasetVersion, Fact, Keeping, Leave, Moment, Staging, TransferId,
+};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What a log said of copies so far.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +15,8 @@ pub(crate) struct Copies {
     versions: BTreeMap<DatasetVersion, Line>,
     rules: BTreeMap<DatasetId, Keeping>,
     registered: u64,
+    /// Transfers to relays that are under way.
+    to_relays: BTreeMap<TransferId, Arc<Staging>>,
 }
 
 /// A version in short.
@@ -23,6 +29,15 @@ struct Line {
     others: BTreeSet<CenterId>,
     /// Who has a whole copy twice: in its own store and in an external one.
     twice: BTreeSet<CenterId>,
+    /// Who has one in passing, or is to.
+    passing: BTreeSet<CenterId>,
+}
+
+impl Line {
+    /// How many whole copies there are that are nowhere in passing only.
+    fn settled(&self) -> usize {
+        self.whole.difference(&self.passing).count()
+    }
 }
 
 impl Copies {
@@ -38,6 +53,9 @@ impl Copies {
                 self.rules.remove(&f.dataset);
             }
             Fact::DatasetKept(f) => {
+                for (_, line) in self.versions.iter_mut().filter(|(d, _)| d.dataset == f.dataset) {
+                    line.passing.retain(|center| !f.keeping.pinned.contains(center));
+                }
                 self.rules.insert(f.dataset.clone(), f.keeping.clone());
             }
             Fact::VersionRemoved(f) => {
@@ -59,12 +77,50 @@ impl Copies {
             Fact::ReplicaDoubted(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaDamaged(f) => self.counts(&f.data, &f.center, false),
             Fact::ReplicaRemoved(f) => {
+                let mut to_relays = self.to_relays.values();
+                let comes = to_relays.any(|t| t.data == f.data && t.to == f.center);
                 let line = self.versions.entry(f.data.clone()).or_default();
                 line.whole.remove(&f.center);
                 line.others.remove(&f.center);
                 line.twice.remove(&f.center);
+                if !comes {
+                    line.passing.remove(&f.center);
+                }
+            }
+            _ => self.pass(fact),
+        }
+    }
+
+    /// Follows which copies are somewhere in passing.
+    fn pass(&mut self, fact: &Fact) {
+        match fact {
+            Fact::TransferPlanned(f) if f.passing => {
+                let line = self.versions.entry(f.data.clone()).or_default();
+                line.passing.insert(f.to.clone());
+                self.to_relays.insert(f.transfer, Arc::clone(f));
+            }
+            Fact::TransferEnded(f) => {
+                let Some(over) = self.to_relays.remove(&f.transfer) else { return };
+                let line = self.versions.entry(over.data.clone()).or_default();
+                let is_there = line.whole.contains(&over.to) || line.others.contains(&over.to);
+                if !matches!(f.end, TransferEnd::Arrived { .. }) && !is_there {
+                    line.passing.remove(&over.to);
+                }
+            }
+            Fact::CopyWanted(f) => self.settle(&f.data, &f.center),
+            Fact::ArchiveWanted(f) => self.settle(&f.data, &f.center),
+            Fact::JobOffered(f) => {
+                for data in &f.placement.inputs {
+                    f.placement.parts.iter().for_each(|part| self.settle(data, &part.center));
+                }
             }
             _ => {}
+        }
+    }
+
+    fn settle(&mut self, data: &DatasetVersion, center: &CenterId) {
+        if let Some(line) = self.versions.get_mut(data) {
+            line.passing.remove(center);
         }
     }
 
@@ -101,9 +157,16 @@ impl Copies {
                 let is_whole = center.is_some_and(|center| line.whole.contains(center));
                 let is_pinned = center.is_some_and(|center| rules.pinned.contains(center));
                 let is_twice = center.is_some_and(|center| line.twice.contains(center));
-                let left = line.whole.len() - usize::from(is_whole && !is_twice);
-                !is_whole || (!is_pinned && left >= (rules.copies as usize).max(1))
+                let passes = center.is_some_and(|center| line.passing.contains(center));
+                let left = line.settled() - usize::from(is_whole && !is_twice && !passes);
+                let least = if passes { 1 } else { (rules.copies as usize).max(1) };
+                !is_whole || (!is_pinned && left >= least)
             }
+            // Of what is in passing nothing is left behind; what is damaged so goes anyhow.
+            Leave::Passed => center.is_some_and(|center| {
+                let is_whole = line.whole.contains(center);
+                line.passing.contains(center) && (!is_whole || line.settled() > 0)
+            }),
         };
         found.judge(Promise::Copies, is_right, || match center {
             Some(center) => {

@@ -21,6 +21,7 @@ mod overdraft;
 mod pool;
 mod preemption;
 mod promise;
+mod relay;
 mod replay;
 mod touched;
 
@@ -32,6 +33,7 @@ use ::world::World;
 use model::job::Job;
 use model::{Attempt, Fact, Staging};
 use promise::Findings;
+use std::collections::BTreeSet;
 use touched::Touched;
 
 /// Whose claims are judged; the others are only counted.
@@ -40,7 +42,7 @@ enum Judged<'a, T> {
     /// All that are there.
     All,
     /// Those that have just changed.
-    Only(&'a std::collections::BTreeSet<T>),
+    Only(&'a BTreeSet<T>),
 }
 
 impl<T> Clone for Judged<'_, T> {
@@ -85,9 +87,12 @@ pub fn world(world: &World) -> Vec<Violation> {
         link::judge_path(world, (&**test).into(), &mut found);
     }
     link::judge_capacity(world, Judged::All, (Judged::All, Judged::All), &mut found);
+    let mut relays = BTreeSet::new();
     for version in world.datasets.values().flat_map(|d| &d.versions) {
         dataset::judge_replicas(world, version, &mut found);
+        relays.extend(&version.passing);
     }
+    relays.into_iter().for_each(|center| relay::judge_quota(world, center, &mut found));
     found.list
 }
 
@@ -120,6 +125,9 @@ pub fn delta<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> Ve
     for staging in touched.transfers.iter().filter_map(|id| world.transfers.get(id)) {
         judge_staging(world, staging, &mut found);
     }
+    let to_relays = touched.transfers.iter().filter_map(|id| world.transfers.get(id));
+    let relays: BTreeSet<_> = to_relays.filter(|t| t.passing).map(|t| &t.to).collect();
+    relays.into_iter().for_each(|center| relay::judge_quota(world, center, &mut found));
     for test in touched.transfers.iter().filter_map(|id| world.tests.get(id)) {
         link::judge_path(world, (&**test).into(), &mut found);
     }
@@ -157,5 +165,6 @@ fn judge_staging(world: &World, staging: &Staging, found: &mut Findings) {
         link::judge_path(world, leg, found);
     }
     dataset::judge_staging(world, staging, found);
+    relay::judge_door(world, staging, found);
     money::judge(&staging.transfer, staging.price, found);
 }

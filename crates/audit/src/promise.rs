@@ -24,7 +24,8 @@ pub enum Promise {
     Quota,
     /// No byte of a dataset outside its allowed regions, and no path across a forbidden one.
     Residency,
-    /// No whole copy of a version that is to be kept is let go as the last.
+    /// No whole copy of a version that is to be kept is let go as the last, and none is in passing where
+    /// its owner does not lend the room.
     Copies,
     /// Every entry has two sides, every charge its cause.
     Money,

@@ -129,6 +129,7 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
         }
     }
     add("Store", Some(center.store_bytes.map_or("none".to_owned(), |bytes| bytes.to_string())));
+    add("Relay", center.relay_bytes.map(|bytes| format!("lends {bytes} to copies in passing")));
     let pue = center.pue_thousandths;
     add("PUE", Some(format!("{}.{:02}", pue / 1_000, pue % 1_000 / 10)));
     add("Lends", Some(format!("{} % of each pool", center.lend_percent)));

@@ -330,6 +330,9 @@ pub(crate) fn archiving(
 fn row(table: &mut Table, dataset: &Dataset, version: usize, look: &Look) {
     let version = &dataset.versions[version];
     let copy = |copy: &view::Copy| match (&copy.state, &copy.in_store, &copy.also_in) {
+        (view::CopyState::Whole { .. }, None, None) if copy.passing => {
+            format!("{} (in passing)", copy.center)
+        }
         (view::CopyState::Whole { .. }, None, None) => copy.center.to_string(),
         (view::CopyState::Whole { .. }, Some(store), _) => format!("{} (in {store})", copy.center),
         (view::CopyState::Whole { .. }, None, Some(store)) => {

@@ -155,11 +155,15 @@ impl Copy {
 /// How a copy comes.
 fn journey(plan: &CopyPlan, to: &CenterId, look: &Look) -> String {
     let Some(transfer) = &plan.transfer else { return format!("{to} has a copy already\n") };
+    let first = match transfer.to == *to {
+        true => transfer.to.to_string(),
+        false => format!("{}, in passing; {to} gets it from there", transfer.to),
+    };
     let pairs = [
         ("data", format!("{}@{}", transfer.dataset, transfer.version.short())),
         ("size", transfer.bytes.to_string()),
         ("from", sources(transfer)),
-        ("to", transfer.to.to_string()),
+        ("to", first),
         ("over", paths(transfer)),
         ("arrives", look.moment(transfer.arrives_ms)),
         ("price", transfer.price.to_string()),

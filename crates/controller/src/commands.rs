@@ -294,11 +294,12 @@ impl Controller {
         }
         let crosses = |t: &&Arc<model::Staging>| t.links().any(|crossed| *crossed == link);
         let over = self.world.transfers.values().filter(crosses);
-        let over: Vec<_> = over.map(|staging| (staging.transfer, staging.to.clone())).collect();
-        for (transfer, to) in over {
+        let over: Vec<_> =
+            over.map(|staging| (staging.transfer, staging.mover().clone())).collect();
+        for (transfer, mover) in over {
             self.transfer_failed(transfer, format!("link {link} was cut"));
-            // Its receiver has not noticed, and may well go on.
-            self.books.drop_transfer(&to, transfer);
+            // Who moves it has not noticed, and may well go on.
+            self.books.drop_transfer(&mover, transfer);
         }
         self.emit(Fact::LinkCut(LinkTouched { link, by: by.token }));
         self.reroute();
@@ -321,6 +322,15 @@ impl Controller {
     /// What attempts and transfers rest on cannot be declared away under them.
     fn check_shrinking(&self, new: &Declarations) -> Result<(), Rejected> {
         for center in &new.centers {
+            let passing = self.world.passing_at(&center.center);
+            if passing > center.relay.unwrap_or_default() {
+                let why = format!(
+                    "copies in passing take {passing} in {}, more than it would lend; wait until \
+                     they have left",
+                    center.center
+                );
+                return Err(Rejected::Conflict { why });
+            }
             for attempt in self.world.live(&center.center) {
                 let live = self.world.live_attempt(attempt);
                 let parts = live.into_iter().flat_map(|a| &a.placement.parts);

@@ -9,6 +9,7 @@ use model::{
     CenterId, DatasetId, DatasetRef, DatasetVersion, Expiry, Keeping, Leave, Principal, Role, Span,
     Staging, TenantId, TransferId,
 };
+use planner::Refusal;
 use std::sync::Arc;
 use world::{Dataset, Version};
 
@@ -36,7 +37,7 @@ impl Controller {
             } else if surplus.contains(&data.version) {
                 outlook.going.push((data.clone(), Leave::Surplus));
             } else if !version.replicas.is_empty() {
-                let has = u32::try_from(version.replicas.len()).unwrap_or(u32::MAX);
+                let has = u32::try_from(version.settled().count()).unwrap_or(u32::MAX);
                 let more = keeping.copies.saturating_sub(has);
                 outlook.missing.extend((more > 0).then(|| (data.clone(), more)));
             }
@@ -154,7 +155,7 @@ impl Controller {
     }
 
     /// The transfer that would bring a copy to a center, or brings it already; none where the copy is
-    /// there.
+    /// there. Where it has to go by way of a relay, the transfer there.
     pub fn copy_plan(
         &self,
         wanted: &DatasetRef,
@@ -198,9 +199,17 @@ impl Controller {
         }
         let (view, policy) = (self.board.view(), &self.settings.policy);
         let planned = planner::copy(world, view, &situation, policy, (version, &state.center));
-        planned
-            .map(|staging| Some(Arc::new(staging)))
-            .or_else(|refusal| conflict(format!("{data} cannot be brought to {to}: {refusal}")))
+        let refusal = match planned {
+            Ok(staging) => return Ok(Some(Arc::new(staging))),
+            Err(refusal) => refusal,
+        };
+        match &refusal {
+            Refusal::InPassing { relay, .. } => Ok(world.transfer_to(data, relay).cloned()),
+            Refusal::NoDoor { .. } if let Some(staging) = self.by_relay(data, to) => {
+                Ok(Some(Arc::new(staging)))
+            }
+            _ => conflict(format!("{data} cannot be brought to {to}: {refusal}")),
+        }
     }
 
     pub(crate) fn want_copy(
@@ -213,13 +222,15 @@ impl Controller {
         may_act_for(by, &dataset.newest().registered.tenant)?;
         let data = version.registered.data.clone();
         let is_wanted = version.wanted.contains(to);
-        let Some(staging) = self.copy_plan(wanted, to)? else { return Ok(Answer::Copy(None)) };
-        if !is_wanted {
+        let passes = version.passing.contains(to);
+        let staging = self.copy_plan(wanted, to)?;
+        if (!is_wanted && staging.is_some()) || passes {
             let wanted = CopyWanted { data: data.clone(), center: to.clone(), by: by.token };
             self.emit(Fact::CopyWanted(wanted));
         }
+        let Some(staging) = staging else { return Ok(Answer::Copy(None)) };
         self.bring(staging.as_ref().clone());
-        Ok(Answer::Copy(self.world.transfer_to(&data, to).cloned()))
+        Ok(Answer::Copy(self.world.transfer_to(&data, &staging.to).cloned()))
     }
 
     /// Whether the copy in a center can be removed; a rejection says why not.

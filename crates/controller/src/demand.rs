@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How many jobs that wait, and how many that ended lately, are asked for what they read.
-const ASKED: usize = 10_000;
+pub(crate) const ASKED: usize = 10_000;
 /// For how many classes of jobs that wait the planner is asked where they could run.
-const CLASSES: usize = 256;
+pub(crate) const CLASSES: usize = 256;
 /// A read.
 const READ: u64 = 1_000;
 

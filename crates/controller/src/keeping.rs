@@ -98,14 +98,17 @@ impl Uses {
         if dataset.keeping.pinned.contains(center) {
             return Some(Stays::Pinned);
         }
-        let others = version.replicas.keys().filter(|other| *other != center);
+        let others = version.settled().filter(|other| *other != center);
         let others = others.filter(|other| answers(world, situation, other)).count();
         // What lies in an external store of the center stays there.
         let others = others + usize::from(version.also_own.contains(center));
         let copies = dataset.keeping.copies;
         match others {
             0 => Some(Stays::Last),
-            few if (few as u64) < u64::from(copies) => Some(Stays::Minimum { copies }),
+            // What is in passing is none of those that are to be kept.
+            few if (few as u64) < u64::from(copies) && !version.passing.contains(center) => {
+                Some(Stays::Minimum { copies })
+            }
             _ => None,
         }
     }

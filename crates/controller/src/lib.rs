@@ -20,6 +20,7 @@ mod orders;
 mod plans;
 mod quality;
 mod reading;
+mod relay;
 mod reports;
 
 mod upkeep;
@@ -155,6 +156,7 @@ pub struct Controller {
     /// Ended jobs have been handed to the archive, and it has not answered.
     archiving: bool,
     upkeep: upkeep::Upkeep,
+    relaying: relay::Relaying,
     testing: link_tests::Testing,
     /// Until when the calendars' past has been dropped.
     forgotten: Moment,
@@ -193,6 +195,7 @@ impl Controller {
             solve: Solve::Due(now),
             archiving: false,
             upkeep: upkeep::Upkeep::default(),
+            relaying: relay::Relaying::default(),
             testing: link_tests::Testing::default(),
             forgotten: now,
         }
@@ -213,6 +216,7 @@ impl Controller {
             self.take(input);
         }
         self.place();
+        self.relay_if_due();
         self.make_room_for_transfers();
         self.effects()
     }
@@ -255,6 +259,7 @@ impl Controller {
         }
         self.board.apply(&self.world, self.now, &fact);
         self.books.apply(&self.world, &fact);
+        self.heed_for_relays(&fact);
         self.facts.push(fact);
     }
 

@@ -84,7 +84,7 @@ impl OrderBooks {
             }
         }
         for transfer in world.transfers.values() {
-            books.put(&transfer.to, About::Transfer(transfer.transfer), Say::Current);
+            books.stage(transfer);
         }
         for test in world.tests.values() {
             books.put(&test.to, About::Transfer(test.transfer), Say::Current);
@@ -173,14 +173,16 @@ impl OrderBooks {
                 gone.iter().for_each(|about| self.drop_all(about));
             }
             Fact::ReplicaDamaged(f) => self.settle_copy(&f.center, &f.data),
-            Fact::TransferPlanned(f) => {
-                self.put(&f.to, About::Transfer(f.transfer), Say::Current);
-            }
+            Fact::TransferPlanned(f) => self.stage(f),
             Fact::LinkTestPlanned(f) => {
                 self.put(&f.to, About::Transfer(f.transfer), Say::Current);
             }
             Fact::TransferEnded(f) => match f.end {
                 TransferEnd::Dropped => self.restate(&About::Transfer(f.transfer)),
+                // Of two ends that were told, one does not know.
+                TransferEnd::Failed { .. } if self.is_told_to_both(f.transfer) => {
+                    self.restate(&About::Transfer(f.transfer));
+                }
                 TransferEnd::Arrived { .. } | TransferEnd::Failed { .. } => {
                     self.drop_all(&About::Transfer(f.transfer));
                 }
@@ -188,6 +190,7 @@ impl OrderBooks {
             Fact::AgentJoined(f) => {
                 self.measure_anew(world, Some(&f.center));
                 self.read_anew(world, &f.center);
+                self.send_anew(world, &f.center);
             }
             Fact::CenterLost(f) => self.measure_anew(world, Some(&f.center)),
             _ => {}
@@ -214,6 +217,25 @@ impl OrderBooks {
             if live.is_some_and(|a| a.placement.streams.iter().any(|s| s.from == *from)) {
                 self.put(center, About::Attempt(attempt), Say::Current);
             }
+        }
+    }
+
+    /// Tells who moves a copy, and who gets it.
+    fn stage(&mut self, staging: &Staging) {
+        self.put(&staging.to, About::Transfer(staging.transfer), Say::Current);
+        if staging.sent {
+            self.put(&staging.from, About::Transfer(staging.transfer), Say::Current);
+        }
+    }
+
+    fn is_told_to_both(&self, transfer: TransferId) -> bool {
+        self.told.get(&About::Transfer(transfer)).is_some_and(|told| told.len() > 1)
+    }
+
+    /// Tells centers that send to a store where it opens now.
+    fn send_anew(&mut self, world: &World, to: &CenterId) {
+        for staging in world.transfers.values().filter(|t| t.sent && t.to == *to) {
+            self.put(&staging.from, About::Transfer(staging.transfer), Say::Current);
         }
     }
 
@@ -282,7 +304,9 @@ impl OrderBooks {
             (About::Attempt(attempt), Say::Current | Say::Verify) => {
                 attempt_orders(world, center, *attempt)
             }
-            (About::Transfer(transfer), _) => vec![transfer_order(world, now, *transfer)],
+            (About::Transfer(transfer), _) => {
+                vec![transfer_order(world, now, (center, *transfer))]
+            }
             (About::Data(data), Say::Verify) => vec![Order::Verify { data: data.clone() }],
             (About::Ways, _) => vec![Order::Measure(ways())],
             (About::Data(data), _) => vec![remove_order(world, center, data)],
@@ -386,8 +410,15 @@ fn read_over(world: &World, place: &Placement, input: &str) -> Option<ReadOver> 
     })
 }
 
-fn transfer_order(world: &World, now: Moment, transfer: TransferId) -> Order {
+fn transfer_order(
+    world: &World,
+    now: Moment,
+    (center, transfer): (&CenterId, TransferId),
+) -> Order {
     match (world.transfers.get(&transfer), world.tests.get(&transfer)) {
+        (Some(staging), _) if staging.sent && staging.from == *center => {
+            send_order(world, now, staging)
+        }
         (Some(staging), _) => stage_order(world, now, staging),
         (None, Some(test)) => test_order(world, now, test),
         (None, None) => Order::Drop { transfer },
@@ -405,7 +436,21 @@ fn stage_order(world: &World, now: Moment, staging: &Staging) -> Order {
         transfer: staging.transfer,
         data: staging.data.clone(),
         bytes: staging.bytes,
-        sources: staging.legs().map(source).collect(),
+        sources: if staging.sent { Vec::new() } else { staging.legs().map(source).collect() },
+        sent: staging.sent,
+    }))
+}
+
+fn send_order(world: &World, now: Moment, staging: &Staging) -> Order {
+    Order::Send(Box::new(wire::Send {
+        transfer: staging.transfer,
+        data: staging.data.clone(),
+        bytes: staging.bytes,
+        from: staging.from.clone(),
+        to: staging.to.clone(),
+        url: url_of(world, &staging.to),
+        ticket: None,
+        steps: pace(&staging.steps, now),
     }))
 }
 

@@ -64,20 +64,23 @@ impl Controller {
     /// else the narrowest on the path.
     pub(crate) fn delivered(
         &mut self,
-        to: &CenterId,
+        by: &CenterId,
         (transfer, from): (TransferId, CenterId),
         lasted: Span,
         (planned, delivered): (Bytes, Bytes),
     ) {
-        let staging = self.world.transfers.get(&transfer).filter(|s| s.to == *to);
-        let test = self.world.tests.get(&transfer).filter(|t| t.to == *to && t.from == from);
-        let leg = staging.and_then(|staging| staging.legs().find(|(source, ..)| **source == from));
-        let (hops, link) = match (leg, test) {
-            (Some((_, hops, _)), _) => (hops, self.narrowest(hops)),
-            (None, Some(test)) => (&*test.hops, self.world.links.get(&test.tests.link)),
+        let staging = self.world.transfers.get(&transfer).filter(|s| s.mover() == by);
+        let test = self.world.tests.get(&transfer).filter(|t| t.to == *by && t.from == from);
+        let leg = staging.and_then(|staging| {
+            let (_, hops, _) = staging.legs().find(|(source, ..)| **source == from)?;
+            Some((&staging.to, hops))
+        });
+        let (to, hops, link) = match (leg, test) {
+            (Some((to, hops)), _) => (to, hops, self.narrowest(hops)),
+            (None, Some(t)) => (&t.to, &*t.hops, self.world.links.get(&t.tests.link)),
             (None, None) => return,
         };
-        let (hops, link) = (hops.to_vec(), link.cloned());
+        let (to, hops, link) = (to.clone(), hops.to_vec(), link.cloned());
         let tested = test.is_some();
         let mut delivered = Delivered { transfer, planned, delivered, narrowest: None, tested };
         let Some(newest) = Stretch::of(&delivered, lasted) else { return };
@@ -85,7 +88,7 @@ impl Controller {
         // Of two links either may be to blame: another test has to say the same.
         let is_alone = tested && hops.len() > 1 && before.is_some_and(|(by, _)| by == transfer);
         delivered.narrowest = link.as_ref().map(|link| link.link.clone());
-        self.tell_measured(from, to.clone(), lasted, hops, Measured::Delivered(delivered));
+        self.tell_measured(from, to, lasted, hops, Measured::Delivered(delivered));
         let (Some(link), Some((_, before))) = (link, before) else { return };
         if is_alone && newest.is_short() {
             return;

@@ -62,12 +62,24 @@ impl Controller {
             self.emit(Fact::AgentJoined(Arc::new(joined)));
         }
         self.told_stores(center, &join.stores);
+        self.fail_sent_without_door(center);
         // Sessions of one center are told apart even across a restart of the server.
         let before = self.sessions.get(center).map_or(0, |s| s.number);
         let number = self.now.0.max(before + 1);
         self.sessions.insert(center.clone(), Session { number, heard: self.now });
         self.board.touch_center(center);
         Ok(Answer::Joined { session: number })
+    }
+
+    /// Nothing can be sent to a center whose door is there no more.
+    fn fail_sent_without_door(&mut self, center: &CenterId) {
+        if self.world.centers.get(center).is_none_or(world::CenterState::has_door) {
+            return;
+        }
+        let sent = self.world.transfers.values().filter(|t| t.sent && t.to == *center);
+        for transfer in sent.map(|staging| staging.transfer).collect::<Vec<_>>() {
+            self.transfer_failed(transfer, format!("center {center} has no door any more"));
+        }
     }
 
     pub(crate) fn report(&mut self, center: &CenterId, report: Report) {
@@ -102,7 +114,7 @@ impl Controller {
                 self.end_test(transfer, TransferEnd::Failed { why });
             }
             Report::TransferFailed { transfer, why, damaged } => {
-                let staging = self.world.transfers.get(&transfer).filter(|t| t.to == *center);
+                let staging = self.world.transfers.get(&transfer).filter(|t| t.mover() == center);
                 if let Some(staging) = staging.cloned() {
                     self.transfer_failed(transfer, why);
                     if damaged {

@@ -216,8 +216,9 @@ impl Controller {
     fn lacking(&self, dataset: &Dataset) -> Vec<(DatasetVersion, usize)> {
         let copies = dataset.keeping.copies as usize;
         let missing = |version: &Version| {
-            let coming = self.world.transfers_of(&version.registered.data).count();
-            copies.saturating_sub(version.replicas.len() + coming)
+            let coming = self.world.transfers_of(&version.registered.data);
+            let coming = coming.filter(|t| !version.passing.contains(&t.to)).count();
+            copies.saturating_sub(version.settled().count() + coming)
         };
         let lacks = |version: &&Version| missing(version) > 0 || !version.wanted.is_empty();
         let whole = dataset.versions.iter().filter(|version| !version.replicas.is_empty());
@@ -279,6 +280,16 @@ impl Controller {
         self.upkeep.later.insert(key, self.now + AGAIN_AFTER);
     }
 
+    /// Whether a copy may be tried now.
+    pub(crate) fn may_try(&self, data: &DatasetVersion, to: &CenterId) -> bool {
+        !self.upkeep.later.contains_key(&(data.clone(), to.clone()))
+    }
+
+    /// Copies of this data may be tried at once, wherever they could not be brought.
+    pub(crate) fn try_again(&mut self, data: &DatasetVersion) {
+        self.upkeep.later.retain(|(known, _), _| known != data);
+    }
+
     /// Makes a planned transfer a fact, unless one is under way.
     pub(crate) fn bring(&mut self, staging: Staging) {
         if self.world.transfer_to(&staging.data, &staging.to).is_none() {
@@ -293,7 +304,7 @@ impl Controller {
         let dataset = self.world.datasets.get(&staging.data.dataset);
         let copies = dataset.map_or(1, |dataset| dataset.keeping.copies as usize);
         version.wanted.contains(&staging.to)
-            || version.replicas.len() < copies && !version.replicas.is_empty()
+            || version.settled().count() < copies && !version.replicas.is_empty()
     }
 
     /// Makes room at once where transfers were just planned to a store that has none.
@@ -314,7 +325,7 @@ impl Controller {
 
     /// Removes copies from stores with too little free, what was needed least lately first, then what
     /// is largest. `short_of` says how much more than that is wanted, and where.
-    fn make_room(&mut self, short_of: &BTreeMap<CenterId, Bytes>) {
+    pub(crate) fn make_room(&mut self, short_of: &BTreeMap<CenterId, Bytes>) {
         let full = |(center, store): (CenterId, StoreUse)| {
             let part = store.capacity.0 / 100 * u64::from(self.settings.keep_free_percent);
             let wanted = short_of.get(&center).copied().unwrap_or_default();

@@ -24,6 +24,8 @@ mod archive;
 mod link_tests;
 #[path = "it/quality.rs"]
 mod quality;
+#[path = "it/relay.rs"]
+mod relay;
 
 const CHIPS: [(&str, &str); 3] = [
     ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
@@ -73,6 +75,11 @@ impl Stage {
 
     /// The same with other settings.
     fn with(settings: Settings) -> Self {
+        Self::of(NETWORK, settings)
+    }
+
+    /// Another network.
+    fn of(network: &str, settings: Settings) -> Self {
         let settings = Settings { solve_every: Span(10), ..settings };
         let mut controller = Controller::new(world::World::default(), Moment(1_000), settings);
         let effects = controller.create(Moment(1_000), NetworkUid::from_bytes([7; 8]));
@@ -86,7 +93,7 @@ impl Stage {
         };
         stage.carry_out(effects);
         let catalog = Catalog::read(&CHIPS).unwrap();
-        let file = model::file::network::read(&[("laptop.toml", NETWORK)], &catalog).unwrap();
+        let file = model::file::network::read(&[("laptop.toml", network)], &catalog).unwrap();
         let declarations = Declarations {
             chips: catalog.chips().cloned().collect(),
             centers: file.centers,
@@ -164,6 +171,15 @@ impl Stage {
 
     /// The agent of a center with these external stores.
     fn join_with(&mut self, name: &str, stores: Vec<ExternalStore>) {
+        self.join_at(name, stores, Some(format!("http://{name}")));
+    }
+
+    /// The agent of a center whose store cannot be reached from others.
+    fn join_without_door(&mut self, name: &str) {
+        self.join_at(name, Vec::new(), None);
+    }
+
+    fn join_at(&mut self, name: &str, stores: Vec<ExternalStore>, data_url: Option<String>) {
         self.requests += 1;
         let join = Join {
             protocol: wire::PROTOCOL,
@@ -172,7 +188,7 @@ impl Stage {
             engine: EngineKind::Process,
             engine_version: "test".into(),
             enforcement: "none".into(),
-            data_url: Some(format!("http://{name}")),
+            data_url,
             probe_address: None,
             stores,
             seen: None,

@@ -95,6 +95,25 @@ pub struct Staging {
     pub arrives: Moment,
     /// What the reservation costs.
     pub price: Money,
+    /// Whether its source moves it, into the receiver's door: the source has none itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sent: bool,
+    /// Whether the copy is to be there only in passing: its center lends the room, as a relay.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub passing: bool,
+}
+
+impl Staging {
+    /// The center that moves it: the one without whose doing nothing does.
+    #[must_use]
+    pub const fn mover(&self) -> &CenterId {
+        if self.sent { &self.from } else { &self.to }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Staging {

@@ -20,6 +20,10 @@ pub struct Center {
     pub pools: Vec<Pool>,
     /// How much data its store holds; nothing when it keeps none.
     pub store: Option<Bytes>,
+    /// How much of its store it lends to copies in passing, between centers that cannot reach each
+    /// other; nothing when it is no relay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relay: Option<Bytes>,
     /// The URL under which other centers fetch from its store, as its agent last announced it or
     /// its owner declared it.
     pub data_url: Option<String>,

@@ -69,6 +69,8 @@ pub enum Leave {
     Expired,
     /// Somebody asked for it.
     Asked,
+    /// It was there in passing, and nobody waits for it any more.
+    Passed,
 }
 
 impl Leave {
@@ -80,6 +82,7 @@ impl Leave {
             Self::Surplus => "surplus",
             Self::Expired => "expired",
             Self::Asked => "asked",
+            Self::Passed => "passed",
         }
     }
 }
@@ -91,6 +94,7 @@ impl fmt::Display for Leave {
             Self::Surplus => "newer versions are as many as are to be kept",
             Self::Expired => "the version has expired",
             Self::Asked => "somebody asked for it",
+            Self::Passed => "nobody waits for it any more where it was in passing",
         })
     }
 }

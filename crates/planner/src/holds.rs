@@ -4,7 +4,7 @@ use crate::Situation;
 use crate::proposal::{Offer, Transfer};
 use crate::staging::bookings;
 use crate::view::View;
-use world::World;
+use world::{CenterState, World};
 
 /// Whether an offer drawn up a while ago still holds on the live board.
 #[must_use]
@@ -30,8 +30,10 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
         Transfer::New(staging) => {
             let has =
                 |from| world.exact(&staging.data).is_some_and(|v| v.replicas.contains_key(from));
+            let opens = || world.centers.get(&staging.to).is_some_and(CenterState::has_door);
             world.transfer_to(&staging.data, &staging.to).is_some()
-                || (staging.legs().all(|(from, ..)| has(from))
+                || ((!staging.sent || opens())
+                    && staging.legs().all(|(from, ..)| has(from))
                     && bookings(staging).all(|booking| links.book(&booking).is_ok()))
         }
     });

@@ -80,6 +80,26 @@ pub enum Refusal {
         /// Which dataset.
         dataset: DatasetId,
     },
+    /// The center that has a copy of the dataset has no door, nor has this one to have it sent to, and no
+    /// relay takes it.
+    NoDoor {
+        /// Which dataset.
+        dataset: DatasetId,
+        /// Who has a copy, or one of those who do.
+        from: CenterId,
+        /// Where it would be brought; none where it is to be read over the network, which takes a door
+        /// at the copy.
+        to: Option<CenterId>,
+    },
+    /// The dataset is on its way to a center with a door, and can be had from there.
+    InPassing {
+        /// Which dataset.
+        dataset: DatasetId,
+        /// Where it comes to.
+        relay: CenterId,
+        /// When it is planned to be there.
+        arrives: Moment,
+    },
     /// No path leads there from a copy of the dataset, or only through a forbidden region.
     NoPath {
         /// Which dataset.
@@ -150,9 +170,15 @@ impl Refusal {
             | Self::TooLittleMemory { .. }
             | Self::TooFewNodes { .. } => 4,
             Self::Residency { .. } | Self::NoStore => 5,
-            Self::NoReplica { .. } | Self::NoPath { .. } | Self::NoRate { .. } => 6,
+            Self::NoReplica { .. }
+            | Self::NoDoor { .. }
+            | Self::NoPath { .. }
+            | Self::NoRate { .. } => 6,
             Self::OverBudget { .. } => 7,
-            Self::Silent { .. } | Self::Declined { .. } | Self::NoWindow => 8,
+            Self::Silent { .. }
+            | Self::Declined { .. }
+            | Self::InPassing { .. }
+            | Self::NoWindow => 8,
             Self::NotReached => 9,
             Self::Worse { .. } => 10,
             Self::Busy { .. } => 11,
@@ -170,6 +196,8 @@ impl Refusal {
                 | Self::Busy { .. }
                 | Self::NotReached
                 | Self::NoReplica { .. }
+                | Self::NoDoor { .. }
+                | Self::InPassing { .. }
         )
     }
 
@@ -190,6 +218,8 @@ impl Refusal {
             Self::NoDataset { .. } => "no-dataset",
             Self::Residency { .. } => "residency",
             Self::NoReplica { .. } => "no-replica",
+            Self::NoDoor { .. } => "no-door",
+            Self::InPassing { .. } => "in-passing",
             Self::NoPath { .. } => "no-path",
             Self::NoRate { .. } => "no-rate",
             Self::NoStore => "no-store",
@@ -234,6 +264,28 @@ impl fmt::Display for Refusal {
             }
             Self::NoReplica { dataset } => {
                 write!(f, "no center that can be reached has a copy of dataset {dataset}")
+            }
+            Self::NoDoor { dataset, from, to } => {
+                write!(f, "dataset {dataset} is in {from}, which has no door")?;
+                let whom = match to {
+                    Some(to) => {
+                        write!(f, ", and neither has {to}")?;
+                        "one of them"
+                    }
+                    None => "it",
+                };
+                write!(
+                    f,
+                    "; no relay has taken it: give {whom} a door (`portolan agent --data-listen`), or a \
+                     center with one `relay = …` in the network file"
+                )
+            }
+            Self::InPassing { dataset, relay, arrives } => {
+                write!(
+                    f,
+                    "dataset {dataset} is on its way to {relay}, to be had from there: planned for \
+                     {arrives}"
+                )
             }
             Self::NoPath { dataset } => {
                 write!(f, "no path that dataset {dataset} may take leads there")

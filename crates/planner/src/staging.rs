@@ -66,8 +66,9 @@ pub(crate) struct Soonest<'a> {
     spread: Spread,
     /// Where it may be, even in passing.
     allowed: Allowed,
-    /// Centers that have it and give it out; worked out when it is first asked for.
-    sources: OnceCell<Vec<&'a str>>,
+    /// Centers that have it and answer, and whether each has a door; worked out when it is first asked
+    /// for.
+    sources: OnceCell<Vec<(&'a str, bool)>>,
 }
 
 impl<'a> Soonest<'a> {
@@ -94,9 +95,15 @@ impl<'a> Soonest<'a> {
         self.version
     }
 
-    /// The centers it can be had from.
-    fn sources(&self, scene: &Scene<'a>) -> &[&'a str] {
-        self.sources.get_or_init(|| sources(scene, self.version))
+    /// The centers it can be had from at `to`, and whether each has a door: where `to` has one, those
+    /// without send it there.
+    fn sources(&self, scene: &Scene<'a>, to: &CenterId) -> impl Iterator<Item = (&'a str, bool)> {
+        let known = self.sources.get_or_init(|| {
+            let all = holders(scene, self.version).map(|(center, door)| (center.as_str(), door));
+            all.collect()
+        });
+        let opens = has_door(scene.world, to);
+        known.iter().copied().filter(move |(_, door)| *door || opens)
     }
 
     /// What limits reading the copy of a source beside its links: how long it takes to begin, and how
@@ -176,17 +183,27 @@ impl<'a> Soonest<'a> {
     }
 }
 
-/// The centers that have a copy and give it out.
+/// The centers that have a copy and a door to give it out by.
 pub(crate) fn sources<'a>(scene: &Scene<'a>, version: &'a Version) -> Vec<&'a str> {
-    let gives = |center: &&CenterId| {
-        let state = scene.world.centers.get(*center);
-        let door = state.is_some_and(|s| {
-            let agent = s.agent.as_ref();
-            agent.is_some_and(|a| a.data_url.is_some() || s.center.data_url.is_some())
-        });
-        door && !scene.situation.silent.contains_key(*center)
+    let open = holders(scene, version).filter(|(_, door)| *door);
+    open.map(|(center, _)| center.as_str()).collect()
+}
+
+/// The centers that have a copy and answer, and whether each has a door.
+pub(crate) fn holders<'a>(
+    scene: &Scene<'a>,
+    version: &'a Version,
+) -> impl Iterator<Item = (&'a CenterId, bool)> {
+    let Scene { world, situation, .. } = *scene;
+    let answers = move |center: &&CenterId| {
+        let state = world.centers.get(*center);
+        state.is_some_and(|state| state.agent.is_some()) && !situation.silent.contains_key(*center)
     };
-    version.replicas.keys().filter(gives).map(CenterId::as_str).collect()
+    version.replicas.keys().filter(answers).map(move |center| (center, has_door(world, center)))
+}
+
+fn has_door(world: &World, center: &CenterId) -> bool {
+    world.centers.get(center).is_some_and(world::CenterState::has_door)
 }
 
 /// How long it takes until jobs in a center can read the copy that is there: one that lies in an
@@ -267,6 +284,26 @@ pub fn copy(
     fetch(scene, &view.links, &soonest, (&to.center, Moment::MAX), &mut work)
 }
 
+/// Why a copy can be had from nowhere: nobody who answers has one, or it is on its way to a relay, or
+/// neither end has a door.
+pub(crate) fn nowhere(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Refusal {
+    let registered = &version.registered;
+    let dataset = registered.data.dataset.clone();
+    let relays = scene.world.transfers_of(&registered.data);
+    let relays = relays.filter(|staging| has_door(scene.world, &staging.to));
+    if let Some(first) = relays.min_by_key(|staging| staging.arrives) {
+        let (relay, arrives) = (first.to.clone(), first.arrives.max(scene.situation.now));
+        return Refusal::InPassing { dataset, relay, arrives };
+    }
+    match holders(scene, version).next() {
+        Some((from, _)) => {
+            let to = (!has_door(scene.world, to)).then(|| to.clone());
+            Refusal::NoDoor { dataset, from: from.clone(), to }
+        }
+        None => Refusal::NoReplica { dataset },
+    }
+}
+
 /// The soonest transfer to a center that has no copy and gets none.
 fn fetch<'a>(
     scene: &Scene<'a>,
@@ -278,16 +315,18 @@ fn fetch<'a>(
     let Scene { world, view, situation, policy, .. } = scene;
     let registered = &soonest.version.registered;
     let data = &registered.data;
-    // What limits a source beside the links, those without limits first: most often all are.
-    let mut limits: BTreeMap<(Span, Rate), Vec<&str>> = BTreeMap::new();
-    for source in soonest.sources(scene) {
-        limits.entry(soonest.limits(source)).or_default().push(source);
+    // What limits a source beside the links, those without limits first: most often all are. One that
+    // sends does so alone.
+    let mut limits: BTreeMap<(Span, Rate, bool), Vec<&str>> = BTreeMap::new();
+    for (source, has_door) in soonest.sources(scene, to) {
+        let (recall, most) = soonest.limits(source);
+        limits.entry((recall, most, !has_door)).or_default().push(source);
     }
     if limits.is_empty() {
-        return Err(Refusal::NoReplica { dataset: data.dataset.clone() });
+        return Err(nowhere(scene, soonest.version, to));
     }
     let (mut best, mut refused, mut by) = (None, None, by);
-    for ((recall, most), sources) in &limits {
+    for ((recall, most, sends), sources) in &limits {
         let request = TransferRequest {
             sources,
             to: to.as_str(),
@@ -296,7 +335,7 @@ fn fetch<'a>(
             most: *most,
             least_part: LEAST_PART,
             paths: policy.paths,
-            at_once: policy.sources,
+            at_once: if *sends { 1 } else { policy.sources },
             allowed: soonest.allowed.clone(),
             by,
             spread: Some(&soonest.spread),
@@ -323,11 +362,14 @@ fn fetch<'a>(
         let Booking { hops, steps } = leg.booking;
         Leg { from: center(&leg.source), hops, steps }
     };
+    let from = center(&plan.source);
     let mut staging = Staging {
         transfer: TransferId::new(0),
         data: data.clone(),
         bytes: registered.bytes,
-        from: center(&plan.source),
+        sent: !has_door(world, &from),
+        passing: false,
+        from,
         to: to.clone(),
         hops: plan.booking.hops,
         steps: plan.booking.steps,

@@ -5,7 +5,7 @@ use crate::coming::Coming;
 use crate::refusal::Refusal;
 use crate::roster::Seat;
 use crate::scene::Scene;
-use crate::staging::{allowed, link_price, sources};
+use crate::staging::{allowed, link_price, nowhere, sources};
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
@@ -90,7 +90,7 @@ impl Scene<'_> {
         let dataset = || registered.data.dataset.clone();
         let mut sources = sources(self, version);
         if sources.is_empty() {
-            return Err(Refusal::NoReplica { dataset: dataset() });
+            return Err(nowhere(self, version, &seat.center.center));
         }
         // What lies in an external store is read at once there, and as fast, or not this way.
         sources.retain(|source| {

@@ -117,6 +117,7 @@ impl Small {
 
     fn join_some(&mut self) {
         for center in self.world.centers.keys().cloned().collect::<Vec<_>>() {
+            let door = self.rng.random_bool(0.8);
             if self.rng.random_bool(0.9) {
                 self.tell(&Fact::AgentJoined(Arc::new(AgentJoined {
                     center,
@@ -124,7 +125,7 @@ impl Small {
                     engine: EngineKind::Timer,
                     engine_version: String::new(),
                     enforcement: String::new(),
-                    data_url: Some("http://c".into()),
+                    data_url: door.then(|| "http://c".into()),
                     probe_address: None,
                     version: String::new(),
                 })));

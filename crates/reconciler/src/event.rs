@@ -41,7 +41,7 @@ pub enum Event {
         /// Why, for people.
         why: String,
     },
-    /// A copy has come or a test has had its time, or it could not be.
+    /// A copy has come or was sent or a test has had its time, or it could not be.
     Fetched {
         /// By which transfer or test.
         transfer: TransferId,
@@ -78,6 +78,8 @@ pub enum Event {
         bytes: Bytes,
         /// How many files.
         files: u64,
+        /// What was sent for it.
+        sent: Fetched,
     },
     /// All data that lies in external stores. Told before [`Event::Joined`], and when it has changed.
     InPlace(BTreeMap<DatasetVersion, InPlace>),
@@ -135,7 +137,7 @@ pub enum Seen {
 }
 
 /// A copy that came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fetched {
     /// Bytes that crossed the links.
     pub moved: Bytes,
@@ -208,6 +210,10 @@ pub enum Action {
     },
     /// Fetch a copy.
     Fetch(Box<Stage>),
+    /// See to it that there is room for a copy that is sent here; it is told by [`Event::Stored`].
+    Expect(Box<Stage>),
+    /// Send a copy into another center's store, and say so by [`Event::Fetched`].
+    Send(Box<wire::Send>),
     /// Bring data that lies in an external store into the store, and say so by [`Event::Brought`].
     Bring {
         /// Which.
@@ -223,7 +229,7 @@ pub enum Action {
     },
     /// Fetch filler, and say that its time has passed by [`Event::Fetched`].
     Test(Box<LinkTest>),
-    /// Stop fetching a copy or filler.
+    /// Stop fetching or sending a copy, or fetching filler.
     Abandon {
         /// By which transfer or test.
         transfer: TransferId,

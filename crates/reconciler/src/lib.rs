@@ -12,6 +12,7 @@ mod attempt;
 mod decide;
 mod event;
 mod in_place;
+mod sending;
 mod slots;
 
 pub use event::{Action, Event, Fetched, InPlace, NotFetched, Seen};
@@ -45,7 +46,10 @@ pub struct Abilities {
 pub struct Reconciler {
     abilities: Abilities,
     attempts: BTreeMap<AttemptId, Attempt>,
+    /// Copies that come, fetched or sent here.
     fetching: BTreeMap<TransferId, Box<Stage>>,
+    /// Copies that go into other centers' stores.
+    sending: BTreeMap<TransferId, Box<wire::Send>>,
     /// Tests of links that go on.
     testing: BTreeSet<TransferId>,
     /// Transfers among them that begin once there is room.
@@ -158,7 +162,8 @@ impl Reconciler {
             }
             Event::NotStarted { .. } => {}
             Event::Fetched { transfer, end } => self.fetched(transfer, end),
-            Event::Stored { data, bytes, files } => {
+            Event::Stored { data, sent, .. } if self.expects(&data) => self.was_sent(&data, sent),
+            Event::Stored { data, bytes, files, .. } => {
                 self.has(&data);
                 let lies = self.in_place.get(&data).map(|in_place| in_place.lies.clone());
                 let also_own = lies.is_some();
@@ -204,6 +209,7 @@ impl Reconciler {
                     attempt.stop.get_or_insert(Stop::Withdrawn);
                 });
             }
+            self.keep_only_ordered(&orders, actions);
             self.complete = true;
             self.index.doubtful.clone_from(&self.index.waiting);
         }
@@ -223,12 +229,16 @@ impl Reconciler {
                     self.change(attempt, |attempt| attempt.stop = Some(why));
                 }
                 Order::Stage(stage) => self.stage(stage, actions),
+                Order::Send(send) => self.send(send, actions),
                 Order::Test(test) => {
                     if self.testing.insert(test.transfer) {
                         actions.push(Action::Test(test));
                     }
                 }
-                Order::Drop { transfer } if self.testing.remove(&transfer) => {
+                Order::Drop { transfer }
+                    if self.testing.remove(&transfer)
+                        || self.sending.remove(&transfer).is_some() =>
+                {
                     actions.push(Action::Abandon { transfer });
                 }
                 Order::Drop { transfer } => {
@@ -257,6 +267,10 @@ impl Reconciler {
                 Report::Arrived { transfer: stage.transfer, moved: Bytes::ZERO, corrupted: 0 };
             self.outbox.push_back(arrived);
         } else if self.fetching.insert(stage.transfer, stage.clone()).is_none() {
+            if stage.sent {
+                actions.push(Action::Expect(stage));
+                return;
+            }
             // What is being removed makes room for what comes, or is the same data.
             if self.removing.is_empty() {
                 actions.push(Action::Fetch(stage));
@@ -302,6 +316,13 @@ impl Reconciler {
             });
             return;
         }
+        if self.sending.remove(&transfer).is_some() {
+            // That it arrived is its receiver's to say.
+            if let Err(NotFetched { why, damaged }) = end {
+                self.outbox.push_back(Report::TransferFailed { transfer, why, damaged });
+            }
+            return;
+        }
         let Some(stage) = self.fetching.remove(&transfer) else { return };
         self.held_back.remove(&transfer);
         match end {
@@ -340,7 +361,7 @@ impl Reconciler {
     }
 
     /// Attempts that wait for this data are to be looked at again.
-    fn doubt_for(&mut self, data: &DatasetVersion) {
+    pub(crate) fn doubt_for(&mut self, data: &DatasetVersion) {
         let wants = |turn: &&Turn| self.attempts.get(&turn.1).is_some_and(|a| a.reads(data));
         let wanting: Vec<Turn> = self.index.waiting.iter().filter(wants).copied().collect();
         self.index.doubtful.extend(wanting);
@@ -411,6 +432,7 @@ fn order_attempt(order: &Order) -> Option<AttemptId> {
         Order::Run(run) => Some(run.attempt),
         Order::Stop { attempt, .. } => Some(*attempt),
         Order::Stage(_)
+        | Order::Send(_)
         | Order::Test(_)
         | Order::Drop { .. }
         | Order::Verify { .. }

@@ -48,7 +48,14 @@ fn run(job: u64, chip: u16, start: u64) -> Run {
 
 /// The data `d` on its way.
 fn stage() -> Stage {
-    Stage { transfer: TransferId::new(4), data: data("d"), bytes: Bytes(1), sources: Vec::new() }
+    let sources = Vec::new();
+    Stage { transfer: TransferId::new(4), data: data("d"), bytes: Bytes(1), sources, sent: false }
+}
+
+/// Somebody put `d` here, by sending all of it.
+fn was_stored() -> Event {
+    let sent = Fetched { moved: Bytes(1), corrupted: 0 };
+    Event::Stored { data: data("d"), bytes: Bytes(1), files: 1, sent }
 }
 
 fn orders(runs: Vec<Run>) -> Event {
@@ -79,6 +86,8 @@ fn said(actions: &[Action]) -> Vec<String> {
         Action::KeepOutputs { attempt, .. } => format!("keep {attempt}"),
         Action::Settle { attempt } => format!("settle {attempt}"),
         Action::Fetch(stage) => format!("fetch {}", stage.data.dataset),
+        Action::Expect(stage) => format!("expect {}", stage.data.dataset),
+        Action::Send(order) => format!("send {} to {}", order.data.dataset, order.url),
         Action::Abandon { transfer } => format!("abandon {transfer}"),
         Action::Read { inputs, .. } => format!("read {}", inputs.len()),
         Action::Bring { data } => format!("bring {}", data.dataset),
@@ -352,7 +361,7 @@ fn measurements_are_told_in_turn_and_dropped_while_the_server_takes_nothing() {
     assert_eq!(told(&mind), ["delivered transfer-4"]);
     assert!(mind.step(0, (0..20_000).map(|_| window()).collect()).is_empty());
     assert_eq!(mind.reports().count(), 10_000);
-    let put = Event::Stored { data: data("d"), bytes: Bytes(1), files: 1 };
+    let put = was_stored();
     assert!(mind.step(0, vec![put]).is_empty());
     assert_eq!(told(&mind).last().map(String::as_str), Some("put d"));
 }
@@ -494,7 +503,7 @@ fn a_copy_that_cannot_be_archived_is_told_with_the_reason_and_may_be_tried_again
     let _ = mind.step(0, vec![archive()]);
     let said_no = "not archived d: the center has no copy in its own store any more";
     assert_eq!(told(&mind), [said_no]);
-    let stored = Event::Stored { data: data("d"), bytes: Bytes(1), files: 1 };
+    let stored = was_stored();
     assert_eq!(said(&mind.step(0, vec![stored, archive()])), ["archive d tape"]);
     let _ = mind.step(0, vec![archived(Err("full".into()))]);
     assert_eq!(told(&mind).last().unwrap(), "not archived d: full");
@@ -509,4 +518,88 @@ fn a_copy_counts_in_the_store_alone_once_its_registration_is_taken_back() {
     let _ = mind.step(0, vec![Event::Acknowledged(mind.reports().count())]);
     let _ = mind.step(0, vec![Event::InPlace(BTreeMap::new())]);
     assert_eq!(told(&mind), ["put d"]);
+}
+
+fn some(orders: Vec<Order>) -> Event {
+    Event::Orders { full: false, orders }
+}
+
+/// That `d` should be sent to where a store opens.
+fn send(url: &str) -> Order {
+    let Stage { transfer, data, bytes, .. } = stage();
+    let [from, to] = ["here", "a"].map(|name| model::CenterId::new(name).unwrap());
+    let (url, ticket, steps) = (url.into(), None, Vec::new());
+    Order::Send(Box::new(wire::Send { transfer, data, bytes, from, to, url, ticket, steps }))
+}
+
+fn expect() -> Order {
+    Order::Stage(Box::new(Stage { sent: true, ..stage() }))
+}
+
+#[test]
+fn a_copy_that_is_sent_here_is_told_of_as_one_that_was_fetched() {
+    let mut mind = idle();
+    let mut reads = run(1, 0, 0);
+    reads.inputs = vec![input("d")];
+    let told_to = some(vec![expect(), Order::Run(Box::new(reads))]);
+    assert_eq!(said(&mind.step(0, vec![told_to])), ["expect d"]);
+    assert_eq!(said(&mind.step(0, vec![some(vec![expect()])])), Vec::<String>::new(), "once");
+    assert_eq!(said(&mind.step(0, vec![was_stored()])), ["launch job-1.1 None"]);
+    assert_eq!(told(&mind), ["accepted job-1.1", "arrived transfer-4"]);
+    // Whoever sent it asks the door again.
+    assert!(mind.step(0, vec![was_stored()]).is_empty());
+    assert_eq!(told(&mind).last().unwrap(), "put d");
+}
+
+#[test]
+fn a_copy_that_came_before_the_word_of_it_is_told_of_when_that_comes() {
+    let mut mind = idle();
+    assert!(mind.step(0, vec![was_stored()]).is_empty());
+    assert!(mind.step(0, vec![some(vec![expect()])]).is_empty());
+    assert_eq!(told(&mind), ["put d", "arrived transfer-4"]);
+}
+
+#[test]
+fn a_copy_that_will_not_be_sent_is_not_waited_for() {
+    for over in [
+        some(vec![Order::Drop { transfer: TransferId::new(4) }]),
+        // A server that started anew knows nothing of it.
+        Event::Orders { full: true, orders: Vec::new() },
+    ] {
+        let mut mind = idle();
+        let _ = mind.step(0, vec![some(vec![expect()])]);
+        let mut reads = run(1, 0, 0);
+        reads.inputs = vec![input("d")];
+        let _ = mind.step(0, vec![over]);
+        assert!(mind.step(0, vec![some(vec![Order::Run(Box::new(reads))])]).is_empty());
+        assert!(told(&mind)[0].starts_with("refused job-1.1: no data"), "{:?}", told(&mind));
+    }
+}
+
+#[test]
+fn a_copy_is_sent_once_and_again_where_its_receiver_opens_anew() {
+    let mut mind = idle();
+    let _ = mind.step(0, vec![Event::Joined { data: vec![data("d")] }, Event::Acknowledged(1)]);
+    assert_eq!(said(&mind.step(0, vec![some(vec![send("one")])])), ["send d to one"]);
+    assert!(mind.step(0, vec![some(vec![send("one")])]).is_empty());
+    let moved = mind.step(0, vec![some(vec![send("two")])]);
+    assert_eq!(said(&moved), ["abandon transfer-4", "send d to two"]);
+    let sent = Ok(Fetched { moved: Bytes(1), corrupted: 0 });
+    let _ = mind.step(0, vec![Event::Fetched { transfer: TransferId::new(4), end: sent }]);
+    assert_eq!(told(&mind), Vec::<String>::new(), "its receiver says that it arrived");
+}
+
+#[test]
+fn a_copy_that_cannot_be_sent_is_told_of_by_who_was_to_send_it() {
+    let mut mind = idle();
+    assert!(mind.step(0, vec![some(vec![send("one")])]).is_empty());
+    assert_eq!(told(&mind), ["failed transfer-4"], "there is none");
+    let _ = mind.step(0, vec![Event::Joined { data: vec![data("d")] }, Event::Acknowledged(2)]);
+    let _ = mind.step(0, vec![some(vec![send("one")])]);
+    let end = Err(NotFetched { why: "no answer".into(), damaged: false });
+    let _ = mind.step(0, vec![Event::Fetched { transfer: TransferId::new(4), end }]);
+    assert_eq!(told(&mind), ["failed transfer-4"]);
+    let _ = mind.step(0, vec![some(vec![send("one")])]);
+    let dropped = mind.step(0, vec![some(vec![Order::Drop { transfer: TransferId::new(4) }])]);
+    assert_eq!(said(&dropped), ["abandon transfer-4"]);
 }

@@ -54,7 +54,14 @@ impl Doors {
     /// Adds to an order for a center the secrets that deciding does not know.
     pub(crate) fn fill_in(&self, order: &mut Order, center: &CenterId, now: Moment) {
         match order {
+            Order::Stage(stage) if stage.sent => {}
             Order::Stage(stage) => self.open_for(stage, now),
+            Order::Send(send) => {
+                let pace = Leave::new(send.transfer, now, std::mem::take(&mut send.steps));
+                send.steps = pace.steps.clone();
+                let ticket = self.issue(&send.to, &send.data, Verb::Write, Some(pace), now);
+                send.ticket = Some(ticket);
+            }
             Order::Test(test) => {
                 let pace = Leave::new(test.transfer, now, std::mem::take(&mut test.steps));
                 test.steps = pace.steps.clone();

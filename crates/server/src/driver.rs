@@ -370,7 +370,10 @@ impl Driver {
         let state = world.centers.get(center).ok_or_else(missing)?;
         let announced = state.agent.as_ref().and_then(|a| a.data_url.clone());
         let url = announced.or_else(|| state.center.data_url.clone());
-        let why = format!("the store of center {center} cannot be reached from outside");
+        let why = format!(
+            "the store of center {center} cannot be reached from outside: start its agent with \
+             --data-listen, name a center with a door, or register data in an external store of its"
+        );
         let url = url.ok_or(Rejected::Conflict { why })?;
         let now = self.parts.clock.now();
         Ok(DoorTicket { url, ticket: self.parts.doors.ticket(center, data, *write, now) })

@@ -13,7 +13,7 @@ use model::{
 };
 use reconciler::{Abilities, Action, Event, Reconciler, Seen};
 use std::collections::BTreeMap;
-use wire::{MadeOutput, Run, RunOutput, Stage};
+use wire::{MadeOutput, Run, RunOutput, Send, Stage};
 
 /// How many reports go in one message.
 const REPORTS_AT_ONCE: usize = 2_000;
@@ -49,6 +49,7 @@ pub(crate) struct Agent {
     mind: Reconciler,
     batch: Vec<Event>,
     fetching: BTreeMap<TransferId, Box<Stage>>,
+    sending: BTreeMap<TransferId, Box<Send>>,
     line: Line,
 }
 
@@ -110,6 +111,7 @@ impl Agent {
             mind: Reconciler::new(Abilities::default()),
             batch: Vec::new(),
             fetching: BTreeMap::new(),
+            sending: BTreeMap::new(),
             line: Line::default(),
         }
     }
@@ -121,6 +123,7 @@ impl Agent {
         self.mind = Reconciler::new(Abilities::default());
         self.batch.clear();
         self.fetching.clear();
+        self.sending.clear();
         self.line = Line::default();
         self.idle_until = Moment::ZERO;
     }
@@ -295,8 +298,14 @@ impl Agent {
                 self.fetching.insert(transfer, stage);
                 post.after(takes, Happening::Copied(self.seat, self.life, transfer));
             }
+            Action::Send(order) => {
+                let (transfer, takes) = (order.transfer, pour(order.bytes, &order.steps));
+                self.sending.insert(transfer, order);
+                post.after(takes, Happening::Copied(self.seat, self.life, transfer));
+            }
             Action::Abandon { transfer } => {
                 self.fetching.remove(&transfer);
+                self.sending.remove(&transfer);
             }
             Action::Verify { data } => {
                 let whole = self.store.get(&data).filter(|copy| !copy.damaged);
@@ -312,6 +321,7 @@ impl Agent {
             }
             // Its links are as good as declared, and it has no external stores.
             Action::Measure(_)
+            | Action::Expect(_)
             | Action::Test(_)
             | Action::Bring { .. }
             | Action::Archive { .. }
@@ -409,5 +419,10 @@ impl Agent {
     /// The copy that a transfer of this process should have brought by now.
     pub(crate) fn copied(&mut self, transfer: TransferId) -> Option<Box<Stage>> {
         self.fetching.remove(&transfer)
+    }
+
+    /// The copy that this process should have sent by now.
+    pub(crate) fn sent(&mut self, transfer: TransferId) -> Option<Box<Send>> {
+        self.sending.remove(&transfer)
     }
 }

@@ -13,7 +13,7 @@ use audit::{Promise, Violation};
 use controller::{Answer as Told, Command, Controller, Effect, Input, Settings};
 use model::{CenterId, EngineKind, Moment, NetworkUid, Principal, Role, Span, TokenId};
 use rand::RngExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use wire::Join;
 
 /// How long the archive takes.
@@ -51,6 +51,8 @@ pub(crate) struct Server<'a> {
     settings: Settings,
     seats: BTreeMap<CenterId, Seat>,
     centers: Vec<(CenterId, EngineKind)>,
+    /// Whose stores cannot be reached.
+    doorless: BTreeSet<CenterId>,
     inputs: Vec<Input>,
     askers: Vec<Asker>,
     waiting: Vec<Option<Waiting>>,
@@ -109,6 +111,7 @@ impl<'a> Server<'a> {
             settings,
             seats: BTreeMap::new(),
             centers: Vec::new(),
+            doorless: BTreeSet::new(),
             inputs: Vec::new(),
             askers: Vec::new(),
             waiting: Vec::new(),
@@ -155,6 +158,7 @@ impl<'a> Server<'a> {
             self.carry_out(effects, around);
             rejected.map_or(Ok(()), Err)?;
         }
+        self.doorless.clone_from(&setup.doorless);
         self.seat();
         Ok(())
     }
@@ -192,8 +196,9 @@ impl<'a> Server<'a> {
             Call::Join(from) => {
                 let center = self.center(from.seat);
                 let engine = self.centers[usize::from(from.seat)].1;
+                let has_door = !self.doorless.contains(&center);
                 self.askers.push(Asker::Join(from));
-                let join = Box::new(introduction(from.seat, engine));
+                let join = Box::new(introduction(from.seat, engine, has_door));
                 self.inputs.push(Input::Join { request, center, join });
             }
             Call::Poll { from, session, after, wait } => {
@@ -458,7 +463,7 @@ impl<'a> Server<'a> {
     }
 }
 
-fn introduction(seat: Seat, engine: EngineKind) -> Join {
+fn introduction(seat: Seat, engine: EngineKind, has_door: bool) -> Join {
     let [high, low] = seat.to_be_bytes();
     Join {
         protocol: wire::PROTOCOL,
@@ -467,7 +472,7 @@ fn introduction(seat: Seat, engine: EngineKind) -> Join {
         engine,
         engine_version: "simulated".to_owned(),
         enforcement: "simulated".to_owned(),
-        data_url: Some(format!("sim://{seat}")),
+        data_url: has_door.then(|| format!("sim://{seat}")),
         probe_address: None,
         stores: Vec::new(),
         seen: None,

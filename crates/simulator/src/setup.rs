@@ -3,7 +3,8 @@
 use crate::fault::{Faults, Sabotage};
 use crate::load::{Speeds, Stock};
 use controller::{Command, Declarations, Settings};
-use model::{Chips, Moment, Span};
+use model::{CenterId, Chips, Moment, Span};
+use std::collections::BTreeSet;
 
 /// A network, the way its parts talk to each other, and what goes wrong there.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct Setup {
     /// What is in the centers' stores at the start. The first center of each is its origin: its
     /// tenant puts the data there again should it be lost everywhere.
     pub data: Vec<Stock>,
+    /// Centers whose stores cannot be reached by others.
+    pub doorless: BTreeSet<CenterId>,
     /// The controller's settings, its policy among them.
     pub settings: Settings,
     /// How fast chips do which kind of work.
@@ -44,6 +47,7 @@ impl Setup {
             timing: Timing::of(&declarations),
             declarations,
             data: Vec::new(),
+            doorless: BTreeSet::new(),
             settings: Settings::default(),
             speeds: Speeds::default(),
             faults: Faults::default(),

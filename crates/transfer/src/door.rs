@@ -26,7 +26,7 @@ mod write;
 pub use reading::{Readings, readings};
 
 use crate::ticket::{self, DoorKey};
-use crate::{Classes, LocalStore, Replica, Ticket, TicketError, Verb};
+use crate::{Arrived, Classes, LocalStore, Replica, Ticket, TicketError, Verb};
 use axum::Router;
 use axum::extract::Query;
 use axum::extract::connect_info::ConnectInfo;
@@ -45,8 +45,9 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Whoever wants to hear of data somebody put. Called from a thread that may block.
-pub type Told = dyn Fn(&DatasetVersion, Replica) + Send + Sync;
+/// Whoever wants to hear of data somebody put, and of what was sent for it. Called from a thread that
+/// may block.
+pub type Told = dyn Fn(&DatasetVersion, Replica, Arrived) + Send + Sync;
 
 /// What a door needs to know.
 #[derive(Clone)]

@@ -7,6 +7,7 @@
 
 use crate::disk::{self, read_at, write_at, write_whole};
 use crate::error::{TransferError, io_at};
+use crate::fetch::Arrived;
 use crate::layout::Layout;
 use crate::store::LocalStore;
 use model::{Bytes, DatasetVersion, Digest};
@@ -15,6 +16,7 @@ use std::fs::{self, File};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A copy coming into a store. Clones share it; chunks may come in any order and from several
@@ -40,6 +42,9 @@ pub(crate) struct Coming {
     dir: PathBuf,
     layout: Arc<Layout>,
     state: Mutex<State>,
+    /// What others put here came to so far, since this process goes on with it.
+    put: AtomicU64,
+    spoiled: AtomicU64,
     /// Held while the copy is made a replica.
     finishing: Mutex<()>,
 }
@@ -96,6 +101,22 @@ impl Incoming {
         write_at(&path, place.offset, bytes).map_err(full)?;
         coming.note(chunk).map_err(full)?;
         Ok(Written::Verified)
+    }
+
+    /// [`Incoming::write_chunk`] for a chunk that somebody sends, which is counted.
+    pub(crate) fn take_chunk(&self, chunk: u64, bytes: &[u8]) -> Result<Written, TransferError> {
+        let written = self.write_chunk(chunk, bytes)?;
+        self.coming.put.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        let spoiled = u64::from(matches!(written, Written::Corrupted));
+        self.coming.spoiled.fetch_add(spoiled, Ordering::Relaxed);
+        Ok(written)
+    }
+
+    /// What was sent here since this process goes on with it.
+    pub(crate) fn taken(&self) -> Arrived {
+        let moved = Bytes(self.coming.put.load(Ordering::Relaxed));
+        let corrupted = self.coming.spoiled.load(Ordering::Relaxed);
+        Arrived { moved, corrupted, ..Arrived::default() }
     }
 
     /// Makes the copy a replica; every chunk must be there. Once it is one, this does nothing.
@@ -155,7 +176,14 @@ impl Coming {
         }
         let map = File::options().write(true).open(&progress).map_err(io_at("open", &progress))?;
         let state = State { verified, map, closed: false };
-        Ok(Self { dir, layout, state: Mutex::new(state), finishing: Mutex::default() })
+        Ok(Self {
+            dir,
+            layout,
+            state: Mutex::new(state),
+            put: AtomicU64::new(0),
+            spoiled: AtomicU64::new(0),
+            finishing: Mutex::default(),
+        })
     }
 
     /// No chunk is taken from now on.

@@ -2,11 +2,11 @@
 //!
 //! Two doors. On disk, [`LocalStore`]: a replica is there whole and verified, or not there at all;
 //! what lies in an [`ExternalStore`] may be registered there in place.
-//! On the network, [`door`] serves a store to holders of a [`Ticket`], and [`fetch`], [`upload`]
-//! and [`cat`] are its clients; [`fill`] takes what only loads the line. What a job reads while it runs
-//! goes through a [`Reading`]. Chunks are numbered through all files of a dataset ([`Layout`]), so that
-//! ten thousand small files travel like one large one. What a ticket says of rates is kept by the door,
-//! and by the kernel where a [`Shaper`] has been set up.
+//! On the network, [`door`] serves a store to holders of a [`Ticket`], and [`fetch`], [`send`],
+//! [`upload`] and [`cat`] are its clients; [`fill`] takes what only loads the line. What a job reads
+//! while it runs goes through a [`Reading`]. Chunks are numbered through all files of a dataset
+//! ([`Layout`]), so that ten thousand small files travel like one large one. What a ticket says of rates
+//! is kept by the door, and by the kernel where a [`Shaper`] has been set up.
 //!
 //! Deliberately absent: which data goes where, when and how fast (the plan says so), residency (the
 //! server issues no ticket against it), and any trust in the other side. Every chunk is compared
@@ -52,4 +52,4 @@ pub use store::{
     register_in_place,
 };
 pub use ticket::{Ticket, TicketError, Verb};
-pub use upload::upload;
+pub use upload::{send, upload};

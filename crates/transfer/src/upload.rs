@@ -1,16 +1,17 @@
-//! Putting a directory into another center's store.
+//! Putting a directory, or a copy of one's own store, into another center's store.
 
 use crate::carry::{Carrier, blocking, carry_all};
 use crate::disk::read_at;
+use crate::external::{Location, read_in_place};
 use crate::fetch::Arrived;
 use crate::layout::Layout;
 use crate::picked::Picked;
 use crate::remote::{MANIFEST_MAX, PROBLEM_MAX, SILENCE, Source, corrupted};
-use crate::{Pace, Progress, TransferError};
+use crate::{Held, LocalStore, Pace, Progress, TransferError};
 use axum::body::Bytes as Piece;
-use futures::SinkExt;
 use futures::channel::mpsc;
 use futures::future::{Either, select};
+use futures::{SinkExt, TryStreamExt};
 use model::{DatasetVersion, Digest, Manifest};
 use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use reqwest::{Body, Client, Method, StatusCode};
@@ -42,6 +43,9 @@ pub(crate) struct Damaged {
 /// files durable.
 const FINISHING: Duration = Duration::from_secs(600);
 
+/// About how long a request's chunks take to go out by the pace.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
 /// How much goes out between two looks at the pace.
 const PIECE: usize = 64 << 10;
 
@@ -58,13 +62,36 @@ pub async fn upload(
     progress: &Progress,
 ) -> Result<Arrived, TransferError> {
     let layout = Arc::new(Layout::new(data, manifest.clone())?);
-    let missing = open(http, &layout, to).await?;
-    progress.begin(layout.bytes().0, layout.bytes().0 - layout.spans(&missing)?);
-    let uploading = Uploading { http, from: base(from)?, layout: &layout, to, pace, progress };
-    carry_all(&uploading, 1, &layout, &missing).await?;
-    let request = to.request(http, Method::POST, data, "finish")?;
-    to.ask(request, FINISHING).await?;
-    Ok(Arrived::of(progress.seen()))
+    let from = Origin::Directory(base(from)?);
+    Uploading { http, from, layout: &layout, to, pace, progress }.all().await
+}
+
+/// Puts the copy of `data` that `from` has, itself or in place, into the store behind `to`, no faster
+/// than `pace`. What arrived earlier is not sent again. A chunk that is not what its manifest says any
+/// more is the error [`TransferError::Changed`], or an external store's [`TransferError::ObjectChanged`].
+pub async fn send(
+    http: &Client,
+    from: &LocalStore,
+    data: &DatasetVersion,
+    to: &Source,
+    pace: &Pace,
+    progress: &Progress,
+) -> Result<Arrived, TransferError> {
+    let (store, wanted) = (from.clone(), data.clone());
+    let (layout, from) = match blocking(move || store.held(&wanted)).await? {
+        Held::Here(layout) => (layout, Origin::Directory(from.path(data)?)),
+        Held::Elsewhere(layout, location) => (layout, Origin::InPlace(from.clone(), location)),
+    };
+    Uploading { http, from, layout: &layout, to, pace, progress }.all().await
+}
+
+/// Where the bytes are read that go out.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// In this directory.
+    Directory(PathBuf),
+    /// In an external store of a center.
+    InPlace(LocalStore, Location),
 }
 
 /// The directory the manifest's paths are in; a single file's is the one around it.
@@ -104,7 +131,7 @@ fn unreadable(to: &Source, status: StatusCode) -> TransferError {
 
 struct Uploading<'a> {
     http: &'a Client,
-    from: PathBuf,
+    from: Origin,
     layout: &'a Arc<Layout>,
     to: &'a Source,
     pace: &'a Pace,
@@ -113,19 +140,19 @@ struct Uploading<'a> {
 
 impl Carrier for Uploading<'_> {
     async fn carry(&self, _door: usize, left: &mut BTreeSet<u64>) -> Result<(), TransferError> {
-        let picked = Picked::of(left);
-        let damaged = self.put(&picked).await?;
-        for chunk in picked.chunks().filter(|chunk| !damaged.contains(chunk)) {
-            left.remove(&chunk);
-            self.progress.done(self.layout.place(chunk)?.bytes);
-        }
-        match damaged.first() {
-            Some(chunk) => {
-                damaged.iter().for_each(|_| self.progress.corrupted());
-                Err(corrupted(self.layout, *chunk, &self.to.url))
+        while !left.is_empty() {
+            let picked = Picked::of(&self.some_of(left)?);
+            let damaged = self.put(&picked).await?;
+            for chunk in picked.chunks().filter(|chunk| !damaged.contains(chunk)) {
+                left.remove(&chunk);
+                self.progress.done(self.layout.place(chunk)?.bytes);
             }
-            None => Ok(()),
+            if let Some(chunk) = damaged.first() {
+                damaged.iter().for_each(|_| self.progress.corrupted());
+                return Err(corrupted(self.layout, *chunk, &self.to.url));
+            }
         }
+        Ok(())
     }
 
     fn progress(&self) -> &Progress {
@@ -134,11 +161,57 @@ impl Carrier for Uploading<'_> {
 }
 
 impl Uploading<'_> {
+    /// Sends what the far end lacks, and has it made a replica.
+    async fn all(&self) -> Result<Arrived, TransferError> {
+        let Self { http, layout, to, progress, .. } = *self;
+        let missing = open(http, layout, to).await?;
+        progress.begin(layout.bytes().0, layout.bytes().0 - layout.spans(&missing)?);
+        carry_all(self, 1, layout, &missing).await?;
+        let request = to.request(http, Method::POST, layout.data(), "finish")?;
+        to.ask(request, FINISHING).await?;
+        Ok(Arrived::of(progress.seen()))
+    }
+
+    /// The first chunks of these, about as many as go in [`AT_ONCE`]: what got through is known once the
+    /// door has answered.
+    fn some_of(&self, left: &BTreeSet<u64>) -> Result<BTreeSet<u64>, TransferError> {
+        let (rate, _) = self.pace.now();
+        let goes = rate.map_or(u64::MAX, |rate| rate.0 / 8 * AT_ONCE.as_secs());
+        let (mut some, mut bytes) = (BTreeSet::new(), 0);
+        for chunk in left {
+            bytes += self.layout.place(*chunk)?.bytes as u64;
+            if bytes > goes && !some.is_empty() {
+                break;
+            }
+            some.insert(*chunk);
+        }
+        Ok(some)
+    }
+
+    async fn read(&self, picked: &Picked) -> Result<Piece, TransferError> {
+        let layout = Arc::clone(self.layout);
+        match &self.from {
+            Origin::Directory(from) => {
+                let (from, chunks) = (from.clone(), picked.chunks());
+                blocking(move || read_chunks(&layout, &from, chunks)).await
+            }
+            Origin::InPlace(store, location) => {
+                let stores = store.external();
+                let spans = read_in_place(&stores, location, &layout, picked.chunks())?;
+                let whole = spans.try_fold(Vec::new(), |mut whole, span| async move {
+                    whole.extend_from_slice(&span.bytes);
+                    Ok(whole)
+                });
+                Ok(whole.await?.into())
+            }
+        }
+    }
+
     /// Sends chunks; those that arrived damaged.
     async fn put(&self, picked: &Picked) -> Result<Vec<u64>, TransferError> {
-        let (rest, chunks) = (format!("chunks?numbers={picked}"), picked.chunks());
-        let (layout, from) = (Arc::clone(self.layout), self.from.clone());
-        let bytes = blocking(move || read_chunks(&layout, &from, chunks)).await?;
+        let (rest, bytes) = (format!("chunks?numbers={picked}"), self.read(picked).await?);
+        // A door takes somebody who says nothing for long for dead.
+        self.pace.open().await;
         let request = self.to.request(self.http, Method::PUT, self.layout.data(), &rest)?;
         let (pieces, body) = mpsc::channel(1);
         let request = request.header(CONTENT_LENGTH, bytes.len()).body(Body::wrap_stream(body));

@@ -8,11 +8,13 @@
 //!
 //! Deliberately absent: transport, tokens, retries. Those are the edges' business.
 
+mod ask;
 mod quality;
 mod reading;
 mod under_way;
 pub mod view;
 
+pub use ask::{Answer, Ask, LogPiece, Question};
 pub use quality::{LinkTest, Measure, Peer};
 pub use reading::{ReadOver, RunInput};
 pub use under_way::{CopyUnderWay, UnderWay};
@@ -117,6 +119,9 @@ pub enum Order {
     },
     /// A copy of this data should be in the store.
     Stage(Box<Stage>),
+    /// The copy of this data should go into another center's store: this center has no door to fetch it
+    /// through.
+    Send(Box<Send>),
     /// Filler should be fetched, for the time its steps say.
     Test(Box<LinkTest>),
     /// The copy or the filler is not wanted any more; what has come of it may go.
@@ -230,8 +235,10 @@ pub struct Stage {
     pub data: DatasetVersion,
     /// How much.
     pub bytes: Bytes,
-    /// Where it comes from, from all at once; one at least.
+    /// Where it is fetched from, from all at once; one at least, unless it is sent.
     pub sources: Vec<StageSource>,
+    /// Whether its source sends it: then it is to be expected, and there is room to be made for it.
+    pub sent: bool,
 }
 
 /// A store that a copy is fetched from.
@@ -242,6 +249,27 @@ pub struct StageSource {
     /// Where that store opens.
     pub url: String,
     /// What opens it. Deciding knows no secrets: the server's edge fills this in as it answers.
+    pub ticket: Option<String>,
+    /// At which rate when, counted from the moment the order is received.
+    pub steps: Vec<PaceStep>,
+}
+
+/// A copy to be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Send {
+    /// Its number.
+    pub transfer: TransferId,
+    /// Which data.
+    pub data: DatasetVersion,
+    /// How much.
+    pub bytes: Bytes,
+    /// Whose it is, and who is to send it.
+    pub from: CenterId,
+    /// Into whose store.
+    pub to: CenterId,
+    /// Where that store opens.
+    pub url: String,
+    /// What opens it, for this data and to put it there. The server's edge fills this in.
     pub ticket: Option<String>,
     /// At which rate when, counted from the moment the order is received.
     pub steps: Vec<PaceStep>,
@@ -418,54 +446,6 @@ pub struct Reports {
 pub struct Acknowledged {
     /// The log's head.
     pub head: Head,
-}
-
-/// A question the server passes on to an agent for somebody who waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
-    /// Names the question in the answer.
-    pub ask: u64,
-    /// The question.
-    pub question: Question,
-}
-
-/// What can be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Question {
-    /// A piece of an attempt's log.
-    Log {
-        /// Which attempt.
-        attempt: AttemptId,
-        /// Standard error instead of standard output.
-        stderr: bool,
-        /// From which byte.
-        offset: u64,
-        /// At most so many bytes.
-        max: u64,
-    },
-}
-
-/// An agent's answer to an [`Ask`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// Which question.
-    pub ask: u64,
-    /// The bytes asked for, base64; or why not, for people.
-    pub log: Result<LogPiece, String>,
-}
-
-/// A piece of a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogPiece {
-    /// Where it begins.
-    pub offset: u64,
-    /// The text; bytes that are no UTF-8 are replaced.
-    pub text: String,
-    /// Where to go on.
-    pub next: u64,
-    /// Whether nothing will follow.
-    pub complete: bool,
 }
 
 impl Report {

@@ -6,7 +6,8 @@ use model::fact::{
     ReplicaInPlace, ReplicaLeaving, ScrubWanted, VersionRemoved,
 };
 use model::{
-    Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Lies, Moment, Placement, Span, StoreId,
+    Bytes, CenterId, DatasetVersion, Digest, Keeping, Leave, Lies, Moment, Placement, Span,
+    Staging, StoreId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,11 +65,15 @@ pub struct Version {
     /// Centers that should have a copy and have none, since somebody asked for it or it was found
     /// damaged.
     pub wanted: BTreeSet<CenterId>,
+    /// Relays that have a copy in passing, or to which one is on its way so.
+    #[serde(default)]
+    pub passing: BTreeSet<CenterId>,
 }
 
 impl Version {
     /// A version of which there is no copy yet.
-    fn new(registered: Arc<DatasetRegistered>, at: Moment) -> Self {
+    #[must_use]
+    pub fn new(registered: Arc<DatasetRegistered>, at: Moment) -> Self {
         Self {
             registered,
             at,
@@ -78,7 +83,13 @@ impl Version {
             archiving: BTreeMap::new(),
             uncounted: BTreeMap::new(),
             wanted: BTreeSet::new(),
+            passing: BTreeSet::new(),
         }
+    }
+
+    /// Centers with a verified copy that is theirs, not there in passing.
+    pub fn settled(&self) -> impl Iterator<Item = &CenterId> {
+        self.replicas.keys().filter(|center| !self.passing.contains(*center))
     }
 
     /// Whether bytes of it are in a store of a center, whole or not.
@@ -216,13 +227,27 @@ impl World {
             }
             Fact::ReplicaDamaged(f) => self.replica_damaged(f)?,
             Fact::ReplicaLeaving(f) => self.replica_leaving(f)?,
-            Fact::ReplicaRemoved(f) => self.version_mut(&f.data)?.lose(&f.center),
+            Fact::ReplicaRemoved(f) => {
+                // Another may be on its way there in passing.
+                let comes = self.transfer_to(&f.data, &f.center).is_some_and(|t| t.passing);
+                let version = self.version_mut(&f.data)?;
+                version.lose(&f.center);
+                if !comes {
+                    version.passing.remove(&f.center);
+                }
+            }
             Fact::CopyWanted(CopyWanted { data, center, .. }) => {
-                self.version_mut(data)?.wanted.insert(center.clone());
+                let version = self.version_mut(data)?;
+                // One that is there in passing stays from now on.
+                if !version.passing.remove(center) || !version.replicas.contains_key(center) {
+                    version.wanted.insert(center.clone());
+                }
             }
             Fact::ArchiveWanted(ArchiveWanted { data, center, store, .. }) => {
                 let archiving = Archiving { store: store.clone(), failed: None };
-                self.version_mut(data)?.archiving.insert(center.clone(), archiving);
+                let version = self.version_mut(data)?;
+                version.archiving.insert(center.clone(), archiving);
+                version.passing.remove(center);
             }
             Fact::ArchiveFailed(ArchiveFailed { data, center, store, why }) => {
                 let archiving = Archiving { store: store.clone(), failed: Some(why.clone()) };
@@ -259,7 +284,11 @@ impl World {
 
     fn kept(&mut self, fact: &DatasetKept) -> Result<(), String> {
         let dataset = self.datasets.get_mut(&fact.dataset).ok_or("no such dataset")?;
-        Arc::make_mut(dataset).keeping = fact.keeping.clone();
+        let dataset = Arc::make_mut(dataset);
+        dataset.keeping = fact.keeping.clone();
+        for version in &mut dataset.versions {
+            version.passing.retain(|center| !fact.keeping.pinned.contains(center));
+        }
         Ok(())
     }
 
@@ -309,7 +338,10 @@ impl World {
     fn replica_damaged(&mut self, fact: &ReplicaDamaged) -> Result<(), String> {
         let version = self.version_mut(&fact.data)?;
         version.no_longer_counts(&fact.center, Uncounted::Damaged { chunks: fact.chunks });
-        version.wanted.insert(fact.center.clone());
+        // Nobody wants it there for itself where it was in passing.
+        if !version.passing.contains(&fact.center) {
+            version.wanted.insert(fact.center.clone());
+        }
         Ok(())
     }
 
@@ -331,6 +363,44 @@ impl World {
                 replica.is_to_be_read |= fact.center.as_ref().is_none_or(|c| c == center);
             }
         }
+    }
+
+    /// A transfer to a relay is planned.
+    pub(crate) fn is_to_pass(&mut self, staging: &Staging) -> Result<(), String> {
+        if staging.passing {
+            self.version_mut(&staging.data)?.passing.insert(staging.to.clone());
+        }
+        Ok(())
+    }
+
+    /// A transfer to a relay is over without its copy.
+    pub(crate) fn did_not_pass(&mut self, staging: &Staging) {
+        if staging.passing
+            && let Ok(version) = self.version_mut(&staging.data)
+            && !version.is_held_at(&staging.to)
+        {
+            version.passing.remove(&staging.to);
+        }
+    }
+
+    /// Copies that jobs read where they are in passing are there in passing no more.
+    pub(crate) fn settle(&mut self, placement: &Placement) {
+        for data in &placement.inputs {
+            let passes = self.exact(data).is_some_and(|version| {
+                placement.parts.iter().any(|part| version.passing.contains(&part.center))
+            });
+            if passes && let Ok(version) = self.version_mut(data) {
+                placement.parts.iter().for_each(|part| _ = version.passing.remove(&part.center));
+            }
+        }
+    }
+
+    /// What copies in passing take in a relay, there or on their way. Costs a look at all versions.
+    #[must_use]
+    pub fn passing_at(&self, center: &CenterId) -> Bytes {
+        let versions = self.datasets.values().flat_map(|dataset| &dataset.versions);
+        let passing = versions.filter(|version| version.passing.contains(center));
+        passing.map(|version| version.registered.bytes).sum()
     }
 
     /// Notes that the copies a placement reads were needed.

@@ -4,7 +4,7 @@ use crate::index::Listed;
 use crate::promise::Count;
 use crate::{CenterState, Submission, World};
 use model::attempt::AttemptState;
-use model::fact::{Fact, JobSubmitted};
+use model::fact::{Fact, JobSubmitted, TransferEnd};
 use model::job::{Job, PastAttempt, Promise, SavedWork};
 use model::quality::LinkRated;
 use model::token::Token;
@@ -121,6 +121,7 @@ impl World {
         match fact {
             Fact::TransferPlanned(f) => {
                 self.next.transfer = self.next.transfer.max(f.transfer.next());
+                self.is_to_pass(f)?;
                 self.index.brings(f);
                 self.transfers.insert(f.transfer, Arc::clone(f));
             }
@@ -132,6 +133,9 @@ impl World {
             Fact::TransferEnded(f) => {
                 let over = self.transfers.remove(&f.transfer).ok_or("no such transfer")?;
                 self.index.brings_no_more(&over);
+                if !matches!(f.end, TransferEnd::Arrived { .. }) {
+                    self.did_not_pass(&over);
+                }
             }
             _ => unreachable!("only facts about transfers come here"),
         }
@@ -219,6 +223,7 @@ impl World {
             Fact::JobOffered(f) => {
                 self.next.plan = self.next.plan.max(f.placement.plan.next());
                 self.needed(at, &f.placement);
+                self.settle(&f.placement);
             }
             Fact::JobPromised(f) => self.next.plan = self.next.plan.max(f.plan.next()),
             _ => {}

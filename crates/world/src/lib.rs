@@ -126,6 +126,16 @@ pub struct CenterState {
     pub agent: Option<Arc<AgentJoined>>,
 }
 
+impl CenterState {
+    /// Whether others can reach its store: its agent said where, or its owner declared it.
+    #[must_use]
+    pub fn has_door(&self) -> bool {
+        self.agent
+            .as_ref()
+            .is_some_and(|agent| agent.data_url.is_some() || self.center.data_url.is_some())
+    }
+}
+
 /// A submission that is known by its key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {

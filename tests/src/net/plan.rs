@@ -11,6 +11,7 @@ pub struct Plan {
     pub(super) serve: Vec<String>,
     pub(super) agent: Vec<String>,
     pub(super) centers: Option<Vec<String>>,
+    pub(super) doorless: Vec<String>,
     pub(super) follow: bool,
     pub(super) wan: Option<Arc<Wan>>,
 }
@@ -20,7 +21,8 @@ impl Plan {
     #[must_use]
     pub fn of(network: &str) -> Self {
         let (serve, agent) = (Vec::new(), Vec::new());
-        Self { network: network.to_owned(), serve, agent, centers: None, follow: true, wan: None }
+        let (network, doorless) = (network.to_owned(), Vec::new());
+        Self { network, serve, agent, centers: None, doorless, follow: true, wan: None }
     }
 
     /// The sample network of three centers.
@@ -48,6 +50,13 @@ impl Plan {
     #[must_use]
     pub fn only(mut self, centers: &[&str]) -> Self {
         self.centers = Some(centers.iter().map(ToString::to_string).collect());
+        self
+    }
+
+    /// With agents of these centers whose stores others cannot reach.
+    #[must_use]
+    pub fn doorless(mut self, centers: &[&str]) -> Self {
+        self.doorless = centers.iter().map(ToString::to_string).collect();
         self
     }
 

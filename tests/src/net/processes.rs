@@ -105,7 +105,10 @@ impl Net {
         let anywhere = (SocketAddr::from(([127, 0, 0, 1], 0)), String::new());
         let (listen, url) = agent.door.clone().unwrap_or(anywhere);
         let listen = listen.to_string();
-        args.extend(["--engine", engine, "--data-listen", &listen]);
+        args.extend(["--engine", engine]);
+        if !self.plan.doorless.iter().any(|shut| shut == center) {
+            args.extend(["--data-listen", &listen]);
+        }
         if !url.is_empty() {
             args.extend(["--data-url", &url]);
         }

@@ -22,6 +22,7 @@ mod million;
 mod philly;
 mod preemption;
 mod quality;
+mod relay;
 mod streams;
 mod whatif;
 mod why;

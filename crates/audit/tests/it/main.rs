@@ -722,3 +722,87 @@ fn steps_find_what_a_look_at_the_whole_world_finds() {
     }
     assert!(clean > 20 && wrong > 20, "both kinds must come up: {clean} clean, {wrong} wrong");
 }
+
+#[test]
+fn what_is_sent_goes_in_by_a_door() {
+    check(
+        "
+        door bj
+        data d at=sh
+        move 1 d sh>bj sent over=sh>,bj<
+        ",
+        "",
+    );
+    check(
+        "
+        data d at=sh
+        move 1 d sh>bj sent over=sh>,bj<
+        ",
+        "step+world links: transfer-1 is sent to bj, which has no door",
+    );
+}
+
+#[test]
+fn copies_in_passing_stay_within_what_their_center_lends_and_leave_no_gap() {
+    check(
+        "
+        center bj region=cn/bj relay=1
+        door bj
+        data d at=sh
+        data s at=sh
+        move 1 d sh>bj sent passing over=sh>,bj<
+        arrived 1
+        copied d bj
+        leave d bj why=passed
+        ",
+        "",
+    );
+    check(
+        "
+        center bj region=cn/bj relay=1
+        door bj
+        data d at=sh
+        data s at=sh
+        move 1 d sh>bj sent passing over=sh>,bj<
+        move 2 s sh>bj sent passing over=sh>,bj<
+        ",
+        "step+world copies: copies in passing take 2 B in bj, whose owner lends 1 B",
+    );
+    // One that somebody wants there is not in passing any more.
+    check(
+        "
+        center bj region=cn/bj relay=1
+        door bj
+        data d at=sh
+        data s at=sh
+        move 1 d sh>bj sent passing over=sh>,bj<
+        want d bj
+        move 2 s sh>bj sent passing over=sh>,bj<
+        ",
+        "",
+    );
+}
+
+#[test]
+fn a_copy_in_passing_stands_in_for_no_other() {
+    check(
+        "
+        center bj region=cn/bj relay=1
+        door bj
+        data d at=sh
+        move 1 d sh>bj sent passing over=sh>,bj<
+        arrived 1
+        copied d bj
+        leave d sh
+        ",
+        "log copies: the copy of d in sh goes, though not because the store needs the room",
+    );
+    check(
+        "
+        data d at=sh,bj
+        leave d sh why=passed
+        ",
+        "log copies: the copy of d in sh goes, though not because nobody waits for it any more where \
+         it was in passing",
+    );
+}

@@ -225,9 +225,41 @@ impl<'a> Line<'a> {
             "forget" => {
                 Fact::KeysForgotten(KeysForgotten { before: Moment(number(self.words[0])) })
             }
+            "door" => Fact::AgentJoined(Arc::new(AgentJoined {
+                center: id(self.words[0]),
+                agent: NetworkUid::from_bytes([1; 8]),
+                engine: EngineKind::Timer,
+                engine_version: String::new(),
+                enforcement: String::new(),
+                data_url: Some("http://door".into()),
+                probe_address: None,
+                version: String::new(),
+            })),
+            "copied" => Fact::ReplicaAdded(self.copy()),
+            "arrived" => Fact::TransferEnded(TransferEnded {
+                transfer: TransferId::new(number(self.words[0])),
+                end: TransferEnd::Arrived { moved: Bytes(1), corrupted: 0 },
+            }),
+            "leave" => {
+                let (ReplicaTouched { data, center }, by) = (self.copy(), None);
+                let why = match self.option("why", "room") {
+                    "passed" => Leave::Passed,
+                    _ => Leave::Room,
+                };
+                Fact::ReplicaLeaving(ReplicaLeaving { data, center, why, by })
+            }
+            "want" => {
+                let ReplicaTouched { data, center } = self.copy();
+                Fact::CopyWanted(CopyWanted { data, center, by })
+            }
             "move" => Fact::TransferPlanned(Arc::new(self.staging())),
             other => panic!("no such verb: {other}"),
         }]
+    }
+
+    /// `d bj`: the copy of that data there.
+    fn copy(&self) -> ReplicaTouched {
+        ReplicaTouched { data: data(self.words[0]), center: id(self.words[1]) }
     }
 
     fn chip(&self) -> Chip {
@@ -280,6 +312,7 @@ impl<'a> Line<'a> {
             engine: EngineKind::Timer,
             pools: vec![pool],
             store: None,
+            relay: self.options.get("relay").map(|bytes| Bytes(number(bytes))),
             data_url: None,
             pue_thousandths: 1_000,
             lend_percent: 100,
@@ -446,6 +479,8 @@ impl<'a> Line<'a> {
             beside,
             arrives: Moment(10),
             price: price(self.option("price", "1")),
+            sent: self.words.contains(&"sent"),
+            passing: self.words.contains(&"passing"),
         }
     }
 }

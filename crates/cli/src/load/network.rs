@@ -168,6 +168,7 @@ fn center(seen: view::Center) -> Center {
         engine: EngineKind::Timer,
         pools: seen.pools.into_iter().map(pool).collect(),
         store: seen.store_bytes,
+        relay: seen.relay_bytes,
         data_url: None,
         pue_thousandths: seen.pue_thousandths,
         lend_percent: seen.lend_percent,

@@ -7,6 +7,7 @@
 //! | | `lend_percent` | 100: all of it |
 //! | | `recall_notice` | `"30m"` |
 //! | | `store` | none: it keeps no data |
+//! | | `relay`: so much of it for copies in passing between centers without doors | none |
 //! | | `only_tenants`, `data_url`, `external_ids`, `[[center.site]]` for its further sites | none |
 //! | `[[center.pool]]` | `pool`, `nodes`, `cores`, `memory` (of one node) | |
 //! | | `chip`, `chips_per_node` | none |

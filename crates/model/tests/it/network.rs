@@ -260,3 +260,23 @@ net.toml:29:5: link[0].b: no center or exchange is named `ix`; expected a center
     );
     assert_eq!(read(""), Ok(NetworkFile::default()));
 }
+
+#[test]
+fn a_relay_lends_a_part_of_a_store() {
+    let with = |text: &str| {
+        let engine = "engine = \"slurm\"";
+        assert!(NETWORK.contains(engine));
+        read(&NETWORK.replacen(engine, &format!("{engine}\n{text}"), 1))
+    };
+    let network = with("store = \"2 TiB\"\nrelay = \"500 GiB\"").unwrap();
+    assert_eq!(network.centers[0].relay, Some(model::Bytes(500 << 30)));
+    for (text, said) in [
+        ("relay = \"1 GiB\"", "is a part of a store there is none of; expected `store` besides"),
+        ("store = \"1 GiB\"\nrelay = \"2 GiB\"", "found 2 GiB, more than the store's 1 GiB"),
+        ("store = \"1 GiB\"\nrelay = \"0 B\"", "found a relay of nothing"),
+        ("store = \"1 GiB\"\nrelay = 7", "found `7`; expected an amount of data"),
+    ] {
+        let wrong = with(text).unwrap_err();
+        assert!(wrong.contains("center[0].relay: ") && wrong.contains(said), "{text}: {wrong}");
+    }
+}

@@ -49,6 +49,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
     let jobs = maker.rng.random_range(10..=40);
     let mut arrivals: Vec<Arrival> = (0..jobs).map(|n| maker.arrival(n, &setup)).collect();
     arrivals.sort_by_key(|arrival| arrival.after);
+    maker.shut_doors(&mut setup);
     (setup, arrivals)
 }
 
@@ -96,6 +97,7 @@ impl Maker {
             }],
             // Some are full of what they start with.
             store: Some(Bytes(self.one_of(&[8, 12, 20, 1_024]) << 30)),
+            relay: None,
             data_url: None,
             pue_thousandths: 1_200,
             lend_percent: 100,
@@ -139,6 +141,22 @@ impl Maker {
             });
         }
         stock
+    }
+
+    /// In every other network some centers have no door, and another lends them room in passing: enough
+    /// for the largest data there is, or little more.
+    fn shut_doors(&mut self, setup: &mut Setup) {
+        if self.once_in(2) {
+            return;
+        }
+        let centers = &mut setup.declarations.centers;
+        let relay = self.rng.random_range(0..centers.len());
+        let shut = centers.iter().enumerate().filter(|(at, _)| *at != relay && !self.once_in(3));
+        setup.doorless = shut.map(|(_, center)| center.center.clone()).collect();
+        let relay = &mut centers[relay];
+        // What waits for it must not wait for ever.
+        relay.store = Some(Bytes(1_024 << 30));
+        relay.relay = Some(Bytes(self.one_of(&[5, 7, 20]) << 30));
     }
 
     /// What people want of the data meanwhile; much of it cannot be had.

@@ -77,6 +77,7 @@ fn centers(table: &Table) -> Result<Vec<Center>, Error> {
             engine: engine_kind(&row, engine)?,
             pools: Vec::new(),
             store: Some(STORE),
+            relay: None,
             data_url: None,
             pue_thousandths: row.thousandths(pue)?,
             lend_percent: row.get(lend, "a percentage from 0 to 100")?,

@@ -105,6 +105,7 @@ fn center(number: usize, made: &MadeNetwork) -> Center {
         engine: EngineKind::Timer,
         pools: Vec::new(),
         store: made.store.as_ref().map(|store: &super::file::Text<Bytes>| **store),
+        relay: None,
         data_url: None,
         pue_thousandths: 1_200,
         lend_percent: 100,

@@ -1,10 +1,10 @@
 //! Small networks in which everything goes wrong.
 
 use audit::Promise;
-use model::Record;
+use model::{CenterId, Fact, Leave, Record};
 use simulator::fault::{Sabotage, Verdict, fault_run, sabotaged_run};
 use simulator::log::{Nowhere, Sink};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// Plays these seeds; those in which a promise broke are told, each with how to see it again.
@@ -122,4 +122,44 @@ fn whatever_can_become_of_copies_does_in_some_seed() {
     ];
     let missing = about_copies.iter().filter(|kind| !kinds.0.contains_key(**kind));
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new(), "{:#?}", kinds.0);
+}
+
+/// What became of data at centers without doors.
+#[derive(Debug, Default)]
+struct Doors {
+    sent: u64,
+    to_relays: u64,
+    from_relays: u64,
+    passed: u64,
+    passing: BTreeSet<CenterId>,
+}
+
+impl Sink for Doors {
+    fn take(&mut self, records: &[Record]) {
+        for fact in records.iter().filter_map(|record| record.fact().ok()) {
+            match fact {
+                Fact::TransferPlanned(f) => {
+                    self.sent += u64::from(f.sent);
+                    self.to_relays += u64::from(f.passing);
+                    self.from_relays += u64::from(self.passing.contains(&f.from));
+                    if f.passing {
+                        self.passing.insert(f.to.clone());
+                    }
+                }
+                Fact::ReplicaLeaving(f) => self.passed += u64::from(f.why == Leave::Passed),
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn centers_without_doors_send_and_data_passes_relays() {
+    let mut all = Doors::default();
+    for seed in 0..200 {
+        all.passing.clear();
+        assert!(sabotaged_run(seed, None, &mut all).holds());
+    }
+    let enough = all.sent > 50 && all.to_relays > 10 && all.from_relays > 10 && all.passed > 5;
+    assert!(enough, "{all:?}");
 }

@@ -1,4 +1,4 @@
-//! Rates kept at the door: one meter a flow, shared by all connections that read it.
+//! Rates kept at the door: one meter a flow, shared by all connections that read or write it.
 
 use crate::carry::blocking;
 use crate::shaper::{Class, Classes, leave};
@@ -160,7 +160,8 @@ impl Meter {
         }
     }
 
-    async fn take(&self, bytes: usize) {
+    /// Waits until `bytes` more may come or go.
+    pub(super) async fn take(&self, bytes: usize) {
         self.used.store(true, Ordering::Relaxed);
         self.pace.take(bytes).await;
     }

@@ -1,5 +1,6 @@
 //! What a holder of a write ticket may do.
 
+use super::meter::Meter;
 use super::problem::Problem;
 use super::read::picked;
 use super::{Asking, Gate};
@@ -8,13 +9,14 @@ use crate::incoming::{Incoming, Written};
 use crate::layout::Layout;
 use crate::remote::{MANIFEST_MAX, SILENCE};
 use crate::upload::Missing;
-use crate::{TransferError, Verb};
+use crate::{Arrived, TransferError, Verb};
 use axum::Json;
 use axum::body::{Body, BodyDataStream, Bytes as Piece, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, StatusCode};
 use futures::StreamExt;
+use std::sync::Arc;
 
 type Names = Path<(String, String)>;
 
@@ -74,8 +76,12 @@ pub(super) async fn chunks(
     asked: Asking,
     body: Body,
 ) -> Result<StatusCode, Problem> {
-    let data = gate.admit(&headers, &dataset, &version, Verb::Write)?;
+    let ticket = gate.ticket(&headers, &dataset, &version, Verb::Write)?;
     let _turn = gate.turn()?;
+    // A sender keeps the plan's rates by itself; one that would not takes from others what is theirs.
+    // Nothing leaves here, so the kernel has no part in it.
+    let meter = gate.meters.enter(ticket.pace.as_ref(), (gate.door.now)(), None).await;
+    let data = ticket.data;
     if gate.door.store.has(&data) {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -86,12 +92,12 @@ pub(super) async fn chunks(
     });
     let incoming = incoming.await?;
     let picked = picked(incoming.layout(), asked)?;
-    let mut coming = Coming { body: body.into_data_stream(), rest: Piece::new() };
+    let mut coming = Coming { body: body.into_data_stream(), rest: Piece::new(), meter };
     let mut damaged = Vec::new();
     for chunk in picked.chunks() {
         let bytes = coming.take(incoming.layout().place(chunk)?.bytes).await?;
         let incoming = incoming.clone();
-        match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {
+        match blocking(move || incoming.take_chunk(chunk, &bytes)).await? {
             Written::Verified => {}
             Written::Corrupted => damaged.push(chunk),
         }
@@ -108,12 +114,15 @@ pub(super) async fn finish(
     let data = gate.admit(&headers, &dataset, &version, Verb::Write)?;
     let door = gate.door;
     let finished = blocking(move || {
+        let mut arrived = Arrived::default();
         if !door.store.has(&data) {
             let incoming = door.store.resume(&data)?;
-            incoming.ok_or(TransferError::NotHere { data: data.clone() })?.finish()?;
+            let incoming = incoming.ok_or(TransferError::NotHere { data: data.clone() })?;
+            arrived = incoming.taken();
+            incoming.finish()?;
         }
         if let Some(replica) = door.store.replicas().get(&data) {
-            (door.arrived)(&data, *replica);
+            (door.arrived)(&data, *replica, arrived);
         }
         Ok::<_, TransferError>(())
     });
@@ -138,12 +147,17 @@ fn silent() -> Problem {
 struct Coming {
     body: BodyDataStream,
     rest: Piece,
+    meter: Option<Arc<Meter>>,
 }
 
 impl Coming {
     async fn next(&mut self) -> Result<Option<Piece>, Problem> {
         let next = tokio::time::timeout(SILENCE, self.body.next()).await;
-        next.map_err(|_| silent())?.transpose().map_err(Problem::bad_request)
+        let next = next.map_err(|_| silent())?.transpose().map_err(Problem::bad_request)?;
+        if let (Some(piece), Some(meter)) = (&next, &self.meter) {
+            meter.take(piece.len()).await;
+        }
+        Ok(next)
     }
 
     /// The next `bytes`.

@@ -78,7 +78,7 @@ impl Bench {
             center: center(),
             key: KEY,
             now: Arc::new(|| NOW),
-            arrived: Arc::new(move |data, _| arrived.lock().unwrap().push(data.clone())),
+            arrived: Arc::new(move |data, _, _| arrived.lock().unwrap().push(data.clone())),
             classes,
         }
     }

@@ -1,12 +1,19 @@
 use crate::bench::{
-    Bench, MIB, dataset, flipping_requests, http, noise, serve, source, sticking, tree, write_files,
+    Bench, KEY, MIB, NOW, dataset, flipping_requests, good_ticket, http, noise, serve, source,
+    sticking, tree, write_files,
 };
 use axum::Router;
-use model::{Bytes, DatasetVersion, Manifest};
+use model::{Bytes, DatasetVersion, Manifest, Rate, Span, TransferId};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::Notify;
-use transfer::{Arrived, LocalStore, Pace, Progress, TransferError, Verb, survey, upload};
+use transfer::{
+    Arrived, Leave, LocalStore, Pace, Progress, Source, Ticket, TransferError, Verb, send, survey,
+    ticket, upload,
+};
+use wire::PaceStep;
 
 /// A directory ready to be put.
 struct Load {
@@ -115,4 +122,61 @@ async fn a_full_store_takes_no_upload() {
     let error = load.upload(door, &Progress::default()).await.unwrap_err();
     assert!(matches!(error, TransferError::Answered { status: 507, .. }), "{error:?}");
     assert!(error.to_string().contains("full: 2 MiB wanted, 1 MiB free") && !error.is_transient());
+}
+
+/// Sends what a bench's far store has into the near one.
+async fn send_from_far(bench: &Bench, data: &DatasetVersion) -> Result<Arrived, TransferError> {
+    let to = source(&serve(bench.door(&bench.near)).await, data, Verb::Write);
+    let (pace, progress) = (Pace::unlimited(), Progress::default());
+    send(&http(), &bench.far, data, &to, &pace, &progress).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_sent_from_store_to_store_and_only_what_is_missing() {
+    let bench = Bench::new();
+    let data = bench.put("in", &[("a/x", &noise(5, 9 * MIB)), ("b", b"b")]);
+    let layout = bench.far.layout(&data).unwrap();
+    let half = bench.near.incoming(&data, layout.manifest().clone()).unwrap();
+    for chunk in 0..4 {
+        half.write_chunk(chunk, &bench.far.read_chunk(&layout, chunk).unwrap()).unwrap();
+    }
+    drop(half);
+    let arrived = send_from_far(&bench, &data).await.unwrap();
+    assert_eq!(arrived.moved, Bytes(5 * MIB as u64 + 1));
+    assert_eq!(bench.near.verify(&data).unwrap(), Vec::<u64>::new());
+    assert_eq!(*bench.arrived.lock().unwrap(), std::slice::from_ref(&data));
+    let again = send_from_far(&bench, &data).await.unwrap();
+    assert_eq!(again.moved, Bytes::ZERO);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_copy_is_not_sent() {
+    let bench = Bench::new();
+    let data = bench.put("in", &[("x", &noise(6, 3 * MIB))]);
+    let file = bench.far.path(&data).unwrap().join("x");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[2 * MIB] ^= 1;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(&file, bytes).unwrap();
+    let error = send_from_far(&bench, &data).await.unwrap_err();
+    assert!(matches!(error, TransferError::Changed { .. }), "{error:?}");
+    assert!(!bench.near.has(&data));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_door_takes_what_is_sent_no_faster_than_its_ticket_says() {
+    let bench = Bench::new();
+    let data = bench.put("in", &[("x", &noise(7, 2 * MIB))]);
+    let url = serve(bench.door(&bench.near)).await;
+    let rate = Rate(40_000_000);
+    let step = PaceStep { after: Span::ZERO, lasts: Span::MAX, rate };
+    let leave = Some(Leave::new(TransferId::new(1), NOW, vec![step]));
+    let ticket = Ticket { pace: leave, ..good_ticket(&data, Verb::Write) };
+    let to = Source { url, ticket: ticket::issue(&KEY, &ticket) };
+    let (began, hasty, progress) = (Instant::now(), Pace::unlimited(), Progress::default());
+    send(&http(), &bench.far, &data, &to, &hasty, &progress).await.unwrap();
+    // The first piece is ahead of the rate.
+    let least = Bytes(MIB as u64).time_at(rate).unwrap();
+    assert!(began.elapsed() >= least.to_std(), "{:?}", began.elapsed());
+    assert!(bench.near.has(&data));
 }

@@ -41,6 +41,10 @@ pub struct Center {
     /// How much data its store holds; absent when it keeps none.
     #[schema(value_type = Option<u64>)]
     pub store_bytes: Option<Bytes>,
+    /// How much of it it lends to copies in passing; absent when it is no relay.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    pub relay_bytes: Option<Bytes>,
     /// Power usage effectiveness in thousandths.
     pub pue_thousandths: u32,
     /// Share of each pool offered to others.

@@ -49,6 +49,9 @@ pub struct Copy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub also_in: Option<StoreId>,
+    /// Whether it is there in passing only: nobody counts on it, and it leaves once nobody waits for it.
+    #[serde(default)]
+    pub passing: bool,
     /// How it is.
     #[serde(flatten)]
     pub state: CopyState,

@@ -49,6 +49,12 @@ pub struct Transfer {
     /// What the reservation costs.
     #[schema(value_type = MoneySchema)]
     pub price: Money,
+    /// Whether its source sends it, having no door to be fetched from by.
+    #[serde(default)]
+    pub sent: bool,
+    /// Whether it goes to a relay, to be there in passing.
+    #[serde(default)]
+    pub passing: bool,
 }
 
 /// What another store sends of a transfer.

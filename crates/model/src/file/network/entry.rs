@@ -74,6 +74,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
     let lend_percent = section.maybe("lend_percent", whole(0, 100));
     let recall_notice = section.maybe("recall_notice", text::<Span>);
     let store = section.maybe("store", text::<Bytes>);
+    let relay = relay(&mut section, store);
     let data_url = section.maybe("data_url", url);
     let only_tenants = section.list("only_tenants", text::<TenantId>);
     let external_ids = section.table("external_ids").map(|table| table.entries(words(256)));
@@ -97,6 +98,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
             engine: engine?,
             pools,
             store,
+            relay,
             data_url,
             pue_thousandths: pue.unwrap_or(1_300),
             lend_percent: lend_percent.unwrap_or(100),
@@ -109,6 +111,29 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
     let value = assemble();
     section.unknown();
     Entry { id, value, section }
+}
+
+/// What a center lends to copies in passing: a part of its store.
+fn relay(section: &mut Section<'_>, store: Option<Bytes>) -> Option<Bytes> {
+    let relay = section.maybe("relay", text::<Bytes>);
+    match (relay?, store) {
+        (Bytes::ZERO, _) => {
+            section.report(
+                "relay",
+                "found a relay of nothing",
+                "an amount above zero, or no relay",
+            );
+        }
+        (_, None) if !section.has("store") => {
+            section.report("relay", "is a part of a store there is none of", "`store` besides");
+        }
+        (relay, Some(store)) if relay > store => {
+            let said = format!("found {relay}, more than the store's {store}");
+            section.report("relay", said, "no more than `store`");
+        }
+        _ => {}
+    }
+    relay
 }
 
 fn site(section: &mut Section<'_>) -> Option<Site> {
