@@ -110,7 +110,7 @@ impl Controller {
             return under.transfer;
         }
         let transfer = self.world.next.transfer;
-        let staging = Staging { transfer, ..staging.clone() };
+        let staging = Staging { transfer, ..(**staging).clone() };
         self.emit(Fact::TransferPlanned(Arc::new(staging)));
         transfer
     }

@@ -408,8 +408,10 @@ fn no_other_way_arrives_earlier_and_no_direction_is_ever_overbooked() {
 /// What a plan's sources have brought together by then, in thousandths of a bit.
 fn brought(topology: &Topology, plan: &TransferPlan, by: Moment) -> u128 {
     let latency = |hops: &[Hop]| {
-        let us =
-            |hop: &Hop| topology.links().iter().find(|l| l.link == hop.link).unwrap().latency_us;
+        let us = |hop: &Hop| {
+            let link = topology.links().iter().find(|link| link.link == hop.link);
+            link.expect("a link").latency_us
+        };
         Span(hops.iter().map(us).sum::<u64>().div_ceil(1_000))
     };
     let of = |booking: &Booking| -> u128 {

@@ -48,7 +48,7 @@ pub enum Transfer {
     /// One that is under way already.
     Under(TransferId),
     /// One to be planned with it; its number is handed out when it becomes a fact.
-    New(Staging),
+    New(Box<Staging>),
 }
 
 /// A start kept free for a job that must wait.

@@ -261,7 +261,7 @@ pub(crate) fn stage<'a>(
     }
     let staging = fetch(scene, links, soonest, (to, by), work)?;
     let (arrives, micros) = (staging.arrives, staging.price.micros);
-    Ok(Staged::Coming { transfer: Transfer::New(staging), arrives, price: micros })
+    Ok(Staged::Coming { transfer: Transfer::New(Box::new(staging)), arrives, price: micros })
 }
 
 /// The transfer that has a copy of `version` at `to` soonest, given what is booked by now: the
@@ -394,7 +394,7 @@ fn staged_already(scene: &Scene<'_>, version: &Version, to: &CenterId) -> Option
         return Some(Staged::Coming { transfer, arrives, price: 0 });
     }
     let staging = coming.to(data, to)?;
-    let (transfer, arrives) = (Transfer::New(staging.clone()), staging.arrives);
+    let (transfer, arrives) = (Transfer::New(Box::new(staging.clone())), staging.arrives);
     Some(Staged::Coming { transfer, arrives, price: 0 })
 }
 

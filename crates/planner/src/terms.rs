@@ -164,7 +164,7 @@ impl Scene<'_> {
 
     fn fetch(&self, transfer: &Transfer) -> Option<Fetch> {
         let (staging, is_under_way) = match transfer {
-            Transfer::New(staging) => (staging, false),
+            Transfer::New(staging) => (staging.as_ref(), false),
             Transfer::Under(id) => (self.world.transfers.get(id)?.as_ref(), true),
         };
         let price = if is_under_way { Money::zero(staging.price.currency) } else { staging.price };

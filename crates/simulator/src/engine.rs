@@ -360,9 +360,9 @@ pub(crate) fn together(sources: &[wire::StageSource]) -> Vec<wire::PaceStep> {
     let times: Vec<Span> = times.into_iter().collect();
     let rate = |at: Span| {
         let of = |source: &wire::StageSource| {
-            let begun = source.steps.iter().filter(|step| step.after <= at);
+            let begun = source.steps.iter().rfind(|step| step.after <= at);
             let is_last = |step: &&wire::PaceStep| source.steps.last() == Some(step);
-            begun.last().filter(|s| is_last(s) || at < s.after + s.lasts).map_or(0, |s| s.rate.0)
+            begun.filter(|s| is_last(s) || at < s.after + s.lasts).map_or(0, |s| s.rate.0)
         };
         Rate(sources.iter().map(of).sum())
     };

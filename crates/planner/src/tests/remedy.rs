@@ -20,8 +20,10 @@ fn in_force(small: &mut Small, situation: &Situation, policy: &Policy) -> Board 
                     return under.transfer;
                 }
                 let transfer = small.world.next.transfer;
-                let fact =
-                    Fact::TransferPlanned(Arc::new(model::Staging { transfer, ..staging.clone() }));
+                let fact = Fact::TransferPlanned(Arc::new(model::Staging {
+                    transfer,
+                    ..(**staging).clone()
+                }));
                 small.world.fold(NOW, &fact).unwrap();
                 board.apply(&small.world, NOW, &fact);
                 transfer
