@@ -1,0 +1,34 @@
+//! Quotas, reclaim and fair share between tenants, as arithmetic.
+//!
+//! Two doors, each a value that the caller keeps true change by change:
+//!
+//! * [`Usage`] (under [`Quotas`]) says who may use how much: what a tenant has left and what bounds
+//!   it ([`Usage::room`]), and whether more would do ([`Usage::admits`]). Words and semantics are
+//!   Kueue's, see [`Quotas`].
+//! * [`reclaim()`] says who has to go so that a job fits, and [`choose`] in which of several flavors it
+//!   should go.
+//!
+//! A clone of the first costs next to nothing until it is written to, so a what-if is a clone.
+//!
+//! Deliberately absent: clocks, jobs' states and queues (the world knows), what of a pool is free
+//! (the calendars know), which pools are lent to whom and when (a center's own rule), and money.
+
+mod denied;
+mod error;
+mod fungibility;
+mod quota;
+mod reclaim;
+mod room;
+mod sheet;
+mod tree;
+mod usage;
+
+pub use denied::{Bound, Denied, Limit};
+pub use error::Error;
+pub use fungibility::{Choice, Fungibility, Verdict, WhenCanBorrow, WhenCanPreempt, choose};
+pub use quota::{
+    BorrowWithinCohort, Declared, Preemption, Quota, Quotas, ReclaimWithinCohort, WithinQueue,
+};
+pub use reclaim::{Asking, Holder, NotReclaimed, Reclaim, Victim, Why, reclaim};
+pub use room::{Account, Borrowed, Room};
+pub use usage::{Claim, Count, Usage};
