@@ -11,3 +11,5 @@ mod quota;
 mod reclaim;
 #[cfg(test)]
 mod scenario;
+#[cfg(test)]
+mod standing;
