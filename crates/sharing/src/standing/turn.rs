@@ -44,14 +44,13 @@ pub struct Turn {
 }
 
 impl Standing {
-    /// Who comes first: the least share for its weight; who has no weight last; then the larger
-    /// weight, then the name.
+    /// Who comes first: the least share for its weight, then the larger weight, then the name. So
+    /// who has no weight comes last.
     fn before(&self, other: &Self) -> Ordering {
         let times = |a: &Self, b: &Self| u128::from(a.share.0) * u128::from(b.weight);
-        let none = (self.weight == 0).cmp(&(other.weight == 0));
         let weighed = times(self, other).cmp(&times(other, self));
         let heavier = other.weight.cmp(&self.weight);
-        none.then(weighed).then(heavier).then_with(|| self.tenant.cmp(&other.tenant))
+        weighed.then(heavier).then_with(|| self.tenant.cmp(&other.tenant))
     }
 }
 

@@ -115,6 +115,23 @@ fn nested_cohorts_borrow_from_the_nearest_and_keep_the_limits_between() {
 }
 
 #[test]
+fn what_is_borrowed_is_from_the_nearest_that_has_it() {
+    check(
+        "
+        tenant net 910b=4
+        tenant uni in=net 910b=2
+        tenant cs in=uni 910b=6-2
+        run 1 cs 910b=8
+        run 2 cs 910b=1
+        ",
+        "
+        1 runs, borrows 2 from `uni`
+        2 runs, borrows 1 from `net`
+        ",
+    );
+}
+
+#[test]
 fn a_tenant_with_children_runs_jobs_like_one_more_child() {
     check(
         "

@@ -143,8 +143,8 @@ fn preemption_order() {
         tenant b in=net
         hold 1 a 910b=1
         hold 2 b 910b=1 prio=1
-        hold 3 b 910b=1 lost=5
-        hold 4 b 910b=1 lost=1
+        hold 3 b 910b=1 lost=1
+        hold 4 b 910b=1 lost=5
         hold 5 b 910b=1 lost=1
         hold 6 b 910b=1 fixed
         hold 7 a 910b=4 fixed
@@ -153,11 +153,11 @@ fn preemption_order() {
         ask 9 a 910b=2 prio=1
         ",
         "
-        9 fits when 5 (ReclaimWithinCohort) and 4 (ReclaimWithinCohort) and \
-            3 (ReclaimWithinCohort) and 2 (ReclaimWithinCohort) and 1 (WithinQueue)
-        9 fits when 5 (ReclaimWithinCohort) and 4 (ReclaimWithinCohort) and \
-            3 (ReclaimWithinCohort) and 2 (ReclaimWithinCohort)
-        9 fits when 5 (ReclaimWithinCohort) and 4 (ReclaimWithinCohort)
+        9 fits when 5 (ReclaimWithinCohort) and 3 (ReclaimWithinCohort) and \
+            4 (ReclaimWithinCohort) and 2 (ReclaimWithinCohort) and 1 (WithinQueue)
+        9 fits when 5 (ReclaimWithinCohort) and 3 (ReclaimWithinCohort) and \
+            4 (ReclaimWithinCohort) and 2 (ReclaimWithinCohort)
+        9 fits when 5 (ReclaimWithinCohort) and 3 (ReclaimWithinCohort)
         ",
     );
 }
@@ -222,6 +222,56 @@ fn nested_cohorts_reclaim_what_the_nearest_have_before_what_others_have() {
             fits when others give back what they use; \
             of 4 jobs that have such chips 1 may be told to go for it, which is not enough
         ",
+    );
+}
+
+#[test]
+fn a_job_that_fits_in_a_cohorts_quota_takes_it_back_however_full_those_above_are() {
+    check(
+        "
+        tenant net 910b=2
+        tenant region in=net
+        tenant uni in=region 910b=8
+        tenant cs in=uni reclaim=any
+        tenant guest in=region
+        tenant lab in=net
+        hold 1 guest 910b=6 fixed
+        hold 2 lab 910b=4 prio=9
+        ask 9 cs 910b=4
+        ",
+        "9 fits when 2 (ReclaimWithinCohort), borrows",
+    );
+}
+
+#[test]
+fn what_a_tenant_keeps_to_itself_does_not_burden_the_cohort_above() {
+    check(
+        "
+        tenant net
+        tenant uni in=net 910b=2
+        tenant cs in=uni 910b=6-2 reclaim=any
+        tenant lab in=net
+        hold 1 lab 910b=4
+        ask 9 cs 910b=8
+        ",
+        "9 fits when 1 (ReclaimWithinCohort), borrows",
+    );
+}
+
+#[test]
+fn who_may_not_borrow_while_preempting_takes_from_borrowers_before_its_own() {
+    check(
+        "
+        tenant net
+        tenant a in=net 910b=6 reclaim=any within=lower
+        tenant b in=net 910b=2
+        hold 1 a 910b=2
+        hold 2 a 910b=2
+        hold 3 b 910b=2
+        hold 4 b 910b=2
+        ask 9 a 910b=4 prio=1
+        ",
+        "9 fits when 4 (ReclaimWithinCohort) and 2 (WithinQueue)",
     );
 }
 
