@@ -34,5 +34,5 @@ pub use quota::{
 };
 pub use reclaim::{Asking, Holder, NotReclaimed, Reclaim, Victim, Why, reclaim};
 pub use room::{Account, Borrowed, Room};
-pub use standing::{Draw, Level, Resource, Share, Standing, Standings, Totals, Turn};
+pub use standing::{Draw, Level, Resource, Round, Share, Standing, Standings, Totals, Turn};
 pub use usage::{Claim, Count, Usage};

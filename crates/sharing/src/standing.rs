@@ -4,7 +4,7 @@ mod account;
 mod decay;
 mod turn;
 
-pub use turn::{Level, Turn};
+pub use turn::{Level, Round, Turn};
 
 use crate::Error;
 use crate::sheet::Sheet;
@@ -287,7 +287,11 @@ impl Standings {
         let (mut dominant, mut share) = (Resource::Chips, Share::default());
         for (resource, (used, total)) in Resource::ALL.into_iter().zip(used.into_iter().zip(totals))
         {
-            let of = if total > 0 { Share::of(used, total, whole) } else { Share::default() };
+            let of = if total > 0 && used > 0 {
+                Share::of(used, total, whole)
+            } else {
+                Share::default()
+            };
             if of > share {
                 (dominant, share) = (resource, of);
             }

@@ -14,7 +14,6 @@ pub(crate) struct Tree {
     numbers: BTreeMap<TenantId, Number>,
     parents: Vec<Option<Number>>,
     children: Vec<Vec<Number>>,
-    roots: Vec<Number>,
 }
 
 impl Tree {
@@ -39,7 +38,6 @@ impl Tree {
             below.entry(*parent).or_default().push(tenant);
         }
         let mut ids = below.remove(&None).unwrap_or_default();
-        let roots = (0..ids.len()).collect();
         let mut parents = vec![None; ids.len()];
         let mut children = Vec::new();
         while children.len() < ids.len() {
@@ -54,7 +52,7 @@ impl Tree {
             ids.iter().enumerate().map(|(at, id)| (id.clone(), at)).collect();
         match parent_of.keys().find(|tenant| !numbers.contains_key(**tenant)) {
             Some(lost) => Err(Error::Cycle { tenants: cycle(&parent_of, lost) }),
-            None => Ok(Self { ids, numbers, parents, children, roots }),
+            None => Ok(Self { ids, numbers, parents, children }),
         }
     }
 
@@ -81,11 +79,6 @@ impl Tree {
     /// In the order of their names.
     pub(crate) fn children(&self, at: Number) -> &[Number] {
         &self.children[at]
-    }
-
-    /// In the order of their names.
-    pub(crate) fn roots(&self) -> &[Number] {
-        &self.roots
     }
 
     /// The tenant, its parent, and so on up to the root.

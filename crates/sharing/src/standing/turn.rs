@@ -1,10 +1,11 @@
 //! Who comes next, and why.
 
-use super::{Standing, Standings, Totals};
+use super::{Draw, Share, Standing, Standings, Totals};
+use crate::Error;
 use crate::tree::Number;
-use model::{Moment, TenantId};
+use model::{Moment, Span, TenantId};
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// One comparison on the way down to who is next.
@@ -43,97 +44,186 @@ pub struct Turn {
     pub levels: Vec<Level>,
 }
 
-impl Standing {
-    /// Who comes first: the least share for its weight, then the larger weight, then the name. So
-    /// who has no weight comes last.
-    fn before(&self, other: &Self) -> Ordering {
+/// Who is compared at a level: a tenant with all below it, or only its own jobs among its children's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Member {
+    Own(Number),
+    All(Number),
+}
+
+/// A member with what decides its place. The least share for its weight comes first, then the larger
+/// weight, then the name: siblings are numbered by it. So who has no weight comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Rank {
+    share: Share,
+    weight: u32,
+    member: Member,
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
         let times = |a: &Self, b: &Self| u128::from(a.share.0) * u128::from(b.weight);
         let weighed = times(self, other).cmp(&times(other, self));
         let heavier = other.weight.cmp(&self.weight);
-        weighed.then(heavier).then_with(|| self.tenant.cmp(&other.tenant))
+        weighed.then(heavier).then(self.member.cmp(&other.member))
     }
 }
 
-/// Who is compared at a level.
-#[derive(Clone, Copy)]
-enum Member {
-    /// A tenant with all below it.
-    All(Number),
-    /// A tenant's own jobs, among its children.
-    Own(Number),
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A round of turns at one moment, among tenants that wait. What is placed in it is charged to the
+/// round alone, not to the standings it began with.
+///
+/// Beginning one costs O(depth) and a few standings for each that waits; each question and change after
+/// that O(depth × log siblings).
+#[derive(Debug, Clone)]
+pub struct Round {
+    standings: Standings,
+    now: Moment,
+    totals: Totals,
+    /// Those compared, by the tenant they are members of.
+    levels: BTreeMap<Option<Number>, BTreeSet<Rank>>,
+    ranks: BTreeMap<Member, Rank>,
 }
 
 impl Standings {
     /// Whose turn it is of the tenants that have jobs waiting, and why: from the root down, at each level
-    /// who uses the least share of the network for its weight. `None` when nobody known waits.
-    ///
-    /// Costs O(waiting × depth), and a [`Standings::standing`] for each sibling on the way down that
-    /// has somebody waiting. To place several jobs in turn, start what was placed on a clone.
+    /// who uses the least share of the network for its weight. `None` when nobody known waits. To give
+    /// several turns, take a [`Standings::round`].
     pub fn next<'a>(
         &self,
         now: Moment,
         totals: &Totals,
         waiting: impl IntoIterator<Item = &'a TenantId>,
     ) -> Option<Turn> {
-        let tree = &self.shape.tree;
-        let own: BTreeSet<Number> =
-            waiting.into_iter().filter_map(|tenant| tree.number(tenant)).collect();
-        // A path stops where another was before: all above is there already.
-        let mut alive = BTreeSet::new();
-        for at in &own {
-            let _ = tree.path(*at).take_while(|node| alive.insert(*node)).count();
-        }
-        let live = |nodes: &[Number]| -> Vec<Member> {
-            let waits = nodes.iter().filter(|node| alive.contains(node));
-            waits.map(|node| Member::All(*node)).collect()
-        };
-        let mut members = live(tree.roots());
+        self.round(now, totals, waiting).turn()
+    }
+
+    /// A round of turns among the tenants that have jobs waiting; unknown ones are left out.
+    pub fn round<'a>(
+        &self,
+        now: Moment,
+        totals: &Totals,
+        waiting: impl IntoIterator<Item = &'a TenantId>,
+    ) -> Round {
+        let standings = self.clone();
+        let (levels, ranks) = (BTreeMap::new(), BTreeMap::new());
+        let mut round = Round { standings, now, totals: *totals, levels, ranks };
+        waiting.into_iter().for_each(|tenant| round.join(tenant));
+        round
+    }
+}
+
+impl Round {
+    /// Whose turn it is, and why; `None` when nobody waits.
+    #[must_use]
+    pub fn turn(&self) -> Option<Turn> {
+        let tree = &self.standings.shape.tree;
         let (mut of, mut levels) = (None, Vec::new());
         loop {
-            let (level, chosen) = self.level(of, &members, now, totals)?;
-            levels.push(level);
-            let at = match chosen {
-                Member::All(at) => at,
-                Member::Own(at) => return Some(Turn { tenant: tree.id(at).clone(), levels }),
-            };
-            members = live(tree.children(at));
-            if members.is_empty() {
-                return Some(Turn { tenant: tree.id(at).clone(), levels });
+            let level = self.levels.get(&of)?;
+            let mut members = level.iter();
+            let first = members.next().expect("an empty level is removed");
+            // Among itself alone there is nothing to compare.
+            if levels.is_empty() || level.len() > 1 || matches!(first.member, Member::All(_)) {
+                let chosen = self.standing(first.member);
+                let runner_up = members.next().map(|rank| self.standing(rank.member));
+                let of = of.map(|of| tree.id(of).clone());
+                levels.push(Level { of, chosen, runner_up, waiting: level.len() });
             }
-            if own.contains(&at) {
-                members.push(Member::Own(at));
+            match first.member {
+                Member::All(at) if self.levels.contains_key(&Some(at)) => of = Some(at),
+                Member::All(at) | Member::Own(at) => {
+                    return Some(Turn { tenant: tree.id(at).clone(), levels });
+                }
             }
-            of = Some(at);
         }
     }
 
-    /// Who of these comes first; `None` when there is nobody.
-    fn level(
-        &self,
-        of: Option<Number>,
-        members: &[Member],
-        now: Moment,
-        totals: &Totals,
-    ) -> Option<(Level, Member)> {
-        let (tree, weights) = (&self.shape.tree, &self.shape.weights);
-        let mut standings: Vec<(Standing, Member)> = Vec::with_capacity(members.len());
-        for member in members {
-            let (at, weight) = match *member {
-                Member::All(at) => (at, weights[at]),
-                Member::Own(at) => (at, 1),
-            };
-            let seat = self.seats.get(at);
-            let account = match member {
-                Member::All(_) => &seat.all,
-                Member::Own(_) => &seat.own,
-            };
-            standings.push((self.read(account, tree.id(at), weight, now, totals), *member));
+    /// Counts what a job will draw as if its tenant had just used it for so long.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownTenant`].
+    pub fn charge(&mut self, tenant: &TenantId, draw: &Draw, span: Span) -> Result<(), Error> {
+        let from = Moment(self.now.0.saturating_sub(span.0));
+        self.standings.used(tenant, draw, from, self.now)?;
+        let at = self.standings.number(tenant)?;
+        let path: Vec<_> = self.standings.shape.tree.path(at).map(Member::All).collect();
+        for member in path.into_iter().chain([Member::Own(at)]) {
+            if let Some(old) = self.ranks.get(&member).copied() {
+                let key = self.level_of(member);
+                if let Some(level) = self.levels.get_mut(&key) {
+                    level.remove(&old);
+                }
+                self.put(member);
+            }
         }
-        let first = standings.iter().enumerate().min_by(|(_, (a, _)), (_, (b, _))| a.before(b))?.0;
-        let waiting = standings.len();
-        let (chosen, member) = standings.swap_remove(first);
-        let runner_up = standings.into_iter().map(|(other, _)| other).min_by(Standing::before);
-        let of = of.map(|of| tree.id(of).clone());
-        Some((Level { of, chosen, runner_up, waiting }, member))
+        Ok(())
+    }
+
+    /// A tenant has jobs that wait. Nothing changes if it had, or is unknown.
+    pub fn join(&mut self, tenant: &TenantId) {
+        let Ok(at) = self.standings.number(tenant) else { return };
+        if self.levels.contains_key(&Some(at)) {
+            return self.put(Member::Own(at));
+        }
+        let mut node = at;
+        while !self.ranks.contains_key(&Member::All(node)) {
+            self.put(Member::All(node));
+            let Some(parent) = self.standings.shape.tree.parent(node) else { return };
+            // One that waited alone until now is compared with its children from now on.
+            let alone = self.levels.get(&Some(parent)).is_some_and(|level| level.len() == 1);
+            if alone && self.ranks.contains_key(&Member::All(parent)) {
+                self.put(Member::Own(parent));
+            }
+            node = parent;
+        }
+    }
+
+    /// Nothing of a tenant waits any more. Nothing changes if nothing did.
+    pub fn leave(&mut self, tenant: &TenantId) {
+        let Ok(at) = self.standings.number(tenant) else { return };
+        let inner = self.levels.contains_key(&Some(at));
+        let mut member = if inner { Member::Own(at) } else { Member::All(at) };
+        while let Some(rank) = self.ranks.remove(&member) {
+            let key = self.level_of(member);
+            let level = self.levels.get_mut(&key).expect("who is ranked is at a level");
+            level.remove(&rank);
+            if !level.is_empty() {
+                return;
+            }
+            self.levels.remove(&key);
+            let Some(parent) = key else { return };
+            member = Member::All(parent);
+        }
+    }
+
+    fn level_of(&self, member: Member) -> Option<Number> {
+        match member {
+            Member::Own(at) => Some(at),
+            Member::All(at) => self.standings.shape.tree.parent(at),
+        }
+    }
+
+    fn put(&mut self, member: Member) {
+        let Standing { share, weight, .. } = self.standing(member);
+        let rank = Rank { share, weight, member };
+        self.ranks.insert(member, rank);
+        self.levels.entry(self.level_of(member)).or_default().insert(rank);
+    }
+
+    fn standing(&self, member: Member) -> Standing {
+        let (Member::Own(at) | Member::All(at)) = member;
+        let (seat, shape) = (self.standings.seats.get(at), &self.standings.shape);
+        let (account, weight) = match member {
+            Member::Own(_) => (&seat.own, 1),
+            Member::All(_) => (&seat.all, shape.weights[at]),
+        };
+        self.standings.read(account, shape.tree.id(at), weight, self.now, &self.totals)
     }
 }

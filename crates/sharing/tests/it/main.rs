@@ -2,6 +2,8 @@
 //! properties against a second implementation written from the definitions.
 
 #[cfg(test)]
+mod hierarchy;
+#[cfg(test)]
 mod naive;
 #[cfg(test)]
 mod properties;

@@ -15,7 +15,7 @@ use model::{Bytes, Chips, Cores, Moment, Rate, Span, Tenant, TenantId};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sharing::{Draw, Error, Standings, Totals};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 const HOUR: Span = Span(3_600_000);
@@ -399,4 +399,46 @@ fn standings_are_those_of_the_definition_and_the_next_has_least_for_its_weight()
             assert!(chosen <= least * 1.000_01 + off, "seed {seed}: {level}");
         }
     }
+}
+
+#[test]
+fn a_round_goes_on_as_a_fresh_one_would_begin() {
+    let (mut turns, mut seen) = (0, BTreeSet::new());
+    for seed in 0..500 {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let trial = trial(&mut rng);
+        let mut standings = Standings::new(&trial.tenants, trial.half_life).unwrap();
+        for job in &trial.jobs {
+            let tenant = &trial.tenants[job.tenant].tenant;
+            standings.used(tenant, &job.draw, job.from, job.until).unwrap();
+        }
+        let mut waiting: BTreeSet<&TenantId> = BTreeSet::new();
+        let mut round = standings.round(trial.now, &TOTALS, []);
+        for _ in 0..40 {
+            let tenant = &trial.tenants[rng.random_range(0..trial.tenants.len())].tenant;
+            match rng.random_range(0..4) {
+                0 => {
+                    round.leave(tenant);
+                    waiting.remove(tenant);
+                }
+                1 => {
+                    let draw = trial.jobs[rng.random_range(0..trial.jobs.len())].draw;
+                    let span = Span(rng.random_range(0..trial.half_life.0 * 3));
+                    let from = Moment(trial.now.0 - span.0);
+                    standings.used(tenant, &draw, from, trial.now).unwrap();
+                    round.charge(tenant, &draw, span).unwrap();
+                }
+                _ => {
+                    round.join(tenant);
+                    waiting.insert(tenant);
+                }
+            }
+            let fresh = standings.next(trial.now, &TOTALS, waiting.iter().copied());
+            assert_eq!(round.turn(), fresh, "seed {seed}");
+            assert_eq!(fresh.is_none(), waiting.is_empty(), "seed {seed}");
+            turns += 1;
+            seen.extend(fresh.map(|turn| (turn.levels.len(), turn.tenant)));
+        }
+    }
+    assert!(turns == 20_000 && seen.len() > 20, "{seen:?}");
 }
