@@ -83,9 +83,10 @@ pub struct Victim {
 /// Who has to go. None of them can be spared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reclaim {
-    /// In the order in which they were chosen. At each, were those before it gone, its tenant still
-    /// uses more than its nominal quota, and so does each tenant between it and the cohort it shares
-    /// with the asking tenant; except for jobs of the asking tenant itself.
+    /// In the order in which they were chosen. At each that is not the asking tenant's own, were those
+    /// before it gone, its tenant still uses more than its nominal quota, and so does each tenant
+    /// between it and the cohort it shares with the asking one, of a flavor that is short. One job
+    /// may be more than what is borrowed; but nobody who borrows nothing loses any.
     pub victims: Vec<Victim>,
     /// Whether the job borrows once they are gone.
     pub borrows: bool,
@@ -117,13 +118,14 @@ impl fmt::Display for NotReclaimed {
 /// may be told, see [`Preemption`](crate::Preemption).
 ///
 /// As in Kueue, candidates are jobs of other tenants that use more than their nominal quota, and the
-/// tenant's own. They are taken until the job fits: first those of the nearest cohort in whose quota the
-/// job fits, whatever the job borrows; then those of other cohorts; the tenant's own last. In each
-/// group the lowest priority goes first, of that who loses least work, then who came last, then
-/// by number. In the end each that can stay after all stays.
+/// tenant's own. They are taken until the job fits. First come those over which it has the advantage:
+/// it fits the quota of its tenant, or of one that it is part of, and theirs borrow from there or from above.
+/// Then come those of other tenants, and the tenant's own last. In each group the lowest priority
+/// goes first, of that who loses least work, then who came last, then by number. In the end each
+/// that can stay after all stays.
 ///
-/// Without `borrow_within_cohort` jobs of other tenants are only told to go where the job is then within
-/// its tenant's nominal quota, or within that of a tenant it is part of.
+/// Without `borrow_within_cohort` jobs of others over which it has no such advantage are only told to go
+/// where the job is then within its tenant's nominal quota.
 ///
 /// Beyond Kueue, a job larger than its tenant's nominal quota may still take the place of its
 /// tenant's own jobs.

@@ -46,24 +46,24 @@ struct Held {
     used: i128,
 }
 
-/// Jobs and chip time.
+/// Jobs and chip time; wide, so that no sum can overflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
-    running: u64,
-    queued: u64,
+    running: u128,
+    queued: u128,
     committed: u128,
     spent: u128,
 }
 
 impl Tally {
-    fn of(&self, count: Count) -> u64 {
+    fn of(&self, count: Count) -> u128 {
         match count {
             Count::Running => self.running,
             Count::Queued => self.queued,
         }
     }
 
-    fn count(&mut self, count: Count) -> &mut u64 {
+    fn count(&mut self, count: Count) -> &mut u128 {
         match count {
             Count::Running => &mut self.running,
             Count::Queued => &mut self.queued,
@@ -179,7 +179,7 @@ impl Usage {
     /// [`Error::UnknownTenant`].
     pub fn count(&mut self, tenant: &TenantId, count: Count, more: u64) -> Result<(), Error> {
         let at = self.number(tenant)?;
-        self.tally(at, |tally| *tally.count(count) += more);
+        self.tally(at, |tally| *tally.count(count) += u128::from(more));
         Ok(())
     }
 
@@ -190,10 +190,10 @@ impl Usage {
     /// [`Error::UnknownTenant`], and [`Error::NotHeld`] where there are not as many.
     pub fn uncount(&mut self, tenant: &TenantId, count: Count, less: u64) -> Result<(), Error> {
         let at = self.number(tenant)?;
-        if self.tallies.get(at).own.of(count) < less {
+        if self.tallies.get(at).own.of(count) < u128::from(less) {
             return Err(not_held(tenant, format!("jobs that {}", count.doing())));
         }
-        self.tally(at, |tally| *tally.count(count) -= less);
+        self.tally(at, |tally| *tally.count(count) -= u128::from(less));
         Ok(())
     }
 

@@ -52,7 +52,7 @@ impl Account {
                 sums.for_each(|(sum, less)| *sum = sum.saturating_sub(less.saturating_mul(weight)));
             }
         }
-        let gone = chips * u128::from(self.since.since(at).0);
+        let gone = chips.saturating_mul(u128::from(self.since.since(at).0));
         self.card_time = self.card_time.saturating_sub(gone);
         self.rate
             .iter_mut()
@@ -83,7 +83,8 @@ impl Account {
         for (era, weight) in decay.weights(from, until) {
             self.add(era, amounts.map(|amount| amount.saturating_mul(weight)));
         }
-        self.card_time += chips * u128::from(until.since(from).0);
+        let held = chips.saturating_mul(u128::from(until.since(from).0));
+        self.card_time = self.card_time.saturating_add(held);
         let newest = self.eras.last().map_or(0, |(era, _)| *era);
         self.eras.retain(|(era, _)| era + FORGOTTEN > newest);
     }
@@ -95,9 +96,12 @@ impl Account {
         let mut other = other.clone();
         other.settle(decay, at);
         other.eras.iter().for_each(|(era, amounts)| self.add(*era, *amounts));
-        self.rate.iter_mut().zip(other.rate).for_each(|(rate, more)| *rate += more);
+        self.rate
+            .iter_mut()
+            .zip(other.rate)
+            .for_each(|(rate, more)| *rate = rate.saturating_add(more));
         self.chips += other.chips;
-        self.card_time += other.card_time;
+        self.card_time = self.card_time.saturating_add(other.card_time);
     }
 
     fn add(&mut self, era: u64, amounts: Amounts) {
@@ -143,7 +147,8 @@ impl Account {
 
     /// Card time up to a moment, rounded down.
     pub(super) fn card_time(&self, now: Moment) -> ChipTime {
-        let all = self.card_time + self.chips * u128::from(now.since(self.since).0);
+        let held = self.chips.saturating_mul(u128::from(now.since(self.since).0));
+        let all = self.card_time.saturating_add(held);
         ChipTime(u64::try_from(all / 1_000).unwrap_or(u64::MAX))
     }
 }

@@ -77,9 +77,10 @@ impl Usage {
                 Count::Queued => caps.queued,
             };
             let used = self.tallies.get(at).all.of(count);
-            let fits = |most: u64| used.checked_add(more).is_some_and(|all| all <= most);
+            let fits = |most: u64| used + u128::from(more) <= u128::from(most);
             let Some(most) = limit.filter(|most| more > 0 && !fits(*most)) else { continue };
             let at = self.quotas.tree().id(at).clone();
+            let used = u64::try_from(used).unwrap_or(u64::MAX);
             return Err(Denied::Jobs {
                 tenant: tenant.clone(),
                 asked: more,
@@ -141,14 +142,26 @@ impl Usage {
     /// How a tenant stands with a flavor. `None` for an unknown tenant.
     #[must_use]
     pub fn account(&self, tenant: &TenantId, flavor: &FlavorId) -> Option<Account> {
-        let at = self.quotas.tree().number(tenant)?;
+        self.quotas.tree().number(tenant).map(|at| self.account_at(at, flavor))
+    }
+
+    /// How a tenant and each it is part of stand with a flavor, itself first, its root last: what
+    /// its room comes from. Empty for an unknown tenant.
+    #[must_use]
+    pub fn quota_path(&self, tenant: &TenantId, flavor: &FlavorId) -> Vec<(TenantId, Account)> {
+        let tree = self.quotas.tree();
+        let path = tree.number(tenant).into_iter().flat_map(|at| tree.path(at));
+        path.map(|at| (tree.id(at).clone(), self.account_at(at, flavor))).collect()
+    }
+
+    fn account_at(&self, at: Number, flavor: &FlavorId) -> Account {
         let Held { own, used } = self.held(at, flavor);
         let (own, used) = (chips(own), chips(used));
         let Some(terms) = self.quotas.terms(flavor).map(|terms| terms[at]) else {
-            return Some(Account { own, used, potential: Chips::MAX, ..Account::default() });
+            return Account { own, used, potential: Chips::MAX, ..Account::default() };
         };
         let (subtree_quota, local_quota) = (chips(terms.subtree), chips(terms.local));
-        Some(Account {
+        Account {
             nominal: chips(terms.nominal),
             own,
             subtree_quota,
@@ -156,14 +169,15 @@ impl Usage {
             used,
             borrowed: used - subtree_quota,
             potential: chips(terms.potential),
-        })
+        }
     }
 
     /// How many jobs of a tenant and those below it run or wait. None of an unknown tenant.
     #[must_use]
     pub fn jobs(&self, tenant: &TenantId, count: Count) -> u64 {
         let at = self.quotas.tree().number(tenant);
-        at.map_or(0, |at| self.tallies.get(at).all.of(count))
+        let jobs = at.map_or(0, |at| self.tallies.get(at).all.of(count));
+        u64::try_from(jobs).unwrap_or(u64::MAX)
     }
 
     /// What is available to a tenant, less than nothing where more is used than allowed, and what

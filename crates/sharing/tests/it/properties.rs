@@ -171,6 +171,9 @@ impl Trial {
                 let room = self.usage.room(&name(at), flavor);
                 let own = naive.0[at].own;
                 let available = naive.available(at);
+                let path = self.usage.quota_path(&name(at), flavor);
+                assert_eq!(path[0], (name(at), account));
+                assert!(self.declared[self.at(&path.last().unwrap().0)].parent.is_none());
                 let got = [account.own, account.used, account.subtree_quota, account.local_quota];
                 let want = [own, naive.used(at), naive.subtree(at), naive.local(at)];
                 assert_eq!(got.map(to_i64), want);

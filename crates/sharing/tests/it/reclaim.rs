@@ -338,3 +338,25 @@ fn fungibility_of_flavors() {
         ",
     );
 }
+
+#[test]
+fn a_tenant_without_policies_has_those_of_its_parent() {
+    check(
+        "
+        tenant net reclaim=any
+        tenant a in=net 910b=4
+        tenant user in=a 910b=4
+        tenant b in=net
+        hold 1 b 910b=8
+        ask 9 user 910b=4
+        tenant a in=net 910b=4 within=lower
+        ask 9 user 910b=4
+        ",
+        "
+        9 fits when 1 (ReclaimWithinCohort)
+        9: 4 chips of `910b` for `user` are 4 too many: 8 of the 8 that `net` can share are in use; \
+            fits when others give back what they use; \
+            of 1 jobs that have such chips none may be told to go for it
+        ",
+    );
+}
