@@ -33,8 +33,8 @@ pub use chip::Chip;
 pub use dataset::{DatasetRef, DatasetVersion, Manifest};
 pub use fact::{Fact, Header, Record};
 pub use id::{
-    AttemptId, BootId, CenterId, ChipClass, ChipId, DatasetId, Digest, ExchangeId, JobId, LinkId,
-    NetworkUid, NotAnId, OwnerId, PlanId, PoolId, StoreId, TenantId, TokenId, TransferId,
+    AttemptId, BootId, CenterId, ChipClass, ChipId, DatasetId, Digest, ExchangeId, FlavorId, JobId,
+    LinkId, NetworkUid, NotAnId, OwnerId, PlanId, PoolId, StoreId, TenantId, TokenId, TransferId,
 };
 pub use job::{JobEnd, JobSpec, Objective, Part, Phase, Variant, WhenCutOff};
 pub use keeping::{Expiry, Keeping, Leave};
