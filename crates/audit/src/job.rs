@@ -74,6 +74,7 @@ pub(crate) fn judge_books(world: &World, found: &mut Findings) {
 fn judge_lists(world: &World, found: &mut Findings) {
     let (mut waiting, mut ended) = (BTreeSet::new(), BTreeSet::new());
     let mut live: BTreeSet<(&CenterId, AttemptId)> = BTreeSet::new();
+    let mut readers = BTreeSet::new();
     for job in world.jobs.iter() {
         match &job.phase {
             Phase::Held => {}
@@ -85,6 +86,10 @@ fn judge_lists(world: &World, found: &mut Findings) {
                 live.extend(
                     centers.filter(|_| !attempt.is_over()).map(|center| (center, attempt.attempt)),
                 );
+                let mut inputs = job.spec.inputs.iter();
+                if !attempt.is_over() && inputs.any(|input| input.streamed().is_some()) {
+                    readers.insert(attempt.attempt);
+                }
             }
             Phase::Ended { .. } => {
                 ended.insert(job.job);
@@ -94,6 +99,7 @@ fn judge_lists(world: &World, found: &mut Findings) {
         found.judge(Promise::NoLoss, here, || format!("{} is not found by its number", job.job));
     }
     compare("waiting", &waiting, &world.waiting().collect(), found, JobId::to_string);
+    compare("readers", &readers, &world.readers().collect(), found, AttemptId::to_string);
     compare("ended", &ended, &world.ended().collect(), found, JobId::to_string);
     let listed = world.all_live().collect();
     for (center, attempt) in &live {

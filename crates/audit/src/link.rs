@@ -143,7 +143,7 @@ pub(crate) fn judge_capacity(
             claims.entry(hop).or_default().extend(steps.iter().map(claim));
         }
     }
-    for (_, id) in world.all_live() {
+    for id in world.readers() {
         let Some((job, attempt)) = world.job(id.job).and_then(|j| Some((j, j.phase.attempt()?)))
         else {
             continue;

@@ -10,12 +10,7 @@ impl Controller {
     /// or carries again, a copy or its center is gone. One that has not started and finds no way is
     /// placed anew; one that runs waits for it.
     pub(crate) fn reroute(&mut self) {
-        let live = self.world.all_live().map(|(_, attempt)| attempt);
-        let reads = |id: &AttemptId| {
-            let job = self.world.job(id.job);
-            job.is_some_and(|job| job.spec.inputs.iter().any(|i| i.streamed().is_some()))
-        };
-        for attempt in live.filter(reads).collect::<Vec<_>>() {
+        for attempt in self.world.readers().collect::<Vec<_>>() {
             self.reroute_attempt(attempt);
         }
     }

@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Index {
     pub(crate) waiting: BTreeSet<JobId>,
     pub(crate) live: BTreeMap<CenterId, BTreeSet<AttemptId>>,
+    /// Live attempts of jobs that read inputs over the network.
+    pub(crate) readers: BTreeSet<AttemptId>,
     pub(crate) ended: BTreeSet<JobId>,
     pub(crate) tokens: BTreeMap<TokenId, Digest>,
     /// By data and where it goes.
@@ -74,6 +76,9 @@ impl Index {
                 if let Some(live) = job.phase.attempt() {
                     self.take(attempt, &live.placement);
                 }
+                if job.spec.inputs.iter().any(|input| input.streamed().is_some()) {
+                    self.readers.insert(attempt);
+                }
             }
             Listed::Nowhere => {}
         }
@@ -92,6 +97,7 @@ impl Index {
                 if let Some(over) = job.phase.attempt() {
                     self.give_back(attempt, &over.placement);
                 }
+                self.readers.remove(&attempt);
             }
             Listed::Nowhere => {}
         }

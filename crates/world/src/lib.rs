@@ -194,6 +194,11 @@ impl World {
         self.index.live.iter().flat_map(|(center, ids)| ids.iter().map(move |id| (center, *id)))
     }
 
+    /// Attempts that are not over whose jobs read inputs over the network while they run.
+    pub fn readers(&self) -> impl Iterator<Item = AttemptId> {
+        self.index.readers.iter().copied()
+    }
+
     /// Attempts that are not over and hold something of this node of a center's pool, and what.
     pub fn holders(
         &self,

@@ -203,8 +203,8 @@ fn what_each_of_several_sources_sends_is_reserved_and_led_like_any_other() {
 fn bandwidth_that_an_attempt_reads_over_is_nobody_elses() {
     let one = "
         data d at=bj
-        job 1 reads=d
-        job 2 reads=d
+        job 1 reads=d@6
+        job 2 reads=d@6
         offer 1.1 sh/a 0:0 time=0..10 reads=d streams=d@bj/bj>+sh<@6
     ";
     assert_eq!(audit::world(&Told::of(one).world), []);

@@ -8,7 +8,7 @@
 //! @20                                   the time of what follows, in milliseconds
 //! center sh region=cn nodes=2 price=1   declares anew; so do `chip` and `link sh gbit=10 price=1`
 //! data d in=cn at=sh,bj                 a dataset that may only be in cn, with two copies
-//! job 1 nodes=1 chips=1 cores=1 limit=10 on=cann within=center parts=1 reads=d writes=e:cn key=k hold
+//! job 1 nodes=1 chips=1 cores=1 limit=10 on=cann within=center parts=1 reads=d,e@6 writes=e:cn key=k hold
 //! offer 1.1 sh/a 0:0,1 1:0 time=0..10 share=1 price=1 variant=0 plan=1 reads=d
 //! preempt 1.1 for=2 until=10000         of jobs with `preemptible` and `priority=1`
 //! accept 1.1 | start 1.1 | stop 1.1 | end 1.1 | held 1 | release 1 | requeue 1 | done 1 | archive 1
@@ -485,9 +485,17 @@ impl<'a> Line<'a> {
     }
 }
 
-fn input(name: &str) -> Input {
+/// From `d`, or from `d@6` what is read at 6 Gbit/s while the job runs.
+fn input(text: &str) -> Input {
+    let (name, mode) = match text.split_once('@') {
+        Some((name, gbit)) => {
+            let rate = Rate(number::<u64>(gbit) * 1_000_000_000);
+            (name, InputMode::Streamed { rate })
+        }
+        None => (text, InputMode::Staged),
+    };
     let dataset = DatasetRef { dataset: id(name), version: None };
-    Input { name: name.into(), dataset, mode: InputMode::Staged }
+    Input { name: name.into(), dataset, mode }
 }
 
 fn output(text: &str) -> Output {
