@@ -178,6 +178,12 @@ impl Mind {
 
     fn news(&mut self, news: News, batch: &mut Vec<Event>) {
         match news {
+            // Looked up only here: what has come since the join was answered was told of before, and
+            // must not be missing.
+            News::Joined => {
+                let data = self.shared.store.replicas().into_keys().collect();
+                batch.push(Event::Joined { data });
+            }
             News::Event(event) => batch.push(event),
             News::Asks(asks) => self.asked(asks),
         }

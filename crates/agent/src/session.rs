@@ -13,6 +13,8 @@ use wire::{Answer, Ask, Join, Joined, Orders, Poll, Report, Reports};
 /// What the conversation brings.
 #[derive(Debug)]
 pub(crate) enum News {
+    /// The server let the agent in.
+    Joined,
     /// Something for the reconciler.
     Event(Event),
     /// Questions to be answered.
@@ -123,8 +125,7 @@ pub(crate) async fn listen(
         }
         tracing::info!(center = %joined.center, session = joined.session, "joined");
         line.head.send_replace(Some(joined.head));
-        let data = shared.store.replicas().into_keys().collect();
-        if news.send(News::Event(Event::Joined { data })).await.is_err() {
+        if news.send(News::Joined).await.is_err() {
             return Ok(());
         }
         line.session.send_replace(Some(joined.clone()));
