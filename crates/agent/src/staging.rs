@@ -294,7 +294,14 @@ impl<'a> Watched<'a> {
         let millis = |time: Duration| u64::try_from(time.as_millis());
         let (from, until) = (millis(from).unwrap_or(0), millis(until).unwrap_or(u64::MAX));
         self.told_at = Instant::now();
+        let is_one_of_many = self.ways.len() > 1;
         for way in self.ways.iter_mut().filter(|way| !way.steps.is_empty()) {
+            // Of several sources one that is gone, or has no more to bring, says nothing of its way.
+            let idle = way.giver.filter(|_| is_one_of_many).map_or(Duration::ZERO, Giver::idle);
+            let until = until.saturating_sub(millis(idle).unwrap_or(u64::MAX));
+            if until <= from {
+                continue;
+            }
             let moved = way.giver.map_or(seen.moved, Giver::brought);
             // What another version had need not come, and is no shortfall.
             let came = moved.saturating_add(seen.reused);

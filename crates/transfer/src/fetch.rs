@@ -10,6 +10,8 @@ use model::{Bytes, DatasetVersion};
 use reqwest::Client;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What a fetch took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,19 +39,36 @@ pub struct Giver {
     source: Source,
     pace: Pace,
     brought: AtomicU64,
+    began: Instant,
+    /// Milliseconds since then.
+    last: AtomicU64,
 }
 
 impl Giver {
     /// One that nothing came from yet.
     #[must_use]
-    pub const fn new(source: Source, pace: Pace) -> Self {
-        Self { source, pace, brought: AtomicU64::new(0) }
+    pub fn new(source: Source, pace: Pace) -> Self {
+        let (brought, last) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { source, pace, brought, began: Instant::now(), last }
     }
 
     /// Of each of these doors one, all of which together keep a pace.
     #[must_use]
     pub fn sharing(sources: &[Source], pace: &Pace) -> Vec<Self> {
         sources.iter().map(|source| Self::new(source.clone(), pace.clone())).collect()
+    }
+
+    /// How long nothing has come from there: since the last whole chunk, or since the beginning. It may
+    /// be slow or gone, or no more is asked of it because others have it.
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(self.last.load(Relaxed)))
+    }
+
+    fn brings(&self, bytes: usize) {
+        self.brought.fetch_add(bytes as u64, Relaxed);
+        let at = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(at, Relaxed);
     }
 
     /// Bytes of chunks that came from there, damaged and repeated ones included.
@@ -141,7 +160,8 @@ struct Fetching<'a> {
 
 impl Carrier for Fetching<'_> {
     async fn carry(&self, door: usize, left: &mut BTreeSet<u64>) -> Result<(), TransferError> {
-        let Giver { source, pace, brought } = &self.givers[door];
+        let giver = &self.givers[door];
+        let Giver { source, pace, .. } = giver;
         let layout = self.incoming.layout();
         let mut damaged = None;
         let (data, picked) = (self.incoming.data(), Picked::of(left));
@@ -150,7 +170,7 @@ impl Carrier for Fetching<'_> {
         for chunk in picked.chunks() {
             let size = layout.place(chunk)?.bytes;
             let bytes = pieces.take(size, pace, self.progress).await?;
-            brought.fetch_add(size as u64, Relaxed);
+            giver.brings(size);
             let incoming = self.incoming.clone();
             match blocking(move || incoming.write_chunk(chunk, &bytes)).await? {
                 Written::Verified => {
