@@ -3,10 +3,10 @@
 use crate::topology::Route;
 use crate::transfer::{Candidate, least_of};
 use crate::{Booking, Leg, Links, Topology, TransferPlan, TransferRequest};
-use calendar::{Pouring, Profile, Work, pour};
+use calendar::Work;
 use model::attempt::RateStep;
 use model::link::Hop;
-use model::{Moment, Rate, Span};
+use model::{Moment, Span};
 use std::iter::once;
 
 /// Another source is worth its connections where the volume arrives by this part of its time sooner.
@@ -141,7 +141,9 @@ impl Links {
         let mut most: Option<(u128, Route<'_>, Pour)> = None;
         for path in routes.paths.iter() {
             let route = topology.route(&routes, path);
-            let Some(mut pour) = self.pour_over_all(&route, request, work) else { continue };
+            // All of it, however long that takes: what is late is cut off.
+            let Some(all) = self.pour_over(&route, (request, Moment::MAX), work) else { continue };
+            let mut pour = Pour { steps: all.steps, latency: route.latency() };
             pour.cut(by);
             let arrived = pour.arrived(by);
             if arrived > most.as_ref().map_or(0, |(most, ..)| *most) {
@@ -150,22 +152,5 @@ impl Links {
         }
         let (_, route, pour) = most?;
         Some((topology.whole(&route).hops, pour))
-    }
-
-    /// The whole volume over one route, however long that takes.
-    fn pour_over_all(
-        &self,
-        route: &Route<'_>,
-        request: &TransferRequest<'_>,
-        work: &mut Work,
-    ) -> Option<Pour> {
-        let TransferRequest { volume, most, not_before: from, least_part, .. } = *request;
-        let pipes: Vec<&Profile> = route.directions().map(|number| self.pipe(number)).collect();
-        let least = least_of(route.capacity, least_part);
-        let what = Pouring { from, volume, most, least, by: Moment::MAX };
-        let step =
-            |s: calendar::Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };
-        let steps = pour(&pipes, &what, work)?.into_iter().map(step).collect();
-        Some(Pour { steps, latency: route.latency() })
     }
 }

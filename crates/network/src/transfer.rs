@@ -294,7 +294,8 @@ impl Links {
         poured.map_or(Moment::MAX, |poured| poured.last().map_or(not_before, |last| last.until))
     }
 
-    fn pour_over(
+    /// The volume poured over a route, if it is there by then.
+    pub(crate) fn pour_over(
         &self,
         route: &Route<'_>,
         (request, by): (&TransferRequest<'_>, Moment),
@@ -309,16 +310,17 @@ impl Links {
             least: least_of(route.capacity, request.least_part),
             by,
         };
-        let segments = pour(&pipes, &what, work)?;
-        let end = segments.last().map_or(request.not_before, |last| last.until);
+        let step = |s: Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };
+        let steps: Vec<RateStep> = pour(&pipes, &what, work)?.into_iter().map(step).collect();
+        let end = steps.last().map_or(request.not_before, |last| last.until);
         let (latency_us, hops) = (route.latency_us, pipes.len());
-        Some(Poured { segments, arrives: end + route.latency(), latency_us, hops })
+        Some(Poured { steps, arrives: end + route.latency(), latency_us, hops })
     }
 }
 
 /// A volume poured over a path.
-struct Poured {
-    segments: Vec<Segment>,
+pub(crate) struct Poured {
+    pub(crate) steps: Vec<RateStep>,
     arrives: Moment,
     latency_us: u64,
     hops: usize,
@@ -331,13 +333,11 @@ fn keep_better(
     path: &dyn Fn() -> Path,
     source: &str,
 ) {
-    let Some(Poured { segments, arrives, latency_us, hops }) = poured else { return };
+    let Some(Poured { steps, arrives, latency_us, hops }) = poured else { return };
     let rank = |best: &TransferPlan| (best.arrives, best.latency_us, best.booking.hops.len());
     if best.as_ref().is_some_and(|best| rank(best) < (arrives, latency_us, hops)) {
         return;
     }
-    let step = |s: Segment| RateStep { from: s.from, until: s.until, rate: Rate(s.amount) };
-    let steps = segments.into_iter().map(step).collect();
     let booking = Booking { hops: path().hops, steps };
     let (source, beside) = (source.to_owned(), Vec::new());
     let plan = TransferPlan { source, booking, beside, latency_us, arrives };
