@@ -77,14 +77,8 @@ impl Nation {
         nation.declare_centers();
         nation.declare_links();
         for t in 0..TENANTS {
-            nation.tell(&Fact::TenantDeclared(Arc::new(Tenant {
-                tenant: id(TenantId::new(&format!("t{t:03}"))),
-                parent: None,
-                weight: 1,
-                home: None,
-                industry: None,
-                classes: Vec::new(),
-            })));
+            let tenant = Tenant::new(id(TenantId::new(&format!("t{t:03}"))), None);
+            nation.tell(&Fact::TenantDeclared(Arc::new(tenant)));
         }
         nation.register_data();
         nation.classes = (0..classes).map(|c| Arc::new(nation.class(c))).collect();
@@ -337,6 +331,8 @@ impl Nation {
                 pool: pool.clone(),
                 variant: 0,
                 nodes: slots,
+                flavor: None,
+                worth: 1_000,
             }],
             start,
             until,

@@ -61,10 +61,10 @@ fn read(files: &view::NetworkFiles, known: &[Arc<Chip>]) -> Result<Declarations,
     let new = Catalog::read(&named(&files.chips)).map_err(|d| wrong("the chip files", d))?;
     let chips: Vec<Chip> = new.chips().cloned().collect();
     let catalog: Catalog = known.iter().map(|c| (**c).clone()).chain(chips.clone()).collect();
-    let network::NetworkFile { centers, exchanges, links, tenants } =
+    let network::NetworkFile { centers, exchanges, links, flavors, tenants } =
         network::read(&named(&files.network), &catalog)
             .map_err(|d| wrong("the network files", d))?;
-    Ok(Declarations { chips, centers, exchanges, links, tenants })
+    Ok(Declarations { chips, centers, exchanges, links, flavors, tenants })
 }
 
 /// Tenants the asker may see

@@ -7,8 +7,9 @@
 //!
 //! Deliberately absent: any code of the planner, its calendars or its path finding (a mistake there
 //! must not excuse itself here), and any remedy: whoever asks decides what a violation means. Of two
-//! promises no world can be judged yet: quota (none is declared) and explanations (reasons are
-//! computed when asked for, never kept); of money, only that nothing costs less than nothing.
+//! promises no world can be judged for them as it stands: quota (it may be lowered under what is used; what
+//! is offered is judged) and explanations (reasons are computed when asked for, never kept); of
+//! money, only that nothing costs less than nothing.
 
 mod copies;
 mod dataset;
@@ -21,6 +22,7 @@ mod overdraft;
 mod pool;
 mod preemption;
 mod promise;
+mod quota;
 mod relay;
 mod replay;
 mod touched;
@@ -112,6 +114,7 @@ pub fn delta<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> Ve
     }
     job::judge_keys(world, &facts, &mut found);
     preemption::judge(world, &facts, &mut found);
+    quota::judge(world, &facts, &mut found);
     for id in &touched.attempts {
         let Some(job) = world.job(id.job) else { continue };
         let Some(attempt) = job.phase.attempt().filter(|a| a.attempt == *id) else { continue };

@@ -1,6 +1,7 @@
 //! Preemption: who makes room for whom.
 
 use crate::promise::{Findings, Promise};
+use crate::quota;
 use model::fact::AttemptPreempted;
 use model::{Attempt, Fact, Moment};
 use std::collections::BTreeSet;
@@ -10,12 +11,17 @@ use world::World;
 pub(crate) fn judge(world: &World, facts: &[&Fact], found: &mut Findings) {
     for fact in facts {
         if let Fact::AttemptPreempted(preempted) = fact {
-            judge_one(world, preempted, found);
+            judge_one(world, facts, preempted, found);
         }
     }
 }
 
-fn judge_one(world: &World, preempted: &AttemptPreempted, found: &mut Findings) {
+fn judge_one(
+    world: &World,
+    facts: &[&Fact],
+    preempted: &AttemptPreempted,
+    found: &mut Findings,
+) {
     let AttemptPreempted { attempt, by, until } = *preempted;
     let (Some(victim), Some(winner)) = (world.job(attempt.job), world.job(by)) else {
         found.say(Promise::Preemption, format!("{attempt} makes room for {by}: not both exist"));
@@ -25,7 +31,12 @@ fn judge_one(world: &World, preempted: &AttemptPreempted, found: &mut Findings) 
         format!("{attempt} is not preemptible and makes room for {by}")
     });
     let (low, high) = (victim.spec.priority, winner.spec.priority);
-    found.judge(Promise::Preemption, low < high, || {
+    let leaver = victim.phase.attempt().filter(|live| live.attempt == attempt);
+    let has_flavor = |live: &&Attempt| live.placement.parts.iter().any(|part| part.flavor.is_some());
+    let taken_back = leaver
+        .filter(has_flavor)
+        .is_some_and(|leaver| quota::may_take_back(world, facts, leaver, by));
+    found.judge(Promise::Preemption, low < high || taken_back, || {
         format!("{attempt} of priority {low} makes room for {by} of priority {high}")
     });
     let grace = victim.spec.checkpoint.as_ref().map_or(model::JobSpec::GRACE, |c| c.grace);
@@ -54,7 +65,12 @@ fn judge_places(leaves: &Attempt, comes: &Attempt, until: Moment, found: &mut Fi
         });
         nodes.collect()
     };
-    let shared = !nodes(leaves).is_disjoint(&nodes(comes));
+    // Who gives back what counts against a quota may have had it anywhere.
+    let flavors = |attempt: &Attempt| -> BTreeSet<_> {
+        attempt.placement.parts.iter().filter_map(|part| part.flavor.clone()).collect()
+    };
+    let shared = !nodes(leaves).is_disjoint(&nodes(comes))
+        || !flavors(leaves).is_disjoint(&flavors(comes));
     found.judge(Promise::Preemption, shared, || {
         format!("{leaver} makes room for {comer}, which goes elsewhere")
     });

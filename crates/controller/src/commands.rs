@@ -1,7 +1,7 @@
 //! What people and programs want.
 
 use crate::dataset::may_act_for;
-use crate::{Answer, Command, Controller, Declarations, Key, Rejected};
+use crate::{Answer, Command, Controller, Key, Rejected};
 use model::fact::{
     CenterLost, DatasetRegistered, Fact, JobEnded, JobSubmitted, JobTouched, LinkTouched,
     SubmissionKey, TokenRevoked,
@@ -241,50 +241,6 @@ impl Controller {
         Ok(Answer::Done)
     }
 
-    fn declare(&mut self, new: Declarations) -> Result<Answer, Rejected> {
-        self.check_shrinking(&new)?;
-        let mut facts = Vec::new();
-        let world = &self.world;
-        for chip in new.chips {
-            let known = world.chips.get(&chip.chip);
-            if known.is_none_or(|k| **k != chip) {
-                facts.push(Fact::ChipDeclared(Arc::new(chip)));
-            }
-        }
-        for center in new.centers {
-            let known = world.centers.get(&center.center);
-            if known.is_none_or(|k| *k.center != center) {
-                facts.push(Fact::CenterDeclared(Arc::new(center)));
-            }
-        }
-        for exchange in new.exchanges {
-            let known = world.exchanges.get(&exchange.exchange);
-            if known.is_none_or(|k| **k != exchange) {
-                facts.push(Fact::ExchangeDeclared(Arc::new(exchange)));
-            }
-        }
-        for link in new.links {
-            let known = world.links.get(&link.link);
-            if known.is_none_or(|k| **k != link) {
-                facts.push(Fact::LinkDeclared(Arc::new(link)));
-            }
-        }
-        for tenant in new.tenants {
-            let known = world.tenants.get(&tenant.tenant);
-            if known.is_none_or(|k| **k != tenant) {
-                facts.push(Fact::TenantDeclared(Arc::new(tenant)));
-            }
-        }
-        let changed = facts.len();
-        facts.into_iter().for_each(|fact| self.emit(fact));
-        for center in self.world.centers.keys() {
-            let now = self.now;
-            let session = crate::Session { number: 0, heard: now };
-            self.sessions.entry(center.clone()).or_insert(session);
-        }
-        Ok(Answer::Applied { changed })
-    }
-
     fn cut_link(&mut self, by: &Principal, link: LinkId) -> Result<Answer, Rejected> {
         if !self.world.links.contains_key(&link) {
             return Err(Rejected::NotFound { what: format!("link {link}") });
@@ -317,61 +273,6 @@ impl Controller {
             self.tend_soon();
         }
         Ok(Answer::Done)
-    }
-
-    /// What attempts and transfers rest on cannot be declared away under them.
-    fn check_shrinking(&self, new: &Declarations) -> Result<(), Rejected> {
-        for center in &new.centers {
-            let passing = self.world.passing_at(&center.center);
-            if passing > center.relay.unwrap_or_default() {
-                let why = format!(
-                    "copies in passing take {passing} in {}, more than it would lend; wait until \
-                     they have left",
-                    center.center
-                );
-                return Err(Rejected::Conflict { why });
-            }
-            for attempt in self.world.live(&center.center) {
-                let live = self.world.live_attempt(attempt);
-                let parts = live.into_iter().flat_map(|a| &a.placement.parts);
-                let mut parts = parts.filter(|part| part.center == center.center);
-                if parts.any(|part| !self.still_carries(center, part)) {
-                    let why = format!(
-                        "{attempt} holds nodes that center {} would lose or change; wait for it \
-                         or cancel it",
-                        center.center
-                    );
-                    return Err(Rejected::Conflict { why });
-                }
-            }
-        }
-        for link in &new.links {
-            let known = self.world.links.get(&link.link);
-            let smaller = known.is_some_and(|known| {
-                link.capacity < known.capacity || link.a != known.a || link.b != known.b
-            });
-            let crosses = |t: &&Arc<model::Staging>| t.links().any(|crossed| *crossed == link.link);
-            if smaller && let Some(transfer) = self.world.transfers.values().find(crosses) {
-                let why = format!(
-                    "{} crosses link {}, which would be smaller or elsewhere; wait for it",
-                    transfer.transfer, link.link
-                );
-                return Err(Rejected::Conflict { why });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a center as newly declared still has what a live part holds of it.
-    fn still_carries(&self, center: &model::Center, part: &model::PartPlacement) -> bool {
-        let known = self.world.centers.get(&center.center);
-        let known = known.and_then(|c| c.center.pool(&part.pool));
-        let (Some(old), Some(new)) = (known, center.pool(&part.pool)) else { return false };
-        old.chip == new.chip
-            && old.chips_per_node == new.chips_per_node
-            && new.cores >= old.cores
-            && new.memory >= old.memory
-            && part.nodes.iter().all(|slots| slots.node < new.nodes)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::ArchivePlan;
 use model::job::{Job, JobSpec};
 use model::quality::LinkTest;
 use model::{
-    Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, JobId,
+    Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, Flavor, JobId,
     Keeping, Link, LinkId, Moment, Principal, Region, Role, Staging, StoreId, Tenant, TenantId,
     Token, TokenId,
 };
@@ -170,6 +170,8 @@ pub struct Declarations {
     pub exchanges: Vec<Exchange>,
     /// Links.
     pub links: Vec<Link>,
+    /// What quotas are counted in.
+    pub flavors: Vec<Flavor>,
     /// Tenants.
     pub tenants: Vec<Tenant>,
 }

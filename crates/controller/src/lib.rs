@@ -11,6 +11,7 @@
 mod archive;
 mod commands;
 mod dataset;
+mod declare;
 mod demand;
 mod input;
 mod keeping;

@@ -99,6 +99,7 @@ impl Stage {
             centers: file.centers,
             exchanges: file.exchanges,
             links: file.links,
+            flavors: file.flavors,
             tenants: file.tenants,
         };
         stage.command(Command::Apply(Box::new(declarations)));

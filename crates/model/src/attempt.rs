@@ -4,7 +4,7 @@ use crate::fact::Fact;
 use crate::job::JobSpec;
 use crate::link::Hop;
 use crate::{
-    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, JobId, LinkId, Moment, Money, PlanId,
+    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, FlavorId, JobId, LinkId, Moment, Money, PlanId,
     PoolId, Rate, Span, TransferId,
 };
 use serde::{Deserialize, Serialize};
@@ -54,6 +54,31 @@ pub struct PartPlacement {
     pub variant: u16,
     /// On which nodes, sorted.
     pub nodes: Vec<Slots>,
+    /// The flavor of the pool as it was declared then; none where nobody has a quota.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flavor: Option<FlavorId>,
+    /// What each of its chips counts as when use is compared, in thousandths of
+    /// [`Pool::REFERENCE`](crate::Pool::REFERENCE): by what was known of the pool then.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub worth: u32,
+}
+
+impl PartPlacement {
+    /// All its chips together.
+    #[must_use]
+    pub fn chips(&self) -> Chips {
+        let of = |slots: &Slots| slots.share.times(slots.chips.len() as u64);
+        self.nodes.iter().map(of).fold(Chips::ZERO, Chips::saturating_add)
+    }
+}
+
+const fn one() -> u32 {
+    1_000
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_one(worth: &u32) -> bool {
+    *worth == one()
 }
 
 /// What a gang holds of one node.

@@ -1,7 +1,7 @@
 //! A computing center of one owner: sites, pools, an engine, a store.
 
 use crate::{
-    Bytes, CenterId, ChipId, Chips, Cores, Currency, Money, OwnerId, PoolId, Region, Span, TenantId,
+    Bytes, CenterId, Chip, ChipId, Chips, Cores, Currency, Money, OwnerId, PoolId, Region, Span, TenantId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -108,6 +108,22 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// The chip that use is compared in: so many milli-TFLOPS at bf16, dense, are one. It is what an
+    /// NVIDIA A100 has by its maker's data sheet.
+    pub const REFERENCE: u64 = 312_000;
+
+    /// What each of its chips counts as when use is compared, in thousandths of the
+    /// [reference](Self::REFERENCE): by what was verified, or else declared, or else by its `chip`'s
+    /// peak at bf16 or fp16. One of which nobody says anything is one.
+    #[must_use]
+    pub fn worth(&self, chip: Option<&Chip>) -> u32 {
+        let peaks = chip.map(|chip| &chip.peak_milli_tflops);
+        let peak = peaks.and_then(|peak| peak.get("bf16").or_else(|| peak.get("fp16")).copied());
+        let speed = self.capability.verified.or(self.capability.declared).or(peak);
+        let worth = speed.map_or(1_000, |speed| u128::from(speed) * 1_000 / u128::from(Self::REFERENCE));
+        u32::try_from(worth.max(1)).unwrap_or(u32::MAX)
+    }
+
     /// Chips of one node.
     #[must_use]
     pub fn node_chips(&self) -> Chips {

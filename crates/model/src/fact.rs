@@ -11,7 +11,7 @@ pub use content::*;
 
 use crate::quality::{LinkRated, LinkTest, PathMeasured};
 use crate::{
-    Center, CenterId, Chip, DatasetId, Digest, Exchange, JobId, Link, LinkId, Moment, Staging,
+    Center, CenterId, Chip, DatasetId, Digest, Exchange, Flavor, JobId, Link, LinkId, Moment, Staging,
     Tenant, TenantId, Token,
 };
 use serde::{Deserialize, Serialize};
@@ -197,7 +197,9 @@ facts! {
     /// A link was declared or changed.
     LinkDeclared(Arc<Link>) = "link-declared" v 2;
     /// A tenant was declared or changed.
-    TenantDeclared(Arc<Tenant>) = "tenant-declared" v 1;
+    TenantDeclared(Arc<Tenant>) = "tenant-declared" v 2;
+    /// A flavor was declared or changed.
+    FlavorDeclared(Arc<Flavor>) = "flavor-declared" v 1;
     /// An agent came for its center, or came back with something changed.
     AgentJoined(Arc<AgentJoined>) = "agent-joined" v 2;
     /// An operator declared a center lost: nothing there runs any more.
@@ -221,7 +223,7 @@ facts! {
     /// A job was first told when it starts.
     JobPromised(JobPromised) = "job-promised" v 2;
     /// A job was given a place: a new attempt, to be confirmed by the center.
-    JobOffered(JobOffered) = "job-offered" v 1;
+    JobOffered(JobOffered) = "job-offered" v 2;
     /// The center took an attempt.
     AttemptAccepted(AttemptTouched) = "attempt-accepted" v 1;
     /// An attempt's process started.
@@ -329,6 +331,7 @@ impl Fact {
             Self::LinkCut(f) | Self::LinkMended(f) => vec![link(&f.link)],
             Self::ChipDeclared(f) => vec![format!("chip:{}", f.chip)],
             Self::TenantDeclared(f) => vec![tenant(&f.tenant)],
+            Self::FlavorDeclared(f) => vec![format!("flavor:{}", f.flavor)],
             Self::TokenCreated(f) => vec![f.token.to_string()],
             Self::TokenRevoked(f) => vec![f.token.to_string()],
             Self::JobSubmitted(f) => vec![f.job.to_string(), tenant(&f.spec.tenant)],

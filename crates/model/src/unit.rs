@@ -434,6 +434,29 @@ impl FromStr for Chips {
     }
 }
 
+impl fmt::Display for ChipTime {
+    /// In card-hours with at most two decimals, rounded down: `12.5 card-hours`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hundredths = self.0 / 36_000;
+        let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        let text = text.trim_end_matches('0').trim_end_matches('.');
+        f.pad(&format!("{text} card-hours"))
+    }
+}
+
+impl FromStr for ChipTime {
+    type Err = NotAnAmount;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAmount> {
+        const UNITS: [(&str, u128); 3] =
+            [("card-hours", 3_600_000), ("card-hour", 3_600_000), ("card-minutes", 60_000)];
+        parse_with(text, &UNITS).map(Self).ok_or_else(|| NotAnAmount {
+            expected: "a time of chips with its unit, such as `5000 card-hours`",
+            found: text.to_owned(),
+        })
+    }
+}
+
 impl fmt::Display for Cores {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         thousandths(f, self.0)

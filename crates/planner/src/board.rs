@@ -2,11 +2,13 @@
 //! world, kept beside it fact by fact.
 
 mod bandwidth;
+mod claims;
 
 use crate::class::{Class, ClassId, class_of_job};
 use crate::packing::Typical;
 use crate::pool::PoolBoard;
 use crate::proposal::{Plan, Reservation};
+use crate::quota;
 use crate::recent::Recent;
 use crate::roster::{PoolNumber, Roster};
 use crate::touched::Touched;
@@ -17,9 +19,10 @@ use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
 use model::job::{Job, PastAttempt};
 use model::{
-    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Refused, Span,
+    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Refused, Span, TenantId,
 };
 use network::{Booking, Links};
+use sharing::Claim;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
@@ -39,7 +42,13 @@ pub struct Board {
     view: View,
     /// Jobs that are to be considered later.
     later: BTreeSet<(Moment, JobId)>,
-    later_at: BTreeMap<JobId, Moment>,
+    later_at: BTreeMap<JobId, (Moment, TenantId)>,
+    /// What attempts have of their tenants' quotas, with whose they are.
+    claims: BTreeMap<AttemptId, (TenantId, Claim)>,
+    /// Classes that had no start for want of quota.
+    short: BTreeSet<ClassId>,
+    /// Tenants were declared since quotas were last looked at.
+    quotas_changed: bool,
     /// The classes of jobs in line: it takes a while to work one out.
     class_of: BTreeMap<JobId, ClassId>,
     bookings: BTreeMap<Holder, Booking>,
@@ -61,12 +70,11 @@ impl Board {
     pub fn of(world: &World, now: Moment) -> Self {
         let topology = Arc::new(crate::staging::topology(world));
         let roster = Arc::new(Roster::of(world, &topology));
-        let view = View {
+        let mut view = View {
             changes: vec![0; roster.seats().count()],
             pools: roster.seats().map(|(_, s)| Arc::new(PoolBoard::new(s.pool()))).collect(),
             typical: Arc::new(vec![Typical::default(); roster.kinds().len()]),
             joined: Arc::new(world.centers.values().map(|c| c.agent.is_some()).collect()),
-            roster,
             links: Links::new(&topology),
             topology,
             lines: Arc::default(),
@@ -74,11 +82,19 @@ impl Board {
             reserved: Arc::default(),
             reserved_by: Arc::default(),
             victims: Victims::default(),
+            totals: quota::totals(world, &roster),
+            no_quotas: false,
+            usage: quota::usage(world),
+            roster,
         };
+        view.no_quotas = view.usage.quotas().limit_nobody();
         let mut board = Self {
             view,
             later: BTreeSet::new(),
             later_at: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            short: BTreeSet::new(),
+            quotas_changed: false,
             class_of: BTreeMap::new(),
             bookings: BTreeMap::new(),
             ends: BTreeSet::new(),
@@ -131,9 +147,11 @@ impl Board {
             | Fact::LinkDeclared(_)
             | Fact::LinkCut(_)
             | Fact::LinkMended(_)
-            | Fact::ChipDeclared(_) => {
+            | Fact::ChipDeclared(_)
+            | Fact::FlavorDeclared(_) => {
                 *self = Self::of(world, now);
             }
+            Fact::TenantDeclared(_) => self.quotas_changed = true,
             Fact::LinkRated(_) => self.relink(world, now),
             Fact::AgentJoined(f) => self.join(&f.center, true),
             Fact::CenterLost(f) => self.join(&f.center, false),
@@ -143,14 +161,16 @@ impl Board {
                 self.leave(f.attempt.job);
                 self.hold_live(world, f.attempt, now);
             }
-            Fact::AttemptStarted(AttemptTouched { attempt })
-            | Fact::AttemptPreempted(AttemptPreempted { attempt, .. }) => {
+            Fact::AttemptStarted(AttemptTouched { attempt }) => self.retime(world, *attempt, now),
+            Fact::AttemptPreempted(AttemptPreempted { attempt, .. }) => {
                 self.retime(world, *attempt, now);
+                self.unclaim(world, *attempt, now);
             }
             Fact::AttemptRerouted(f) => self.rebook_streams(world, f.attempt, now),
             Fact::AttemptStopping(f) => self.spare(f.attempt),
             Fact::AttemptEnded(f) => {
                 self.unbook_streams(f.attempt, now);
+                self.unclaim(world, f.attempt, now);
                 if let Some(pool) = self.release(f.attempt) {
                     self.touched.pools.insert(pool);
                 }
@@ -205,19 +225,28 @@ impl Board {
     }
 
     fn leave(&mut self, job: JobId) {
-        if let Some(at) = self.later_at.remove(&job) {
+        if let Some((at, tenant)) = self.later_at.remove(&job) {
             self.later.remove(&(at, job));
+            self.counts_as_waiting(&tenant, false);
         } else if let Some(class) = self.class_of.remove(&job) {
+            let tenant = self.view.lines.class(class).map(|class| class.spec.tenant.clone());
             Arc::make_mut(&mut self.view.lines).leave(class, job);
+            tenant.iter().for_each(|tenant| self.counts_as_waiting(tenant, false));
         }
         self.cancel_reservation(job);
     }
 
     /// Puts a job in line, or sees to it that it is when its time comes.
     fn enter(&mut self, job: &Job, not_before: Moment, now: Moment) {
+        let is_new =
+            !self.later_at.contains_key(&job.job) && !self.class_of.contains_key(&job.job);
+        if is_new {
+            self.counts_as_waiting(&job.spec.tenant, true);
+        }
         if not_before > now {
-            let before = self.later_at.insert(job.job, not_before);
-            before.map(|at| self.later.remove(&(at, job.job)));
+            let tenant = job.spec.tenant.clone();
+            let before = self.later_at.insert(job.job, (not_before, tenant));
+            before.map(|(at, _)| self.later.remove(&(at, job.job)));
             self.later.insert((not_before, job.job));
             return;
         }
@@ -258,6 +287,7 @@ impl Board {
     /// and with a plan for the whole queue those it leaves out. Jobs that came after the plan was
     /// drawn up keep theirs.
     pub fn make_room(&mut self, plan: &Plan) {
+        self.short.extend(&plan.short);
         let starts: BTreeMap<_, _> = plan.starts.iter().map(|r| (r.job, r)).collect();
         let mut lifted: Vec<JobId> = plan.offers.iter().map(|offer| offer.job).collect();
         if plan.is_whole {
@@ -329,6 +359,7 @@ impl Board {
     /// Holds what an attempt holds.
     fn hold(&mut self, attempt: &Attempt, job: &Job) {
         let Some(part) = attempt.placement.parts.first() else { return };
+        self.claim(attempt, job);
         let (from, until) = window(attempt, job);
         self.hold_until(attempt.attempt, part, from, until);
         if job.spec.preemptible
@@ -409,9 +440,11 @@ impl Board {
     /// Lines up jobs whose time has come, and gives attempts that outlive their limit a little
     /// more: their chips are not free until they are. Returns when there is more to do.
     pub fn wake(&mut self, world: &World, now: Moment) -> Option<Moment> {
+        self.look_at_quotas(world);
         while let Some((at, id)) = self.later.first().copied().filter(|(at, _)| *at <= now) {
             self.later.remove(&(at, id));
-            self.later_at.remove(&id);
+            let was = self.later_at.remove(&id);
+            was.iter().for_each(|(_, tenant)| self.counts_as_waiting(tenant, false));
             if let Some(job) = world.job(id) {
                 self.enter(job, now, now);
             }

@@ -64,8 +64,14 @@ struct Data {
 }
 
 impl<'a> Scene<'a> {
+    /// What stands against giving the class this choice just now, whatever its nodes are doing.
+    pub(crate) fn closed(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Refusal> {
+        self.shut(asked.class, self.view.roster.seat(choice.pool))?;
+        self.within_quota(asked, choice).map_err(|denied| Refusal::Quota { denied })
+    }
+
     /// What stands against giving a center anything just now.
-    pub(crate) fn closed(&self, class: ClassId, seat: &Seat) -> Result<(), Refusal> {
+    pub(crate) fn shut(&self, class: ClassId, seat: &Seat) -> Result<(), Refusal> {
         if !self.view.joined[seat.of as usize] {
             return Err(Refusal::NoAgent);
         }
@@ -170,7 +176,7 @@ impl<'a> Scene<'a> {
     ) -> Result<Candidate, Refusal> {
         let seat = self.view.roster.seat(choice.pool);
         work.count(1);
-        self.closed(asked.class, seat)?;
+        self.closed(asked, choice)?;
         let data = self.data(asked.spec, seat, (reach, known), work)?;
         let board = &self.view.pools[choice.pool as usize];
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
@@ -207,7 +213,7 @@ impl<'a> Scene<'a> {
         work: &mut Work,
     ) -> Result<Candidate, Refusal> {
         let seat = self.view.roster.seat(choice.pool);
-        self.closed(asked.class, seat)?;
+        self.shut(asked.class, seat)?;
         let data = self.data(asked.spec, seat, (Reach::Now, None), work)?;
         let limit = asked.options.limit(choice);
         let (from, streams) = self.streams(asked.spec, seat, (start, limit), work)?;

@@ -4,7 +4,7 @@ use crate::Policy;
 use crate::options::Options;
 use crate::roster::Roster;
 use model::job::{Job, SavedWork};
-use model::{Digest, JobId, JobSpec};
+use model::{Digest, JobId, JobSpec, TenantId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash, Hasher};
@@ -110,27 +110,35 @@ pub fn class_of_job(job: &Job) -> ClassId {
     Digest::of(&said.0)
 }
 
-/// Where a class stands in the order of the queue: by priority, then by its oldest job.
+/// Where a class stands in the order of its tenant's queue: by priority, then by its oldest job.
 pub(crate) type Turn = (Reverse<i32>, JobId, ClassId);
 
 /// Waiting jobs by class. A copy shares every class with the original until one of them changes it.
 #[derive(Debug, Clone, Default)]
 pub struct Lines {
     classes: BTreeMap<ClassId, Arc<Class>>,
-    order: BTreeSet<Turn>,
+    /// The classes of each tenant that has jobs in line.
+    order: BTreeMap<TenantId, BTreeSet<Turn>>,
     jobs: usize,
 }
 
 impl Lines {
-    /// Classes in the order their first jobs are considered.
-    pub(crate) fn turns(&self) -> impl Iterator<Item = &Turn> {
-        self.order.iter()
+    /// All classes with whose they are; those of one tenant in the order their first jobs are
+    /// considered.
+    pub(crate) fn turns(&self) -> impl Iterator<Item = (&TenantId, &Turn)> {
+        self.order.iter().flat_map(|(tenant, turns)| turns.iter().map(move |turn| (tenant, turn)))
     }
 
-    /// Where a class stands in the order.
-    pub(crate) fn turn(&self, id: ClassId) -> Option<Turn> {
+    /// A tenant's classes in the order their first jobs are considered.
+    pub(crate) fn turns_of(&self, tenant: &TenantId) -> impl Iterator<Item = &Turn> {
+        self.order.get(tenant).into_iter().flatten()
+    }
+
+    /// Whose a class is, and where it stands among theirs.
+    pub(crate) fn turn(&self, id: ClassId) -> Option<(TenantId, Turn)> {
         let class = self.classes.get(&id)?;
-        Some((Reverse(class.spec.priority), *class.jobs.first()?, id))
+        let turn = (Reverse(class.spec.priority), *class.jobs.first()?, id);
+        Some((class.spec.tenant.clone(), turn))
     }
 
     pub(crate) fn class(&self, id: ClassId) -> Option<&Arc<Class>> {
@@ -193,9 +201,14 @@ impl Lines {
         let head = class.jobs.first().copied();
         self.jobs = self.jobs.saturating_add_signed(change(Arc::make_mut(class)));
         let new_head = class.jobs.first().copied();
-        if head != new_head {
-            head.map(|head| self.order.remove(&(priority, head, id)));
-            new_head.map(|head| self.order.insert((priority, head, id)));
+        if head == new_head {
+            return;
+        }
+        let turns = self.order.entry(class.spec.tenant.clone()).or_default();
+        head.map(|head| turns.remove(&(priority, head, id)));
+        new_head.map(|head| turns.insert((priority, head, id)));
+        if turns.is_empty() {
+            self.order.remove(&class.spec.tenant);
         }
     }
 

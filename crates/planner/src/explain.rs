@@ -27,7 +27,7 @@ pub struct Explanation {
     pub terms: Vec<Terms>,
     /// Where every center stands, in the order of names.
     pub standings: Vec<Standing>,
-    /// Jobs that come before it.
+    /// Jobs of its tenant that come before it.
     pub ahead: usize,
 }
 
@@ -47,7 +47,8 @@ pub fn explain(
         view.lift(&own);
     }
     let turn = (Reverse(class.spec.priority), job);
-    let before = view.lines.turns().take_while(|(priority, head, _)| (*priority, *head) < turn);
+    let turns = view.lines.turns_of(&class.spec.tenant);
+    let before = turns.take_while(|(priority, head, _)| (*priority, *head) < turn);
     let ahead = before.filter_map(|(priority, _, id)| {
         let jobs = &view.lines.class(*id)?.jobs;
         Some(if *priority < turn.0 { jobs.len() } else { jobs.range(..job).count() })
@@ -57,7 +58,7 @@ pub fn explain(
     Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead))
 }
 
-/// What would become of a job if it were submitted now: it would queue behind all of its priority.
+/// What would become of a job if it were submitted now: it would queue behind all of its tenant's of its priority.
 #[must_use]
 pub fn trial(
     world: &World,
@@ -66,7 +67,8 @@ pub fn trial(
     policy: &Policy,
     spec: &JobSpec,
 ) -> Explanation {
-    let turns = view.lines.turns().take_while(|(priority, ..)| *priority <= Reverse(spec.priority));
+    let turns = view.lines.turns_of(&spec.tenant);
+    let turns = turns.take_while(|(priority, ..)| *priority <= Reverse(spec.priority));
     let ahead = turns.filter_map(|(_, _, id)| Some(view.lines.class(*id)?.jobs.len())).sum();
     let options = Options::of(world, &view.roster, spec, policy);
     Field::of(world, view, situation, policy, class_of(spec), spec, &options).told(ahead)

@@ -34,6 +34,8 @@ mod plan;
 mod pool;
 mod preempt;
 mod proposal;
+mod queue;
+mod quota;
 mod rank;
 mod recent;
 mod refusal;

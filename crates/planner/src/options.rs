@@ -214,6 +214,15 @@ impl Options {
         self.rows.iter().filter_map(|row| self.at(row, seat.band, seat.place))
     }
 
+    /// The first choice of a row: all of one row are of the same variant and flavor.
+    pub(crate) fn first_in(&self, row: usize) -> Option<&Choice> {
+        let row = self.rows.get(row)?;
+        let band = (0..).zip(&row.places).find(|(_, places)| **places != 0);
+        let (nth, places): (u32, _) = band?;
+        let number = self.at(row, row.bands.start + nth, places.trailing_zeros())?;
+        self.choices.get(number as usize)
+    }
+
     /// The number of a row's choice at a place of a band, if there is one.
     pub(crate) fn at(&self, row: &Row, band: BandNumber, place: u32) -> Option<u32> {
         let nth = band.checked_sub(row.bands.start)? as usize;

@@ -1,12 +1,14 @@
 //! Going through the queue.
 
 mod room;
+mod take_back;
 
 use crate::candidate::Candidate;
-use crate::class::{Class, ClassId, Turn};
+use crate::class::{Class, ClassId};
 use crate::coming::Coming;
 use crate::options::Options;
 use crate::proposal::{Offer, Plan, Reservation, Transfer};
+use crate::queue::Queue;
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
 use crate::scene::{Asked, Reach, Scene, scene};
@@ -17,9 +19,8 @@ use crate::touched::Touched;
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
-use model::{AttemptId, JobId, Moment, PartPlacement, Placement, PlanId, TenantId};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use model::{AttemptId, JobId, JobSpec, Moment, PartPlacement, Placement, PlanId, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
 
@@ -45,6 +46,7 @@ pub(crate) struct Walk<'a> {
     searches: BTreeMap<ClassId, Search>,
     /// Jobs that were given a start.
     placed: BTreeSet<JobId>,
+    pub(crate) queue: Queue,
     calendars: Calendars,
     /// The work of looking for attempts that could make room.
     preempting: Work,
@@ -71,12 +73,14 @@ impl<'a> Walk<'a> {
             calendars: Calendars { work: Work::up_to(work), shelves: Shelves::default() },
             preempting: Work::up_to(policy.preempting.map_or(0, |p| p.work)),
             placed: BTreeSet::new(),
+            queue: Queue::new(world, view, situation.now, std::iter::empty()),
             plan: Plan {
                 parent: world.number,
                 next_job: world.next.job,
                 is_whole: false,
                 offers: Vec::new(),
                 starts: Vec::new(),
+                short: BTreeSet::new(),
                 considered: 0,
                 left: 0,
                 opened: 0,
@@ -135,6 +139,12 @@ impl<'a> Walk<'a> {
     /// Finds a place for a job: one to offer, or one to wait for.
     fn place(&mut self, job: JobId, id: ClassId, class: &Class) -> Step {
         self.plan.considered += 1;
+        if self.is_short(id, class) {
+            return match self.take_back(job, id, class) {
+                true => Step::Offered,
+                false => Step::Stuck,
+            };
+        }
         let reach = self.reach(&class.spec.tenant);
         let best = self.best(id, class, reach);
         match self.make_room(job, id, class, best.as_ref()) {
@@ -154,10 +164,12 @@ impl<'a> Walk<'a> {
         let Some((rank, best)) = best else { return Step::Stuck };
         let best = self.bind(class, best);
         if self.scene().is_due(best.data_ready, best.start) {
-            self.offer(job, best);
+            self.offer(job, &class.spec, best);
             return Step::Offered;
         }
         let reservation = self.reservation(job, id, class, rank, &best);
+        let draw = world::draw(&self.placement(&best));
+        self.queue.charge(&class.spec.tenant, &draw, best.finish.since(best.start));
         self.reserve(reservation);
         Step::Reserved
     }
@@ -210,7 +222,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes the candidate's nodes and bandwidth off the working view.
-    fn offer(&mut self, job: JobId, best: Candidate) {
+    fn offer(&mut self, job: JobId, spec: &JobSpec, best: Candidate) {
         let attempt = AttemptId { job, epoch: u32::MAX };
         self.view.pool_mut(best.number).hold(attempt, &best.slots, best.start, best.until);
         if !best.streams.is_empty() {
@@ -222,9 +234,38 @@ impl<'a> Walk<'a> {
             }
         }
         self.placed.insert(job);
-        let placement = placement(&best);
+        let placement = self.placement(&best);
+        self.view.claim(spec, &placement);
+        let draw = world::draw(&placement);
+        self.queue.charge(&spec.tenant, &draw, best.finish.since(best.start));
         let (transfers, preempts) = (best.transfers, Vec::new());
         self.plan.offers.push(Offer { job, placement, transfers, preempts });
+    }
+
+    fn placement(&self, best: &Candidate) -> Placement {
+        Placement {
+            plan: PlanId::new(0),
+            parts: vec![self.part(best)],
+            start: best.start,
+            until: best.until,
+            finish: best.finish,
+            price: best.price,
+            inputs: best.inputs.clone(),
+            awaits: Vec::new(),
+            streams: best.streams.clone(),
+        }
+    }
+
+    fn part(&self, best: &Candidate) -> PartPlacement {
+        let seat = self.view.roster.seat(best.number);
+        PartPlacement {
+            center: best.center.clone(),
+            pool: best.pool.clone(),
+            variant: best.variant,
+            nodes: best.slots.clone(),
+            flavor: seat.flavor.clone(),
+            worth: seat.pool().worth(seat.chip.as_deref()),
+        }
     }
 
     pub(crate) fn done(mut self) -> Plan {
@@ -240,9 +281,9 @@ impl<'a> Walk<'a> {
             self.view.lift(reservation);
         }
         let lines = Arc::clone(&self.view.lines);
-        let mut turns: BinaryHeap<Reverse<Turn>> = lines.turns().copied().map(Reverse).collect();
+        self.queue = Queue::new(self.world, &self.view, self.situation.now, lines.turns());
         let mut left = lines.len();
-        while let Some(Reverse((priority, job, id))) = turns.pop() {
+        while let Some((priority, job, id)) = self.queue.pop() {
             if self.calendars.work.is_spent() {
                 self.plan.left = left;
                 break;
@@ -255,7 +296,7 @@ impl<'a> Walk<'a> {
                 left -= behind;
                 self.searches.remove(&id);
             } else if let Some(next) = behind(class, job).next() {
-                turns.push(Reverse((priority, next, id)));
+                self.queue.push((priority, next, id));
             }
         }
         self.done()
@@ -271,22 +312,26 @@ impl<'a> Walk<'a> {
             false => touched.pools.iter().copied().collect(),
         };
         let lines = Arc::clone(&self.view.lines);
-        let mut turns: Vec<Turn> = match pools.is_empty() && !touched.all {
-            true => touched.classes.iter().filter_map(|id| lines.turn(*id)).collect(),
-            false => lines.turns().copied().collect(),
+        let now = self.situation.now;
+        self.queue = match pools.is_empty() && !touched.all {
+            true => {
+                let turns: Vec<_> = touched.classes.iter().filter_map(|id| lines.turn(*id)).collect();
+                let turns = turns.iter().map(|(tenant, turn)| (tenant, turn));
+                Queue::new(self.world, &self.view, now, turns)
+            }
+            false => Queue::new(self.world, &self.view, now, lines.turns()),
         };
-        turns.sort_unstable();
-        for (_, _, id) in turns {
+        while let Some((priority, from, id)) = self.queue.pop() {
             if self.calendars.work.is_spent() {
                 break;
             }
             let Some(class) = lines.class(id) else { continue };
             let is_entered = touched.all || touched.classes.contains(&id);
-            if !pools.is_empty() {
-                self.move_up(id, class, &pools, is_entered);
-            }
-            if is_entered {
-                self.enter(id, class);
+            let goes_on = !pools.is_empty() && self.move_up(id, class, &pools, is_entered);
+            if goes_on {
+                self.queue.push((priority, from, id));
+            } else if let Some(next) = is_entered.then(|| self.enter(id, class, from)).flatten() {
+                self.queue.push((priority, next, id));
             }
         }
         self.done()
@@ -318,28 +363,45 @@ impl<'a> Walk<'a> {
         self.view.reserved.get(&job).filter(|_| !self.lifted.contains(&job))
     }
 
-    /// Places the jobs of a class that have no start yet.
-    fn enter(&mut self, id: ClassId, class: &Class) {
-        for job in &class.jobs {
+    /// Places the jobs of a class, from this one on, that have no start yet. Returns the next where
+    /// classes of others are to have their turn before it.
+    fn enter(&mut self, id: ClassId, class: &Class, from: JobId) -> Option<JobId> {
+        let mut placed = false;
+        for job in class.jobs.range(from..) {
             if self.calendars.work.is_spent() {
-                return;
+                return None;
             }
             if self.reservation_of(*job).is_some() || self.placed.contains(job) {
                 continue;
             }
-            if matches!(self.place(*job, id, class), Step::Stuck) {
-                return;
+            if placed && self.queue.others_wait() {
+                return Some(*job);
             }
+            if matches!(self.place(*job, id, class), Step::Stuck) {
+                return None;
+            }
+            placed = true;
         }
+        None
     }
 
     /// Starts jobs of a class in pools where something was freed: those that are better off there
     /// than where they have a start, and those that wait without one, unless their class is
-    /// `entered` and places everywhere are looked for anyway.
-    fn move_up(&mut self, id: ClassId, class: &Class, pools: &[PoolNumber], is_entered: bool) {
+    /// `entered` and places everywhere are looked for anyway. True where it goes on after others
+    /// had their turn.
+    fn move_up(
+        &mut self,
+        id: ClassId,
+        class: &Class,
+        pools: &[PoolNumber],
+        is_entered: bool,
+    ) -> bool {
         let may_gain =
             |walk: &Self| walk.head(class, is_entered).any(|job| !walk.placed.contains(&job));
         while !self.calendars.work.is_spent() && may_gain(self) {
+            if self.is_short(id, class) {
+                return false;
+            }
             let found = self.best_in(id, class, pools);
             let job = match &found {
                 Some((rank, _)) => self.would_gain(class, *rank, is_entered),
@@ -350,11 +412,15 @@ impl<'a> Walk<'a> {
                     self.lift(&reservation);
                 }
                 let best = self.bind(class, best);
-                self.offer(job, best);
+                self.offer(job, &class.spec, best);
             } else if !self.start_in_own_place(id, class, pools) {
-                return;
+                return false;
+            }
+            if self.queue.others_wait() {
+                return true;
             }
         }
+        false
     }
 
     /// The jobs of a class, oldest first; where `only_reserved`, only the first that have a start.
@@ -388,7 +454,7 @@ impl<'a> Walk<'a> {
             && rank < own.rank
         {
             let best = self.bind(class, best);
-            self.offer(own.job, best);
+            self.offer(own.job, &class.spec, best);
             return true;
         }
         self.view.put_down(&own);
@@ -402,23 +468,4 @@ impl<'a> Walk<'a> {
 fn behind(class: &Class, job: JobId) -> impl Iterator<Item = JobId> {
     let after = (std::ops::Bound::Excluded(job), std::ops::Bound::Unbounded);
     class.jobs.range(after).copied()
-}
-
-fn placement(best: &Candidate) -> Placement {
-    Placement {
-        plan: PlanId::new(0),
-        parts: vec![PartPlacement {
-            center: best.center.clone(),
-            pool: best.pool.clone(),
-            variant: best.variant,
-            nodes: best.slots.clone(),
-        }],
-        start: best.start,
-        until: best.until,
-        finish: best.finish,
-        price: best.price,
-        inputs: best.inputs.clone(),
-        awaits: Vec::new(),
-        streams: best.streams.clone(),
-    }
 }

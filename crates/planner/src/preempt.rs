@@ -101,10 +101,9 @@ pub(crate) fn find(
         if work.is_spent() {
             break;
         }
-        let victims = victims(scene, choice, asked.spec.priority, policy);
+        let victims = victims(scene, asked, choice, policy);
         work.count(1 + victims.len() as u64);
-        let seat = scene.view.roster.seat(choice.pool);
-        if victims.is_empty() || scene.closed(asked.class, seat).is_err() {
+        if victims.is_empty() || scene.closed(asked, choice).is_err() {
             continue;
         }
         let room = Room {
@@ -129,24 +128,28 @@ pub(crate) fn find(
     })
 }
 
-/// Attempts in a choice's pool that may make room for a job of this priority.
+/// Attempts in a choice's pool that may make room for a job of the class.
 fn victims<'a>(
     scene: &Scene<'a>,
+    asked: Asked<'_>,
     choice: &Choice,
-    priority: i32,
     policy: Preempting,
 ) -> Vec<Victim<'a>> {
     let world: &'a World = scene.world;
-    let below = scene.view.victims.below(choice.pool, priority);
+    let below = scene.view.victims.below(choice.pool, asked.spec.priority);
+    let may_tell = scene.may_tell(asked, choice);
     let of = |(attempt, _): (AttemptId, i32)| {
         let job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
+        if !may_tell.is(&job.spec.tenant) {
+            return None;
+        }
         Victim::of(job, world.live_attempt(attempt)?, scene.situation.now)
     };
     below.filter_map(of).collect()
 }
 
 /// When attempts of this grace that are told to stop now have left their nodes.
-fn gone(now: Moment, grace: Span) -> Moment {
+pub(crate) fn gone(now: Moment, grace: Span) -> Moment {
     now + grace + HANDING_OVER
 }
 
@@ -178,6 +181,7 @@ impl View {
             pool.hold(attempt, &part.nodes, from, until);
         }
         self.victims.remove(number, attempt);
+        self.unclaim(world, attempt);
     }
 
     /// Whether the attempt may still be told to make room.

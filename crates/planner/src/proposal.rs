@@ -5,6 +5,7 @@ use crate::rank::Rank;
 use crate::roster::PoolNumber;
 use model::attempt::{Slots, Stream};
 use model::{AttemptId, CenterId, JobId, Moment, Placement, PoolId, Staging, TenantId, TransferId};
+use std::collections::BTreeSet;
 
 /// A proposal. Nothing has happened until the controller made facts of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Plan {
     pub offers: Vec<Offer>,
     /// Jobs at the head of their tenants' queues that must wait, and the start reserved for them.
     pub starts: Vec<Reservation>,
+    /// Classes that had no start for want of quota.
+    pub short: BTreeSet<ClassId>,
     /// Jobs looked at, their class standing for them where it was refused as a whole.
     pub considered: usize,
     /// Jobs not looked at, for the work was spent.

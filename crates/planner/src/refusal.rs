@@ -2,6 +2,7 @@
 
 use model::{Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Rate, Refused, Region, Span};
 use serde::Serialize;
+use sharing::Denied;
 use std::fmt;
 
 /// Why a center, or one of its pools, will not do for a job. Each reason says what stands against
@@ -121,6 +122,11 @@ pub enum Refusal {
         /// What it may.
         budget: Money,
     },
+    /// The tenant's quota does not allow it now.
+    Quota {
+        /// What does not.
+        denied: Denied,
+    },
     /// It refused the job before; asked again later.
     Declined {
         /// In its own words.
@@ -174,7 +180,7 @@ impl Refusal {
             | Self::NoDoor { .. }
             | Self::NoPath { .. }
             | Self::NoRate { .. } => 6,
-            Self::OverBudget { .. } => 7,
+            Self::OverBudget { .. } | Self::Quota { .. } => 7,
             Self::Silent { .. }
             | Self::Declined { .. }
             | Self::InPassing { .. }
@@ -187,7 +193,10 @@ impl Refusal {
 
     /// Whether waiting alone may cure it.
     #[must_use]
-    pub const fn may_pass(&self) -> bool {
+    pub fn may_pass(&self) -> bool {
+        if let Self::Quota { denied } = self {
+            return denied.could_ever_fit();
+        }
         matches!(
             self,
             Self::Silent { .. }
@@ -224,6 +233,7 @@ impl Refusal {
             Self::NoRate { .. } => "no-rate",
             Self::NoStore => "no-store",
             Self::OverBudget { .. } => "over-budget",
+            Self::Quota { .. } => "quota",
             Self::Declined { .. } => "declined",
             Self::NotSupported { .. } => "not-supported",
             Self::NoWindow => "no-window",
@@ -300,6 +310,7 @@ impl fmt::Display for Refusal {
             Self::OverBudget { price, budget } => {
                 write!(f, "it would cost {price}, the budget is {budget}")
             }
+            Self::Quota { denied } => denied.fmt(f),
             Self::Declined { why, until } => write!(f, "it declined ({why}); asked again {until}"),
             Self::NotSupported { what } => write!(f, "not supported yet: {what}"),
             Self::NoWindow => write!(f, "no window long enough"),

@@ -197,16 +197,16 @@ impl<'a> Finder<'a> {
         self.best(&spec, world.as_ref(), view.as_ref())
     }
 
-    /// What is free for a job of this priority: the starts of jobs that would come after it do not
-    /// stand in its way.
+    /// What is free for a job of this priority: the starts of its tenant's jobs that would come after it
+    /// do not stand in its way.
     fn before_all_below(&mut self, priority: i32) -> View {
         let mut view = self.scene.view.clone();
         let turn = (Reverse(priority), self.job);
         let lines = std::sync::Arc::clone(&view.lines);
         let reserved = std::sync::Arc::clone(&view.reserved);
         for (job, reservation) in reserved.iter().filter(|(job, _)| **job != self.job) {
-            let class = lines.class(reservation.class);
-            if class.is_some_and(|class| (Reverse(class.spec.priority), *job) > turn) {
+            let own = lines.class(reservation.class).filter(|c| c.spec.tenant == self.spec.tenant);
+            if own.is_some_and(|class| (Reverse(class.spec.priority), *job) > turn) {
                 view.lift(reservation);
                 self.work.count(1);
             }
@@ -371,7 +371,7 @@ impl<'a> Finder<'a> {
         // Below each of these a different set of jobs comes after it.
         let lines = &self.scene.view.lines;
         let above: BTreeSet<i32> = lines
-            .turns()
+            .turns_of(&spec.tenant)
             .filter_map(|(Reverse(theirs), ..)| theirs.checked_add(1))
             .filter(|to| *to > spec.priority)
             .collect();

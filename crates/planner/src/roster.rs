@@ -2,7 +2,7 @@
 
 use crate::packing::{NodeKind, Room};
 use model::job::On;
-use model::{Center, CenterId, Chip, ChipClass, ChipId, Chips, Pool, PoolId};
+use model::{Center, CenterId, Chip, ChipClass, ChipId, Chips, Flavor, FlavorId, Pool, PoolId};
 use network::Topology;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat_n;
@@ -26,7 +26,7 @@ pub(crate) type Places = u32;
 /// told apart by the bits of [`Places`].
 const BAND: usize = Places::BITS as usize;
 
-/// Pools with the same chip and of about the same price: what a job wants of one it wants of all.
+/// Pools with the same chip, of the same flavor and of about the same price: what a job wants of one it wants of all.
 #[derive(Debug)]
 pub(crate) struct Band {
     /// The cheapest first; equals in the order of numbers.
@@ -50,13 +50,15 @@ pub(crate) struct Seat {
     /// A copy: it is read far more often than anything else of the center.
     pool: Pool,
     pub(crate) chip: Option<Arc<Chip>>,
+    /// What its chips are counted as in quotas; none where nobody has one.
+    pub(crate) flavor: Option<FlavorId>,
     /// Whether its center takes in jobs of every tenant.
     pub(crate) is_for_all: bool,
     /// The center's number in the topology.
     pub(crate) site: Option<usize>,
     /// Which kind its nodes are of.
     pub(crate) kind: usize,
-    /// The bands of all pools with the same chip.
+    /// The bands of all pools with the same chip and of the same flavor.
     pub(crate) bands: Range<BandNumber>,
     /// Its own among them.
     pub(crate) band: BandNumber,
@@ -76,12 +78,19 @@ pub(crate) struct Roster {
     seats: Vec<Seat>,
     /// Each center, and the number of its first pool.
     centers: Vec<(Arc<Center>, PoolNumber)>,
-    /// The bands of all pools with the same chip, or with none.
+    /// The bands of all pools with the same chip, or with none, and of the same flavor.
     families: Vec<Range<BandNumber>>,
     by_chip: BTreeMap<ChipId, Vec<Range<BandNumber>>>,
     by_class: BTreeMap<ChipClass, Vec<Range<BandNumber>>>,
     bands: Vec<Band>,
     kinds: Vec<NodeKind>,
+}
+
+/// The flavor that pools with a chip in a center are of, if any has them.
+fn flavor(world: &World, chip: &Chip, center: &Center) -> Option<FlavorId> {
+    let region = center.site().map(|site| &site.region);
+    let has = |flavor: &&Arc<Flavor>| flavor.has(chip, &center.center, region);
+    world.flavors.values().find(has).map(|flavor| flavor.flavor.clone())
 }
 
 impl Roster {
@@ -95,11 +104,13 @@ impl Roster {
             pools.sort_by(|a, b| center.pools[*a].pool.cmp(&center.pools[*b].pool));
             for index in pools {
                 let chip = center.pools[index].chip.as_ref().and_then(|id| world.chips.get(id));
+                let flavor = chip.and_then(|chip| flavor(world, chip, center));
                 roster.seats.push(Seat {
                     center: Arc::clone(center),
                     of,
                     pool: center.pools[index].clone(),
                     chip: chip.cloned(),
+                    flavor,
                     is_for_all: center.only_tenants.is_empty(),
                     site,
                     kind: 0,
@@ -131,10 +142,12 @@ impl Roster {
     }
 
     fn put_in_bands(&mut self) {
-        let mut alike: BTreeMap<(Option<&ChipId>, bool), Vec<PoolNumber>> = BTreeMap::new();
+        type Alike<'a> = (Option<&'a ChipId>, bool, Option<&'a FlavorId>);
+        let mut alike: BTreeMap<Alike<'_>, Vec<PoolNumber>> = BTreeMap::new();
         for (number, seat) in self.seats() {
             let chip = seat.chip.as_ref().map(|chip| &chip.chip);
-            alike.entry((chip, seat.pool().chips_per_node == 0)).or_default().push(number);
+            let key = (chip, seat.pool().chips_per_node == 0, seat.flavor.as_ref());
+            alike.entry(key).or_default().push(number);
         }
         let mut bands: Vec<Band> = Vec::new();
         let next = |bands: &[Band]| u32::try_from(bands.len()).expect("fewer bands than pools");

@@ -278,13 +278,14 @@ fn fits_the_links(view: &View, plan: &Plan) -> bool {
 /// The same plan by looking at every choice for every job.
 fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy) -> Plan {
     let mut walk = plan::Walk::new(world, view, situation, policy, u64::MAX);
-    let mut jobs: Vec<(std::cmp::Reverse<i32>, JobId)> = world
-        .waiting()
-        .filter_map(|id| Some((std::cmp::Reverse(world.job(id)?.spec.priority), id)))
-        .collect();
-    jobs.sort_unstable();
-    for (_, id) in jobs {
-        let id_of = class_of(&world.job(id).unwrap().spec);
+    let turn = |id: JobId| {
+        let spec = &world.job(id)?.spec;
+        Some((&spec.tenant, (std::cmp::Reverse(spec.priority), id, class_of(spec))))
+    };
+    let turns: Vec<_> = world.waiting().filter_map(turn).collect();
+    let turns = turns.iter().map(|(tenant, turn)| (*tenant, turn));
+    walk.queue = crate::queue::Queue::new(world, view, situation.now, turns);
+    while let Some((_, id, id_of)) = walk.queue.pop() {
         let class = Arc::clone(view.lines.class(id_of).unwrap());
         let options = Options::of(world, &view.roster, &class.spec, policy);
         assert_eq!(places(&options), places_by_hand(view, &class.spec));

@@ -11,6 +11,7 @@ use crate::victims::Victims;
 use model::job::Job;
 use model::{CenterId, JobId, Moment, PoolId, Refused};
 use network::{Links, Topology};
+use sharing::{Totals, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -37,6 +38,12 @@ pub struct View {
     pub(crate) victims: Victims,
     /// What is typical for each kind of node.
     pub(crate) typical: Arc<Vec<Typical>>,
+    /// What tenants have of their quotas.
+    pub(crate) usage: Usage,
+    /// Whether nothing limits anybody.
+    pub(crate) no_quotas: bool,
+    /// All there is in the network.
+    pub(crate) totals: Totals,
 }
 
 impl View {

@@ -2,10 +2,11 @@
 
 use crate::Count;
 use model::{ChipTime, Chips, FlavorId, TenantId};
+use serde::Serialize;
 use std::fmt;
 
 /// The limit that is met first on a tenant's way up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Bound {
     /// Whose limit: the tenant's own or that of one it is part of.
     pub tenant: TenantId,
@@ -18,7 +19,8 @@ pub struct Bound {
 }
 
 /// A kind of limit on chips.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Limit {
     /// The subtree quota of a root: all that it and those below it have and do not keep to
     /// themselves.
@@ -28,7 +30,8 @@ pub enum Limit {
 }
 
 /// Why a tenant may not have something now. Whether waiting helps: [`Denied::could_ever_fit`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "limit")]
 pub enum Denied {
     /// Nobody declared the tenant.
     UnknownTenant {
@@ -97,18 +100,6 @@ impl Denied {
     }
 }
 
-/// Chip time in card-hours with at most two decimals, rounded down.
-struct CardHours(u128);
-
-impl fmt::Display for CardHours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = self.0 / 36_000;
-        let text = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-        let text = text.trim_end_matches('0').trim_end_matches('.');
-        write!(f, "{text} card-hours")
-    }
-}
-
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,17 +127,11 @@ impl fmt::Display for Denied {
                 }
             }
             Self::Budget { tenant, asked, at, most, spent, committed } => {
-                let [asked, most, spent, committed] =
-                    [asked, most, spent, committed].map(|time| u128::from(time.0));
-                let over = spent + committed + asked - most;
-                write!(
-                    f,
-                    "{} for `{tenant}` are {} too many: ",
-                    CardHours(asked),
-                    CardHours(over)
-                )?;
-                write!(f, "of the {} of `{at}` {} are spent", CardHours(most), CardHours(spent))?;
-                write!(f, " and {} committed; ", CardHours(committed))?;
+                let sum = [spent, committed, asked].iter().map(|time| u128::from(time.0)).sum();
+                let over = u64::try_from(u128::saturating_sub(sum, most.0.into()));
+                let over = ChipTime(over.unwrap_or(u64::MAX));
+                write!(f, "{asked} for `{tenant}` are {over} too many: of the {most} of `{at}` ")?;
+                write!(f, "{spent} are spent and {committed} committed; ")?;
                 if self.could_ever_fit() {
                     write!(f, "fits when running jobs use less than they may")
                 } else {

@@ -29,9 +29,7 @@ mod usage;
 pub use denied::{Bound, Denied, Limit};
 pub use error::Error;
 pub use fungibility::{Choice, Fungibility, Verdict, WhenCanBorrow, WhenCanPreempt, choose};
-pub use quota::{
-    BorrowWithinCohort, Declared, Preemption, Quota, Quotas, ReclaimWithinCohort, WithinQueue,
-};
+pub use quota::Quotas;
 pub use reclaim::{Asking, Holder, NotReclaimed, Reclaim, Victim, Why, reclaim};
 pub use room::{Account, Borrowed, Room};
 pub use standing::{Draw, Level, Resource, Round, Share, Standing, Standings, Totals, Turn};

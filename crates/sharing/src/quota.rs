@@ -2,98 +2,9 @@
 
 use crate::Error;
 use crate::tree::{Number, Tree};
-use model::{ChipTime, Chips, FlavorId, TenantId};
+use model::quota::ReclaimWithinCohort;
+use model::{ChipTime, Chips, FlavorId, Preemption, Tenant, TenantId};
 use std::collections::BTreeMap;
-
-/// A tenant's quota of one flavor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Quota {
-    /// What is its own. Of a tenant with children it is *beside* theirs, and they borrow from it.
-    pub nominal: Chips,
-    /// The most the tenant and all below it may use beyond what is theirs together; `None` for no
-    /// limit but what others lend.
-    pub borrowing_limit: Option<Chips>,
-    /// The most of what is theirs together that others may use; `None` for all.
-    pub lending_limit: Option<Chips>,
-}
-
-/// Whose jobs of its own a tenant's waiting job may tell to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum WithinQueue {
-    /// Nobody's.
-    #[default]
-    Never,
-    /// Those of lower priority.
-    LowerPriority,
-    /// Those of lower priority, and those of the same that were submitted later.
-    LowerOrNewerEqual,
-}
-
-/// Which jobs of tenants that borrow a tenant's waiting job may tell to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ReclaimWithinCohort {
-    /// None.
-    #[default]
-    Never,
-    /// Those of lower priority.
-    LowerPriority,
-    /// All.
-    Any,
-}
-
-/// That a job may tell others' to go even where it borrows itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BorrowWithinCohort {
-    /// The highest priority of those it may tell; theirs is lower than its own in any case.
-    pub max_priority: Option<i32>,
-}
-
-/// A tenant's policies of preemption. By default it tells nobody to go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Preemption {
-    /// Among its own jobs.
-    pub within_queue: WithinQueue,
-    /// Among jobs of tenants that borrow.
-    pub reclaim_within_cohort: ReclaimWithinCohort,
-    /// While it borrows itself; not at all by default.
-    pub borrow_within_cohort: Option<BorrowWithinCohort>,
-}
-
-/// A tenant with its limits, as somebody declares it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Declared {
-    /// Who.
-    pub tenant: TenantId,
-    /// What it is part of. The tenants of one parent form a cohort; without a parent nothing is
-    /// borrowed or lent.
-    pub parent: Option<TenantId>,
-    /// Its quotas. A flavor that is not here is one of which nothing is its own, without limits.
-    pub quotas: BTreeMap<FlavorId, Quota>,
-    /// The most jobs of it and those below it that run at a time.
-    pub max_running: Option<u64>,
-    /// The most jobs of it and those below it that wait at a time.
-    pub max_queued: Option<u64>,
-    /// The most chip time that it and those below it may have spent and committed together.
-    pub budget: Option<ChipTime>,
-    /// Its policies; `None` for those of its parent.
-    pub preemption: Option<Preemption>,
-}
-
-impl Declared {
-    /// A tenant without any limits.
-    #[must_use]
-    pub fn new(tenant: TenantId, parent: Option<TenantId>) -> Self {
-        Self {
-            tenant,
-            parent,
-            quotas: BTreeMap::new(),
-            max_running: None,
-            max_queued: None,
-            budget: None,
-            preemption: None,
-        }
-    }
-}
 
 /// What follows from quotas of one flavor for one tenant. Signed and wide, so that no sum or
 /// difference of amounts can overflow.
@@ -150,9 +61,9 @@ impl Quotas {
     ///
     /// Two declarations of one tenant, an unknown parent, a circle, or a limit or policy that makes
     /// no sense: see [`Error`], which names the tenant and what to do.
-    pub fn new(declared: &[Declared]) -> Result<Self, Error> {
-        let tree = Tree::new(declared.iter().map(|d| (&d.tenant, d.parent.as_ref())))?;
-        let mut at: Vec<&Declared> = declared.iter().collect();
+    pub fn new<'a>(declared: impl IntoIterator<Item = &'a Tenant>) -> Result<Self, Error> {
+        let mut at: Vec<&Tenant> = declared.into_iter().collect();
+        let tree = Tree::new(at.iter().map(|d| (&d.tenant, d.parent.as_ref())))?;
         at.sort_by_key(|d| tree.number(&d.tenant));
         let mut flavors = BTreeMap::new();
         for (number, declared) in at.iter().enumerate() {
@@ -177,6 +88,12 @@ impl Quotas {
         Ok(Self { flavors, caps: caps.collect(), policies, tree })
     }
 
+    /// Of nobody.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::new([]).expect("nobody has no parent")
+    }
+
     /// All tenants, each after its parent.
     pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.tree.ids().iter()
@@ -185,6 +102,21 @@ impl Quotas {
     /// All flavors of which somebody has a quota.
     pub fn flavors(&self) -> impl Iterator<Item = &FlavorId> {
         self.flavors.keys()
+    }
+
+    /// Whether anybody has a quota of a flavor; if not, all may use it.
+    #[must_use]
+    pub fn has(&self, flavor: &FlavorId) -> bool {
+        self.flavors.contains_key(flavor)
+    }
+
+    /// Whether nothing limits anybody.
+    #[must_use]
+    pub fn limit_nobody(&self) -> bool {
+        let free = |caps: &Caps| {
+            caps.running.is_none() && caps.queued.is_none() && caps.budget.is_none()
+        };
+        self.flavors.is_empty() && self.caps.iter().all(free)
     }
 
     /// A tenant's policies, its own or inherited; `None` for a tenant nobody declared.
@@ -225,7 +157,7 @@ pub(crate) fn chips(amount: i128) -> Chips {
     Chips(u64::try_from(amount.max(0)).unwrap_or(u64::MAX))
 }
 
-fn check(tree: &Tree, number: Number, declared: &Declared) -> Result<(), Error> {
+fn check(tree: &Tree, number: Number, declared: &Tenant) -> Result<(), Error> {
     let tenant = || declared.tenant.clone();
     let policy = declared.preemption.unwrap_or_default();
     let never = policy.reclaim_within_cohort == ReclaimWithinCohort::Never;
@@ -256,7 +188,7 @@ fn check(tree: &Tree, number: Number, declared: &Declared) -> Result<(), Error> 
     Ok(())
 }
 
-fn terms_of(tree: &Tree, at: &[&Declared], flavor: &FlavorId) -> Vec<Terms> {
+fn terms_of(tree: &Tree, at: &[&Tenant], flavor: &FlavorId) -> Vec<Terms> {
     let mut all = vec![Terms::default(); tree.len()];
     for number in (0..tree.len()).rev() {
         let quota = at[number].quotas.get(flavor).copied().unwrap_or_default();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 const BLOCK: usize = 32;
 
 /// A column of cells, numbered from 0.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Sheet<T> {
     blocks: Arc<Vec<Arc<Vec<T>>>>,
 }

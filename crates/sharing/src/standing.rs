@@ -2,6 +2,7 @@
 
 mod account;
 mod decay;
+mod kept;
 mod turn;
 
 pub use turn::{Level, Round, Turn};
@@ -12,6 +13,7 @@ use crate::tree::{Number, Tree};
 use account::Account;
 use decay::Decay;
 use model::{Bytes, ChipTime, Chips, Cores, Moment, Rate, Span, Tenant, TenantId};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
@@ -135,14 +137,14 @@ impl fmt::Display for Standing {
 }
 
 /// A tenant's use: that of its own jobs, and with that of all below it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Seat {
     own: Account,
     all: Account,
 }
 
 /// The tree with its weights.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Shape {
     tree: Tree,
     weights: Vec<u32>,
@@ -156,7 +158,10 @@ struct Shape {
 /// is counted when it is read.
 ///
 /// A tenant with children that also runs jobs is, among them, like one more child of weight 1.
-#[derive(Debug, Clone)]
+///
+/// Written down and read again it is the same, bit for bit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "kept::Kept", try_from = "kept::Kept")]
 pub struct Standings {
     shape: Arc<Shape>,
     decay: Decay,

@@ -7,6 +7,7 @@ use crate::quota::{Quotas, Terms};
 use crate::sheet::Sheet;
 use crate::tree::Number;
 use model::{ChipTime, Chips, FlavorId, TenantId};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ pub struct Claim {
 }
 
 /// Jobs that are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Count {
     /// Those that run.
     Running,
@@ -240,6 +242,17 @@ impl Usage {
             tally.committed -= committed;
             tally.spent += u128::from(spent.0);
         });
+        Ok(())
+    }
+
+    /// A job that gave back its claim early is over, and spent so much chip time in all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownTenant`].
+    pub fn spend(&mut self, tenant: &TenantId, spent: ChipTime) -> Result<(), Error> {
+        let at = self.number(tenant)?;
+        self.tally(at, |tally| tally.spent += u128::from(spent.0));
         Ok(())
     }
 

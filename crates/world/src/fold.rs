@@ -2,6 +2,7 @@
 
 use crate::index::Listed;
 use crate::promise::Count;
+use crate::share::runs;
 use crate::{CenterState, Submission, World};
 use model::attempt::AttemptState;
 use model::fact::{Fact, JobSubmitted, TransferEnd};
@@ -59,9 +60,8 @@ impl World {
             Fact::LinkDeclared(_) | Fact::LinkCut(_) | Fact::LinkMended(_) => {
                 self.about_link(fact)?;
             }
-            Fact::TenantDeclared(f) => {
-                self.tenants.insert(f.tenant.clone(), Arc::clone(f));
-            }
+            Fact::TenantDeclared(f) => self.tenant_declared(f),
+            Fact::FlavorDeclared(f) => _ = self.flavors.insert(f.flavor.clone(), Arc::clone(f)),
             Fact::AgentJoined(f) => {
                 let center = self.centers.get_mut(&f.center).ok_or("no such center")?;
                 center.agent = Some(Arc::clone(f));
@@ -200,12 +200,18 @@ impl World {
         let id = fact.job().expect("facts about jobs name one");
         let job = self.jobs.get_mut(id.number()).ok_or_else(|| format!("{id} is not here"))?;
         let was = Listed::of(job);
+        let ran = runs(job);
         let count = Count::of(job, at, fact);
         after(job, fact, at)?;
         let is = Listed::of(job);
         if was != is {
             self.index.leave(was, job);
             self.index.enter(is, job);
+        }
+        let runs = runs(job);
+        if ran != runs {
+            let tenant = job.spec.tenant.clone();
+            self.draws_otherwise(&tenant, (ran, runs), at)?;
         }
         if let Some(count) = count {
             self.promises.add(at, count);

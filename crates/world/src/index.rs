@@ -1,9 +1,10 @@
 //! What is looked up often: lists that the rest of the world amounts to.
 
+use crate::share::{Held, claim};
 use model::job::Job;
 use model::{
-    AttemptId, CenterId, DatasetVersion, Digest, JobId, Phase, Placement, PoolId, Slots, Staging,
-    TokenId, TransferId,
+    AttemptId, CenterId, Chips, DatasetVersion, Digest, JobId, Phase, Placement, PoolId, Slots,
+    Staging, TenantId, TokenId, TransferId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +21,8 @@ pub(crate) struct Index {
     pub(crate) transfers: BTreeMap<DatasetVersion, BTreeMap<CenterId, TransferId>>,
     /// What live attempts hold by node.
     pub(crate) holders: BTreeMap<CenterId, BTreeMap<PoolId, BTreeMap<u32, Holders>>>,
+    /// What live attempts hold of quotas, by tenant: those that make room for others do not any more.
+    pub(crate) held: BTreeMap<TenantId, Held>,
     /// Live attempts by the transfers they were to wait for.
     pub(crate) awaiting: BTreeMap<TransferId, BTreeSet<AttemptId>>,
 }
@@ -32,6 +35,8 @@ pub(crate) type Holders = Vec<(AttemptId, Slots)>;
 pub(crate) enum Listed {
     Waiting,
     Live(AttemptId),
+    /// Live, but it makes room for another.
+    Leaving(AttemptId),
     Ended,
     Nowhere,
 }
@@ -40,9 +45,11 @@ impl Listed {
     pub(crate) fn of(job: &Job) -> Self {
         match &job.phase {
             Phase::Waiting { .. } => Self::Waiting,
-            Phase::Placed(attempt) if !attempt.is_over() => Self::Live(attempt.attempt),
+            Phase::Placed(attempt) if attempt.is_over() => Self::Nowhere,
+            Phase::Placed(attempt) if attempt.preempted.is_some() => Self::Leaving(attempt.attempt),
+            Phase::Placed(attempt) => Self::Live(attempt.attempt),
             Phase::Ended { .. } => Self::Ended,
-            Phase::Held | Phase::Placed(_) => Self::Nowhere,
+            Phase::Held => Self::Nowhere,
         }
     }
 }
@@ -72,9 +79,12 @@ impl Index {
             Listed::Ended => {
                 self.ended.insert(job.job);
             }
-            Listed::Live(attempt) => {
+            Listed::Live(attempt) | Listed::Leaving(attempt) => {
                 if let Some(live) = job.phase.attempt() {
                     self.take(attempt, &live.placement);
+                }
+                if matches!(listed, Listed::Live(_)) {
+                    self.claim(job);
                 }
                 if job.spec.inputs.iter().any(|input| input.streamed().is_some()) {
                     self.readers.insert(attempt);
@@ -93,9 +103,12 @@ impl Index {
             Listed::Ended => {
                 self.ended.remove(&job.job);
             }
-            Listed::Live(attempt) => {
+            Listed::Live(attempt) | Listed::Leaving(attempt) => {
                 if let Some(over) = job.phase.attempt() {
                     self.give_back(attempt, &over.placement);
+                }
+                if matches!(listed, Listed::Live(_)) {
+                    self.unclaim(job);
                 }
                 self.readers.remove(&attempt);
             }
@@ -116,6 +129,36 @@ impl Index {
         }
         for transfer in &placement.awaits {
             self.awaiting.entry(*transfer).or_default().insert(attempt);
+        }
+    }
+
+    fn claim(&mut self, job: &Job) {
+        let Some(attempt) = job.phase.attempt() else { return };
+        let claim = claim(&job.spec, &attempt.placement);
+        let held = self.held.entry(job.spec.tenant.clone()).or_default();
+        held.attempts += 1;
+        held.committed += u128::from(claim.card_time.0);
+        for (flavor, chips) in claim.chips {
+            let of = held.chips.entry(flavor).or_default();
+            *of = of.saturating_add(chips);
+        }
+    }
+
+    fn unclaim(&mut self, job: &Job) {
+        let Some(attempt) = job.phase.attempt() else { return };
+        let Some(held) = self.held.get_mut(&job.spec.tenant) else { return };
+        let claim = claim(&job.spec, &attempt.placement);
+        held.attempts -= 1;
+        held.committed -= u128::from(claim.card_time.0);
+        for (flavor, chips) in claim.chips {
+            let Some(of) = held.chips.get_mut(&flavor) else { continue };
+            *of = *of - chips;
+            if *of == Chips::ZERO {
+                held.chips.remove(&flavor);
+            }
+        }
+        if held.attempts == 0 {
+            self.held.remove(&job.spec.tenant);
         }
     }
 

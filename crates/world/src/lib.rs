@@ -13,6 +13,7 @@ mod index;
 mod lesson;
 mod promise;
 mod quality;
+mod share;
 mod shelves;
 
 pub use dataset::{Archiving, Dataset, Replica, StoreSize, Uncounted, Version};
@@ -20,6 +21,7 @@ pub use fold::Contradiction;
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
 pub use quality::{Quality, RateTold, Window, Windows};
+pub use share::{Held, Shares, claim, draw};
 pub use shelves::Shelves;
 
 use index::{Index, Listed};
@@ -29,7 +31,7 @@ use model::job::Job;
 use model::quality::LinkTest;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
-    ExchangeId, ExternalStore, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Rate,
+    ExchangeId, ExternalStore, Flavor, FlavorId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Rate,
     Slots, Staging, Tenant, TenantId, Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,11 @@ pub struct World {
     pub cut: BTreeSet<LinkId>,
     /// Tenants by name.
     pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    /// What quotas are counted in, by name.
+    #[serde(default)]
+    pub flavors: BTreeMap<FlavorId, Arc<Flavor>>,
+    /// What tenants used. A snapshot without it is of an older program: the whole log is read anew then.
+    pub shares: Shares,
     /// Valid tokens by the digest of their secret.
     pub tokens: BTreeMap<Digest, Arc<Token>>,
     /// Jobs that have not been archived.
@@ -283,6 +290,8 @@ impl World {
             links: self.links.clone(),
             cut: self.cut.clone(),
             tenants: self.tenants.clone(),
+            flavors: self.flavors.clone(),
+            shares: self.shares.clone(),
             tokens: BTreeMap::new(),
             jobs: self.jobs.clone(),
             datasets: self.datasets.clone(),

@@ -428,7 +428,8 @@ impl<'a> Line<'a> {
             if let Some((center, pool)) = word.split_once('/') {
                 let variant = number(self.option("variant", "0"));
                 let (center, pool) = (id(center), id(pool));
-                parts.push(PartPlacement { center, pool, variant, nodes: Vec::new() });
+                let (nodes, flavor, worth) = (Vec::new(), None, 1_000);
+                parts.push(PartPlacement { center, pool, variant, nodes, flavor, worth });
             } else {
                 let (node, chips) = word.split_once(':').expect("a node is node:chip,chip");
                 let slots = Slots {

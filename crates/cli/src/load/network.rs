@@ -60,6 +60,7 @@ impl Ground {
             centers: there.into_iter().map(center).collect(),
             exchanges: Vec::new(),
             links: Vec::new(),
+            flavors: Vec::new(),
             tenants: Vec::new(),
         };
         let tenants = tenants.tenants.into_iter().map(|tenant| tenant.tenant).collect();

@@ -22,15 +22,25 @@
 //! | `[[tenant]]` | `tenant` | |
 //! | | `weight` | 1 |
 //! | | `parent`, `home`, `industry`, `classes` | none |
+//! | | `max_running`, `max_queued` (jobs, with those below it), `budget` (`"5000 card-hours"`) | no limit |
+//! | | `within_queue`: `never`, `lower-priority`, `lower-or-newer-equal` | its parent's; else never |
+//! | | `reclaim_within_cohort`: `never`, `lower-priority`, `any` | likewise |
+//! | | `borrow_within_cohort`: `never`, `lower-priority`; `borrow_within_cohort_max_priority` | likewise |
+//! | `[[tenant.quota]]` | `flavor`, `nominal` (chips) | |
+//! | | `borrowing_limit`, `lending_limit` (chips) | no limit |
+//! | `[[flavor]]` | `flavor` | |
+//! | | `chips`, `classes`: which chips | all |
+//! | | `centers`, `regions`: where | everywhere |
 
 mod check;
 mod entry;
+mod share;
 
 pub(in crate::file) use entry::OneWay;
 
 use super::section::{Section, Source};
 use super::{Catalog, Diagnostic};
-use crate::{Center, Exchange, Link, Tenant};
+use crate::{Center, Exchange, Flavor, Link, Tenant};
 
 /// What network files declare, in the order they declare it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,6 +51,8 @@ pub struct NetworkFile {
     pub exchanges: Vec<Exchange>,
     /// Links, each between two different sites that are declared too.
     pub links: Vec<Link>,
+    /// What quotas are counted in.
+    pub flavors: Vec<Flavor>,
     /// Tenants; parents are declared too and there is no circle of them.
     pub tenants: Vec<Tenant>,
 }

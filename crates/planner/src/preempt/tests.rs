@@ -119,7 +119,7 @@ impl Full {
         let Some((center, nodes)) = found else { return };
         let attempt = AttemptId { job, epoch: 1 };
         let price = Money { micros: 0, currency: model::Currency::CNY };
-        let part = PartPlacement { center, pool, variant: 0, nodes };
+        let part = PartPlacement { center, pool, variant: 0, nodes, flavor: None, worth: 1_000 };
         let (parts, plan) = (vec![part], PlanId::new(1));
         let (inputs, awaits) = (Vec::new(), Vec::new());
         let streams = Vec::new();

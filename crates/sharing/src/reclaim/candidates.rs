@@ -1,9 +1,9 @@
 //! Which jobs a tenant's policies let go, and in which order.
 
 use super::{Asking, Holder, Victim, Why};
-use crate::quota::{BorrowWithinCohort, ReclaimWithinCohort, WithinQueue};
 use crate::tree::Number;
-use crate::{Preemption, Usage};
+use crate::Usage;
+use model::quota::{BorrowWithinCohort, Preemption, ReclaimWithinCohort, WithinQueue};
 use model::{Chips, FlavorId};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

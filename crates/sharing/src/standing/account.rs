@@ -3,11 +3,12 @@
 use super::decay::{Decay, FORGOTTEN};
 use super::{Draw, RESOURCES};
 use model::{ChipTime, Moment};
+use serde::{Deserialize, Serialize};
 
 type Amounts = [u128; RESOURCES];
 
 /// Use over time. Everything here is a sum of integers, so any order of changes gives the same.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Account {
     /// What it draws since `since`, not yet in `eras`.
     rate: Amounts,

@@ -44,6 +44,10 @@ impl Decay {
         (1..=LONGEST).contains(&half_life.0).then_some(Self { half_life: half_life.0 })
     }
 
+    pub(super) const fn half_life(self) -> Span {
+        Span(self.half_life)
+    }
+
     pub(super) fn era(self, at: Moment) -> u64 {
         at.0 / self.half_life
     }

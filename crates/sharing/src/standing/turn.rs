@@ -119,6 +119,19 @@ impl Standings {
 }
 
 impl Round {
+    /// Whose turn it is; `None` when nobody waits. [`Round::turn`] says why, and takes longer for it.
+    #[must_use]
+    pub fn first(&self) -> Option<&TenantId> {
+        let mut of = None;
+        loop {
+            let first = self.levels.get(&of)?.first()?;
+            match first.member {
+                Member::All(at) if self.levels.contains_key(&Some(at)) => of = Some(at),
+                Member::All(at) | Member::Own(at) => return Some(self.standings.shape.tree.id(at)),
+            }
+        }
+    }
+
     /// Whose turn it is, and why; `None` when nobody waits.
     #[must_use]
     pub fn turn(&self) -> Option<Turn> {

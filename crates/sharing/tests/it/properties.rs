@@ -2,14 +2,12 @@
 
 use crate::naive::{Naive, Node};
 use crate::scenario::{Job, asking, flavor, holder, tenant};
-use model::{ChipTime, Chips, FlavorId, TenantId};
+use model::quota::{BorrowWithinCohort, ReclaimWithinCohort, WithinQueue};
+use model::{ChipTime, Chips, FlavorId, Preemption, Quota, Tenant, TenantId};
 use rand::seq::SliceRandom;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use sharing::{
-    BorrowWithinCohort, Claim, Declared, Preemption, Quota, Quotas, Reclaim, ReclaimWithinCohort,
-    Usage, Why, WithinQueue, reclaim,
-};
+use sharing::{Claim, Quotas, Reclaim, Usage, Why, reclaim};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -31,16 +29,16 @@ fn to_i64(chips: Chips) -> i64 {
 /// A tree with its quotas, declared and naive, and what runs.
 struct Trial {
     rng: ChaCha8Rng,
-    declared: Vec<Declared>,
+    declared: Vec<Tenant>,
     naive: BTreeMap<FlavorId, Naive>,
     usage: Usage,
     jobs: BTreeMap<u64, Job>,
     next: u64,
 }
 
-fn declare(rng: &mut ChaCha8Rng, number: usize, policies: bool) -> Declared {
+fn declare(rng: &mut ChaCha8Rng, number: usize, policies: bool) -> Tenant {
     let parent = (number > 0 && rng.random_range(0..8) > 0).then(|| rng.random_range(0..number));
-    let mut declared = Declared::new(name(number), parent.map(name));
+    let mut declared = Tenant::new(name(number), parent.map(name));
     if policies {
         let reclaim_within_cohort = *pick(
             rng,
@@ -225,9 +223,9 @@ impl Trial {
     }
 }
 
-fn naive(declared: &[Declared], flavor: &FlavorId) -> Naive {
+fn naive(declared: &[Tenant], flavor: &FlavorId) -> Naive {
     let at = |tenant: &TenantId| declared.iter().position(|d| d.tenant == *tenant).unwrap();
-    let node = |declared: &Declared| {
+    let node = |declared: &Tenant| {
         let quota = declared.quotas.get(flavor).copied().unwrap_or_default();
         Node {
             parent: declared.parent.as_ref().map(at),

@@ -16,11 +16,13 @@
 //!
 //! A job is submitted, and starts, at the time of its number.
 
-use model::{ChipTime, Chips, FlavorId, JobId, Moment, Span, TenantId};
+use model::quota::{BorrowWithinCohort, ReclaimWithinCohort, WithinQueue};
+use model::{
+    ChipTime, Chips, FlavorId, JobId, Moment, Preemption, Quota, Span, Tenant, TenantId,
+};
 use sharing::{
-    Asking, BorrowWithinCohort, Borrowed, Claim, Count, Declared, Fungibility, Holder, Preemption,
-    Quota, Quotas, Reclaim, ReclaimWithinCohort, Usage, Verdict, WhenCanBorrow, WhenCanPreempt,
-    WithinQueue, choose, reclaim,
+    Asking, Borrowed, Claim, Count, Fungibility, Holder, Quotas, Reclaim, Usage, Verdict,
+    WhenCanBorrow, WhenCanPreempt, choose, reclaim,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -68,7 +70,7 @@ pub(crate) fn check(scenario: &str, expected: &str) {
 
 #[derive(Default)]
 struct Stage {
-    declared: BTreeMap<TenantId, Declared>,
+    declared: BTreeMap<TenantId, Tenant>,
     usage: Option<Usage>,
     jobs: BTreeMap<u64, Job>,
     answers: String,
@@ -99,8 +101,8 @@ fn quota(text: &str) -> Quota {
     quota
 }
 
-fn declared(name: &str, options: &[(&str, &str)]) -> Declared {
-    let mut declared = Declared::new(tenant(name), None);
+fn declared(name: &str, options: &[(&str, &str)]) -> Tenant {
+    let mut declared = Tenant::new(tenant(name), None);
     let mut policy = Preemption::default();
     for (option, value) in options {
         match (*option, *value) {
@@ -170,7 +172,7 @@ impl Stage {
         self.usage.as_mut().expect("tenants come first")
     }
 
-    fn declare(&mut self, declared: Declared) {
+    fn declare(&mut self, declared: Tenant) {
         let old = self.declared.clone();
         self.declared.insert(declared.tenant.clone(), declared);
         let all: Vec<_> = self.declared.values().cloned().collect();

@@ -32,7 +32,7 @@ fn name(text: &str) -> TenantId {
 
 fn member(tenant: &str, parent: Option<&str>, weight: u32) -> Tenant {
     let (tenant, parent) = (name(tenant), parent.map(name));
-    Tenant { tenant, parent, weight, home: None, industry: None, classes: Vec::new() }
+    Tenant { weight, ..Tenant::new(tenant, parent) }
 }
 
 fn span(text: &str) -> Moment {

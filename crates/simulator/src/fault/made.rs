@@ -37,6 +37,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
         links: names.iter().map(|name| maker.link(name)).collect(),
         centers,
         exchanges: vec![exchange()],
+        flavors: Vec::new(),
         tenants: TENANTS.iter().map(|name| tenant(name)).collect(),
     });
     setup.timing = maker.timing();
@@ -396,14 +397,7 @@ fn exchange() -> Exchange {
 }
 
 fn tenant(name: &str) -> Tenant {
-    Tenant {
-        tenant: TenantId::new(name).expect("a word"),
-        parent: None,
-        weight: 1,
-        home: None,
-        industry: None,
-        classes: Vec::new(),
-    }
+    Tenant::new(TenantId::new(name).expect("a word"), None)
 }
 
 fn chip(class: &str) -> Chip {

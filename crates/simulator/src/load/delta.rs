@@ -48,7 +48,7 @@ pub fn network(catalog: &Catalog, open: &Open<'_>) -> Result<Declarations, Error
     let links = links(&table("links.csv")?, &centers, &exchanges)?;
     let tenants = tenants(&table("tenants.csv")?)?;
     let chips = catalog.chips().filter(|c| chips.contains(&c.chip)).cloned().collect();
-    Ok(Declarations { chips, centers, exchanges, links, tenants })
+    Ok(Declarations { chips, centers, exchanges, links, flavors: Vec::new(), tenants })
 }
 
 fn centers(table: &Table) -> Result<Vec<Center>, Error> {
@@ -214,12 +214,11 @@ fn tenants(table: &Table) -> Result<Vec<Tenant>, Error> {
         table.columns(["tenant", "industry", "home_center", "weight", "classes"])?;
     let read = |row: Row<'_>| {
         Ok(Tenant {
-            tenant: row.get(tenant, "a tenant's name")?,
-            parent: None,
             weight: row.get(weight, "a whole number")?,
             home: row.maybe(home, "a center's name")?,
             industry: Some(row.text(industry).to_owned()),
             classes: row.items(classes, "classes such as `cuda+cann`")?,
+            ..Tenant::new(row.get(tenant, "a tenant's name")?, None)
         })
     };
     table.rows().map(read).collect()

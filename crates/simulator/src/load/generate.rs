@@ -315,12 +315,8 @@ pub(super) fn numbered(number: u32) -> TenantId {
 
 fn tenants(count: u32, homes: &[&CenterId]) -> Vec<Tenant> {
     let tenant = |number: u32| Tenant {
-        tenant: numbered(number),
-        parent: None,
-        weight: 1,
         home: homes.iter().cycle().nth(number as usize).map(|home| (*home).clone()),
-        industry: None,
-        classes: Vec::new(),
+        ..Tenant::new(numbered(number), None)
     };
     (0..count.max(1)).map(tenant).collect()
 }

@@ -87,7 +87,7 @@ impl Scenario {
             let names: BTreeSet<TenantId> =
                 asks.iter().map(|ask| ask.wish.tenant.clone()).collect();
             let owners = stock.iter().map(|data| data.tenant.clone());
-            welcome(&mut network, names.into_iter().chain(owners).map(plain_tenant));
+            welcome(&mut network, names.into_iter().chain(owners).map(|tenant| Tenant::new(tenant, None)));
             let mut tailor = self.tailor(&network, &speeds);
             Jobs::Listed(asks.iter().map(|ask| tailor.arrival(ask)).collect())
         };
@@ -234,10 +234,6 @@ impl Scenario {
 /// Divided, to the nearest millisecond.
 fn divided(span: Span, by: f64) -> Span {
     rounded(span.0 as f64 / by.max(f64::MIN_POSITIVE)).map_or(Span::MAX, Span)
-}
-
-fn plain_tenant(tenant: TenantId) -> Tenant {
-    Tenant { tenant, parent: None, weight: 1, home: None, industry: None, classes: Vec::new() }
 }
 
 /// Declares the tenants that the network does not have. Those who say nothing else are at home in

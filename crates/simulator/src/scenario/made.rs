@@ -46,7 +46,7 @@ pub(super) fn network(made: &MadeNetwork, catalog: &Catalog) -> Result<Declarati
     let links = access.chain(backbone).collect();
     let used = |chip: &&model::Chip| made.pools.iter().any(|pools| pools.chip == chip.chip);
     let chips = catalog.chips().filter(used).cloned().collect();
-    Ok(Declarations { chips, centers, exchanges, links, tenants: Vec::new() })
+    Ok(Declarations { chips, centers, exchanges, links, ..Declarations::default() })
 }
 
 /// Centers of unlike sizes, each with chips of one or two kinds, all chips given out to the node.

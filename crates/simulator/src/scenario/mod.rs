@@ -348,6 +348,7 @@ fn declared(texts: &[(String, String)], catalog: &Catalog) -> Result<Declaration
         centers: read.centers,
         exchanges: read.exchanges,
         links: read.links,
+        flavors: read.flavors,
         tenants: read.tenants,
     })
 }

@@ -136,6 +136,7 @@ impl Changes {
             centers: network.centers.clone(),
             exchanges: network.exchanges.clone(),
             links: network.links.clone(),
+            flavors: network.flavors.clone(),
             tenants: network.tenants.clone(),
         };
         let sources: Vec<(&str, &str)> =
@@ -156,7 +157,7 @@ impl Changes {
         for link in &added.links {
             said.push(format!("link {} added, {}", link.link, link.capacity));
         }
-        let NetworkFile { centers, exchanges, links, tenants } = added;
+        let NetworkFile { centers, exchanges, links, flavors, tenants } = added;
         let used = centers.iter().flat_map(|center| &center.pools);
         for chip in used.filter_map(|pool| catalog.get(pool.chip.as_ref()?)) {
             put(&mut network.chips, chip.clone(), |a, b| a.chip == b.chip);
@@ -166,6 +167,7 @@ impl Changes {
             .into_iter()
             .for_each(|e| put(&mut network.exchanges, e, |a, b| a.exchange == b.exchange));
         links.into_iter().for_each(|l| put(&mut network.links, l, |a, b| a.link == b.link));
+        flavors.into_iter().for_each(|f| put(&mut network.flavors, f, |a, b| a.flavor == b.flavor));
         tenants.into_iter().for_each(|t| put(&mut network.tenants, t, |a, b| a.tenant == b.tenant));
         Ok(())
     }

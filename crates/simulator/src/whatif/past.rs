@@ -116,6 +116,7 @@ impl Past {
             centers: centers.collect(),
             exchanges: world.exchanges.into_values().map(Arc::unwrap_or_clone).collect(),
             links: world.links.into_values().map(Arc::unwrap_or_clone).collect(),
+            flavors: world.flavors.into_values().map(Arc::unwrap_or_clone).collect(),
             tenants: world.tenants.into_values().map(Arc::unwrap_or_clone).collect(),
         };
         let centers = found.declared.centers.iter().map(|center| &center.center);

@@ -33,7 +33,8 @@ pub(crate) fn laptop() -> Setup {
         centers: file.centers,
         exchanges: file.exchanges,
         links: file.links,
-        tenants: file.tenants,
+        flavors: file.flavors,
+            tenants: file.tenants,
     });
     setup.audit = Audit::Everything;
     setup

@@ -37,6 +37,8 @@ fn offered(epoch: u32, start: Moment, at: &str, transfers: u64) -> Fact {
         pool: PoolId::new("p").unwrap(),
         variant: 0,
         nodes: Vec::new(),
+        flavor: None,
+        worth: 1_000,
     };
     let placement = Placement {
         plan: PlanId::new(1),

@@ -1,11 +1,14 @@
 //! What entries say of each other: names given twice, and names that nothing has.
 
-use super::entry::{CenterEntry, Entries, LinkEntry};
+use super::entry::{CenterEntry, Entries, LinkEntry, TenantEntry};
 use super::{Entry, NetworkFile};
 use crate::file::Catalog;
 use crate::file::near::hint;
 use crate::file::section::Section;
-use crate::{CenterId, ChipClass, ExchangeId, Link, LinkId, Pool, SiteId, Tenant, TenantId};
+use crate::{
+    CenterId, Chip, ChipClass, ChipId, ExchangeId, Flavor, FlavorId, Link, LinkId, Pool, SiteId, Tenant,
+    TenantId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The network the entries make, every problem reported on the way.
@@ -27,9 +30,15 @@ pub(super) fn network(
             }
         }
     }
+    for entry in &entries.flavors {
+        if let Some(flavor) = &entry.value {
+            names.flavor_refers(&entry.section, flavor, catalog);
+        }
+    }
     for entry in &entries.tenants {
-        if let Some(tenant) = &entry.value {
+        if let Some(TenantEntry { tenant, quotas }) = &entry.value {
             names.tenant_refers(&entry.section, tenant);
+            quotas.iter().for_each(|(flavor, section)| names.quota_refers(section, tenant, flavor));
         }
     }
     circles(&entries.tenants);
@@ -39,7 +48,8 @@ pub(super) fn network(
         links: entries.links.into_iter().filter_map(link).collect(),
         centers: entries.centers.into_iter().filter_map(|e| Some(e.value?.center)).collect(),
         exchanges: entries.exchanges.into_iter().filter_map(|e| e.value).collect(),
-        tenants: entries.tenants.into_iter().filter_map(|e| e.value).collect(),
+        flavors: entries.flavors.into_iter().filter_map(|e| e.value).collect(),
+        tenants: entries.tenants.into_iter().filter_map(|e| Some(e.value?.tenant)).collect(),
     }
 }
 
@@ -48,6 +58,7 @@ pub(super) fn network(
 struct Names {
     sites: BTreeMap<String, SiteId>,
     tenants: BTreeSet<TenantId>,
+    flavors: BTreeSet<FlavorId>,
     classes: BTreeSet<ChipClass>,
 }
 
@@ -75,9 +86,14 @@ impl Names {
         for entry in &entries.tenants {
             once(&mut seen, &entry.section, "tenant", entry.id.as_ref().map(TenantId::as_str));
         }
+        let mut seen = BTreeMap::new();
+        for entry in &entries.flavors {
+            once(&mut seen, &entry.section, "flavor", entry.id.as_ref().map(FlavorId::as_str));
+        }
         let tenants = entries.tenants.iter().filter_map(|e| e.id.clone()).collect();
+        let flavors = entries.flavors.iter().filter_map(|e| e.id.clone()).collect();
         let classes = catalog.chips().map(|chip| chip.class.clone()).collect();
-        Self { sites, tenants, classes }
+        Self { sites, tenants, flavors, classes }
     }
 
     /// These and the names of a network that is there already.
@@ -91,6 +107,7 @@ impl Names {
             self.sites.entry(exchange.exchange.to_string()).or_insert(site);
         }
         self.tenants.extend(beside.tenants.iter().map(|tenant| tenant.tenant.clone()));
+        self.flavors.extend(beside.flavors.iter().map(|flavor| flavor.flavor.clone()));
         self
     }
 
@@ -106,19 +123,52 @@ impl Names {
         if let Some(parent) = &tenant.parent {
             self.tenant(section, "parent", parent);
         }
-        if let Some(home) = &tenant.home
-            && !matches!(self.sites.get(home.as_str()), Some(SiteId::Center(_)))
-        {
-            let centers = self.sites.values().filter(|s| matches!(s, SiteId::Center(_)));
-            let hint = hint(home.as_str(), centers.map(SiteId::as_str));
-            let said = format!("no center is named `{home}`{hint}");
-            section.report("home", said, "a center of this network");
+        if let Some(home) = &tenant.home {
+            self.center(section, "home", home);
         }
-        for (i, class) in tenant.classes.iter().enumerate() {
+        self.all_classes(section, &tenant.classes);
+    }
+
+    fn center(&self, section: &Section<'_>, key: &str, center: &CenterId) {
+        if !matches!(self.sites.get(center.as_str()), Some(SiteId::Center(_))) {
+            let centers = self.sites.values().filter(|s| matches!(s, SiteId::Center(_)));
+            let hint = hint(center.as_str(), centers.map(SiteId::as_str));
+            let said = format!("no center is named `{center}`{hint}");
+            section.report(key, said, "a center of this network");
+        }
+    }
+
+    fn all_classes(&self, section: &Section<'_>, classes: &[ChipClass]) {
+        for (i, class) in classes.iter().enumerate() {
             if !self.classes.contains(class) {
                 let hint = hint(class.as_str(), self.classes.iter().map(ChipClass::as_str));
                 let said = format!("no chip of the catalog is of class `{class}`{hint}");
                 section.report(&format!("classes[{i}]"), said, "a class of the chip catalog");
+            }
+        }
+    }
+
+    fn flavor_refers(&self, section: &Section<'_>, flavor: &Flavor, catalog: &Catalog) {
+        for (i, chip) in flavor.chips.iter().enumerate() {
+            is_of_catalog(section, &format!("chips[{i}]"), chip, catalog);
+        }
+        self.all_classes(section, &flavor.classes);
+        for (i, center) in flavor.centers.iter().enumerate() {
+            self.center(section, &format!("centers[{i}]"), center);
+        }
+    }
+
+    /// A quota is of a flavor that there is, and says only what its tenant can do.
+    fn quota_refers(&self, section: &Section<'_>, tenant: &Tenant, flavor: &FlavorId) {
+        if !self.flavors.contains(flavor) {
+            let hint = hint(flavor.as_str(), self.flavors.iter().map(FlavorId::as_str));
+            let said = format!("no flavor is named `{flavor}`{hint}");
+            section.report("flavor", said, "a `[[flavor]]` of this network");
+        }
+        for key in ["borrowing_limit", "lending_limit"] {
+            if tenant.parent.is_none() && section.has(key) {
+                let said = format!("`{}` has no parent to borrow from or lend to", tenant.tenant);
+                section.report(key, said, "no such limit, or a `parent` of the tenant");
             }
         }
     }
@@ -173,11 +223,7 @@ fn once<'a>(
 
 fn chip(pool: &Pool, section: &Section<'_>, catalog: &Catalog) {
     let Some(id) = &pool.chip else { return };
-    let Some(chip) = catalog.get(id) else {
-        let hint = hint(id.as_str(), catalog.chips().map(|chip| chip.chip.as_str()));
-        let said = format!("no chip of the catalog is named `{id}`{hint}");
-        return section.report("chip", said, "a chip of the catalog");
-    };
+    let Some(chip) = is_of_catalog(section, "chip", id, catalog) else { return };
     if !u32::from(pool.chips_per_node).is_multiple_of(chip.allocation_unit) {
         let said = format!("found `{}`", pool.chips_per_node);
         let unit = chip.allocation_unit;
@@ -186,10 +232,26 @@ fn chip(pool: &Pool, section: &Section<'_>, catalog: &Catalog) {
     }
 }
 
+/// The chip of this name, if the catalog has it; reports that it has not.
+fn is_of_catalog<'c>(
+    section: &Section<'_>,
+    key: &str,
+    id: &ChipId,
+    catalog: &'c Catalog,
+) -> Option<&'c Chip> {
+    let chip = catalog.get(id);
+    if chip.is_none() {
+        let hint = hint(id.as_str(), catalog.chips().map(|chip| chip.chip.as_str()));
+        let said = format!("no chip of the catalog is named `{id}`{hint}");
+        section.report(key, said, "a chip of the catalog");
+    }
+    chip
+}
+
 /// Reports tenants that are, over others, part of themselves. Of two of one name the first counts.
-fn circles(tenants: &[Entry<'_, TenantId, Tenant>]) {
+fn circles(tenants: &[Entry<'_, TenantId, TenantEntry<'_>>]) {
     let mut parents: BTreeMap<&TenantId, Option<&TenantId>> = BTreeMap::new();
-    for tenant in tenants.iter().filter_map(|entry| entry.value.as_ref()) {
+    for TenantEntry { tenant, .. } in tenants.iter().filter_map(|entry| entry.value.as_ref()) {
         parents.entry(&tenant.tenant).or_insert(tenant.parent.as_ref());
     }
     let parent = |tenant: &TenantId| parents.get(tenant).copied().flatten();

@@ -1,14 +1,15 @@
 //! Reading entries one by one; what they say of each other is looked at later.
 
-use super::Entry;
+use super::{Entry, share};
 use crate::center::ExternalId;
 use crate::file::section::{Section, Wrong, choice, degrees, figure, parts, text, whole, words};
 use crate::file::tree::Value;
 use crate::quality::Sla;
+use crate::quota::Flavor;
 use crate::unit::parse_with;
 use crate::{
-    Bytes, Capability, Center, CenterId, ChipClass, ChipId, Cores, EngineKind, Exchange,
-    ExchangeId, LinkId, Money, NotAnAmount, OwnerId, Pool, PoolId, Rate, Region, Site, Span,
+    Bytes, Capability, Center, CenterId, ChipClass, ChipId, ChipTime, Cores, EngineKind, Exchange,
+    ExchangeId, FlavorId, LinkId, Money, NotAnAmount, OwnerId, Pool, PoolId, Rate, Region, Site, Span,
     Tenant, TenantId,
 };
 use std::str::FromStr;
@@ -40,13 +41,20 @@ pub(super) struct LinkEntry {
     pub(super) sla: Sla,
 }
 
+/// A tenant with the sections of its quotas, for what is found wrong with them later.
+pub(super) struct TenantEntry<'a> {
+    pub(super) tenant: Tenant,
+    pub(super) quotas: Vec<(FlavorId, Section<'a>)>,
+}
+
 /// All entries of all files of a network.
 #[derive(Default)]
 pub(super) struct Entries<'a> {
     pub(super) centers: Vec<Entry<'a, CenterId, CenterEntry<'a>>>,
     pub(super) exchanges: Vec<Entry<'a, ExchangeId, Exchange>>,
     pub(super) links: Vec<Entry<'a, LinkId, LinkEntry>>,
-    pub(super) tenants: Vec<Entry<'a, TenantId, Tenant>>,
+    pub(super) flavors: Vec<Entry<'a, FlavorId, Flavor>>,
+    pub(super) tenants: Vec<Entry<'a, TenantId, TenantEntry<'a>>>,
 }
 
 impl<'a> Entries<'a> {
@@ -55,6 +63,7 @@ impl<'a> Entries<'a> {
         self.centers.extend(file.sections("center").into_iter().map(center));
         self.exchanges.extend(file.sections("exchange").into_iter().map(exchange));
         self.links.extend(file.sections("link").into_iter().map(link));
+        self.flavors.extend(file.sections("flavor").into_iter().map(share::flavor));
         self.tenants.extend(file.sections("tenant").into_iter().map(tenant));
         file.unknown();
     }
@@ -233,15 +242,35 @@ fn link(mut section: Section<'_>) -> Entry<'_, LinkId, LinkEntry> {
     Entry { id, value: assemble(), section }
 }
 
-fn tenant(mut section: Section<'_>) -> Entry<'_, TenantId, Tenant> {
+fn tenant(mut section: Section<'_>) -> Entry<'_, TenantId, TenantEntry<'_>> {
     let id = section.need("tenant", text::<TenantId>);
     let parent = section.maybe("parent", text::<TenantId>);
     let weight = section.maybe("weight", whole(1, 1_000_000)).unwrap_or(1);
     let home = section.maybe("home", text::<CenterId>);
     let industry = section.maybe("industry", words(128));
     let classes = section.list("classes", text::<ChipClass>);
+    let max_running = section.maybe("max_running", whole(0, u64::MAX));
+    let max_queued = section.maybe("max_queued", whole(0, u64::MAX));
+    let budget = section.maybe("budget", text::<ChipTime>);
+    let preemption = share::preemption(&mut section);
+    let (quotas, quota_sections) = share::quotas(&mut section);
     section.unknown();
-    let value = id.clone().map(|tenant| Tenant { tenant, parent, weight, home, industry, classes });
+    let assemble = |tenant: TenantId| TenantEntry {
+        tenant: Tenant {
+            weight,
+            home,
+            industry,
+            classes,
+            quotas,
+            max_running,
+            max_queued,
+            budget,
+            preemption,
+            ..Tenant::new(tenant, parent)
+        },
+        quotas: quota_sections,
+    };
+    let value = id.clone().map(assemble);
     Entry { id, value, section }
 }
 

@@ -1,0 +1,202 @@
+//! Quotas: who has more than it may, and who was told to give back what was its own.
+
+use crate::promise::{Findings, Promise};
+use model::fact::AttemptPreempted;
+use model::quota::{Quota, ReclaimWithinCohort, WithinQueue};
+use model::{Attempt, Chips, Fact, FlavorId, JobId, Tenant, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use world::World;
+
+/// The tree of tenants read from the top for one flavor, anew for each question.
+struct Tree<'a> {
+    world: &'a World,
+    children: BTreeMap<&'a TenantId, Vec<&'a TenantId>>,
+    flavor: &'a FlavorId,
+}
+
+/// What a tenant's part of the tree comes to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum {
+    /// Nominal quotas that those above may count on or the tenant keeps.
+    quota: i128,
+    /// Of it, what is kept.
+    kept: i128,
+    /// What is used, beyond what those below keep for themselves.
+    used: i128,
+}
+
+impl<'a> Tree<'a> {
+    fn of(world: &'a World, flavor: &'a FlavorId) -> Self {
+        let mut children: BTreeMap<&TenantId, Vec<&TenantId>> = BTreeMap::new();
+        for tenant in world.tenants.values() {
+            if let Some(parent) = &tenant.parent {
+                children.entry(parent).or_default().push(&tenant.tenant);
+            }
+        }
+        Self { world, children, flavor }
+    }
+
+    fn quota(&self, tenant: &TenantId) -> Quota {
+        let of = |tenant: &Arc<Tenant>| tenant.quotas.get(self.flavor).copied();
+        self.world.tenants.get(tenant).and_then(of).unwrap_or_default()
+    }
+
+    /// `depth` is how many levels are looked down at the most: a tree has no more than tenants.
+    fn sum(&self, tenant: &'a TenantId, depth: usize) -> Sum {
+        let quota = self.quota(tenant);
+        let held = self.world.held(tenant).and_then(|held| held.chips.get(self.flavor));
+        let mut sum = Sum {
+            quota: quota.nominal.0.into(),
+            kept: 0,
+            used: held.map_or(0, |chips| chips.0.into()),
+        };
+        for child in self.children.get(tenant).into_iter().flatten().filter(|_| depth > 0) {
+            let below = self.sum(child, depth - 1);
+            sum.quota += below.quota - below.kept;
+            sum.used += (below.used - below.kept).max(0);
+        }
+        if let Some(lends) = quota.lending_limit {
+            sum.kept = (sum.quota - i128::from(lends.0)).max(0);
+        }
+        sum
+    }
+
+    /// Who of a tenant and those it is part of uses more than it may, where what the tenant uses
+    /// counts there.
+    fn over(&self, tenant: &'a TenantId) -> Option<(&'a TenantId, i128, i128)> {
+        let mut at = tenant;
+        for _ in 0..=self.world.tenants.len() {
+            let sum = self.sum(at, self.world.tenants.len());
+            let parent = self.world.tenants.get(at).and_then(|tenant| tenant.parent.as_ref());
+            let borrows = self.quota(at).borrowing_limit.map(|limit| i128::from(limit.0));
+            let most = match parent {
+                None => Some(sum.quota),
+                Some(_) => borrows.map(|limit| sum.quota + limit),
+            };
+            if let Some(most) = most.filter(|most| sum.used > *most) {
+                return Some((at, sum.used, most));
+            }
+            if sum.used <= sum.kept {
+                return None;
+            }
+            at = parent?;
+        }
+        None
+    }
+}
+
+/// Judges what was offered among some facts, in the world that has just taken them in.
+pub(crate) fn judge<'a>(world: &'a World, facts: &[&'a Fact], found: &mut Findings) {
+    let mut takers: BTreeSet<(&TenantId, &FlavorId)> = BTreeSet::new();
+    let mut tenants: BTreeSet<&TenantId> = BTreeSet::new();
+    for fact in facts {
+        let Fact::JobOffered(offered) = fact else { continue };
+        let Some(job) = world.job(offered.attempt.job) else { continue };
+        tenants.insert(&job.spec.tenant);
+        let flavors = offered.placement.parts.iter().filter_map(|part| part.flavor.as_ref());
+        takers.extend(flavors.map(|flavor| (&job.spec.tenant, flavor)));
+    }
+    let counted = |flavor: &FlavorId| world.tenants.values().any(|t| t.quotas.contains_key(flavor));
+    for (tenant, flavor) in takers.into_iter().filter(|(_, flavor)| counted(flavor)) {
+        if let Some((at, used, most)) = Tree::of(world, flavor).over(tenant) {
+            let [used, most] = [used, most].map(|of| Chips(u64::try_from(of).unwrap_or(0)));
+            let what = format!("{at} uses {used} chips of {flavor} and may {most}");
+            found.say(Promise::Quota, what);
+        }
+    }
+    tenants.into_iter().for_each(|tenant| judge_caps(world, tenant, found));
+}
+
+/// Judges how many jobs of a tenant and those it is part of run, and what they may spend.
+fn judge_caps(world: &World, tenant: &TenantId, found: &mut Findings) {
+    let mut at = Some(tenant);
+    for _ in 0..=world.tenants.len() {
+        let Some(tenant) = at.and_then(|at| world.tenants.get(at)) else { return };
+        at = tenant.parent.as_ref();
+        if tenant.max_running.is_none() && tenant.budget.is_none() {
+            continue;
+        }
+        let below = world.tenants.keys().filter(|of| is_below(world, of, &tenant.tenant));
+        let (mut running, mut spent) = (0, 0);
+        for of in below {
+            running += world.held(of).map_or(0, |held| held.attempts);
+            spent += world.held(of).map_or(0, |held| held.committed);
+            spent += world.shares.spent.get(of).map_or(0, |time| u128::from(time.0));
+        }
+        found.judge(Promise::Quota, tenant.max_running.is_none_or(|most| running <= most), || {
+            format!("{running} jobs of {} run, more than may", tenant.tenant)
+        });
+        let within = tenant.budget.is_none_or(|most| spent <= u128::from(most.0));
+        found.judge(Promise::Quota, within, || {
+            format!("{} may spend more than its budget", tenant.tenant)
+        });
+    }
+}
+
+fn is_below(world: &World, tenant: &TenantId, of: &TenantId) -> bool {
+    let parent = |at: &TenantId| world.tenants.get(at).and_then(|tenant| tenant.parent.clone());
+    let path = std::iter::successors(Some(tenant.clone()), |at| parent(at));
+    path.take(world.tenants.len()).any(|at| at == *of)
+}
+
+/// Whether an attempt may be told to make room for a job whatever their priorities: it uses what is
+/// not its tenant's own, or comes after a job of its own tenant, and the policies say so.
+pub(crate) fn may_take_back(
+    world: &World,
+    facts: &[&Fact],
+    leaves: &Attempt,
+    by: JobId,
+) -> bool {
+    let (Some(leaver), Some(comer)) = (world.job(leaves.attempt.job), world.job(by)) else {
+        return false;
+    };
+    let policies = policies(world, &comer.spec.tenant);
+    let (low, high) = (leaver.spec.priority, comer.spec.priority);
+    if leaver.spec.tenant == comer.spec.tenant {
+        return match policies.within_queue {
+            WithinQueue::Never => false,
+            WithinQueue::LowerPriority => low < high,
+            WithinQueue::LowerOrNewerEqual => {
+                low < high || (low == high && leaver.submitted >= comer.submitted)
+            }
+        };
+    }
+    let reclaims = match policies.reclaim_within_cohort {
+        ReclaimWithinCohort::Never => false,
+        ReclaimWithinCohort::LowerPriority => low < high,
+        ReclaimWithinCohort::Any => true,
+    };
+    let flavors = leaves.placement.parts.iter().filter_map(|part| part.flavor.as_ref());
+    (reclaims || policies.borrow_within_cohort.is_some() && low < high)
+        && flavors.into_iter().any(|flavor| borrowed(world, facts, &leaver.spec.tenant, flavor))
+}
+
+fn policies(world: &World, tenant: &TenantId) -> model::Preemption {
+    let mut at = world.tenants.get(tenant);
+    for _ in 0..=world.tenants.len() {
+        let Some(tenant) = at else { break };
+        if let Some(policies) = tenant.preemption {
+            return policies;
+        }
+        at = tenant.parent.as_ref().and_then(|parent| world.tenants.get(parent));
+    }
+    model::Preemption::default()
+}
+
+/// Whether a tenant used more than its own before these facts took from it.
+fn borrowed(world: &World, facts: &[&Fact], tenant: &TenantId, flavor: &FlavorId) -> bool {
+    let held = world.held(tenant).and_then(|held| held.chips.get(flavor)).copied();
+    let mut had = held.unwrap_or_default();
+    for fact in facts {
+        let Fact::AttemptPreempted(AttemptPreempted { attempt, .. }) = fact else { continue };
+        let Some(job) = world.job(attempt.job).filter(|job| job.spec.tenant == *tenant) else {
+            continue;
+        };
+        let parts = job.phase.attempt().into_iter().flat_map(|live| &live.placement.parts);
+        let of = parts.filter(|part| part.flavor.as_ref() == Some(flavor));
+        had = of.map(model::PartPlacement::chips).fold(had, Chips::saturating_add);
+    }
+    let nominal = world.tenants.get(tenant).and_then(|tenant| tenant.quotas.get(flavor));
+    had > nominal.map_or(Chips::ZERO, |quota| quota.nominal)
+}

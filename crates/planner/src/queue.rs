@@ -1,0 +1,74 @@
+//! Whose turn it is: between tenants by fair share, within one by priority, then by age.
+
+use crate::class::Turn;
+use crate::view::View;
+use model::{Moment, Span, TenantId};
+use sharing::{Draw, Round};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use world::World;
+
+/// Classes that are to have their turn. What is placed is charged to its tenant, so that turns go on
+/// to others.
+pub(crate) struct Queue {
+    round: Round,
+    turns: BTreeMap<TenantId, BinaryHeap<Reverse<Turn>>>,
+    /// Whose turn it was.
+    last: Option<TenantId>,
+}
+
+impl Queue {
+    /// These classes, with whose they are.
+    pub(crate) fn new<'a>(
+        world: &World,
+        view: &View,
+        now: Moment,
+        turns: impl Iterator<Item = (&'a TenantId, &'a Turn)>,
+    ) -> Self {
+        let mut by: BTreeMap<TenantId, BinaryHeap<Reverse<Turn>>> = BTreeMap::new();
+        for (tenant, turn) in turns {
+            match by.get_mut(tenant) {
+                Some(turns) => turns.push(Reverse(*turn)),
+                None => drop(by.insert(tenant.clone(), [Reverse(*turn)].into())),
+            }
+        }
+        let round = world.shares.standings.round(now, &view.totals, by.keys());
+        Self { round, turns: by, last: None }
+    }
+
+    /// The class whose turn it is; it is out of the queue until it is put [back](Self::push).
+    pub(crate) fn pop(&mut self) -> Option<Turn> {
+        if let Some(last) = self.last.take()
+            && !self.turns.contains_key(&last)
+        {
+            self.round.leave(&last);
+        }
+        // Who is not known to standings comes last, in the order of names.
+        let next = self.round.first().or_else(|| self.turns.keys().next())?.clone();
+        let turns = self.turns.get_mut(&next)?;
+        let Reverse(turn) = turns.pop()?;
+        if turns.is_empty() {
+            self.turns.remove(&next);
+        }
+        self.last = Some(next);
+        Some(turn)
+    }
+
+    /// Has a class of the tenant whose turn it was wait for its next.
+    pub(crate) fn push(&mut self, turn: Turn) {
+        if let Some(tenant) = &self.last {
+            self.turns.entry(tenant.clone()).or_default().push(Reverse(turn));
+        }
+    }
+
+    /// Whether classes of other tenants than the one whose turn it is are to have theirs.
+    pub(crate) fn others_wait(&self) -> bool {
+        self.turns.keys().any(|tenant| Some(tenant) != self.last.as_ref())
+    }
+
+    /// A tenant was given something.
+    pub(crate) fn charge(&mut self, tenant: &TenantId, draw: &Draw, span: Span) {
+        // Of one that standings do not know nothing is compared.
+        let _unknown = self.round.charge(tenant, draw, span);
+    }
+}

@@ -1,0 +1,155 @@
+//! What quotas allow a class.
+
+use crate::options::Choice;
+use crate::proposal::Offer;
+use crate::roster::Roster;
+use crate::scene::{Asked, Scene};
+use crate::view::View;
+use model::job::JobSpec;
+use model::quota::WithinQueue;
+use model::{AttemptId, CenterId, ChipTime, Chips, FlavorId, Placement, PoolId, TenantId};
+use sharing::{Count, Denied, Quotas, Totals, Usage};
+use std::sync::Arc;
+use world::World;
+
+impl Scene<'_> {
+    /// Whether quotas let a job of the class have this choice now.
+    pub(crate) fn within_quota(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Denied> {
+        let usage = &self.view.usage;
+        if self.view.no_quotas {
+            return Ok(());
+        }
+        let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
+        let flavor = self.view.roster.seat(choice.pool).flavor.as_ref();
+        let (tenant, chips) = (&asked.spec.tenant, ask.chips.times(ask.nodes.into()));
+        if let Some(flavor) = flavor {
+            usage.admits(tenant, flavor, chips)?;
+        }
+        usage.admits_jobs(tenant, Count::Running, 1)?;
+        usage.affords(tenant, chips.over(limit))
+    }
+}
+
+/// Whose attempts a job may tell to make room where it fits its quota already.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum MayTell<'a> {
+    /// Everybody's: nobody has a quota of what is there.
+    All,
+    /// Its own tenant's alone: what others have they have by right, or it would have to be reclaimed.
+    Own(&'a TenantId),
+    /// Nobody's.
+    Nobody,
+}
+
+impl MayTell<'_> {
+    pub(crate) fn is(&self, tenant: &TenantId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Own(own) => *own == tenant,
+            Self::Nobody => false,
+        }
+    }
+}
+
+impl Scene<'_> {
+    /// Whose attempts of lower priority a job of the class may tell to make room in a choice's pool.
+    pub(crate) fn may_tell<'s>(&self, asked: Asked<'s>, choice: &Choice) -> MayTell<'s> {
+        let quotas = self.view.usage.quotas();
+        let flavor = self.view.roster.seat(choice.pool).flavor.as_ref();
+        if flavor.is_none_or(|flavor| !quotas.has(flavor)) {
+            return MayTell::All;
+        }
+        let tenant = &asked.spec.tenant;
+        match quotas.preemption(tenant).unwrap_or_default().within_queue {
+            WithinQueue::Never => MayTell::Nobody,
+            WithinQueue::LowerPriority | WithinQueue::LowerOrNewerEqual => MayTell::Own(tenant),
+        }
+    }
+}
+
+impl View {
+    /// Counts what a job has of its tenant's quotas that is given this place.
+    pub(crate) fn claim(&mut self, spec: &JobSpec, placement: &Placement) {
+        if !self.no_quotas {
+            // Of a tenant nobody declared nothing is counted.
+            let _unknown = self.usage.take(&spec.tenant, &world::claim(spec, placement));
+        }
+    }
+
+    /// Counts that an attempt gives back what it has, for it makes room for another.
+    pub(crate) fn unclaim(&mut self, world: &World, attempt: AttemptId) {
+        if !self.no_quotas {
+            give_back(&mut self.usage, world, attempt);
+        }
+    }
+
+    /// Whether an offer is within quotas, once those have left that make room for it.
+    pub(crate) fn admits(&self, world: &World, offer: &Offer) -> bool {
+        if self.no_quotas {
+            return true;
+        }
+        let Some(job) = world.job(offer.job) else { return false };
+        let mut usage = self.usage.clone();
+        offer.preempts.iter().for_each(|attempt| give_back(&mut usage, world, *attempt));
+        let claim = world::claim(&job.spec, &offer.placement);
+        usage.admits_claim(&job.spec.tenant, &claim).is_ok()
+    }
+
+    /// What tenants use, under the quotas they have.
+    #[must_use]
+    pub const fn usage(&self) -> &Usage {
+        &self.usage
+    }
+
+    /// All there is in the network, of which tenants use shares.
+    #[must_use]
+    pub const fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// What of a pool is counted in quotas as what.
+    #[must_use]
+    pub fn flavor(&self, center: &CenterId, pool: &PoolId) -> Option<&FlavorId> {
+        self.roster.seat(self.roster.number(center, pool)?).flavor.as_ref()
+    }
+}
+
+fn give_back(usage: &mut Usage, world: &World, attempt: AttemptId) {
+    let Some(live) = world.live_attempt(attempt).filter(|live| live.preempted.is_none()) else {
+        return;
+    };
+    let Some(job) = world.job(attempt.job) else { return };
+    let _not_counted = usage.give(&job.spec.tenant, &world::claim(&job.spec, &live.placement), ChipTime::ZERO);
+}
+
+/// All there is in the network.
+pub(crate) fn totals(world: &World, roster: &Roster) -> Totals {
+    let mut totals = Totals::default();
+    for (_, seat) in roster.seats() {
+        let pool = seat.pool();
+        let nodes = u64::from(pool.nodes);
+        let worth = u64::from(pool.worth(seat.chip.as_deref()));
+        let standard = u128::from(pool.chips().0) * u128::from(worth) / 1_000;
+        let standard = u64::try_from(standard).unwrap_or(u64::MAX);
+        totals.standard = totals.standard.saturating_add(Chips(standard));
+        totals.cores.0 = totals.cores.0.saturating_add(pool.cores.0.saturating_mul(nodes));
+        totals.memory.0 = totals.memory.0.saturating_add(pool.memory.0.saturating_mul(nodes));
+    }
+    for link in world.links.values() {
+        totals.bandwidth.0 = totals.bandwidth.0.saturating_add(link.capacity.0);
+    }
+    totals
+}
+
+/// What all tenants use by what the world declares: nothing but what their jobs that are over spent.
+pub(crate) fn usage(world: &World) -> Usage {
+    let tenants = || world.tenants.values().map(Arc::as_ref);
+    // Every declaration was looked at before it became a fact; of logs of older programs a tree that
+    // cannot be has no quotas.
+    let quotas = Quotas::new(tenants()).unwrap_or_else(|_| Quotas::none());
+    let mut usage = Usage::new(Arc::new(quotas));
+    for (tenant, spent) in &world.shares.spent {
+        let _unknown = usage.spend(tenant, *spent);
+    }
+    usage
+}
