@@ -13,6 +13,7 @@ mod network;
 mod planner;
 mod restart;
 mod row;
+mod sharing;
 mod start;
 mod transfer;
 mod walk;
@@ -42,6 +43,8 @@ enum What {
     Planner(Options),
     /// Data on its way.
     Transfer(Options),
+    /// Loads of many tenants under quotas.
+    Sharing(Options),
     /// One end of a copy that is measured.
     #[command(hide = true)]
     Serve(transfer::hands::Serve),
@@ -76,7 +79,12 @@ impl Options {
 
 fn main() -> Result<()> {
     match Bench::parse().what {
-        What::Loop(options) => measure_loop(options),
+        What::Loop(options) => measure_live(options, |portolan, dir, only| async move {
+            walk::Walk { portolan, dir, only }.run().await;
+        }),
+        What::Sharing(options) => measure_live(options, |portolan, dir, only| async move {
+            sharing::Owners { portolan, dir, only }.run().await;
+        }),
         What::Planner(Options { only, data, .. }) => {
             planner::run(&only, &planner::Player { portolan: portolan()?, data });
             Ok(())
@@ -108,7 +116,11 @@ fn portolan() -> Result<PathBuf> {
     Ok(portolan)
 }
 
-fn measure_loop(options: Options) -> Result<()> {
+/// Measures what runs real networks, in a directory of its own.
+fn measure_live<F: Future<Output = ()>>(
+    options: Options,
+    measure: impl FnOnce(PathBuf, PathBuf, String) -> F,
+) -> Result<()> {
     let (portolan, base) = (portolan()?, options.dir()?);
     let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&base);
     let dir = dir.with_context(|| format!("cannot use {}", base.display()))?;
@@ -117,9 +129,8 @@ fn measure_loop(options: Options) -> Result<()> {
     // One thread: two cores are little for a server, three agents and what submits to them.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let walk = walk::Walk { portolan, dir: dir.path().to_owned(), only: options.only };
         tokio::select! {
-            () = walk.run() => Ok(()),
+            () = measure(portolan, dir.path().to_owned(), options.only) => Ok(()),
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         }
     })

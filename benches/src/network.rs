@@ -27,20 +27,34 @@ pub(crate) enum Shape {
     Timers,
     /// The sample network `laptop`: three centers whose attempts are processes.
     Processes,
+    /// Three centers of 200 chips whose attempts are timers, and thirty tenants with quotas.
+    Cohorts,
+    /// Three centers of 336 such chips, and a thousand tenants with quotas.
+    Many,
 }
 
 impl Shape {
-    const fn file(self) -> &'static str {
+    fn file(self) -> String {
         match self {
-            Self::Timers => include_str!("../../catalog/networks/timers.toml"),
-            Self::Processes => include_str!("../../catalog/networks/laptop.toml"),
+            Self::Timers => include_str!("../../catalog/networks/timers.toml").to_owned(),
+            Self::Processes => include_str!("../../catalog/networks/laptop.toml").to_owned(),
+            Self::Cohorts => include_str!("../../catalog/networks/cohorts.toml").to_owned(),
+            Self::Many => crate::sharing::many(),
         }
     }
 
     const fn engine(self) -> &'static str {
         match self {
-            Self::Timers => "timer",
+            Self::Timers | Self::Cohorts | Self::Many => "timer",
             Self::Processes => "process",
+        }
+    }
+
+    /// Those who submit with a token of their own.
+    const fn tenants(self) -> &'static [&'static str] {
+        match self {
+            Self::Timers | Self::Processes => &TENANTS,
+            Self::Cohorts | Self::Many => &[],
         }
     }
 }
@@ -117,7 +131,7 @@ impl Network {
         self.operator = token.trim().to_owned();
         let mut operator = self.connect().await?;
         operator.send(Method::PUT, "/v1/network", TOML, shape.file().into()).await?;
-        for tenant in TENANTS {
+        for tenant in shape.tenants() {
             let secret = new_token(&mut operator, "tenant", tenant).await?;
             self.tenants.insert(tenant, secret);
         }

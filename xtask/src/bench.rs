@@ -16,7 +16,7 @@ struct Group {
     rows: &'static [&'static str],
 }
 
-const GROUPS: &[Group] = &[PLANNER, LOOP, TRANSFER];
+const GROUPS: &[Group] = &[PLANNER, LOOP, TRANSFER, SHARING];
 
 const PLANNER: Group = Group {
     name: "planner",
@@ -71,6 +71,11 @@ const TRANSFER: Group = Group {
         "resend_after_kill_mib",
         "checkpoint_moved_pct",
     ],
+};
+
+const SHARING: Group = Group {
+    name: "sharing",
+    rows: &["quota_decisions_per_s", "load_15k_over_floor", "load_15k_per_s", "load_50k_per_s"],
 };
 
 /// The keys of a row, in the order they are written.

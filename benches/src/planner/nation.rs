@@ -125,6 +125,8 @@ impl Nation {
                 pue_thousandths: 1_200,
                 lend_percent: 100,
                 recall_notice: Span::from_secs(600),
+                lend_to: model::Guests::default(),
+                lend_windows: Vec::new(),
                 only_tenants: Vec::new(),
                 external_ids: Vec::new(),
             })));
@@ -156,6 +158,7 @@ impl Nation {
                 currency: Currency::CNY,
             },
             capability: Capability::default(),
+            lending: None,
         }
     }
 

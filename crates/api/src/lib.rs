@@ -32,6 +32,7 @@ mod promise;
 mod quality;
 pub mod serve;
 mod settings;
+mod share;
 mod token;
 mod transfer;
 mod under_way;
@@ -177,6 +178,9 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(keeping::get_store))
         .routes(routes!(transfer::list_transfers))
         .routes(routes!(promise::read_promises))
+        .routes(routes!(share::read_shares))
+        .routes(routes!(share::plan_quotas))
+        .routes(routes!(share::recall_capacity))
         .routes(routes!(token::list_tokens, token::create_token))
         .routes(routes!(token::revoke_token))
         .routes(routes!(log::read_log))

@@ -32,10 +32,23 @@ pub(crate) async fn apply_network(
     Raw(body): Raw,
 ) -> Result<Json<view::Applied>, Problem> {
     who.must(&api, Action::ApplyNetwork, Resource::Network)?;
-    let files: view::NetworkFiles = if is_media(&headers, "application/json") {
-        read_json(&body)?
-    } else if is_media(&headers, "application/toml") {
-        let text = std::str::from_utf8(&body);
+    let declarations = declarations(&api, &headers, &body).await?;
+    match command(&api, who, Command::Apply(Box::new(declarations))).await? {
+        Answer::Applied { changed } => Ok(Json(view::Applied { changed: changed as u64 })),
+        other => unreachable!("applying was answered by {other:?}"),
+    }
+}
+
+/// What the files of a request declare, which may refer to each other and to what is declared.
+pub(crate) async fn declarations(
+    api: &Api,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Declarations, Problem> {
+    let files: view::NetworkFiles = if is_media(headers, "application/json") {
+        read_json(body)?
+    } else if is_media(headers, "application/toml") {
+        let text = std::str::from_utf8(body);
         let text = text.map_err(|_| Problem::malformed("the network file is not UTF-8"))?;
         let file = view::Document { name: "network".to_owned(), text: text.to_owned() };
         view::NetworkFiles { network: vec![file], chips: Vec::new() }
@@ -44,11 +57,7 @@ pub(crate) async fn apply_network(
         return Err(Problem::new(Slug::MediaType, detail));
     };
     let known = api.gate.look(|c| c.world().chips.values().cloned().collect::<Vec<_>>()).await?;
-    let declarations = read(&files, &known)?;
-    match command(&api, who, Command::Apply(Box::new(declarations))).await? {
-        Answer::Applied { changed } => Ok(Json(view::Applied { changed: changed as u64 })),
-        other => unreachable!("applying was answered by {other:?}"),
-    }
+    read(&files, &known)
 }
 
 fn read(files: &view::NetworkFiles, known: &[Arc<Chip>]) -> Result<Declarations, Problem> {

@@ -24,6 +24,9 @@ pub struct History {
     jobs: BTreeMap<JobId, Line>,
     keys: BTreeMap<Digest, (JobId, Moment)>,
     copies: Copies,
+    /// Whether a tenant's policies, or its home, ever let it take back what others use, whatever the
+    /// priorities.
+    takes_back: bool,
 }
 
 /// A job in short.
@@ -68,6 +71,9 @@ impl History {
         self.at = self.at.max(at);
         match fact {
             Fact::JobSubmitted(f) => self.submitted(at, f, &mut found),
+            Fact::TenantDeclared(f) => {
+                self.takes_back |= f.preemption.is_some() || f.home.is_some();
+            }
             Fact::KeysForgotten(f) => self.keys.retain(|_, (_, used)| *used >= f.before),
             Fact::JobsArchived(f) => {
                 for job in &f.jobs {
@@ -114,9 +120,10 @@ impl History {
     fn about(&mut self, id: JobId, fact: &Fact, found: &mut Findings) {
         let kind = fact.kind();
         let by = match fact {
-            Fact::AttemptPreempted(f) => self.jobs.get(&f.by).copied(),
+            Fact::AttemptPreempted(f) => f.by.and_then(|by| self.jobs.get(&by).copied()),
             _ => None,
         };
+        let takes_back = self.takes_back;
         let Some(line) = self.jobs.get_mut(&id) else {
             found.say(Promise::NoLoss, format!("{kind} is about {id}, which is not there"));
             return;
@@ -128,8 +135,13 @@ impl History {
         match fact {
             Fact::AttemptPreempted(f) => {
                 line.told(f.attempt, kind, found);
-                found.judge(Promise::Preemption, by.is_some_and(|by| line.yields_to(by)), || {
-                    format!("{} makes room for {}, for which it does not", f.attempt, f.by)
+                let yields = match (f.by, by) {
+                    (None, _) => line.preemptible,
+                    (Some(_), by) => by.is_some_and(|by| line.yields_to(by, takes_back)),
+                };
+                found.judge(Promise::Preemption, yields, || {
+                    let by = f.by.map_or("its owner".to_owned(), |by| by.to_string());
+                    format!("{} makes room for {by}, for which it does not", f.attempt)
                 });
             }
             Fact::AttemptCheckpointed(f) => {
@@ -163,8 +175,10 @@ impl History {
 
 impl Line {
     /// Whether it makes room for a job that waits.
-    fn yields_to(&self, other: Self) -> bool {
-        self.preemptible && self.priority < other.priority && other.state == State::Waiting
+    /// Whether it makes room for another. What of quotas is taken back is for who knows them to judge.
+    fn yields_to(&self, other: Self, takes_back: bool) -> bool {
+        let comes_after = self.priority < other.priority || takes_back;
+        self.preemptible && comes_after && other.state == State::Waiting
     }
 
     fn offered(&mut self, attempt: AttemptId, found: &mut Findings) {

@@ -16,6 +16,7 @@ mod dataset;
 mod gang;
 mod history;
 mod job;
+mod lending;
 mod link;
 mod money;
 mod overdraft;
@@ -115,6 +116,7 @@ pub fn delta<'a>(world: &World, facts: impl IntoIterator<Item = &'a Fact>) -> Ve
     job::judge_keys(world, &facts, &mut found);
     preemption::judge(world, &facts, &mut found);
     quota::judge(world, &facts, &mut found);
+    lending::judge(world, &facts, &mut found);
     for id in &touched.attempts {
         let Some(job) = world.job(id.job) else { continue };
         let Some(attempt) = job.phase.attempt().filter(|a| a.attempt == *id) else { continue };

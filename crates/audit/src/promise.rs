@@ -22,6 +22,8 @@ pub enum Promise {
     Idempotence,
     /// No tenant beyond nominal and borrowing limit.
     Quota,
+    /// Nobody has of an owner's pools what it does not lend, or more, or at other times.
+    Lending,
     /// No byte of a dataset outside its allowed regions, and no path across a forbidden one.
     Residency,
     /// No whole copy of a version that is to be kept is let go as the last, and none is in passing where
@@ -33,7 +35,8 @@ pub enum Promise {
     Replay,
     /// Every pending job's reasons can be had.
     Explanations,
-    /// Only preemptible jobs make room, only for a higher priority, and each has its grace.
+    /// Only preemptible jobs make room: for a higher priority, for what is taken back of a quota, or for
+    /// a center's own; and each has its grace.
     Preemption,
 }
 
@@ -50,6 +53,7 @@ impl Promise {
             Self::NoLoss => "no loss",
             Self::Idempotence => "idempotence",
             Self::Quota => "quota",
+            Self::Lending => "lending",
             Self::Residency => "residency",
             Self::Copies => "copies",
             Self::Money => "money",

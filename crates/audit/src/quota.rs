@@ -142,12 +142,7 @@ fn is_below(world: &World, tenant: &TenantId, of: &TenantId) -> bool {
 
 /// Whether an attempt may be told to make room for a job whatever their priorities: it uses what is
 /// not its tenant's own, or comes after a job of its own tenant, and the policies say so.
-pub(crate) fn may_take_back(
-    world: &World,
-    facts: &[&Fact],
-    leaves: &Attempt,
-    by: JobId,
-) -> bool {
+pub(crate) fn may_take_back(world: &World, facts: &[&Fact], leaves: &Attempt, by: JobId) -> bool {
     let (Some(leaver), Some(comer)) = (world.job(leaves.attempt.job), world.job(by)) else {
         return false;
     };

@@ -26,6 +26,7 @@ mod promise;
 mod quality;
 mod serve;
 mod session;
+mod share;
 mod simulate;
 mod table;
 mod token;
@@ -94,6 +95,10 @@ enum Command {
     Transfers(transfer::List),
     /// List tenants.
     Tenants,
+    Quota(share::Quota),
+    Recall(share::Recall),
+    /// Say who used how much of the network against its weight, and why the next job is whose.
+    Shares,
     /// List the chips the network knows.
     Chips,
     #[command(subcommand)]
@@ -166,6 +171,9 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Circles(near) => near.run(session).await,
         Command::Transfers(list) => list.run(session).await,
         Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),
+        Command::Quota(quota) => quota.run(session).await,
+        Command::Recall(recall) => recall.run(session).await,
+        Command::Shares => session.show(&session.client()?.shares().await?, share::shares),
         Command::Chips => session.show(&session.client()?.chips().await?, network::chips),
         Command::Token(token) => token.run(session).await,
         Command::Log(log) => log.run(session).await,

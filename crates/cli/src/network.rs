@@ -45,14 +45,17 @@ impl Apply {
                     many => format!("{many} parts of the network changed"),
                 },
             ),
-            Err(error) => {
-                let places = error.problem().map(|problem| located(&problem.errors, &files));
-                match places.flatten() {
-                    Some(places) => Err(Failure::Documents(places).into()),
-                    None => Err(error.into()),
-                }
-            }
+            Err(error) => Err(misprint(error, &files)),
         }
+    }
+}
+
+/// What a server found wrong with files, with the places where they have them.
+pub(crate) fn misprint(error: client::Error, files: &NetworkFiles) -> anyhow::Error {
+    let places = error.problem().map(|problem| located(&problem.errors, files));
+    match places.flatten() {
+        Some(places) => Failure::Documents(places).into(),
+        None => error.into(),
     }
 }
 

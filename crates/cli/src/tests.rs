@@ -196,6 +196,10 @@ fn plan() -> Value {
                       is no variant for it"},
         ],
         "ahead": 1,
+        "quota": [{"flavor": "cuda", "path": [
+            {"tenant": "lab", "quota": 8_000, "used": 12_000, "borrowed": 4_000},
+            {"tenant": "city", "quota": 16_000, "used": 16_000, "borrowed": 0},
+        ]}],
         "changes": {"goal": "none", "at": null, "found": [], "complete": true}
     })
 }

@@ -5,7 +5,7 @@ use model::{CenterId, LinkId, TokenId};
 use reqwest::Method;
 use wire::view::{
     Applied, Center, Centers, Chips, Circles, Exchanges, LinkTest, Links, LogPage, NetworkFiles,
-    NewToken, Paths, Tenants, TokenSecret, Tokens,
+    NewToken, Paths, QuotaPlan, RecallWanted, Recalled, Shares, Tenants, TokenSecret, Tokens,
 };
 
 impl Client {
@@ -29,6 +29,15 @@ impl Client {
     /// Says that nothing runs in a center any more, so that its jobs may go elsewhere.
     pub async fn declare_lost(&self, center: &CenterId) -> Result<(), Error> {
         self.tell(Method::POST, &format!("/v1/centers/{center}/lost")).await
+    }
+
+    /// Takes back what is lent of a center.
+    pub async fn recall(
+        &self,
+        center: &CenterId,
+        wanted: &RecallWanted,
+    ) -> Result<Recalled, Error> {
+        self.post(&format!("/v1/centers/{center}/recall"), wanted).await
     }
 
     /// All links.
@@ -64,6 +73,18 @@ impl Client {
     /// How much compute is how near to each city.
     pub async fn circles(&self) -> Result<Circles, Error> {
         self.get("/v1/circles", &[]).await
+    }
+
+    /// Who uses how much of what, and whose turn it is.
+    pub async fn shares(&self) -> Result<Shares, Error> {
+        self.get("/v1/shares", &[]).await
+    }
+
+    /// What would change if these files were applied, which declare flavors and tenants.
+    pub async fn plan_quotas(&self, files: &NetworkFiles) -> Result<QuotaPlan, Error> {
+        let make = || self.request(Method::POST, "/v1/shares/plan").json(files);
+        let response = self.send_again(make).await?;
+        response.json().await.map_err(Error::unreadable)
     }
 
     /// All tenants.

@@ -11,6 +11,7 @@ use model::{
     CenterId, Digest, JobEnd, JobId, LinkId, Moment, Outcome, Phase, Principal, Role, Span, Stop,
     Token, TokenId,
 };
+use sharing::Count;
 use std::sync::Arc;
 
 impl Controller {
@@ -34,6 +35,9 @@ impl Controller {
                 let registered =
                     DatasetRegistered { data, tenant, bytes, files, residency, made_by };
                 self.put_dataset(by, &center, registered)
+            }
+            Command::Recall { center, pools, in_time, until } => {
+                self.recall(by, &center, &pools, (in_time, until))
             }
             Command::RemoveDataset(dataset) => self.remove_dataset(by, &dataset),
             Command::Keep { dataset, keeping } => self.keep_dataset(by, &dataset, keeping),
@@ -64,6 +68,7 @@ impl Controller {
         for spec in &jobs {
             self.check_spec(by, spec)?;
         }
+        self.check_queue(&jobs)?;
         let first = self.world.next.job;
         let count = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
         for (i, spec) in jobs.into_iter().enumerate() {
@@ -73,6 +78,19 @@ impl Controller {
             self.emit(Fact::JobSubmitted(Arc::new(JobSubmitted { job, spec, by: by.token, key })));
         }
         Ok(Answer::Submitted { first, count, repeated: false })
+    }
+
+    /// No more jobs wait than their tenants may have waiting.
+    fn check_queue(&self, jobs: &[Arc<JobSpec>]) -> Result<(), Rejected> {
+        let view = self.board.view();
+        let mut usage = view.usage().clone();
+        for spec in jobs.iter().filter(|spec| !spec.hold) {
+            let waits = usage.admits_jobs(&spec.tenant, Count::Queued, 1);
+            waits.map_err(|denied| Rejected::Conflict { why: denied.to_string() })?;
+            // A tenant nobody declared was refused before.
+            let _known = usage.count(&spec.tenant, Count::Queued, 1);
+        }
+        Ok(())
     }
 
     fn check_spec(&self, by: &Principal, spec: &JobSpec) -> Result<(), Rejected> {

@@ -114,9 +114,12 @@ impl Controller {
             && part.nodes.iter().all(|slots| slots.node < new.nodes)
     }
 
-    /// A declaration is only taken whose tenants, flavors and quotas make sense together with what is
-    /// declared already.
-    fn check_quotas(&self, new: &Declarations) -> Result<(), Rejected> {
+    /// Whether tenants, flavors and quotas make sense together with what is declared already.
+    ///
+    /// # Errors
+    ///
+    /// What does not, and what would.
+    pub fn check_quotas(&self, new: &Declarations) -> Result<(), Rejected> {
         let invalid = |why: String| Rejected::Invalid { why };
         let mut tenants = self.world.tenants.clone();
         let declared = new.tenants.iter().map(|t| (t.tenant.clone(), Arc::new(t.clone())));
@@ -124,7 +127,8 @@ impl Controller {
         let quotas = Quotas::new(tenants.values().map(Arc::as_ref));
         let quotas = quotas.map_err(|error| invalid(error.to_string()))?;
         let known = |flavor: &&FlavorId| {
-            self.world.flavors.contains_key(*flavor) || new.flavors.iter().any(|f| f.flavor == **flavor)
+            self.world.flavors.contains_key(*flavor)
+                || new.flavors.iter().any(|f| f.flavor == **flavor)
         };
         if let Some(unknown) = quotas.flavors().find(|flavor| !known(flavor)) {
             let why = format!("there is no flavor `{unknown}` to have a quota of; declare it too");

@@ -4,9 +4,9 @@ use crate::ArchivePlan;
 use model::job::{Job, JobSpec};
 use model::quality::LinkTest;
 use model::{
-    Bytes, Center, CenterId, Chip, DatasetId, DatasetRef, DatasetVersion, Digest, Exchange, Flavor, JobId,
-    Keeping, Link, LinkId, Moment, Principal, Region, Role, Staging, StoreId, Tenant, TenantId,
-    Token, TokenId,
+    AttemptId, Bytes, Center, CenterId, Chip, Chips, DatasetId, DatasetRef, DatasetVersion, Digest,
+    Exchange, Flavor, JobId, Keeping, Link, LinkId, Moment, PoolId, Principal, Region, Role,
+    Staging, StoreId, Tenant, TenantId, Token, TokenId,
 };
 use planner::Plan;
 use std::sync::Arc;
@@ -118,6 +118,17 @@ pub enum Command {
         /// Regions it may not leave.
         residency: Vec<Region>,
     },
+    /// Take back what is lent of a center.
+    Recall {
+        /// Which.
+        center: CenterId,
+        /// Of which pools how many chips no guest is to have.
+        pools: Vec<(PoolId, Chips)>,
+        /// By when.
+        in_time: Moment,
+        /// Until when.
+        until: Moment,
+    },
     /// Remove a dataset with all its versions and copies.
     RemoveDataset(DatasetId),
     /// Say what is to be kept of a dataset.
@@ -219,6 +230,11 @@ pub enum Answer {
     Scrubbing {
         /// How many.
         copies: usize,
+    },
+    /// These leave for their owner, each by then.
+    Recalled {
+        /// Who, and by when.
+        leave: Vec<(AttemptId, Moment)>,
     },
     /// The test that begins.
     Test(Arc<LinkTest>),

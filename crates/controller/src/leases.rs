@@ -46,6 +46,7 @@ impl Controller {
             self.forget_keys();
         }
         self.expire_leases();
+        self.end_recalls();
         self.tend_if_due();
         self.test_links_if_due();
     }

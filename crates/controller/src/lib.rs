@@ -21,6 +21,7 @@ mod orders;
 mod plans;
 mod quality;
 mod reading;
+mod recall;
 mod relay;
 mod reports;
 

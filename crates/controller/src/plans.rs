@@ -92,7 +92,7 @@ impl Controller {
         // First those who leave are told, then whoever comes is given their place: until they have
         // left nobody else can be.
         for victim in &offer.preempts {
-            let (attempt, by, until) = (*victim, offer.job, offer.placement.start);
+            let (attempt, by, until) = (*victim, Some(offer.job), offer.placement.start);
             self.emit(Fact::AttemptPreempted(AttemptPreempted { attempt, by, until }));
         }
         let awaits = offer.transfers.iter().map(|transfer| self.transfer(transfer)).collect();

@@ -20,10 +20,14 @@ use wire::{Join, Order, Report};
 
 #[path = "it/archive.rs"]
 mod archive;
+#[path = "it/lending.rs"]
+mod lending;
 #[path = "it/link_tests.rs"]
 mod link_tests;
 #[path = "it/quality.rs"]
 mod quality;
+#[path = "it/quota.rs"]
+mod quota;
 #[path = "it/relay.rs"]
 mod relay;
 

@@ -4,8 +4,8 @@ use crate::fact::Fact;
 use crate::job::JobSpec;
 use crate::link::Hop;
 use crate::{
-    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, FlavorId, JobId, LinkId, Moment, Money, PlanId,
-    PoolId, Rate, Span, TransferId,
+    AttemptId, Bytes, CenterId, Chips, Cores, DatasetVersion, FlavorId, JobId, LinkId, Moment,
+    Money, PlanId, PoolId, Rate, Span, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -225,8 +225,8 @@ pub struct Attempt {
 /// For whom an attempt makes room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preempted {
-    /// The job that is to run where it does.
-    pub by: JobId,
+    /// The job that is to run where it does; none where the owner takes the place back.
+    pub by: Option<JobId>,
     /// When its nodes are free at the latest.
     pub until: Moment,
 }

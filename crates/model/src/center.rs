@@ -1,7 +1,8 @@
 //! A computing center of one owner: sites, pools, an engine, a store.
 
 use crate::{
-    Bytes, CenterId, Chip, ChipId, Chips, Cores, Currency, Money, OwnerId, PoolId, Region, Span, TenantId,
+    Bytes, CenterId, Chip, ChipId, Chips, Cores, Currency, Guests, Lending, Money, OwnerId, PoolId,
+    Region, Span, TenantId, Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -33,6 +34,12 @@ pub struct Center {
     pub lend_percent: u8,
     /// Notice before lent capacity is back.
     pub recall_notice: Span,
+    /// To whom it is lent, where a pool does not say otherwise.
+    #[serde(default, skip_serializing_if = "Guests::are_all")]
+    pub lend_to: Guests,
+    /// When, where a pool does not say otherwise; at all times where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lend_windows: Vec<Window>,
     /// Only these tenants, where the owner names any.
     pub only_tenants: Vec<TenantId>,
     /// Names by which others know it.
@@ -105,6 +112,9 @@ pub struct Pool {
     pub price_per_hour: Money,
     /// What its capacity is worth.
     pub capability: Capability,
+    /// How it is lent, where that is otherwise than its center's other pools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lending: Option<Lending>,
 }
 
 impl Pool {
@@ -120,7 +130,8 @@ impl Pool {
         let peaks = chip.map(|chip| &chip.peak_milli_tflops);
         let peak = peaks.and_then(|peak| peak.get("bf16").or_else(|| peak.get("fp16")).copied());
         let speed = self.capability.verified.or(self.capability.declared).or(peak);
-        let worth = speed.map_or(1_000, |speed| u128::from(speed) * 1_000 / u128::from(Self::REFERENCE));
+        let worth =
+            speed.map_or(1_000, |speed| u128::from(speed) * 1_000 / u128::from(Self::REFERENCE));
         u32::try_from(worth.max(1)).unwrap_or(u32::MAX)
     }
 
@@ -197,6 +208,7 @@ mod tests {
             nodes_per_block: 0,
             price_per_hour: Money { micros: 9_000_000, currency: Currency::CNY },
             capability: Capability::default(),
+            lending: None,
         };
         assert_eq!(pool.price(2, Chips::whole(4), Span::from_secs(3_600)).micros, 72_000_000);
         assert_eq!(pool.price(1, Chips(1), Span(1)).micros, 1);

@@ -11,8 +11,8 @@ pub use content::*;
 
 use crate::quality::{LinkRated, LinkTest, PathMeasured};
 use crate::{
-    Center, CenterId, Chip, DatasetId, Digest, Exchange, Flavor, JobId, Link, LinkId, Moment, Staging,
-    Tenant, TenantId, Token,
+    Center, CenterId, Chip, DatasetId, Digest, Exchange, Flavor, JobId, Link, LinkId, Moment,
+    Staging, Tenant, TenantId, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -198,6 +198,8 @@ facts! {
     LinkDeclared(Arc<Link>) = "link-declared" v 2;
     /// A tenant was declared or changed.
     TenantDeclared(Arc<Tenant>) = "tenant-declared" v 2;
+    /// An owner takes back what it lent of a pool, or lends it again.
+    CapacityRecalled(CapacityRecalled) = "capacity-recalled" v 1;
     /// A flavor was declared or changed.
     FlavorDeclared(Arc<Flavor>) = "flavor-declared" v 1;
     /// An agent came for its center, or came back with something changed.
@@ -231,7 +233,7 @@ facts! {
     /// An attempt is to stop.
     AttemptStopping(AttemptStopping) = "attempt-stopping" v 1;
     /// An attempt is to stop and make room for another job.
-    AttemptPreempted(AttemptPreempted) = "attempt-preempted" v 1;
+    AttemptPreempted(AttemptPreempted) = "attempt-preempted" v 2;
     /// A running attempt wrote a checkpoint.
     AttemptCheckpointed(AttemptCheckpointed) = "attempt-checkpointed" v 1;
     /// An attempt reads inputs over other ways than before, or not at all for want of one.
@@ -339,7 +341,11 @@ impl Fact {
                 let centers = f.placement.parts.iter().map(|p| center(&p.center));
                 std::iter::once(f.attempt.job.to_string()).chain(centers).collect()
             }
-            Self::AttemptPreempted(f) => vec![f.attempt.job.to_string(), f.by.to_string()],
+            Self::AttemptPreempted(f) => {
+                let by = f.by.map(|by| by.to_string());
+                std::iter::once(f.attempt.job.to_string()).chain(by).collect()
+            }
+            Self::CapacityRecalled(f) => vec![center(&f.center)],
             Self::DatasetRegistered(f) => {
                 vec![dataset(&f.data.dataset), tenant(&f.tenant)]
             }

@@ -16,6 +16,7 @@ pub mod file;
 pub mod id;
 pub mod job;
 pub mod keeping;
+pub mod lending;
 pub mod link;
 pub mod money;
 pub mod quality;
@@ -39,6 +40,7 @@ pub use id::{
 };
 pub use job::{JobEnd, JobSpec, Objective, Part, Phase, Variant, WhenCutOff};
 pub use keeping::{Expiry, Keeping, Leave};
+pub use lending::{Guests, Lending, Window};
 pub use link::{Exchange, Link, SiteId};
 pub use money::{Currency, Money};
 pub use quota::{Flavor, Preemption, Quota};

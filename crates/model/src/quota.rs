@@ -24,7 +24,8 @@ impl Flavor {
     #[must_use]
     pub fn has(&self, chip: &Chip, center: &CenterId, region: Option<&Region>) -> bool {
         let any_chip = self.chips.is_empty() && self.classes.is_empty();
-        let chip = any_chip || self.chips.contains(&chip.chip) || self.classes.contains(&chip.class);
+        let chip =
+            any_chip || self.chips.contains(&chip.chip) || self.classes.contains(&chip.class);
         let anywhere = self.centers.is_empty() && self.regions.is_empty();
         let inside = || region.is_some_and(|of| self.regions.iter().any(|r| r.contains(of)));
         chip && (anywhere || self.centers.contains(center) || inside())

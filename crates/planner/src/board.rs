@@ -19,7 +19,8 @@ use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
 use model::job::{Job, PastAttempt};
 use model::{
-    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Refused, Span, TenantId,
+    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Placement, Refused,
+    Span, TenantId,
 };
 use network::{Booking, Links};
 use sharing::Claim;
@@ -45,8 +46,12 @@ pub struct Board {
     later_at: BTreeMap<JobId, (Moment, TenantId)>,
     /// What attempts have of their tenants' quotas, with whose they are.
     claims: BTreeMap<AttemptId, (TenantId, Claim)>,
+    /// Where attempts are that have what they have, guests among them.
+    guests: BTreeMap<AttemptId, Arc<Placement>>,
     /// Classes that had no start for want of quota.
     short: BTreeSet<ClassId>,
+    /// Tenants as they were when all this was worked out.
+    tenants: claims::Seen,
     /// Tenants were declared since quotas were last looked at.
     quotas_changed: bool,
     /// The classes of jobs in line: it takes a while to work one out.
@@ -83,6 +88,7 @@ impl Board {
             reserved_by: Arc::default(),
             victims: Victims::default(),
             totals: quota::totals(world, &roster),
+            guests: Arc::default(),
             no_quotas: false,
             usage: quota::usage(world),
             roster,
@@ -93,8 +99,10 @@ impl Board {
             later: BTreeSet::new(),
             later_at: BTreeMap::new(),
             claims: BTreeMap::new(),
+            guests: BTreeMap::new(),
             short: BTreeSet::new(),
             quotas_changed: false,
+            tenants: claims::seen(world),
             class_of: BTreeMap::new(),
             bookings: BTreeMap::new(),
             ends: BTreeSet::new(),
@@ -116,7 +124,7 @@ impl Board {
                     board.enter(job, *not_before, now);
                 }
                 Phase::Placed(attempt) if !attempt.is_over() => {
-                    board.hold(attempt, job);
+                    board.hold(world, attempt, job);
                     board.book_streams(attempt, job, now);
                 }
                 Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => {}
@@ -148,7 +156,8 @@ impl Board {
             | Fact::LinkCut(_)
             | Fact::LinkMended(_)
             | Fact::ChipDeclared(_)
-            | Fact::FlavorDeclared(_) => {
+            | Fact::FlavorDeclared(_)
+            | Fact::CapacityRecalled(_) => {
                 *self = Self::of(world, now);
             }
             Fact::TenantDeclared(_) => self.quotas_changed = true,
@@ -238,8 +247,7 @@ impl Board {
 
     /// Puts a job in line, or sees to it that it is when its time comes.
     fn enter(&mut self, job: &Job, not_before: Moment, now: Moment) {
-        let is_new =
-            !self.later_at.contains_key(&job.job) && !self.class_of.contains_key(&job.job);
+        let is_new = !self.later_at.contains_key(&job.job) && !self.class_of.contains_key(&job.job);
         if is_new {
             self.counts_as_waiting(&job.spec.tenant, true);
         }
@@ -351,15 +359,15 @@ impl Board {
         if let Some(job) = world.job(attempt.job)
             && let Some(live) = job.phase.attempt()
         {
-            self.hold(live, job);
+            self.hold(world, live, job);
             self.book_streams(live, job, now);
         }
     }
 
     /// Holds what an attempt holds.
-    fn hold(&mut self, attempt: &Attempt, job: &Job) {
+    fn hold(&mut self, world: &World, attempt: &Attempt, job: &Job) {
         let Some(part) = attempt.placement.parts.first() else { return };
-        self.claim(attempt, job);
+        self.claim(world, attempt, job);
         let (from, until) = window(attempt, job);
         self.hold_until(attempt.attempt, part, from, until);
         if job.spec.preemptible
@@ -440,7 +448,7 @@ impl Board {
     /// Lines up jobs whose time has come, and gives attempts that outlive their limit a little
     /// more: their chips are not free until they are. Returns when there is more to do.
     pub fn wake(&mut self, world: &World, now: Moment) -> Option<Moment> {
-        self.look_at_quotas(world);
+        self.look_at_quotas(world, now);
         while let Some((at, id)) = self.later.first().copied().filter(|(at, _)| *at <= now) {
             self.later.remove(&(at, id));
             let was = self.later_at.remove(&id);

@@ -67,6 +67,7 @@ impl<'a> Scene<'a> {
     /// What stands against giving the class this choice just now, whatever its nodes are doing.
     pub(crate) fn closed(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Refusal> {
         self.shut(asked.class, self.view.roster.seat(choice.pool))?;
+        self.within_share(asked, choice)?;
         self.within_quota(asked, choice).map_err(|denied| Refusal::Quota { denied })
     }
 
@@ -192,9 +193,10 @@ impl<'a> Scene<'a> {
             start.ok_or(Refusal::NoWindow)
         };
         let mut start = nodes_free(data.ready, work)?;
-        // Nodes and bandwidth put each other off to where both are free.
+        // Nodes, bandwidth and their owner's hours put each other off to where all are free.
         let streams = loop {
             let (from, streams) = self.streams(asked.spec, seat, (start, limit), work)?;
+            let from = self.lent_from(asked, seat, (from, limit))?;
             if from == start {
                 break streams;
             }
@@ -217,6 +219,7 @@ impl<'a> Scene<'a> {
         let data = self.data(asked.spec, seat, (Reach::Now, None), work)?;
         let limit = asked.options.limit(choice);
         let (from, streams) = self.streams(asked.spec, seat, (start, limit), work)?;
+        let from = self.lent_from(asked, seat, (from, limit))?;
         if data.ready > start || from > start {
             return Err(Refusal::NoWindow);
         }

@@ -129,6 +129,11 @@ impl Lines {
         self.order.iter().flat_map(|(tenant, turns)| turns.iter().map(move |turn| (tenant, turn)))
     }
 
+    /// Who has jobs in line.
+    pub fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.order.keys()
+    }
+
     /// A tenant's classes in the order their first jobs are considered.
     pub(crate) fn turns_of(&self, tenant: &TenantId) -> impl Iterator<Item = &Turn> {
         self.order.get(tenant).into_iter().flatten()

@@ -4,6 +4,7 @@ use crate::ask::Ask;
 use crate::candidate::Candidate;
 use crate::class::{ClassId, class_of};
 use crate::coming::Coming;
+use crate::lending::Guest;
 use crate::options::{self, Options};
 use crate::rank::Rank;
 use crate::refusal::{Refusal, Standing};
@@ -13,9 +14,10 @@ use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
 use model::job::JobSpec;
-use model::{CenterId, JobId};
+use model::{CenterId, FlavorId, JobId, TenantId};
+use sharing::Account;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use world::World;
 
 /// Why a job waits, or what would become of one.
@@ -29,6 +31,9 @@ pub struct Explanation {
     pub standings: Vec<Standing>,
     /// Jobs of its tenant that come before it.
     pub ahead: usize,
+    /// How its tenant and each it is part of stand with each flavor it could have that there are quotas
+    /// of: itself first, its root last.
+    pub quota: Vec<(FlavorId, Vec<(TenantId, Account)>)>,
 }
 
 /// Why a waiting job waits. Everybody else's reservations stand; its own does not stand in its way.
@@ -79,6 +84,7 @@ struct Field {
     candidates: Vec<Candidate>,
     terms: Vec<Terms>,
     refused: BTreeMap<CenterId, Refusal>,
+    quota: Vec<(FlavorId, Vec<(TenantId, Account)>)>,
     now: model::Moment,
 }
 
@@ -108,6 +114,11 @@ impl Field {
                 Err(refusal) => speak(&mut refused, &seat.center.center, refusal),
             }
         }
+        if let Some(denied) = scene.held_back(asked, |_| false) {
+            for (_, found, _) in ranked.drain(..) {
+                speak(&mut refused, &found.center, Refusal::Quota { denied: denied.clone() });
+            }
+        }
         ranked.sort_by_key(|(rank, ..)| *rank);
         let (candidates, mut terms): (Vec<Candidate>, Vec<Terms>) =
             ranked.into_iter().map(|(_, found, terms)| (found, terms)).unzip();
@@ -117,7 +128,8 @@ impl Field {
         for (other, terms) in candidates.iter().zip(&mut terms).skip(1) {
             terms.behind = Some(scene.behind(asked, &candidates[0], other));
         }
-        Self { candidates, terms, refused, now: situation.now }
+        let quota = quota_paths(view, spec, options);
+        Self { candidates, terms, refused, quota, now: situation.now }
     }
 
     /// Where each center stands: all but the best center's refusals, then what the best waits for.
@@ -143,8 +155,25 @@ impl Field {
             standings.insert(candidate.center.clone(), refusal);
         }
         let standings = standings.into_iter().map(standing).collect();
-        Explanation { candidates: self.candidates, terms: self.terms, standings, ahead }
+        let Self { candidates, terms, quota, .. } = self;
+        Explanation { candidates, terms, standings, ahead, quota }
     }
+}
+
+/// How a job's tenant stands with each flavor that the job could have.
+fn quota_paths(
+    view: &View,
+    spec: &JobSpec,
+    options: &Options,
+) -> Vec<(FlavorId, Vec<(TenantId, Account)>)> {
+    let flavors = (0..options.rows.len()).filter_map(|row| {
+        let choice = options.first_in(row)?;
+        view.roster.seat(choice.pool).flavor.as_ref()
+    });
+    let counted = flavors.filter(|flavor| view.usage.quotas().has(flavor));
+    let all: BTreeSet<&FlavorId> = counted.collect();
+    let path = |flavor: &FlavorId| view.usage.quota_path(&spec.tenant, flavor);
+    all.into_iter().map(|flavor| (flavor.clone(), path(flavor))).collect()
 }
 
 /// What is declared stands against each center: of its pools and the job's variants the nearest
@@ -161,9 +190,14 @@ fn refusals(world: &World, view: &View, spec: &JobSpec) -> BTreeMap<CenterId, Re
             refused.insert(id.clone(), Refusal::TooFewNodes { has: 0, wants: 1 });
         }
     }
+    let guest = Guest::of(world, &spec.tenant);
     for (_, seat) in view.roster.seats() {
         let id = &seat.center.center;
         if options::center(spec, &seat.center).is_err() {
+            continue;
+        }
+        if let Err(refusal) = guest.may_have(&seat.center, &seat.lending) {
+            speak(&mut refused, id, refusal);
             continue;
         }
         for variant in spec.parts.iter().take(1).flat_map(|part| &part.variants) {

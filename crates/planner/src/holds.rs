@@ -46,5 +46,9 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
         place.streams.iter().any(|stream| stream.data == **data)
             || offer.transfers.iter().any(|t| matches!(t, Transfer::New(s) if s.data == **data))
     };
-    nodes && view.admits(world, offer) && transfers && streams && place.inputs.iter().all(|data| coming(&data) || here(data))
+    nodes
+        && view.admits(world, offer)
+        && transfers
+        && streams
+        && place.inputs.iter().all(|data| coming(&data) || here(data))
 }

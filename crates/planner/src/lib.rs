@@ -27,6 +27,7 @@ mod estimate;
 mod explain;
 mod holds;
 mod hosts;
+mod lending;
 mod node;
 mod options;
 pub mod packing;
@@ -37,6 +38,7 @@ mod proposal;
 mod queue;
 mod quota;
 mod rank;
+mod recall;
 mod recent;
 mod refusal;
 mod remedy;
@@ -52,6 +54,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod touched;
+mod trial;
 mod victims;
 mod view;
 
@@ -64,15 +67,18 @@ pub use estimate::Basis;
 pub use explain::{Explanation, explain, trial};
 pub use holds::still_holds;
 pub use hosts::hosts;
+pub use lending::NotLent;
 pub use pool::PoolBoard;
 pub use preempt::{Preempting, retimed};
 pub use proposal::{Offer, Plan, Reservation, Transfer};
+pub use recall::{NotInTime, Recall, recall};
 pub use refusal::{Refusal, Standing};
 pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use staging::copy;
 pub use stream::reroute;
 pub use terms::{Behind, Fetch, Risk, Terms};
 pub use touched::Touched;
+pub use trial::{QuotaTrial, try_quotas};
 pub use view::View;
 
 use model::{CenterId, Moment, Span};
@@ -147,6 +153,9 @@ pub struct Policy {
     /// before. For a job behind its tenant's reservations it is also how soon the data has to be
     /// there: what takes longer waits until the job is one of those at the head.
     pub stage_ahead: Span,
+    /// Once a job has waited this long, for want of its tenant's quota, others of its tenant that come
+    /// after it no longer take what it waits for.
+    pub quota_patience: Span,
     /// Whether and how jobs of higher priority take the place of preemptible ones.
     pub preempting: Option<Preempting>,
 }
@@ -161,6 +170,7 @@ impl Default for Policy {
             sources: 4,
             hour_is_worth: 10_000_000,
             stage_ahead: Span::from_secs(600),
+            quota_patience: Span::from_secs(600),
             preempting: Some(Preempting::default()),
         }
     }

@@ -3,6 +3,7 @@
 use crate::Policy;
 use crate::ask::Ask;
 use crate::estimate::estimate;
+use crate::lending::Guest;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
 use crate::roster::{Band, BandNumber, Places, PoolNumber, Roster, Seat};
@@ -85,6 +86,7 @@ impl Options {
             asks: variants().map(|variant| Ask::of(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
         };
+        let guest = Guest::of(world, &spec.tenant);
         let lessons = world.lessons_of(&spec.tenant, spec.workload.as_deref());
         let mut pools = 0;
         for (index, variant) in (0_u16..).zip(variants()) {
@@ -96,7 +98,7 @@ impl Options {
                     let places = Vec::with_capacity(count);
                     let before = Vec::with_capacity(count);
                     let row = Row { variant: index, bands, places, before, run };
-                    pools += options.fill(roster, spec, kept, row);
+                    pools += options.fill(roster, (spec, &guest), kept, row);
                 }
             }
         }
@@ -115,7 +117,7 @@ impl Options {
     fn fill(
         &mut self,
         roster: &Roster,
-        spec: &JobSpec,
+        asked: (&JobSpec, &Guest<'_>),
         kept: Option<&SavedWork>,
         mut row: Row,
     ) -> usize {
@@ -123,7 +125,7 @@ impl Options {
         let (before, pools) = (self.choices.len(), bands().map(|band| band.pools.len()).sum());
         for band in bands() {
             row.before.push(u32::try_from(self.choices.len()).expect("choices are few"));
-            row.places.push(self.fill_from(roster, spec, kept, (row.variant, row.run), band));
+            row.places.push(self.fill_from(roster, asked, kept, (row.variant, row.run), band));
         }
         if self.choices.len() == before {
             return 0;
@@ -136,7 +138,7 @@ impl Options {
     fn fill_from(
         &mut self,
         roster: &Roster,
-        spec: &JobSpec,
+        (spec, guest): (&JobSpec, &Guest<'_>),
         kept: Option<&SavedWork>,
         (variant, whole): (u16, Span),
         band: &Band,
@@ -146,8 +148,9 @@ impl Options {
         let all_will_do =
             goes_anywhere && band.are_for_all && size_fits(&band.smallest, &ask).is_ok();
         let will_do = |seat: &Seat| {
-            let is_admitted =
-                goes_anywhere && seat.is_for_all || center(spec, &seat.center).is_ok();
+            let is_admitted = goes_anywhere && seat.is_for_all
+                || center(spec, &seat.center).is_ok()
+                    && guest.may_have(&seat.center, &seat.lending).is_ok();
             is_admitted && size_fits(seat.pool(), &ask).is_ok()
         };
         let mut places = 0;

@@ -236,6 +236,9 @@ impl<'a> Walk<'a> {
         self.placed.insert(job);
         let placement = self.placement(&best);
         self.view.claim(spec, &placement);
+        for part in &placement.parts {
+            self.view.count_guest(self.world, &spec.tenant, part, true);
+        }
         let draw = world::draw(&placement);
         self.queue.charge(&spec.tenant, &draw, best.finish.since(best.start));
         let (transfers, preempts) = (best.transfers, Vec::new());
@@ -315,7 +318,8 @@ impl<'a> Walk<'a> {
         let now = self.situation.now;
         self.queue = match pools.is_empty() && !touched.all {
             true => {
-                let turns: Vec<_> = touched.classes.iter().filter_map(|id| lines.turn(*id)).collect();
+                let turns: Vec<_> =
+                    touched.classes.iter().filter_map(|id| lines.turn(*id)).collect();
                 let turns = turns.iter().map(|(tenant, turn)| (tenant, turn));
                 Queue::new(self.world, &self.view, now, turns)
             }

@@ -340,6 +340,7 @@ mod tests {
             nodes_per_block: 2,
             price_per_hour: Money::zero(Currency::CNY),
             capability: Capability::default(),
+            lending: None,
         })
     }
 

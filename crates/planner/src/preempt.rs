@@ -12,6 +12,7 @@ mod tests;
 
 use crate::Situation;
 use crate::candidate::Candidate;
+use crate::lending::Guest;
 use crate::options::Choice;
 use crate::pool::PoolBoard;
 use crate::proposal::Offer;
@@ -67,7 +68,7 @@ pub(crate) struct Victim<'a> {
 }
 
 impl<'a> Victim<'a> {
-    fn of(job: &'a Job, live: &'a Attempt, now: Moment) -> Option<Self> {
+    pub(crate) fn of(job: &'a Job, live: &'a Attempt, now: Moment) -> Option<Self> {
         let slots = &live.placement.parts.first()?.nodes;
         let held = slots.iter().map(|slots| slots.share.times(slots.chips.len() as u64).0);
         let since = live.kept_until(&job.spec, now).map_or(Span::ZERO, |kept| now.since(kept));
@@ -96,12 +97,19 @@ pub(crate) fn find(
     work: &mut Work,
 ) -> Option<Found> {
     let policy = scene.policy.preempting?;
+    let guest = Guest::of(scene.world, &asked.spec.tenant);
+    let any_below = scene.view.victims.any_below(asked.spec.priority);
     let mut cuts: Vec<(Cost, usize, Cut)> = Vec::new();
     for (number, choice) in asked.options.choices.iter().enumerate() {
         if work.is_spent() {
             break;
         }
-        let victims = victims(scene, asked, choice, policy);
+        let seat = scene.view.roster.seat(choice.pool);
+        let own = seat.has_own && guest.is_at_home(&seat.center.center);
+        if !any_below && !own {
+            continue;
+        }
+        let victims = victims(scene, asked, choice, (policy, own));
         work.count(1 + victims.len() as u64);
         if victims.is_empty() || scene.closed(asked, choice).is_err() {
             continue;
@@ -128,24 +136,32 @@ pub(crate) fn find(
     })
 }
 
-/// Attempts in a choice's pool that may make room for a job of the class.
+/// Attempts in a choice's pool that may make room for a job of the class; guests too where the center
+/// is its tenant's own.
 fn victims<'a>(
     scene: &Scene<'a>,
     asked: Asked<'_>,
     choice: &Choice,
-    policy: Preempting,
+    (policy, own): (Preempting, bool),
 ) -> Vec<Victim<'a>> {
     let world: &'a World = scene.world;
-    let below = scene.view.victims.below(choice.pool, asked.spec.priority);
+    let here = scene.view.victims.in_pool(choice.pool);
     let may_tell = scene.may_tell(asked, choice);
-    let of = |(attempt, _): (AttemptId, i32)| {
+    let seat = scene.view.roster.seat(choice.pool);
+    let of = |(attempt, priority): (AttemptId, i32)| {
         let job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
-        if !may_tell.is(&job.spec.tenant) {
+        let comes_after = priority < asked.spec.priority && may_tell.is(&job.spec.tenant);
+        // What is lent is back within the notice, so whoever takes longer to leave is left alone.
+        let is_guest = || {
+            own && job.spec.grace() <= seat.lending.notice
+                && !Guest::of(world, &job.spec.tenant).is_at_home(&seat.center.center)
+        };
+        if !comes_after && !is_guest() {
             return None;
         }
         Victim::of(job, world.live_attempt(attempt)?, scene.situation.now)
     };
-    below.filter_map(of).collect()
+    here.filter_map(of).collect()
 }
 
 /// When attempts of this grace that are told to stop now have left their nodes.

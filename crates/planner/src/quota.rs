@@ -7,8 +7,9 @@ use crate::scene::{Asked, Scene};
 use crate::view::View;
 use model::job::JobSpec;
 use model::quota::WithinQueue;
-use model::{AttemptId, CenterId, ChipTime, Chips, FlavorId, Placement, PoolId, TenantId};
+use model::{AttemptId, CenterId, ChipTime, Chips, FlavorId, JobId, Placement, PoolId, TenantId};
 use sharing::{Count, Denied, Quotas, Totals, Usage};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use world::World;
 
@@ -27,6 +28,39 @@ impl Scene<'_> {
         }
         usage.admits_jobs(tenant, Count::Running, 1)?;
         usage.affords(tenant, chips.over(limit))
+    }
+}
+
+impl Scene<'_> {
+    /// The job of its tenant that a class must not overtake any more: it comes first, waits for want of
+    /// quota alone, and has done so for longer than patience lasts.
+    pub(crate) fn held_back(
+        &self,
+        asked: Asked<'_>,
+        is_placed: impl Fn(JobId) -> bool,
+    ) -> Option<Denied> {
+        if self.view.no_quotas {
+            return None;
+        }
+        let tenant = &asked.spec.tenant;
+        let first = self.view.lines.turns_of(tenant).find(|(_, job, _)| !is_placed(*job));
+        let (_, job, id) = first.filter(|(_, _, id)| *id != asked.class)?;
+        let waited = self.situation.now.since(self.world.job(*job)?.submitted);
+        let class = self.view.lines.class(*id).filter(|_| waited > self.policy.quota_patience)?;
+        let options = class.options(self.world, &self.view.roster, self.policy);
+        let head = Asked { class: *id, spec: &class.spec, options: &options };
+        let mut wanted = BTreeSet::new();
+        for choice in (0..options.rows.len()).filter_map(|row| options.first_in(row)) {
+            self.within_quota(head, choice).err()?;
+            wanted.extend(self.view.roster.seat(choice.pool).flavor.as_ref());
+        }
+        let mut own = (0..asked.options.rows.len()).filter_map(|row| asked.options.first_in(row));
+        let is_wanted = |choice: &Choice| {
+            let flavor = self.view.roster.seat(choice.pool).flavor.as_ref();
+            flavor.is_some_and(|flavor| wanted.contains(flavor))
+        };
+        let (job, tenant) = (*job, tenant.clone());
+        own.all(is_wanted).then_some(Denied::Behind { tenant, job, waited })
     }
 }
 
@@ -81,6 +115,13 @@ impl View {
         if !self.no_quotas {
             give_back(&mut self.usage, world, attempt);
         }
+        let Some(live) = world.live_attempt(attempt).filter(|live| live.preempted.is_none()) else {
+            return;
+        };
+        let Some(job) = world.job(attempt.job) else { return };
+        for part in &live.placement.parts {
+            self.count_guest(world, &job.spec.tenant, part, false);
+        }
     }
 
     /// Whether an offer is within quotas, once those have left that make room for it.
@@ -119,7 +160,8 @@ fn give_back(usage: &mut Usage, world: &World, attempt: AttemptId) {
         return;
     };
     let Some(job) = world.job(attempt.job) else { return };
-    let _not_counted = usage.give(&job.spec.tenant, &world::claim(&job.spec, &live.placement), ChipTime::ZERO);
+    let _not_counted =
+        usage.give(&job.spec.tenant, &world::claim(&job.spec, &live.placement), ChipTime::ZERO);
 }
 
 /// All there is in the network.

@@ -1,5 +1,6 @@
 //! Why a candidate will not do.
 
+use crate::lending::NotLent;
 use model::{Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Rate, Refused, Region, Span};
 use serde::Serialize;
 use sharing::Denied;
@@ -122,6 +123,11 @@ pub enum Refusal {
         /// What it may.
         budget: Money,
     },
+    /// Its owner does not lend it, or not as much, or not then.
+    NotLent {
+        /// What of its rules stands against it.
+        rule: NotLent,
+    },
     /// The tenant's quota does not allow it now.
     Quota {
         /// What does not.
@@ -168,6 +174,8 @@ impl Refusal {
     pub const fn nearness(&self) -> u8 {
         match self {
             Self::NotAsked { .. } | Self::NotAdmitted | Self::NoAgent => 0,
+            Self::NotLent { rule: NotLent::To { .. } } => 1,
+            Self::NotLent { .. } => 7,
             Self::NotSupported { .. } | Self::NoDataset { .. } => 1,
             Self::WrongChip { .. } => 2,
             Self::AllocationUnit { .. } => 3,
@@ -194,8 +202,10 @@ impl Refusal {
     /// Whether waiting alone may cure it.
     #[must_use]
     pub fn may_pass(&self) -> bool {
-        if let Self::Quota { denied } = self {
-            return denied.could_ever_fit();
+        match self {
+            Self::Quota { denied } => return denied.could_ever_fit(),
+            Self::NotLent { rule } => return rule.may_pass(),
+            _ => {}
         }
         matches!(
             self,
@@ -233,6 +243,7 @@ impl Refusal {
             Self::NoRate { .. } => "no-rate",
             Self::NoStore => "no-store",
             Self::OverBudget { .. } => "over-budget",
+            Self::NotLent { .. } => "not-lent",
             Self::Quota { .. } => "quota",
             Self::Declined { .. } => "declined",
             Self::NotSupported { .. } => "not-supported",
@@ -310,6 +321,7 @@ impl fmt::Display for Refusal {
             Self::OverBudget { price, budget } => {
                 write!(f, "it would cost {price}, the budget is {budget}")
             }
+            Self::NotLent { rule } => rule.fmt(f),
             Self::Quota { denied } => denied.fmt(f),
             Self::Declined { why, until } => write!(f, "it declined ({why}); asked again {until}"),
             Self::NotSupported { what } => write!(f, "not supported yet: {what}"),

@@ -2,7 +2,9 @@
 
 use crate::packing::{NodeKind, Room};
 use model::job::On;
-use model::{Center, CenterId, Chip, ChipClass, ChipId, Chips, Flavor, FlavorId, Pool, PoolId};
+use model::{
+    Center, CenterId, Chip, ChipClass, ChipId, Chips, Flavor, FlavorId, Lending, Pool, PoolId,
+};
 use network::Topology;
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::repeat_n;
@@ -52,7 +54,11 @@ pub(crate) struct Seat {
     pub(crate) chip: Option<Arc<Chip>>,
     /// What its chips are counted as in quotas; none where nobody has one.
     pub(crate) flavor: Option<FlavorId>,
-    /// Whether its center takes in jobs of every tenant.
+    /// How its owner lends it.
+    pub(crate) lending: Lending,
+    /// Whether any tenant is at home in its center.
+    pub(crate) has_own: bool,
+    /// Whether its center takes in jobs of every tenant, and lends it to all.
     pub(crate) is_for_all: bool,
     /// The center's number in the topology.
     pub(crate) site: Option<usize>,
@@ -96,6 +102,8 @@ fn flavor(world: &World, chip: &Chip, center: &Center) -> Option<FlavorId> {
 impl Roster {
     pub(crate) fn of(world: &World, topology: &Topology) -> Self {
         let mut roster = Self::default();
+        let homes: BTreeSet<&CenterId> =
+            world.tenants.values().filter_map(|tenant| tenant.home.as_ref()).collect();
         for (of, state) in (0..).zip(world.centers.values()) {
             let center = &state.center;
             roster.centers.push((Arc::clone(center), roster.next()));
@@ -105,13 +113,16 @@ impl Roster {
             for index in pools {
                 let chip = center.pools[index].chip.as_ref().and_then(|id| world.chips.get(id));
                 let flavor = chip.and_then(|chip| flavor(world, chip, center));
+                let lending = center.lending(&center.pools[index]);
                 roster.seats.push(Seat {
                     center: Arc::clone(center),
                     of,
                     pool: center.pools[index].clone(),
                     chip: chip.cloned(),
                     flavor,
-                    is_for_all: center.only_tenants.is_empty(),
+                    is_for_all: center.only_tenants.is_empty() && lending.to.are_all(),
+                    has_own: homes.contains(&center.center),
+                    lending,
                     site,
                     kind: 0,
                     bands: 0..0,

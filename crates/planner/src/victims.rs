@@ -52,18 +52,9 @@ impl Victims {
         self.priorities.first_key_value().is_some_and(|(lowest, _)| *lowest < priority)
     }
 
-    /// All in a pool.
-    pub(crate) fn in_pool(&self, pool: PoolNumber) -> impl Iterator<Item = AttemptId> {
-        self.pools.get(&pool).into_iter().flat_map(|here| here.keys().copied())
-    }
-
-    /// Those in a pool that may make room for a job of this priority, with their own.
-    pub(crate) fn below(
-        &self,
-        pool: PoolNumber,
-        priority: i32,
-    ) -> impl Iterator<Item = (AttemptId, i32)> {
+    /// All in a pool, with their jobs' priorities.
+    pub(crate) fn in_pool(&self, pool: PoolNumber) -> impl Iterator<Item = (AttemptId, i32)> {
         let here = self.pools.get(&pool).into_iter().flat_map(|here| here.iter());
-        here.map(|(attempt, of)| (*attempt, *of)).filter(move |(_, of)| *of < priority)
+        here.map(|(attempt, priority)| (*attempt, *priority))
     }
 }

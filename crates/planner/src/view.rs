@@ -9,7 +9,7 @@ use crate::runs::Runs;
 use crate::tally::Tally;
 use crate::victims::Victims;
 use model::job::Job;
-use model::{CenterId, JobId, Moment, PoolId, Refused};
+use model::{CenterId, Chips, JobId, Moment, PoolId, Refused};
 use network::{Links, Topology};
 use sharing::{Totals, Usage};
 use std::collections::BTreeMap;
@@ -40,6 +40,8 @@ pub struct View {
     pub(crate) typical: Arc<Vec<Typical>>,
     /// What tenants have of their quotas.
     pub(crate) usage: Usage,
+    /// What guests have of pools that are lent in part, or whose center has tenants of its own.
+    pub(crate) guests: Arc<BTreeMap<PoolNumber, Chips>>,
     /// Whether nothing limits anybody.
     pub(crate) no_quotas: bool,
     /// All there is in the network.

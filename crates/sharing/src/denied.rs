@@ -1,7 +1,7 @@
 //! Why something does not fit under quotas: an answer, in one line of plain words.
 
 use crate::Count;
-use model::{ChipTime, Chips, FlavorId, TenantId};
+use model::{ChipTime, Chips, FlavorId, JobId, Span, TenantId};
 use serde::Serialize;
 use std::fmt;
 
@@ -68,6 +68,15 @@ pub enum Denied {
         /// How many there are.
         used: u64,
     },
+    /// A job of the tenant has waited so long for the same that no other takes it before.
+    Behind {
+        /// Whose jobs both are.
+        tenant: TenantId,
+        /// The job that comes first.
+        job: JobId,
+        /// How long it has waited.
+        waited: Span,
+    },
     /// More chip time than is left of a budget.
     Budget {
         /// Who asks.
@@ -91,6 +100,7 @@ impl Denied {
     pub fn could_ever_fit(&self) -> bool {
         match self {
             Self::UnknownTenant { .. } => false,
+            Self::Behind { .. } => true,
             Self::Chips { asked, ever, .. } => asked <= ever,
             Self::Jobs { asked, most, .. } => asked <= most,
             Self::Budget { asked, most, spent, .. } => {
@@ -114,6 +124,9 @@ impl fmt::Display for Denied {
                 } else {
                     write!(f, "never fits, {ever} is the most `{tenant}` can have")
                 }
+            }
+            Self::Behind { tenant, job, waited } => {
+                write!(f, "{job} of `{tenant}` has waited {waited} for the same and comes first")
             }
             Self::Jobs { tenant, asked, count, at, most, used } => {
                 let over = u128::from(*used) + u128::from(*asked) - u128::from(*most);

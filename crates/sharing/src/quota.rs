@@ -113,9 +113,8 @@ impl Quotas {
     /// Whether nothing limits anybody.
     #[must_use]
     pub fn limit_nobody(&self) -> bool {
-        let free = |caps: &Caps| {
-            caps.running.is_none() && caps.queued.is_none() && caps.budget.is_none()
-        };
+        let free =
+            |caps: &Caps| caps.running.is_none() && caps.queued.is_none() && caps.budget.is_none();
         self.flavors.is_empty() && self.caps.iter().all(free)
     }
 

@@ -97,6 +97,13 @@ impl Share {
     /// All of the network at all times.
     pub const ONE: Self = Self(1 << 40);
 
+    /// In parts per million, rounded to the nearest.
+    #[must_use]
+    pub fn ppm(self) -> u64 {
+        let ppm = (u128::from(self.0) * 1_000_000 + (1 << 39)) >> 40;
+        u64::try_from(ppm).unwrap_or(u64::MAX)
+    }
+
     fn of(used: u128, total: u64, whole: u128) -> Self {
         let all = u128::from(total) * whole;
         // Of more than fits, the lowest bits of both are left out.

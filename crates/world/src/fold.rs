@@ -61,6 +61,7 @@ impl World {
                 self.about_link(fact)?;
             }
             Fact::TenantDeclared(f) => self.tenant_declared(f),
+            Fact::CapacityRecalled(f) => self.recalled(f),
             Fact::FlavorDeclared(f) => _ = self.flavors.insert(f.flavor.clone(), Arc::clone(f)),
             Fact::AgentJoined(f) => {
                 let center = self.centers.get_mut(&f.center).ok_or("no such center")?;
@@ -312,7 +313,7 @@ fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
             started: *started,
             ended: at,
             outcome: outcome.clone(),
-            preempted_by: attempt.preempted.map(|preempted| preempted.by),
+            preempted_by: attempt.preempted.and_then(|preempted| preempted.by),
         });
     }
     job.phase = phase;

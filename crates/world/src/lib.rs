@@ -21,7 +21,7 @@ pub use fold::Contradiction;
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
 pub use quality::{Quality, RateTold, Window, Windows};
-pub use share::{Held, Shares, claim, draw};
+pub use share::{Held, Recalled, Shares, claim, draw};
 pub use shelves::Shelves;
 
 use index::{Index, Listed};
@@ -31,8 +31,8 @@ use model::job::Job;
 use model::quality::LinkTest;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
-    ExchangeId, ExternalStore, Flavor, FlavorId, JobId, Link, LinkId, Moment, NetworkUid, PlanId, PoolId, Rate,
-    Slots, Staging, Tenant, TenantId, Token, TokenId, TransferId,
+    ExchangeId, ExternalStore, Flavor, FlavorId, JobId, Link, LinkId, Moment, NetworkUid, PlanId,
+    PoolId, Rate, Slots, Staging, Tenant, TenantId, Token, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,6 +62,9 @@ pub struct World {
     /// What quotas are counted in, by name.
     #[serde(default)]
     pub flavors: BTreeMap<FlavorId, Arc<Flavor>>,
+    /// What owners took back, by center and pool.
+    #[serde(default)]
+    pub recalls: BTreeMap<CenterId, BTreeMap<PoolId, Recalled>>,
     /// What tenants used. A snapshot without it is of an older program: the whole log is read anew then.
     pub shares: Shares,
     /// Valid tokens by the digest of their secret.
@@ -291,6 +294,7 @@ impl World {
             cut: self.cut.clone(),
             tenants: self.tenants.clone(),
             flavors: self.flavors.clone(),
+            recalls: self.recalls.clone(),
             shares: self.shares.clone(),
             tokens: BTreeMap::new(),
             jobs: self.jobs.clone(),

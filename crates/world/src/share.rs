@@ -1,8 +1,11 @@
 //! Who used how much, and who holds what of which flavor.
 
 use crate::World;
+use model::fact::CapacityRecalled;
 use model::job::Job;
-use model::{ChipTime, Chips, FlavorId, JobSpec, Moment, Placement, Span, Tenant, TenantId};
+use model::{
+    CenterId, ChipTime, Chips, FlavorId, JobSpec, Moment, Placement, PoolId, Span, Tenant, TenantId,
+};
 use serde::{Deserialize, Serialize};
 use sharing::{Claim, Draw, Error, Standings};
 use std::collections::BTreeMap;
@@ -36,6 +39,15 @@ pub struct Held {
     pub attempts: u64,
     /// The chip time they may take, in chip-milliseconds.
     pub committed: u128,
+}
+
+/// What an owner took back of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// How many of its chips no guest has.
+    pub chips: Chips,
+    /// Until when.
+    pub until: Moment,
 }
 
 /// What an attempt has of its tenant's quotas. It has it from its offer until it is over or makes
@@ -97,7 +109,8 @@ pub(crate) fn runs(job: &Job) -> Option<Runs> {
 impl World {
     pub(crate) fn tenant_declared(&mut self, tenant: &Arc<Tenant>) {
         let known = self.tenants.insert(tenant.tenant.clone(), Arc::clone(tenant));
-        let same = |known: Arc<Tenant>| (&known.parent, known.weight) == (&tenant.parent, tenant.weight);
+        let same =
+            |known: Arc<Tenant>| (&known.parent, known.weight) == (&tenant.parent, tenant.weight);
         if known.is_some_and(same) {
             return;
         }
@@ -134,6 +147,25 @@ impl World {
             Some(Runs { placement, .. }) => known(standings.start(tenant, &draw(placement), at)),
             None => Ok(()),
         }
+    }
+
+    pub(crate) fn recalled(&mut self, fact: &CapacityRecalled) {
+        let pools = self.recalls.entry(fact.center.clone()).or_default();
+        if fact.chips == Chips::ZERO {
+            pools.remove(&fact.pool);
+        } else {
+            let CapacityRecalled { chips, until, .. } = *fact;
+            pools.insert(fact.pool.clone(), Recalled { chips, until });
+        }
+        if pools.is_empty() {
+            self.recalls.remove(&fact.center);
+        }
+    }
+
+    /// What of a pool its owner took back, as long as it is so.
+    #[must_use]
+    pub fn recall_of(&self, center: &CenterId, pool: &PoolId) -> Option<Recalled> {
+        self.recalls.get(center)?.get(pool).copied()
     }
 
     /// What a tenant's own live attempts hold; `None` where they hold nothing.

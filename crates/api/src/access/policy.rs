@@ -43,7 +43,10 @@ actions! {
     ListChips = "list_chips";
     FollowEvents = "follow_events";
     ReadPromises = "read_promises";
+    ReadShares = "read_shares";
     ApplyNetwork = "apply_network";
+    PlanQuotas = "plan_quotas";
+    RecallCapacity = "recall_capacity";
     ListTokens = "list_tokens";
     CreateToken = "create_token";
     RevokeToken = "revoke_token";

@@ -68,8 +68,10 @@ pub(crate) fn outcome(job: &Job) -> Option<String> {
 pub(crate) fn made_room(job: &Job) -> Option<String> {
     let live = job.phase.attempt().filter(|attempt| !attempt.is_over());
     if let Some(preempted) = live.and_then(|attempt| attempt.preempted) {
-        let by = preempted.by;
-        return Some(format!("it makes room for {by}, which comes first, and will wait again"));
+        return Some(match preempted.by {
+            Some(by) => format!("it makes room for {by}, which comes first, and will wait again"),
+            None => "its owner takes the chips back; it will wait again".to_owned(),
+        });
     }
     let by = job.past.iter().rev().find_map(|past| past.preempted_by)?;
     let times = match job.preemptions() {

@@ -10,17 +10,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use model::job::Job;
-use model::{Bytes, CenterId, JobId, Phase, Span, TenantId};
+use model::{Bytes, CenterId, FlavorId, JobId, Phase, Span, TenantId};
 use planner::{
     Basis, Behind, Candidate, Explanation, Fetch, Of, Remedies, Remedy, Risk, Snapshot, Standing,
     Terms, Transfer,
 };
 use serde::Deserialize;
+use sharing::Account;
 use utoipa::IntoParams;
 use wire::view;
 
 /// Works something out on a snapshot, off the loop and off the runtime's own threads.
-async fn on_snapshot<T: Send + 'static>(
+pub(crate) async fn on_snapshot<T: Send + 'static>(
     api: &Api,
     work: impl FnOnce(&Snapshot) -> T + Send + 'static,
 ) -> Result<T, Problem> {
@@ -63,8 +64,19 @@ fn plan(answer: &Answer) -> view::Plan {
         candidates: candidates.map(|(place, terms)| candidate(place, terms)).collect(),
         standings: explanation.standings.iter().map(standing).collect(),
         ahead: explanation.ahead as u64,
+        quota: explanation.quota.iter().map(quota_path).collect(),
         changes: changes(answer),
     }
+}
+
+fn quota_path((flavor, path): &(FlavorId, Vec<(TenantId, Account)>)) -> view::QuotaPath {
+    let step = |(tenant, account): &(TenantId, Account)| view::QuotaStep {
+        tenant: tenant.clone(),
+        quota: account.subtree_quota,
+        used: account.used,
+        borrowed: account.borrowed,
+    };
+    view::QuotaPath { flavor: flavor.clone(), path: path.iter().map(step).collect() }
 }
 
 fn changes(answer: &Answer) -> view::Changes {
@@ -308,9 +320,9 @@ fn waiting(job: &Job, explanation: &Explanation) -> String {
     match explanation.candidates.first() {
         Some(best) => {
             let before = match ahead {
-                0 => "no job comes before it".to_owned(),
-                1 => "1 job comes before it".to_owned(),
-                _ => format!("{ahead} jobs come before it"),
+                0 => "no job of its tenant comes before it".to_owned(),
+                1 => "1 job of its tenant comes before it".to_owned(),
+                _ => format!("{ahead} jobs of its tenant come before it"),
             };
             let start = match explanation.terms.first().map(|terms| terms.wait) {
                 None | Some(Span::ZERO) => "at once".to_owned(),

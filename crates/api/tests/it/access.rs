@@ -81,6 +81,15 @@ fn matrix() -> Vec<Row> {
         ("list_chips", "GET", "/v1/chips".into(), None, everyone),
         ("list_tenants", "GET", "/v1/tenants".into(), None, everyone),
         ("read_promises", "GET", "/v1/promises".into(), None, everyone),
+        (
+            "recall_capacity",
+            "POST",
+            "/v1/centers/lingang/recall".into(),
+            Some(json!({"chips": 0})),
+            [Yes, No, No, Yes],
+        ),
+        ("read_shares", "GET", "/v1/shares".into(), None, everyone),
+        ("plan_quotas", "POST", "/v1/shares/plan".into(), Some(json!({})), operators),
         ("follow_events", "GET", "/v1/events".into(), None, everyone),
         ("apply_network", "PUT", "/v1/network".into(), Some(json!({})), operators),
         (

@@ -2,6 +2,8 @@
 //! came through: `step` (judged by what the fact touched), `log` (by history alone), `world`.
 
 #[cfg(test)]
+mod quota;
+#[cfg(test)]
 mod scenario;
 
 use audit::History;

@@ -7,9 +7,10 @@
 //! ```text
 //! @20                                   the time of what follows, in milliseconds
 //! center sh region=cn nodes=2 price=1   declares anew; so do `chip` and `link sh gbit=10 price=1`
+//! tenant lab in=city quota=4+2-1 running=9 budget=3s reclaim=any within=lower-priority   of flavor `f`
 //! data d in=cn at=sh,bj                 a dataset that may only be in cn, with two copies
-//! job 1 nodes=1 chips=1 cores=1 limit=10 on=cann within=center parts=1 reads=d,e@6 writes=e:cn key=k hold
-//! offer 1.1 sh/a 0:0,1 1:0 time=0..10 share=1 price=1 variant=0 plan=1 reads=d
+//! job 1 nodes=1 chips=1 cores=1 limit=10 on=cann within=center parts=1 reads=d,e@6 writes=e:cn key=k tenant=lab hold
+//! offer 1.1 sh/a 0:0,1 1:0 time=0..10 share=1 price=1 variant=0 plan=1 reads=d flavor=f
 //! preempt 1.1 for=2 until=10000         of jobs with `preemptible` and `priority=1`
 //! accept 1.1 | start 1.1 | stop 1.1 | end 1.1 | held 1 | release 1 | requeue 1 | done 1 | archive 1
 //! move 1 d sh>bj over=sh>,bj< rates=0..10@4,10..20@8 beside=hk@hk>+bj< price=1
@@ -19,6 +20,7 @@ use audit::{History, Violation};
 use model::attempt::{Leg, RateStep};
 use model::fact::*;
 use model::job::{Duration, Input, InputMode, JobKind, On, Output, Together, Within};
+use model::quota::{ReclaimWithinCohort, WithinQueue};
 use model::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -180,6 +182,7 @@ impl<'a> Line<'a> {
             }
             "chip" => Fact::ChipDeclared(Arc::new(self.chip())),
             "center" => Fact::CenterDeclared(Arc::new(self.center())),
+            "tenant" => Fact::TenantDeclared(Arc::new(self.tenant())),
             "exchange" => Fact::ExchangeDeclared(Arc::new(Exchange {
                 exchange: id(self.words[0]),
                 region: id(self.option("region", "cn")),
@@ -203,7 +206,7 @@ impl<'a> Line<'a> {
             }),
             "preempt" => Fact::AttemptPreempted(AttemptPreempted {
                 attempt: of_attempt().attempt,
-                by: JobId::new(number(self.option("for", ""))),
+                by: self.options.get("for").map(|by| JobId::new(number(by))),
                 until: Moment(number(self.option("until", ""))),
             }),
             "end" => Fact::AttemptEnded(AttemptEnded {
@@ -298,6 +301,7 @@ impl<'a> Line<'a> {
             nodes_per_block: number(self.option("block", "0")),
             price_per_hour: price(self.option("price", "1")),
             capability: Capability::default(),
+            lending: None,
         };
         let site = Site {
             region: id(self.option("region", "cn")),
@@ -317,6 +321,8 @@ impl<'a> Line<'a> {
             pue_thousandths: 1_000,
             lend_percent: 100,
             recall_notice: Span::ZERO,
+            lend_to: Guests::default(),
+            lend_windows: Vec::new(),
             only_tenants: Vec::new(),
             external_ids: Vec::new(),
         }
@@ -393,7 +399,7 @@ impl<'a> Line<'a> {
         };
         JobSpec {
             name: String::new(),
-            tenant: id("lab"),
+            tenant: id(self.option("tenant", "lab")),
             workload: None,
             kind: JobKind::Batch,
             parts: (1..=number::<u32>(self.option("parts", "1"))).map(part).collect(),
@@ -421,6 +427,37 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// `4+2-1` is four of its own, two at most borrowed, one at most lent.
+    fn tenant(&self) -> Tenant {
+        let parent = self.options.get("in").map(|parent| id(parent));
+        let mut tenant = Tenant::new(id(self.words[0]), parent);
+        if let Some(text) = self.options.get("quota") {
+            let (text, lends) = text.split_once('-').map_or((*text, None), |(t, l)| (t, Some(l)));
+            let (own, borrows) = text.split_once('+').map_or((text, None), |(t, b)| (t, Some(b)));
+            let quota = Quota {
+                nominal: number(own),
+                borrowing_limit: borrows.map(number),
+                lending_limit: lends.map(number),
+            };
+            tenant.quotas.insert(id("f"), quota);
+        }
+        tenant.max_running = self.options.get("running").map(|most| number(most));
+        let budget = |span: &&str| Chips::ONE.over(number::<Span>(span));
+        tenant.budget = self.options.get("budget").map(budget);
+        let reclaim_within_cohort = match self.option("reclaim", "never") {
+            "any" => ReclaimWithinCohort::Any,
+            "lower-priority" => ReclaimWithinCohort::LowerPriority,
+            _ => ReclaimWithinCohort::Never,
+        };
+        let within_queue = match self.option("within", "never") {
+            "lower-priority" => WithinQueue::LowerPriority,
+            _ => WithinQueue::Never,
+        };
+        let policies = Preemption { within_queue, reclaim_within_cohort, ..Preemption::default() };
+        tenant.preemption = (policies != Preemption::default()).then_some(policies);
+        tenant
+    }
+
     /// `sh/a` opens a part, `0:0,1` adds a node with its chips.
     fn placement(&self) -> Placement {
         let mut parts: Vec<PartPlacement> = Vec::new();
@@ -428,7 +465,8 @@ impl<'a> Line<'a> {
             if let Some((center, pool)) = word.split_once('/') {
                 let variant = number(self.option("variant", "0"));
                 let (center, pool) = (id(center), id(pool));
-                let (nodes, flavor, worth) = (Vec::new(), None, 1_000);
+                let flavor = self.options.get("flavor").map(|flavor| id(flavor));
+                let (nodes, worth) = (Vec::new(), 1_000);
                 parts.push(PartPlacement { center, pool, variant, nodes, flavor, worth });
             } else {
                 let (node, chips) = word.split_once(':').expect("a node is node:chip,chip");

@@ -74,9 +74,9 @@ pub(crate) fn explained(why: &Why, look: &Look) -> String {
 /// What would become of a job.
 pub(crate) fn planned(plan: &Plan, look: &Look) -> String {
     let ahead = match plan.ahead {
-        0 => "no job comes before it".to_owned(),
-        1 => "1 job comes before it".to_owned(),
-        many => format!("{many} jobs come before it"),
+        0 => "no job of its tenant comes before it".to_owned(),
+        1 => "1 job of its tenant comes before it".to_owned(),
+        many => format!("{many} jobs of its tenant come before it"),
     };
     let line = match plan.candidates.first() {
         Some(best) if best.start_ms <= look.now => {
@@ -99,8 +99,35 @@ fn places(plan: &Plan, look: &Look) -> String {
     if !others(plan).is_empty() {
         parts.push(standings(plan, look));
     }
+    if !plan.quota.is_empty() {
+        parts.push(quota(plan, look));
+    }
     parts.extend(changes(&plan.changes, look));
     parts.join("\n")
+}
+
+/// How the tenant and each it is part of stand with what is asked for.
+fn quota(plan: &Plan, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::new("QUOTA OF").least(8),
+        Column::new("TENANT").least(12),
+        Column::new("HAS").right(),
+        Column::new("USED").right(),
+        Column::new("BORROWED").right(),
+    ]);
+    for of in &plan.quota {
+        let mut flavor = Some(of.flavor.as_str());
+        for step in &of.path {
+            table.row([
+                flavor.take().unwrap_or_default().into(),
+                step.tenant.as_str().into(),
+                step.quota.into(),
+                step.used.into(),
+                step.borrowed.into(),
+            ]);
+        }
+    }
+    table.render(look, "")
 }
 
 /// The places that would do, the best ticked.

@@ -67,6 +67,9 @@ pub(crate) struct Load {
     /// Declare the load's tenants that the network does not have; operators may.
     #[arg(long, conflicts_with = "tenant")]
     declare_tenants: bool,
+    /// Apply these network files first: the load's tenants with their quotas, say; operators may.
+    #[arg(long, value_name = "FILE")]
+    apply: Vec<PathBuf>,
     /// The load's seed, where it is drawn; the scenario's first where none is named.
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -106,6 +109,12 @@ impl Load {
     /// Replays the load and tells what came of it.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
         let client = session.client()?;
+        if !self.apply.is_empty() {
+            let files =
+                NetworkFiles { network: crate::network::read(&self.apply)?, chips: Vec::new() };
+            let applied = client.apply(&files).await;
+            applied.map_err(|error| crate::network::misprint(error, &files))?;
+        }
         let ground = Ground::look(&client).await?;
         let jobs = self.read(&ground)?;
         let (jobs, unfit) = ground.sort_out(jobs)?;

@@ -174,6 +174,8 @@ fn center(seen: view::Center) -> Center {
         pue_thousandths: seen.pue_thousandths,
         lend_percent: seen.lend_percent,
         recall_notice: Span::ZERO,
+        lend_to: model::Guests::default(),
+        lend_windows: Vec::new(),
         only_tenants: seen.only_tenants,
         external_ids: Vec::new(),
     }
@@ -190,6 +192,7 @@ fn pool(seen: view::Pool) -> Pool {
         nodes_per_block: 0,
         price_per_hour: seen.price_per_hour,
         capability: Capability::default(),
+        lending: None,
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::attempt::{Ended, Placement, Stop, Stream};
 use crate::job::JobSpec;
 use crate::{
-    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, Digest, EngineKind, ExternalStore,
-    JobEnd, JobId, Keeping, Leave, Lies, LinkId, Moment, NetworkUid, PlanId, Region, StoreId,
-    TenantId, TokenId, TransferId,
+    AttemptId, Bytes, CenterId, Chips, DatasetId, DatasetVersion, Digest, EngineKind,
+    ExternalStore, JobEnd, JobId, Keeping, Leave, Lies, LinkId, Moment, NetworkUid, PlanId, PoolId,
+    Region, StoreId, TenantId, TokenId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -157,10 +157,25 @@ pub struct AttemptStopping {
 pub struct AttemptPreempted {
     /// Which attempt.
     pub attempt: AttemptId,
-    /// The job that is to run where it does.
-    pub by: JobId,
+    /// The job that is to run where it does; none where the owner takes the place back.
+    pub by: Option<JobId>,
     /// When its nodes are free at the latest: it was given its grace by then.
     pub until: Moment,
+}
+
+/// Content of `capacity-recalled`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapacityRecalled {
+    /// Whose owner takes back what it lent.
+    pub center: CenterId,
+    /// Of which pool.
+    pub pool: PoolId,
+    /// How many of its chips no guest has any more; none ends a recall.
+    pub chips: Chips,
+    /// Until when.
+    pub until: Moment,
+    /// Who asked for it.
+    pub by: TokenId,
 }
 
 /// Content of `attempt-checkpointed`.

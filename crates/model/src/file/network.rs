@@ -6,6 +6,8 @@
 //! | | `pue` | 1.3 |
 //! | | `lend_percent` | 100: all of it |
 //! | | `recall_notice` | `"30m"` |
+//! | `[center.lending]` | `organizations`, `industries`, `regions` (of homes): to whom it is lent | everyone |
+//! | | `windows`: when, in its zone (`["Mon-Fri 20:00-08:00", "Sat-Sun"]`) | always |
 //! | | `store` | none: it keeps no data |
 //! | | `relay`: so much of it for copies in passing between centers without doors | none |
 //! | | `only_tenants`, `data_url`, `external_ids`, `[[center.site]]` for its further sites | none |
@@ -14,6 +16,7 @@
 //! | | `price_per_chip_hour`; `price_per_node_hour` where there are no chips | |
 //! | | `nodes_per_block` | 0: all nodes share one fast interconnect |
 //! | | `declared_tflops` (of one chip, bf16) | none |
+//! | `[center.pool.lending]` | `percent`, `notice`, and what `[center.lending]` has | its center's |
 //! | `[[exchange]]` | `exchange`, `region`, `latitude`, `longitude` | |
 //! | `[[link]]` | `link`, `a`, `b`, `capacity` (each way), `latency` (one way) | |
 //! | | `carrier`, `price_per_gbps_hour` | |

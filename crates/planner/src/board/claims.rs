@@ -3,17 +3,34 @@
 use super::Board;
 use crate::quota;
 use model::job::Job;
-use model::{Attempt, AttemptId, ChipTime, Moment, TenantId};
+use model::{Attempt, AttemptId, CenterId, ChipTime, Moment, Tenant, TenantId};
 use sharing::Count;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use world::World;
+
+/// What owners see of tenants.
+pub(super) type Seen = BTreeMap<TenantId, (Option<TenantId>, Option<CenterId>, Option<String>)>;
+
+/// What owners see of all tenants there are.
+pub(super) fn seen(world: &World) -> Seen {
+    let of = |tenant: &Arc<Tenant>| {
+        (tenant.parent.clone(), tenant.home.clone(), tenant.industry.clone())
+    };
+    world.tenants.iter().map(|(id, tenant)| (id.clone(), of(tenant))).collect()
+}
 
 impl Board {
     /// An attempt has what it has of its tenant's quotas, unless it makes room for another.
-    pub(super) fn claim(&mut self, attempt: &Attempt, job: &Job) {
+    pub(super) fn claim(&mut self, world: &World, attempt: &Attempt, job: &Job) {
         if attempt.preempted.is_some() || self.claims.contains_key(&attempt.attempt) {
             return;
         }
         let (tenant, claim) = (&job.spec.tenant, world::claim(&job.spec, &attempt.placement));
+        for part in &attempt.placement.parts {
+            self.view.count_guest(world, tenant, part, true);
+        }
+        self.guests.insert(attempt.attempt, Arc::clone(&attempt.placement));
         // Of a tenant nobody declared nothing is counted.
         if self.view.usage.take(tenant, &claim).is_ok() {
             self.claims.insert(attempt.attempt, (tenant.clone(), claim));
@@ -31,6 +48,11 @@ impl Board {
             }
             _ => ChipTime::ZERO,
         };
+        if let Some(placement) = self.guests.remove(&attempt) {
+            for part in &placement.parts {
+                self.view.count_guest(world, &job.spec.tenant, part, false);
+            }
+        }
         let usage = &mut self.view.usage;
         let counted = match self.claims.remove(&attempt) {
             Some((tenant, claim)) => usage.give(&tenant, &claim, spent),
@@ -51,11 +73,16 @@ impl Board {
     }
 
     /// Brings all that is used under the quotas that were declared meanwhile.
-    pub(super) fn look_at_quotas(&mut self, world: &World) {
+    pub(super) fn look_at_quotas(&mut self, world: &World, now: Moment) {
         if !std::mem::take(&mut self.quotas_changed) {
             return;
         }
-        let quotas = std::sync::Arc::clone(quota::usage(world).quotas());
+        if self.tenants != seen(world) {
+            // Who is at home where, and to whom owners lend, may be otherwise for every class.
+            *self = Self::of(world, now);
+            return;
+        }
+        let quotas = Arc::clone(quota::usage(world).quotas());
         if let Ok(usage) = self.view.usage.under(quotas) {
             self.view.no_quotas = usage.quotas().limit_nobody();
             self.view.usage = usage;

@@ -3,6 +3,7 @@
 use super::Walk;
 use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
+use crate::lending::Guest;
 use crate::preempt;
 use crate::rank::Rank;
 use crate::scene::{Asked, Reach, scene};
@@ -21,7 +22,9 @@ impl Walk<'_> {
         class: &Class,
         best: Option<&(Rank, Candidate)>,
     ) -> bool {
-        let may = self.plan.is_whole && self.view.victims.any_below(class.spec.priority);
+        let own = || Guest::of(self.world, &class.spec.tenant).has_guests(&self.view);
+        let any = self.view.victims.any_below(class.spec.priority) || own();
+        let may = self.plan.is_whole && any;
         if !may || self.preempting.is_spent() || self.reach(&class.spec.tenant) == Reach::Now {
             return false;
         }

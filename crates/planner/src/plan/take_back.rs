@@ -30,7 +30,8 @@ impl Walk<'_> {
         let scene = self.scene();
         let mut firsts = (0..options.rows.len()).filter_map(|row| options.first_in(row));
         let short = !options.rows.is_empty()
-            && firsts.all(|choice| scene.within_quota(asked, choice).is_err());
+            && (firsts.all(|choice| scene.within_quota(asked, choice).is_err())
+                || scene.held_back(asked, |job| self.placed.contains(&job)).is_some());
         if short {
             self.plan.short.insert(id);
         }
@@ -66,9 +67,12 @@ impl Walk<'_> {
         options: &Options,
         way: &Way,
     ) -> bool {
-        let pools: Vec<PoolNumber> = self.view.roster.seats().filter_map(|(number, seat)| {
-            (seat.flavor.as_ref() == Some(&way.1)).then_some(number)
-        }).collect();
+        let pools: Vec<PoolNumber> = self
+            .view
+            .roster
+            .seats()
+            .filter_map(|(number, seat)| (seat.flavor.as_ref() == Some(&way.1)).then_some(number))
+            .collect();
         let Some(victims) = self.who_goes(job, class, options, way, &pools) else { return false };
         let now = self.situation.now;
         let grace = |attempt: &AttemptId| self.world.job(attempt.job).map(|job| job.spec.grace());
@@ -109,7 +113,7 @@ impl Walk<'_> {
         let (tenant, priority) = (&class.spec.tenant, class.spec.priority);
         let asking = Asking { tenant, chips: &chips, priority, submitted };
         let victims = &self.view.victims;
-        let of = |attempt: AttemptId| {
+        let of = |(attempt, _): (AttemptId, i32)| {
             let job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
             Some((attempt, job, world.live_attempt(attempt)?))
         };

@@ -150,7 +150,8 @@ impl Full {
         let start = NOW + spec.grace() + HANDING_OVER;
         let mut costs = Vec::new();
         for choice in &options.choices {
-            let below = view.victims.below(choice.pool, spec.priority);
+            let here = view.victims.in_pool(choice.pool);
+            let below = here.filter(|(_, priority)| *priority < spec.priority);
             let victims: Vec<Victim<'_>> = below
                 .filter_map(|(attempt, _)| {
                     let job = self.world.job(attempt.job)?;
@@ -228,7 +229,7 @@ fn the_cheapest_make_room_and_nobody_else() {
                 for attempt in offer.preempts.clone() {
                     full.tell(&Fact::AttemptPreempted(AttemptPreempted {
                         attempt,
-                        by: job,
+                        by: Some(job),
                         until,
                     }));
                 }

@@ -1,8 +1,8 @@
 //! Which jobs a tenant's policies let go, and in which order.
 
 use super::{Asking, Holder, Victim, Why};
-use crate::tree::Number;
 use crate::Usage;
+use crate::tree::Number;
 use model::quota::{BorrowWithinCohort, Preemption, ReclaimWithinCohort, WithinQueue};
 use model::{Chips, FlavorId};
 use std::cmp::Reverse;

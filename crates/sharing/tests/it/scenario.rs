@@ -17,9 +17,7 @@
 //! A job is submitted, and starts, at the time of its number.
 
 use model::quota::{BorrowWithinCohort, ReclaimWithinCohort, WithinQueue};
-use model::{
-    ChipTime, Chips, FlavorId, JobId, Moment, Preemption, Quota, Span, Tenant, TenantId,
-};
+use model::{ChipTime, Chips, FlavorId, JobId, Moment, Preemption, Quota, Span, Tenant, TenantId};
 use sharing::{
     Asking, Borrowed, Claim, Count, Fungibility, Holder, Quotas, Reclaim, Usage, Verdict,
     WhenCanBorrow, WhenCanPreempt, choose, reclaim,

@@ -1,5 +1,7 @@
 //! Small networks, made up from a seed, in which everything goes wrong.
 
+mod quotas;
+
 use super::{Fault, Faults, Mishaps, Planned, Sabotage};
 use crate::load::{Actual, Arrival, Ending, Stock};
 use crate::setup::{Audit, Setup, Timing};
@@ -51,6 +53,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
     let mut arrivals: Vec<Arrival> = (0..jobs).map(|n| maker.arrival(n, &setup)).collect();
     arrivals.sort_by_key(|arrival| arrival.after);
     maker.shut_doors(&mut setup);
+    quotas::draw(seed, &mut setup);
     (setup, arrivals)
 }
 
@@ -95,6 +98,7 @@ impl Maker {
                 nodes_per_block: 0,
                 price_per_hour: Money { micros: 5_000_000, currency: Currency::CNY },
                 capability: Capability::default(),
+                lending: None,
             }],
             // Some are full of what they start with.
             store: Some(Bytes(self.one_of(&[8, 12, 20, 1_024]) << 30)),
@@ -103,6 +107,8 @@ impl Maker {
             pue_thousandths: 1_200,
             lend_percent: 100,
             recall_notice: Span::from_secs(600),
+            lend_to: model::Guests::default(),
+            lend_windows: Vec::new(),
             only_tenants: Vec::new(),
             external_ids: Vec::new(),
         }

@@ -82,6 +82,8 @@ fn centers(table: &Table) -> Result<Vec<Center>, Error> {
             pue_thousandths: row.thousandths(pue)?,
             lend_percent: row.get(lend, "a percentage from 0 to 100")?,
             recall_notice: row.seconds(notice)?,
+            lend_to: model::Guests::default(),
+            lend_windows: Vec::new(),
             only_tenants: Vec::new(),
             external_ids: Vec::new(),
         })
@@ -143,6 +145,7 @@ fn pools(
             nodes_per_block: row.get(per_block, "a number of nodes")?,
             price_per_hour: yuan(&row, price)?,
             capability: Capability::default(),
+            lending: None,
         });
         chips.insert(model);
     }

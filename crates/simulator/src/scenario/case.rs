@@ -87,7 +87,10 @@ impl Scenario {
             let names: BTreeSet<TenantId> =
                 asks.iter().map(|ask| ask.wish.tenant.clone()).collect();
             let owners = stock.iter().map(|data| data.tenant.clone());
-            welcome(&mut network, names.into_iter().chain(owners).map(|tenant| Tenant::new(tenant, None)));
+            welcome(
+                &mut network,
+                names.into_iter().chain(owners).map(|tenant| Tenant::new(tenant, None)),
+            );
             let mut tailor = self.tailor(&network, &speeds);
             Jobs::Listed(asks.iter().map(|ask| tailor.arrival(ask)).collect())
         };

@@ -110,6 +110,8 @@ fn center(number: usize, made: &MadeNetwork) -> Center {
         pue_thousandths: 1_200,
         lend_percent: 100,
         recall_notice: Span::from_secs(1_800),
+        lend_to: model::Guests::default(),
+        lend_windows: Vec::new(),
         only_tenants: Vec::new(),
         external_ids: Vec::new(),
     }
@@ -126,6 +128,7 @@ fn pool(pools: &MadePools, made: &MadeNetwork, nodes: u64) -> Pool {
         nodes_per_block: 32,
         price_per_hour: *pools.price_per_chip_hour,
         capability: Capability::default(),
+        lending: None,
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn laptop() -> Setup {
         exchanges: file.exchanges,
         links: file.links,
         flavors: file.flavors,
-            tenants: file.tenants,
+        tenants: file.tenants,
     });
     setup.audit = Audit::Everything;
     setup

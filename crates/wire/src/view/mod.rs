@@ -17,6 +17,7 @@ mod network;
 mod problem;
 mod promise;
 mod quality;
+mod share;
 mod token;
 mod transfer;
 mod why;
@@ -37,6 +38,10 @@ pub use network::{Applied, Chip, Chips, Document, NetworkFiles, Tenant, Tenants}
 pub use problem::{Problem, SpecError};
 pub use promise::{Cause, Kept, KeptAhead, KeptBy, Promises};
 pub use quality::{Circle, Circles, City, LinkTest, Near, Path, Paths, Quality, Sla, Tested};
+pub use share::{
+    Flavor, JobOf, Leaving, QuotaChange, QuotaPath, QuotaPlan, QuotaStep, QuotaUse, RecallWanted,
+    Recalled, Shares, TenantShare, Turn,
+};
 pub use token::{NewToken, Token, TokenRole, TokenSecret, Tokens};
 pub use transfer::{RateStep, Transfer, TransferLeg, Transfers};
 pub use why::{Behind, Candidate, Change, Changes, Fetch, Plan, Risk, RunBasis, Standing, Why};

@@ -1,6 +1,6 @@
 //! Why a job is where it is, and what would become of one.
 
-use super::{Attempt, MoneySchema, Stream};
+use super::{Attempt, MoneySchema, QuotaPath, Stream};
 use model::{Bytes, CenterId, DatasetId, JobId, Moment, Money, PoolId, Span, StoreId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,8 +29,11 @@ pub struct Plan {
     pub candidates: Vec<Candidate>,
     /// Where every center stands, by name.
     pub standings: Vec<Standing>,
-    /// Jobs that come before it.
+    /// Jobs of its tenant that come before it.
     pub ahead: u64,
+    /// How its tenant and each it is part of stand with what it asks for, where there are quotas: what its
+    /// room comes from.
+    pub quota: Vec<QuotaPath>,
     /// The smallest changes that would help.
     pub changes: Changes,
 }

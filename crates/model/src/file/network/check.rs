@@ -6,8 +6,8 @@ use crate::file::Catalog;
 use crate::file::near::hint;
 use crate::file::section::Section;
 use crate::{
-    CenterId, Chip, ChipClass, ChipId, ExchangeId, Flavor, FlavorId, Link, LinkId, Pool, SiteId, Tenant,
-    TenantId,
+    CenterId, Chip, ChipClass, ChipId, ExchangeId, Flavor, FlavorId, Link, LinkId, Pool, SiteId,
+    Tenant, TenantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,10 +23,16 @@ pub(super) fn network(
             center.only_tenants.iter().enumerate().for_each(|(i, tenant)| {
                 names.tenant(&entry.section, &format!("only_tenants[{i}]"), tenant);
             });
+            for guest in &center.lend_to.organizations {
+                names.tenant(&entry.section, "lending", guest);
+            }
             let mut seen = BTreeMap::new();
             for (pool, section) in center.pools.iter().zip(pools) {
                 once(&mut seen, section, "pool", Some(pool.pool.as_str()));
                 chip(pool, section, catalog);
+                for guest in pool.lending.iter().flat_map(|lending| &lending.to.organizations) {
+                    names.tenant(section, "lending", guest);
+                }
             }
         }
     }

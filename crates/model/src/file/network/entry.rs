@@ -9,8 +9,8 @@ use crate::quota::Flavor;
 use crate::unit::parse_with;
 use crate::{
     Bytes, Capability, Center, CenterId, ChipClass, ChipId, ChipTime, Cores, EngineKind, Exchange,
-    ExchangeId, FlavorId, LinkId, Money, NotAnAmount, OwnerId, Pool, PoolId, Rate, Region, Site, Span,
-    Tenant, TenantId,
+    ExchangeId, FlavorId, Lending, LinkId, Money, NotAnAmount, OwnerId, Pool, PoolId, Rate, Region,
+    Site, Span, Tenant, TenantId,
 };
 use std::str::FromStr;
 
@@ -82,6 +82,14 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
     let pue = section.maybe("pue", pue).and_then(|pue| u32::try_from(pue).ok());
     let lend_percent = section.maybe("lend_percent", whole(0, 100));
     let recall_notice = section.maybe("recall_notice", text::<Span>);
+    let lending = share::Said::read(&mut section, false).unwrap_or_default();
+    let (lend_to, lend_windows) = lending.of_center();
+    let rules = Lending {
+        percent: lend_percent.unwrap_or(100),
+        notice: recall_notice.unwrap_or(Span::from_secs(1_800)),
+        to: lend_to,
+        windows: lend_windows,
+    };
     let store = section.maybe("store", text::<Bytes>);
     let relay = relay(&mut section, store);
     let data_url = section.maybe("data_url", url);
@@ -94,7 +102,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
         section.report("", "has no pools", "at least one `[[center.pool]]`");
     }
     for mut section in all {
-        if let Some(pool) = pool(&mut section) {
+        if let Some(pool) = pool(&mut section, &rules) {
             pools.push(pool);
             pool_sections.push(section);
         }
@@ -110,8 +118,10 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
             relay,
             data_url,
             pue_thousandths: pue.unwrap_or(1_300),
-            lend_percent: lend_percent.unwrap_or(100),
-            recall_notice: recall_notice.unwrap_or(Span::from_secs(1_800)),
+            lend_percent: rules.percent,
+            recall_notice: rules.notice,
+            lend_to: rules.to,
+            lend_windows: rules.windows,
             only_tenants,
             external_ids: external_ids.unwrap_or_default().into_iter().map(external_id).collect(),
         };
@@ -164,7 +174,7 @@ fn place(section: &mut Section<'_>) -> (Option<Region>, Option<i64>, Option<i64>
     )
 }
 
-fn pool(section: &mut Section<'_>) -> Option<Pool> {
+fn pool(section: &mut Section<'_>, rules: &Lending) -> Option<Pool> {
     let pool = section.need("pool", text::<PoolId>);
     let nodes = section.need("nodes", whole(1, 1_000_000));
     let cores = section.need("cores", figure::<Cores>);
@@ -181,6 +191,7 @@ fn pool(section: &mut Section<'_>) -> Option<Pool> {
     } else {
         (None, Some(0), section.need("price_per_node_hour", text::<Money>))
     };
+    let lending = share::Said::read(section, true).map(|said| said.of_pool(rules));
     section.unknown();
     Some(Pool {
         pool: pool?,
@@ -192,6 +203,7 @@ fn pool(section: &mut Section<'_>) -> Option<Pool> {
         nodes_per_block: nodes_per_block.unwrap_or(0),
         price_per_hour: price_per_hour?,
         capability: Capability { declared, ..Capability::default() },
+        lending,
     })
 }
 

@@ -1,9 +1,13 @@
 //! Reading flavors, and what tenants may use of them.
 
 use super::Entry;
-use crate::file::section::{Section, choice, figure, text, whole};
-use crate::quota::{BorrowWithinCohort, Flavor, Preemption, Quota, ReclaimWithinCohort, WithinQueue};
-use crate::{CenterId, ChipClass, ChipId, Chips, FlavorId, Region};
+use crate::file::section::{Section, choice, figure, text, whole, words};
+use crate::quota::{
+    BorrowWithinCohort, Flavor, Preemption, Quota, ReclaimWithinCohort, WithinQueue,
+};
+use crate::{
+    CenterId, ChipClass, ChipId, Chips, FlavorId, Guests, Lending, Region, Span, TenantId, Window,
+};
 use std::collections::BTreeMap;
 
 const WITHIN_QUEUE: [(&str, WithinQueue); 3] = [
@@ -30,6 +34,56 @@ pub(super) fn flavor(mut section: Section<'_>) -> Entry<'_, FlavorId, Flavor> {
     section.unknown();
     let value = id.clone().map(|flavor| Flavor { flavor, chips, classes, centers, regions });
     Entry { id, value, section }
+}
+
+/// What a table says of lending; what it does not say is as it is elsewhere.
+#[derive(Default)]
+pub(super) struct Said {
+    percent: Option<u8>,
+    notice: Option<Span>,
+    to: Option<Guests>,
+    windows: Option<Vec<Window>>,
+}
+
+impl Said {
+    /// The `lending` table of a center or a pool, if there is one.
+    pub(super) fn read(of: &mut Section<'_>, is_pool: bool) -> Option<Self> {
+        let mut section = of.table("lending")?;
+        let (mut percent, mut notice) = (None, None);
+        if is_pool {
+            percent = section.maybe("percent", whole(0, 100));
+            notice = section.maybe("notice", text::<Span>);
+        }
+        let names = ["organizations", "industries", "regions"];
+        let says_who = names.iter().any(|key| section.has(key));
+        let organizations = section.list("organizations", text::<TenantId>);
+        let industries = section.list("industries", words(128));
+        let regions = section.list("regions", text::<Region>);
+        let says_when = section.has("windows");
+        let windows = section.list("windows", text::<Window>);
+        section.unknown();
+        Some(Self {
+            percent,
+            notice,
+            to: says_who.then_some(Guests { organizations, industries, regions }),
+            windows: says_when.then_some(windows),
+        })
+    }
+
+    /// To whom and when; to everyone and at all times where nothing is said.
+    pub(super) fn of_center(self) -> (Guests, Vec<Window>) {
+        (self.to.unwrap_or_default(), self.windows.unwrap_or_default())
+    }
+
+    /// A pool's rules: what it does not say is as its center says.
+    pub(super) fn of_pool(self, center: &Lending) -> Lending {
+        Lending {
+            percent: self.percent.unwrap_or(center.percent),
+            notice: self.notice.unwrap_or(center.notice),
+            to: self.to.unwrap_or_else(|| center.to.clone()),
+            windows: self.windows.unwrap_or_else(|| center.windows.clone()),
+        }
+    }
 }
 
 /// A tenant's quotas with their sections, for what is found wrong with them later.
@@ -60,10 +114,8 @@ pub(super) fn preemption(tenant: &mut Section<'_>) -> Option<Preemption> {
     let reclaim = tenant.maybe("reclaim_within_cohort", choice(&RECLAIM));
     let borrow = tenant.maybe("borrow_within_cohort", choice(&BORROW));
     let max_priority = tenant.maybe("borrow_within_cohort_max_priority", whole(i32::MIN, i32::MAX));
-    let reclaims = matches!(
-        reclaim,
-        Some(ReclaimWithinCohort::LowerPriority | ReclaimWithinCohort::Any)
-    );
+    let reclaims =
+        matches!(reclaim, Some(ReclaimWithinCohort::LowerPriority | ReclaimWithinCohort::Any));
     if borrow == Some(true) && !reclaims {
         tenant.report(
             "borrow_within_cohort",
