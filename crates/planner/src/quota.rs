@@ -1,14 +1,16 @@
 //! What quotas allow a class.
 
+use crate::lending::Guest;
 use crate::options::Choice;
 use crate::proposal::Offer;
 use crate::roster::Roster;
 use crate::scene::{Asked, Scene};
 use crate::view::View;
 use model::job::JobSpec;
+use model::job::Job;
 use model::quota::WithinQueue;
 use model::{AttemptId, CenterId, ChipTime, Chips, FlavorId, JobId, Placement, PoolId, TenantId};
-use sharing::{Count, Denied, Quotas, Totals, Usage};
+use sharing::{Account, Count, Denied, Quotas, Totals, Usage};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use world::World;
@@ -131,9 +133,31 @@ impl View {
         }
         let Some(job) = world.job(offer.job) else { return false };
         let mut usage = self.usage.clone();
-        offer.preempts.iter().for_each(|attempt| give_back(&mut usage, world, *attempt));
+        for attempt in &offer.preempts {
+            if !self.still_owes(world, &usage, job, *attempt) {
+                return false;
+            }
+            give_back(&mut usage, world, *attempt);
+        }
         let claim = world::claim(&job.spec, &offer.placement);
         usage.admits_claim(&job.spec.tenant, &claim).is_ok()
+    }
+
+    /// Whether an attempt that was to make room for a job still has to: the world has moved on since, and
+    /// its tenant may borrow nothing any more.
+    fn still_owes(&self, world: &World, usage: &Usage, by: &Job, attempt: AttemptId) -> bool {
+        let Some(job) = world.job(attempt.job) else { return true };
+        let Some(live) = world.live_attempt(attempt) else { return true };
+        let (of, to) = (&job.spec.tenant, &by.spec.tenant);
+        let guest = Guest::of(world, of);
+        let host = Guest::of(world, to);
+        live.placement.parts.iter().all(|part| {
+            let counted = part.flavor.as_ref().filter(|flavor| usage.quotas().has(flavor));
+            let Some(flavor) = counted.filter(|_| of != to) else { return true };
+            let is_guest = host.is_at_home(&part.center) && !guest.is_at_home(&part.center);
+            let borrows = |account: Account| account.own > account.nominal;
+            is_guest || usage.account(of, flavor).is_some_and(borrows)
+        })
     }
 
     /// What tenants use, under the quotas they have.

@@ -55,19 +55,10 @@ fn steps(page: &str) -> Vec<Step> {
 
 /// Whether a line is what the page says, any text standing for `…`.
 fn is_so(said: &str, line: &str) -> bool {
-    let mut parts = said.split('…');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = line.strip_prefix(first) else { return false };
-    let mut last = None;
-    for part in parts {
-        let Some(at) = rest.rfind(part).filter(|_| !part.is_empty()) else {
-            last = Some("");
-            continue;
-        };
-        rest = &rest[at + part.len()..];
-        last = Some(rest);
-    }
-    last.unwrap_or(rest).is_empty()
+    let Some((first, later)) = said.split_once('…') else { return said == line };
+    let Some(rest) = line.strip_prefix(first) else { return false };
+    let starts = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+    starts.into_iter().any(|at| is_so(later, &rest[at..]))
 }
 
 async fn run(net: &Net, dir: &Path, line: &str) -> String {

@@ -238,6 +238,17 @@ async fn reads(net: &mut Net) {
     cancel(net, reader).await;
 }
 
+/// Flavors are declared, and an owner takes back what it lent.
+async fn shares(net: &Net) {
+    let flavor = "[[flavor]]\nflavor = \"hip\"\nclasses = [\"hip\"]\n";
+    let applied = net.apply(flavor).await;
+    assert!(applied.status < 300, "{}", applied.text);
+    let recalled = net.operator().post("/v1/centers/kunshan/recall", &json!({"chips": 1_000})).await;
+    assert!(recalled.status < 300, "{}", recalled.text);
+    let again = net.operator().post("/v1/centers/kunshan/recall", &json!({"chips": 0})).await;
+    assert!(again.status < 300, "{}", again.text);
+}
+
 /// A center is lost, a token revoked, the log restored from a copy.
 async fn changes(net: &mut Net) {
     let mut job = sh("survivor", "[ $PORTOLAN_EPOCH = 2 ] || sleep 60");
@@ -280,6 +291,7 @@ async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
     lake.archive(&net, "lingang").await;
     test_of_a_link(&net).await;
     crate::quality::until_rated(&mut net).await;
+    shares(&net).await;
     changes(&mut net).await;
     for center in net.centers() {
         net.stop_agent(&center).await;
