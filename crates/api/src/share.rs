@@ -75,7 +75,8 @@ impl Seen {
             parent: tenant.parent.clone(),
             weight: tenant.weight,
             dominant: standing.as_ref().map_or("chips".to_owned(), |s| s.dominant.to_string()),
-            share_ppm: share.ppm(),
+            share_ppb: share.ppb(),
+            share: share.to_string(),
             card_time: standing.map_or_else(Default::default, |standing| standing.card_time),
             running: self.usage.jobs(&tenant.tenant, Count::Running),
             max_running: tenant.max_running,
@@ -171,7 +172,7 @@ pub(crate) async fn recall_capacity(
     let look =
         move |c: &Controller| Some((c.now(), Arc::clone(&c.world().centers.get(&named)?.center)));
     let known = api.gate.look(look).await?;
-    let (now, declared) = known.ok_or_else(|| Problem::not_found(&center))?;
+    let (now, declared) = known.ok_or_else(|| Problem::not_found(format!("center {center}")))?;
     let meant = |pool: &&model::Pool| wanted.pool.as_ref().is_none_or(|name| pool.pool == *name);
     let pools: Vec<&model::Pool> = declared.pools.iter().filter(meant).collect();
     if let (Some(pool), true) = (&wanted.pool, pools.is_empty()) {

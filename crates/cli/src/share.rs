@@ -132,6 +132,11 @@ fn leaving(center: &CenterId, end: bool, recalled: &Recalled, look: &Look) -> St
     text
 }
 
+/// Chips; of no limit a word.
+fn free(chips: Chips) -> String {
+    if chips == Chips::MAX { "any".to_owned() } else { chips.to_string() }
+}
+
 /// Names of tenants, each as far in as there are tenants above it.
 fn names(shares: &Shares) -> Vec<String> {
     let parents: BTreeMap<&TenantId, Option<&TenantId>> =
@@ -156,8 +161,6 @@ pub(crate) fn quotas(shares: &Shares, look: &Look) -> String {
         Column::new("BORROWED").right(),
         Column::new("LEFT").right(),
     ]);
-    let free =
-        |chips: Chips| if chips == Chips::MAX { "any".to_owned() } else { chips.to_string() };
     let limit = |chips: Option<Chips>| chips.map_or("any".to_owned(), |c| format!("≤ {c}"));
     for (tenant, name) in shares.tenants.iter().zip(names(shares)) {
         let mut name = Some(name);
@@ -220,7 +223,7 @@ pub(crate) fn shares(shares: &Shares, look: &Look) -> String {
         table.row([
             name.into(),
             tenant.weight.into(),
-            percent(tenant.share_ppm).into(),
+            tenant.share.as_str().into(),
             tenant.dominant.as_str().into(),
             hours.split(' ').next().unwrap_or_default().into(),
             tenant.running.into(),
@@ -243,11 +246,6 @@ pub(crate) fn shares(shares: &Shares, look: &Look) -> String {
     text
 }
 
-/// Of a million, in percent with two decimals.
-fn percent(ppm: u64) -> String {
-    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
-}
-
 /// What other quotas would change.
 fn plan(plan: &QuotaPlan, look: &Look) -> String {
     let QuotaPlan { quotas, start, leave, wait } = plan;
@@ -259,8 +257,8 @@ fn plan(plan: &QuotaPlan, look: &Look) -> String {
         Column::new("HAS").right(),
     ]);
     let change = |from: Chips, to: Chips| match from == to {
-        true => from.to_string(),
-        false => format!("{from} → {to}"),
+        true => free(from),
+        false => format!("{} → {}", free(from), free(to)),
     };
     for quota in quotas {
         let tone = match quota.most_after.cmp(&quota.most_before) {
@@ -286,7 +284,7 @@ fn plan(plan: &QuotaPlan, look: &Look) -> String {
         text += &named(jobs, what);
     }
     if start.is_empty() && leave.is_empty() && wait.is_empty() {
-        text += "Of the jobs there are none would start, wait or leave otherwise.\n";
+        text += "No job there is would start, wait or leave otherwise.\n";
     }
     text
 }

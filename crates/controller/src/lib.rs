@@ -214,9 +214,11 @@ impl Controller {
     #[must_use]
     pub fn step(&mut self, now: Moment, inputs: Vec<Input>) -> Vec<Effect> {
         self.now = self.now.max(now);
-        for input in inputs {
-            self.take(input);
-        }
+        // Plans are put in force last, on what is so after all else: what of it is judged at the end of
+        // the step was so when it was decided.
+        let is_plan = |input: &Input| matches!(input, Input::Solved(_));
+        let (plans, others): (Vec<_>, Vec<_>) = inputs.into_iter().partition(is_plan);
+        others.into_iter().chain(plans).for_each(|input| self.take(input));
         self.place();
         self.relay_if_due();
         self.make_room_for_transfers();

@@ -97,11 +97,11 @@ impl Share {
     /// All of the network at all times.
     pub const ONE: Self = Self(1 << 40);
 
-    /// In parts per million, rounded to the nearest.
+    /// In parts per billion, rounded to the nearest.
     #[must_use]
-    pub fn ppm(self) -> u64 {
-        let ppm = (u128::from(self.0) * 1_000_000 + (1 << 39)) >> 40;
-        u64::try_from(ppm).unwrap_or(u64::MAX)
+    pub fn ppb(self) -> u64 {
+        let ppb = (u128::from(self.0) * 1_000_000_000 + (1 << 39)) >> 40;
+        u64::try_from(ppb).unwrap_or(u64::MAX)
     }
 
     fn of(used: u128, total: u64, whole: u128) -> Self {
@@ -114,10 +114,16 @@ impl Share {
 }
 
 impl fmt::Display for Share {
-    /// In percent with two decimals, rounded to the nearest.
+    /// In percent with two decimals, rounded to the nearest; of less than that, with two digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hundredths = (u128::from(self.0) * 10_000 + (1 << 39)) >> 40;
-        write!(f, "{}.{:02}%", hundredths / 100, hundredths % 100)
+        let mut decimals: usize = 2;
+        let mut unit: u128 = 100;
+        let parts = |unit: u128| (u128::from(self.0) * 100 * unit + (1 << 39)) >> 40;
+        while self.0 > 0 && decimals < 10 && parts(unit) < 10 {
+            (decimals, unit) = (decimals + 1, unit * 10);
+        }
+        let parts = parts(unit);
+        write!(f, "{}.{:0decimals$}%", parts / unit, parts % unit)
     }
 }
 

@@ -57,8 +57,10 @@ pub struct TenantShare {
     pub weight: u32,
     /// Of what it used the largest share: `chips`, `cores`, `memory` or `bandwidth`.
     pub dominant: String,
-    /// That share of all there is in the network, in parts per million; use of a week ago counts half.
-    pub share_ppm: u64,
+    /// That share of all there is in the network, in parts per billion; use of a week ago counts half.
+    pub share_ppb: u64,
+    /// The same in words.
+    pub share: String,
     /// Chips held over time since the beginning, as it was.
     #[schema(value_type = u64)]
     pub card_time: ChipTime,
