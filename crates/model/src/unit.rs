@@ -448,8 +448,7 @@ impl FromStr for ChipTime {
     type Err = NotAnAmount;
 
     fn from_str(text: &str) -> Result<Self, NotAnAmount> {
-        const UNITS: [(&str, u128); 3] =
-            [("card-hours", 3_600_000), ("card-hour", 3_600_000), ("card-minutes", 60_000)];
+        const UNITS: [(&str, u128); 2] = [("card-hours", 3_600_000), ("card-hour", 3_600_000)];
         parse_with(text, &UNITS).map(Self).ok_or_else(|| NotAnAmount {
             expected: "a time of chips with its unit, such as `5000 card-hours`",
             found: text.to_owned(),

@@ -247,8 +247,7 @@ impl Board {
 
     /// Puts a job in line, or sees to it that it is when its time comes.
     fn enter(&mut self, job: &Job, not_before: Moment, now: Moment) {
-        let is_new = !self.later_at.contains_key(&job.job) && !self.class_of.contains_key(&job.job);
-        if is_new {
+        if !self.later_at.contains_key(&job.job) && !self.class_of.contains_key(&job.job) {
             self.counts_as_waiting(&job.spec.tenant, true);
         }
         if not_before > now {

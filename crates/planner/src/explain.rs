@@ -63,7 +63,8 @@ pub fn explain(
     Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead))
 }
 
-/// What would become of a job if it were submitted now: it would queue behind all of its tenant's of its priority.
+/// What would become of a job if it were submitted now: it would queue behind all of its tenant's of
+/// its priority.
 #[must_use]
 pub fn trial(
     world: &World,

@@ -28,7 +28,8 @@ pub(crate) type Places = u32;
 /// told apart by the bits of [`Places`].
 const BAND: usize = Places::BITS as usize;
 
-/// Pools with the same chip, of the same flavor and of about the same price: what a job wants of one it wants of all.
+/// Pools with the same chip, of the same flavor and of about the same price: what a job wants of one it
+/// wants of all.
 #[derive(Debug)]
 pub(crate) struct Band {
     /// The cheapest first; equals in the order of numbers.

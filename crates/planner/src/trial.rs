@@ -35,7 +35,7 @@ pub fn try_quotas(snapshot: &Snapshot, tenants: &[Tenant], flavors: &[Flavor]) -
     let usage = view.usage().clone();
     let (situation, policy) = (snapshot.situation.clone(), snapshot.policy.clone());
     let other = Snapshot { world, view, situation, policy };
-    let (before, after) = (Outcome::of(snapshot.plan()), Outcome::of(other.plan()));
+    let (before, after) = (Outcome::of(&snapshot.plan()), Outcome::of(&other.plan()));
     let whose = |jobs: Vec<JobId>| {
         let of = |job: JobId| Some((job, snapshot.world.job(job)?.spec.tenant.clone()));
         jobs.into_iter().filter_map(of).collect()
@@ -55,7 +55,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(plan: Plan) -> Self {
+    fn of(plan: &Plan) -> Self {
         let leaves = plan.offers.iter().flat_map(|offer| &offer.preempts);
         let leaves = leaves.map(|attempt| attempt.job).collect();
         Self { starts: plan.offers.iter().map(|offer| offer.job).collect(), leaves }

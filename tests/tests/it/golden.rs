@@ -243,7 +243,8 @@ async fn shares(net: &Net) {
     let flavor = "[[flavor]]\nflavor = \"hip\"\nclasses = [\"hip\"]\n";
     let applied = net.apply(flavor).await;
     assert!(applied.status < 300, "{}", applied.text);
-    let recalled = net.operator().post("/v1/centers/kunshan/recall", &json!({"chips": 1_000})).await;
+    let recalled =
+        net.operator().post("/v1/centers/kunshan/recall", &json!({"chips": 1_000})).await;
     assert!(recalled.status < 300, "{}", recalled.text);
     let again = net.operator().post("/v1/centers/kunshan/recall", &json!({"chips": 0})).await;
     assert!(again.status < 300, "{}", again.text);
