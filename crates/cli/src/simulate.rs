@@ -69,6 +69,9 @@ pub(crate) struct Simulate {
     /// Chip files, or folders of them, for chips that are not in the catalog.
     #[arg(long, value_name = "FILE")]
     chips: Vec<PathBuf>,
+    /// What part of each pool owners lend, in percent, instead of what they say.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
+    lend: Option<u8>,
     /// Write a page with the table and plots to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -127,6 +130,7 @@ impl Simulate {
             data: self.data.clone(),
             network: self.network.clone(),
             jobs: self.jobs.clone(),
+            lend: self.lend,
         };
         let scenario = Scenario::open(path, &told, &catalog).map_err(failed)?;
         let mut comparison = Comparison::default();

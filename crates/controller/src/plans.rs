@@ -49,6 +49,8 @@ impl Controller {
 
     /// A background plan came back. The world has moved on: each placement is checked by itself.
     pub(crate) fn solved(&mut self, plan: &Plan) {
+        // What outlives its limit at this very moment still has its chips.
+        self.board.wake(&self.world, self.now);
         self.put_in_force(plan);
         self.solve = match self.solve {
             Solve::Running { since, again: true } if !self.board.nobody_waits() => {

@@ -162,6 +162,17 @@ pub fn tenants(finished: &[Finished]) -> BTreeMap<&TenantId, f64> {
     slowdowns.into_iter().map(|(tenant, all)| (tenant, mean(all.into_iter()))).collect()
 }
 
+/// How long each tenant's jobs that anybody could run waited from submission to start, on average, in
+/// hours.
+#[must_use]
+pub fn waits(finished: &[Finished]) -> BTreeMap<TenantId, f64> {
+    let mut waits: BTreeMap<&TenantId, Vec<f64>> = BTreeMap::new();
+    for f in finished.iter().filter(|f| f.fate != Fate::Refused) {
+        waits.entry(&f.tenant).or_default().push(hours(f.waited()));
+    }
+    waits.into_iter().map(|(tenant, all)| (tenant.clone(), mean(all.into_iter()))).collect()
+}
+
 /// The value that the share `q` of the sorted values does not exceed; zero where there are none.
 #[must_use]
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {

@@ -1,8 +1,10 @@
 //! Runs side by side: each figure's mean over the seeds, and its spread.
 
-use crate::measure::{Summary, mean, spread};
+use crate::measure::{Summary, mean, spread, waits};
 use crate::scenario::Played;
+use model::TenantId;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// Runs of one scenario, compared.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -49,6 +51,8 @@ pub struct RunFigures {
     /// Its figures.
     #[serde(flatten)]
     pub summary: Summary,
+    /// How long each tenant's jobs waited on average, in hours.
+    pub waits_h: BTreeMap<TenantId, f64>,
     /// Promises of the design that did not hold.
     pub violations: Vec<String>,
 }
@@ -80,6 +84,7 @@ impl Comparison {
             policy: played.contender.name(),
             seed: played.seed,
             summary: played.summary.clone(),
+            waits_h: waits(&played.finished),
             violations: played.violations.iter().map(ToString::to_string).collect(),
         });
         self.rows = self.compared();

@@ -129,6 +129,8 @@ pub struct Told {
     pub network: Vec<PathBuf>,
     /// The list of jobs instead of its own, in the same form.
     pub jobs: Option<PathBuf>,
+    /// What part of each pool owners lend, in percent, instead of what they say; none is each alone.
+    pub lend: Option<u8>,
 }
 
 impl Scenario {
@@ -164,11 +166,17 @@ impl Scenario {
 
     fn of(
         file: file::File,
-        network: Declarations,
+        mut network: Declarations,
         folders: Folders,
         told: &Told,
         source: (String, String),
     ) -> Result<Self, Error> {
+        for center in network.centers.iter_mut().filter(|_| told.lend.is_some()) {
+            center.lend_percent = told.lend.unwrap_or(center.lend_percent);
+            for lending in center.pools.iter_mut().filter_map(|pool| pool.lending.as_mut()) {
+                lending.percent = center.lend_percent;
+            }
+        }
         let contenders = contenders(&file, &source)?;
         check(&file.load, &source)?;
         let speeds = match &file.load.get_ref().speeds {
