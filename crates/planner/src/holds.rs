@@ -48,6 +48,7 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
     };
     nodes
         && view.admits(world, offer)
+        && view.lends(world, offer)
         && transfers
         && streams
         && place.inputs.iter().all(|data| coming(&data) || here(data))

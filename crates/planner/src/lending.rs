@@ -1,6 +1,7 @@
 //! Whether owners lend a tenant what it asks for, and who is at home where.
 
 use crate::options::Choice;
+use crate::proposal::Offer;
 use crate::refusal::Refusal;
 use crate::roster::Seat;
 use crate::scene::{Asked, Scene};
@@ -112,18 +113,9 @@ impl Scene<'_> {
     /// Whether its owner lends as much more of a choice's pool as a job of the class takes.
     pub(crate) fn within_share(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Refusal> {
         let seat = self.view.roster.seat(choice.pool);
-        // Nearly always nobody has taken anything back.
-        let recalled = match self.world.recalls.is_empty() {
-            true => None,
-            false => self.world.recall_of(&seat.center.center, &seat.pool().pool),
-        };
-        if seat.lending.percent >= 100 && recalled.is_none() {
-            return Ok(());
-        }
+        let Some(most) = most(self.world, seat) else { return Ok(()) };
         let ask = asked.options.ask(choice);
         let used = self.view.guests.get(&choice.pool).copied().unwrap_or_default();
-        let recalled = recalled.map_or(Chips::ZERO, |recalled| recalled.chips);
-        let most = lent(seat).min(seat.pool().chips() - recalled);
         let fits = used.saturating_add(ask.chips.times(ask.nodes.into())) <= most;
         if fits || Guest::of(self.world, &asked.spec.tenant).is_at_home(&seat.center.center) {
             return Ok(());
@@ -158,7 +150,52 @@ fn lent(seat: &Seat) -> Chips {
     Chips(u64::try_from(all).unwrap_or(u64::MAX))
 }
 
+/// The most chips of a seat's pool that guests have at a time now that its owner may have taken back
+/// some; none where they may have all.
+fn most(world: &World, seat: &Seat) -> Option<Chips> {
+    // Nearly always nobody has taken anything back.
+    let recalled = match world.recalls.is_empty() {
+        true => None,
+        false => world.recall_of(&seat.center.center, &seat.pool().pool),
+    };
+    if seat.lending.percent >= 100 && recalled.is_none() {
+        return None;
+    }
+    let recalled = recalled.map_or(Chips::ZERO, |recalled| recalled.chips);
+    Some(lent(seat).min(seat.pool().chips() - recalled))
+}
+
 impl View {
+    /// Whether owners still lend what an offer is given, once those have left that make room for it.
+    pub(crate) fn lends(&self, world: &World, offer: &Offer) -> bool {
+        let Some(job) = world.job(offer.job) else { return false };
+        let guest = Guest::of(world, &job.spec.tenant);
+        let place = &offer.placement;
+        place.parts.iter().filter(|part| !guest.is_at_home(&part.center)).all(|part| {
+            let Some(number) = self.roster.number(&part.center, &part.pool) else { return false };
+            let seat = self.roster.seat(number);
+            let zone = seat.center.site().map_or("UTC", |site| &site.time_zone);
+            let span = place.until.since(place.start);
+            if seat.lending.next(zone, place.start, span) != Some(place.start) {
+                return false;
+            }
+            let Some(most) = most(world, seat) else { return true };
+            let leave = offer.preempts.iter().filter_map(|attempt| {
+                let (job, live) = (world.job(attempt.job)?, world.live_attempt(*attempt)?);
+                let own = Guest::of(world, &job.spec.tenant).is_at_home(&part.center);
+                let here = live
+                    .placement
+                    .parts
+                    .iter()
+                    .filter(|of| !own && (&of.center, &of.pool) == (&part.center, &part.pool));
+                Some(here.map(PartPlacement::chips).fold(Chips::ZERO, Chips::saturating_add))
+            });
+            let used = self.guests.get(&number).copied().unwrap_or_default();
+            let used = used - leave.fold(Chips::ZERO, Chips::saturating_add);
+            used.saturating_add(part.chips()) <= most
+        })
+    }
+
     /// Counts what a guest has of a pool, or no longer has; nothing of the pool's own.
     pub(crate) fn count_guest(
         &mut self,
