@@ -115,7 +115,7 @@ impl fmt::Display for NotReclaimed {
 }
 
 /// Who has to go so that a job fits: nobody where it fits as it is. The tenant's policies say who
-/// may be told, see [`Preemption`](crate::Preemption).
+/// may be told, see [`Preemption`](model::Preemption).
 ///
 /// As in Kueue, candidates are jobs of other tenants that use more than their nominal quota, and the
 /// tenant's own. They are taken until the job fits. First come those over which it has the advantage:
