@@ -234,6 +234,19 @@ impl Stage {
         }
     }
 
+    /// Where every center stands for a job that waits.
+    fn standings(&self, job: JobId) -> Vec<planner::Standing> {
+        let controller = &self.controller;
+        let told = planner::explain(
+            controller.world(),
+            controller.board().view(),
+            &controller.situation(),
+            controller.policy(),
+            job,
+        );
+        told.expect("it waits").standings
+    }
+
     fn orders(&self, name: &str) -> Vec<Order> {
         let session = self.sessions[&center(name)];
         self.controller.orders(&center(name), session, 0).expect("the session is its latest").1
@@ -281,15 +294,7 @@ fn a_job_that_fits_nowhere_waits_and_every_center_says_why() {
     let mut stage = Stage::laptop();
     let job = stage.submit(job("on = \"cuda\"\nchips = 8\nnodes = 3"));
     assert_eq!(stage.state(job), "waiting");
-    let controller = &stage.controller;
-    let told = planner::explain(
-        controller.world(),
-        controller.board().view(),
-        &controller.situation(),
-        controller.policy(),
-        job,
-    );
-    let standings = told.expect("it waits").standings;
+    let standings = stage.standings(job);
     let said: Vec<String> =
         standings.iter().map(|s| format!("{}: {}", s.center, s.refusal)).collect();
     assert_eq!(

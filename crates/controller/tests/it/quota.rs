@@ -143,15 +143,7 @@ impl Story {
 
     /// Why a job waits, by the center that is nearest to taking it.
     pub(crate) fn why(&self, job: JobId) -> String {
-        let controller = &self.stage.controller;
-        let told = planner::explain(
-            controller.world(),
-            controller.board().view(),
-            &controller.situation(),
-            controller.policy(),
-            job,
-        );
-        let standings = told.expect("it waits").standings;
+        let standings = self.stage.standings(job);
         standings.iter().max_by_key(|s| s.refusal.nearness()).unwrap().refusal.to_string()
     }
 
