@@ -39,6 +39,7 @@ pub(crate) fn stages(workspace: &Workspace, long: bool) -> Result<Stages> {
     let mut stages = Stages::default();
     stages.stage("tools", "cargo xtask test", || {
         tools::provide_compilers()?;
+        tools::provide_ping();
         if has_dashboard { tools::provide_npm() } else { Ok(()) }
     })?;
     stages.command("fmt", workspace.cargo(["fmt", "--all", "--check"]))?;

@@ -47,17 +47,32 @@ pub(crate) fn provide_npm() -> Result<()> {
         return Ok(());
     }
     println!("npm is missing: running `apt-get install nodejs npm`");
-    let apt = |args: &[&str]| {
-        shell::run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args))
-    };
-    let _ = apt(&["update", "-qq"])
-        .and_then(|()| apt(&["install", "-y", "-qq", "--no-install-recommends", "nodejs", "npm"]));
+    let _ = apt_install(&["nodejs", "npm"]);
     if !has_npm() {
         bail!(
             "npm is missing and could not be installed from here: run `apt install nodejs npm` as root"
         );
     }
     Ok(())
+}
+
+/// Makes sure of ping, through apt where we may use it. The tests beside it skip without.
+pub(crate) fn provide_ping() {
+    let has_ping = || shell::works(Command::new("ping").arg("-V"));
+    if !has_ping() {
+        println!("ping is missing: running `apt-get install iputils-ping`");
+        if apt_install(&["iputils-ping"]).is_err() || !has_ping() {
+            println!("ping could not be installed: going on without the test beside it");
+        }
+    }
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let apt = |args: &[&str]| {
+        shell::run(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args))
+    };
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-y", "-qq", "--no-install-recommends"], packages].concat())
 }
 
 /// Whether npm is there.

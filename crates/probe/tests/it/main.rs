@@ -3,4 +3,6 @@
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod line;
+#[cfg(test)]
 mod live;
