@@ -14,6 +14,7 @@ mod golden;
 mod in_place;
 mod jobs;
 mod keeping;
+mod line;
 mod link_tests;
 mod load;
 mod log;

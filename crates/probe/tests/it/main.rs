@@ -3,6 +3,4 @@
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
-mod line;
-#[cfg(test)]
 mod live;

@@ -83,7 +83,8 @@ async fn ping(wan: &Wan, count: u64, interval: Duration) -> Option<f64> {
 async fn a_round_trip_is_that_of_ping_within_a_tenth_of_a_millisecond() {
     let Some(wan) = line("") else { return };
     let (count, interval) = (800, Duration::from_millis(5));
-    let (window, pinged) = tokio::join!(session(&wan, count, interval), ping(&wan, count, interval));
+    let (window, pinged) =
+        tokio::join!(session(&wan, count, interval), ping(&wan, count, interval));
     let Some(pinged) = pinged else { return };
     let median = window.figures.round_trip.expect("packets came back").p50;
     let probed = median.to_std().as_secs_f64() * 1e3;
