@@ -15,3 +15,5 @@ mod reclaim;
 mod scenario;
 #[cfg(test)]
 mod standing;
+#[cfg(test)]
+mod waiting;
