@@ -1,6 +1,6 @@
 //! Under which rules owners let others use what is theirs.
 
-use crate::{Center, Moment, NotAnAmount, Pool, Region, Span, TenantId};
+use crate::{Center, Chips, Moment, NotAnAmount, Pool, Region, Span, TenantId};
 use jiff::civil::Weekday;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan, Zoned};
@@ -176,6 +176,13 @@ impl Lending {
     #[must_use]
     pub const fn is_free(&self) -> bool {
         self.percent >= 100 && self.to.are_all() && self.windows.is_empty()
+    }
+
+    /// The most of a pool's chips that others have at a time.
+    #[must_use]
+    pub fn most(&self, all: Chips) -> Chips {
+        let most = u128::from(all.0) * u128::from(self.percent.min(100)) / 100;
+        Chips(u64::try_from(most).unwrap_or(u64::MAX))
     }
 
     /// When, not before `from`, it is lent for as long as `span`: windows that meet count as one.

@@ -3,6 +3,7 @@
 
 mod bandwidth;
 mod claims;
+mod declined;
 
 use crate::class::{Class, ClassId, class_of_job};
 use crate::packing::Typical;
@@ -17,10 +18,9 @@ use crate::view::View;
 use bandwidth::Holder;
 use model::attempt::{AttemptState, Slots};
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
-use model::job::{Job, PastAttempt};
+use model::job::Job;
 use model::{
-    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Outcome, Phase, Placement, Refused,
-    Span, TenantId,
+    Attempt, AttemptId, CenterId, DatasetId, JobId, Moment, Phase, Placement, Span, TenantId,
 };
 use network::{Booking, Links};
 use sharing::Claim;
@@ -28,12 +28,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
 
-/// How long a center that refused a class is not asked for it again.
-const DECLINED_FOR: Span = Span::from_secs(60);
-/// The same where only its data could not be had, the first time: it may have been the source's fault,
-/// and be over. Each further time it is twice as long, so many times at most.
-const NO_DATA_FOR: Span = Span::from_secs(10);
-const DOUBLED_AT_MOST: usize = 4;
 /// How much longer an attempt that outlives its limit is taken to hold its chips.
 const OVERRUN: Span = Span::from_secs(5);
 
@@ -216,8 +210,10 @@ impl Board {
         self.touched.classes.extend(readers.map(|(id, _)| id));
     }
 
-    /// A center can be given work again.
+    /// A center can be given work again: its agent is there anew, and what it refused before is asked of
+    /// it again.
     pub fn touch_center(&mut self, center: &CenterId) {
+        self.ask_again(center);
         let seats = self.view.roster.seats().filter(|(_, seat)| seat.center.center == *center);
         self.touched.pools.extend(seats.map(|(number, _)| number));
     }
@@ -324,24 +320,6 @@ impl Board {
         Arc::make_mut(&mut self.view.reserved_by).add(&reservation.tenant);
         Arc::make_mut(&mut self.view.reserved).insert(job, Arc::new(reservation.clone()));
         true
-    }
-
-    fn note_refusal(&mut self, world: &World, now: Moment, attempt: AttemptId, outcome: &Outcome) {
-        let Outcome::Refused(why) = outcome else { return };
-        let Some(job) = world.job(attempt.job) else { return };
-        let Some(attempt) = job.phase.attempt() else { return };
-        let key = (class_of_job(job), attempt.placement.center().clone());
-        let lasts = match why {
-            Refused::NoData { .. } => {
-                let no_data = |past: &&PastAttempt| {
-                    matches!(past.outcome, Outcome::Refused(Refused::NoData { .. }))
-                };
-                let before = job.past.iter().rev().take_while(no_data).count();
-                Span(NO_DATA_FOR.0 << before.min(DOUBLED_AT_MOST))
-            }
-            Refused::NoSuchNodes | Refused::Drained | Refused::Unsupported { .. } => DECLINED_FOR,
-        };
-        self.view.declined.insert(key, (why.clone(), now + lasts));
     }
 
     /// Runs are expected to take otherwise when enough was learned anew: at the third, sixth,

@@ -30,6 +30,13 @@ pub enum NotLent {
         /// What others have.
         used: Chips,
     },
+    /// It never lends as much as the job takes.
+    Size {
+        /// The most that it lends.
+        most: Chips,
+        /// What the job takes.
+        takes: Chips,
+    },
     /// It lends at other times, or never for so long.
     When {
         /// When, in words.
@@ -52,6 +59,9 @@ impl fmt::Display for NotLent {
             Self::To { guests } => write!(f, "its owner lends it to {guests} only"),
             Self::Share { most, used } => {
                 write!(f, "its owner lends {most} of its chips, and others have {used} of them")
+            }
+            Self::Size { most, takes } => {
+                write!(f, "its owner lends {most} of its chips, and the job takes {takes}")
             }
             Self::When { windows, limit } => {
                 write!(f, "its owner lends it {windows}, and the job may run {limit}")
@@ -116,9 +126,14 @@ impl Scene<'_> {
         let Some(most) = most(self.world, seat) else { return Ok(()) };
         let ask = asked.options.ask(choice);
         let used = self.view.guests.get(&choice.pool).copied().unwrap_or_default();
-        let fits = used.saturating_add(ask.chips.times(ask.nodes.into())) <= most;
+        let takes = ask.chips.times(ask.nodes.into());
+        let fits = used.saturating_add(takes) <= most;
         if fits || Guest::of(self.world, &asked.spec.tenant).is_at_home(&seat.center.center) {
             return Ok(());
+        }
+        let ever = seat.lending.most(seat.pool().chips());
+        if takes > ever {
+            return Err(Refusal::NotLent { rule: NotLent::Size { most: ever, takes } });
         }
         Err(Refusal::NotLent { rule: NotLent::Share { most, used } })
     }
@@ -144,12 +159,6 @@ impl Scene<'_> {
     }
 }
 
-/// The most chips of a seat's pool that guests have at a time.
-fn lent(seat: &Seat) -> Chips {
-    let all = u128::from(seat.pool().chips().0) * u128::from(seat.lending.percent) / 100;
-    Chips(u64::try_from(all).unwrap_or(u64::MAX))
-}
-
 /// The most chips of a seat's pool that guests have at a time now that its owner may have taken back
 /// some; none where they may have all.
 fn most(world: &World, seat: &Seat) -> Option<Chips> {
@@ -162,7 +171,8 @@ fn most(world: &World, seat: &Seat) -> Option<Chips> {
         return None;
     }
     let recalled = recalled.map_or(Chips::ZERO, |recalled| recalled.chips);
-    Some(lent(seat).min(seat.pool().chips() - recalled))
+    let all = seat.pool().chips();
+    Some(seat.lending.most(all).min(all - recalled))
 }
 
 impl View {

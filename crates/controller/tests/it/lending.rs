@@ -3,7 +3,9 @@
 use super::quota::Story;
 use super::{center, operator};
 use controller::{Answer, Command, Rejected};
-use model::{Chips, JobId, Moment, PoolId, Principal, Role, Span, TokenId};
+use model::{Chips, JobId, Moment, PoolId, Principal, Refused, Role, Span, TokenId};
+use std::sync::Arc;
+use wire::Report;
 
 /// A center of sixteen chips that lends by these rules, with a tenant at home there, and two guests of
 /// which one is below an organization.
@@ -138,4 +140,45 @@ fn what_cannot_be_back_in_time_is_refused_with_the_earliest_time_and_nothing_is_
     assert!(matches!(answer, Answer::Recalled { .. }), "{answer:?}");
     assert_eq!(story.are(&guests), ["leaving", "east"]);
     story.stage.audit();
+}
+
+#[test]
+fn a_job_that_takes_more_than_is_ever_lent_is_told_so() {
+    let mut story = story("lend_percent = 25");
+    let job = story.submit("guest", 5, "");
+    assert_eq!(story.is(job), "waiting");
+    assert_eq!(story.why(job), "its owner lends 4 of its chips, and the job takes 5");
+}
+
+/// Submits a job and has its center refuse what it is offered; says how often until `span` has passed.
+fn refused_within(story: &mut Story, span: Span) -> usize {
+    let (until, mut times) = (story.stage.now + span, 0);
+    while story.stage.now < until {
+        story.stage.pass(Span::from_secs(1), &["east"]);
+        let jobs: Vec<_> = story.stage.controller.world().jobs.iter().cloned().collect();
+        for live in jobs.iter().filter_map(|job| job.phase.attempt()).filter(|live| !live.is_over())
+        {
+            let report = Report::Refused { attempt: live.attempt, why: Refused::Drained };
+            story.stage.report("east", report);
+            times += 1;
+        }
+    }
+    times
+}
+
+#[test]
+fn a_center_that_refuses_is_asked_again_ever_later_and_at_once_when_its_agent_is_there_anew() {
+    let mut story = story("");
+    let file = "name = \"j\"\ncommand = [\"true\"]\nlimit = \"1h\"\non = \"cuda\"\n";
+    let file = model::file::job::read("job.toml", file, model::file::job::Format::Toml).unwrap();
+    let spec = file.spec(model::TenantId::new("own").unwrap(), story.stage.now).unwrap();
+    story.stage.submit(Arc::new(spec));
+    // At once, after one minute, and after two more.
+    assert_eq!(refused_within(&mut story, Span::from_secs(58)), 1);
+    assert_eq!(refused_within(&mut story, Span::from_secs(60)), 1);
+    assert_eq!(refused_within(&mut story, Span::from_secs(50)), 0);
+    assert_eq!(refused_within(&mut story, Span::from_secs(30)), 1);
+    assert_eq!(refused_within(&mut story, Span::from_secs(200)), 0);
+    story.stage.join("east");
+    assert_eq!(refused_within(&mut story, Span::from_secs(5)), 1);
 }
