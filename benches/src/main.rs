@@ -82,9 +82,12 @@ fn main() -> Result<()> {
         What::Loop(options) => measure_live(options, |portolan, dir, only| async move {
             walk::Walk { portolan, dir, only }.run().await;
         }),
-        What::Sharing(options) => measure_live(options, |portolan, dir, only| async move {
-            sharing::Owners { portolan, dir, only }.run().await;
-        }),
+        What::Sharing(options) => {
+            let player = planner::Player { portolan: portolan()?, data: options.data.clone() };
+            measure_live(options, |portolan, dir, only| async move {
+                sharing::Owners { portolan, dir, only, player }.run().await;
+            })
+        }
         What::Planner(Options { only, data, .. }) => {
             planner::run(&only, &planner::Player { portolan: portolan()?, data });
             Ok(())

@@ -3,6 +3,7 @@
 
 use crate::disk::Disk;
 use crate::network::{Network, Shape};
+use crate::planner::Player;
 use crate::row::{self, Better, Figure, Samples};
 use anyhow::{Context, Result, bail};
 use model::{Chips, FlavorId, Quota, Span, Tenant, TenantId};
@@ -28,6 +29,16 @@ const LARGE: [Figure; 1] =
     [Figure { name: "load_50k_per_s", unit: "1/s", better: Better::Higher, target: Some(850.0) }];
 const DECISIONS: [Figure; 1] =
     [Figure { name: "quota_decisions_per_s", unit: "1/s", better: Better::Higher, target: None }];
+const RECALLS: [Figure; 1] = [Figure {
+    name: "recall_within_notice_pct",
+    unit: "%",
+    better: Better::Higher,
+    target: Some(100.0),
+}];
+const GAIN: [Figure; 1] =
+    [Figure { name: "delta_sharing_gain_pct", unit: "%", better: Better::Higher, target: None }];
+/// How many made-up networks are played for the recalls in them.
+const CALM: u64 = 1_000;
 
 /// A run of the group.
 #[derive(Debug)]
@@ -38,6 +49,8 @@ pub(crate) struct Owners {
     pub(crate) dir: PathBuf,
     /// How the names of the rows to measure begin; all begin with nothing.
     pub(crate) only: String,
+    /// Plays the delta.
+    pub(crate) player: Player,
 }
 
 impl Owners {
@@ -45,6 +58,13 @@ impl Owners {
     pub(crate) async fn run(&self) {
         if self.wants(&DECISIONS) {
             row::print(&DECISIONS, "", None, &Ok(vec![decisions()]));
+        }
+        if self.wants(&RECALLS) {
+            row::print(&RECALLS, "", None, &recalls().map(|kept| vec![kept]));
+        }
+        if self.wants(&GAIN) {
+            eprintln!("the delta with what owners lend, and with nothing lent …");
+            row::print(&GAIN, "", None, &self.player.sharing_gain().map(|gain| vec![gain]));
         }
         if self.wants(&COHORTS) {
             let load = include_str!("../../scenarios/cohorts.toml");
@@ -105,6 +125,23 @@ impl Owners {
 fn figure(report: &Value, key: &str) -> Result<Samples> {
     let value = report[key].as_f64().with_context(|| format!("the report has no `{key}`"))?;
     Ok(Samples::median(&[value]))
+}
+
+/// The share of recalls in made-up networks after which guests had left when they were due.
+fn recalls() -> Result<Samples> {
+    let (mut recalls, mut kept) = (0, 0);
+    for seed in 0..CALM {
+        let verdict = simulator::fault::calm_run(seed);
+        if let Some(broken) = verdict.violations.first() {
+            bail!("seed {seed}: {broken}");
+        }
+        recalls += verdict.counts.recalls;
+        kept += verdict.counts.recalls_kept;
+    }
+    eprintln!("  {kept} of {recalls} recalls");
+    #[expect(clippy::cast_precision_loss, reason = "they are thousands")]
+    let percent = kept as f64 / recalls.max(1) as f64 * 100.0;
+    Ok(Samples::median(&[percent]))
 }
 
 /// Tenants in cohorts, each with as much of one flavor as its own.

@@ -75,7 +75,14 @@ const TRANSFER: Group = Group {
 
 const SHARING: Group = Group {
     name: "sharing",
-    rows: &["quota_decisions_per_s", "load_15k_over_floor", "load_15k_per_s", "load_50k_per_s"],
+    rows: &[
+        "quota_decisions_per_s",
+        "recall_within_notice_pct",
+        "delta_sharing_gain_pct",
+        "load_15k_over_floor",
+        "load_15k_per_s",
+        "load_50k_per_s",
+    ],
 };
 
 /// The keys of a row, in the order they are written.

@@ -8,15 +8,18 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use controller::{Answer, Command, Controller};
-use model::{CenterId, Chips, Cores, Moment, PoolId};
+use model::{Center, CenterId, Chips, Cores, Moment, Pool, PoolId};
 use std::collections::BTreeMap;
 use wire::view;
+use world::World;
 
 /// What attempts that are not over hold of a center's pools.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     attempts: u64,
     pools: BTreeMap<PoolId, (Chips, Cores)>,
+    /// Chips of those whose tenants are not at home here.
+    guests: BTreeMap<PoolId, Chips>,
 }
 
 impl Held {
@@ -24,14 +27,22 @@ impl Held {
     pub(crate) fn of(controller: &Controller, center: &CenterId) -> Self {
         let world = controller.world();
         let mut held = Self::default();
-        for attempt in world.live(center).filter_map(|id| world.live_attempt(id)) {
+        for id in world.live(center) {
+            let (Some(job), Some(attempt)) = (world.job(id.job), world.live_attempt(id)) else {
+                continue;
+            };
             held.attempts += 1;
+            let is_guest = !world.is_at_home(&job.spec.tenant, center);
             for part in attempt.placement.parts.iter().filter(|p| p.center == *center) {
                 let (chips, cores) = held.pools.entry(part.pool.clone()).or_default();
                 for slots in &part.nodes {
                     let taken = slots.share.times(slots.chips.len() as u64);
                     *chips = chips.saturating_add(taken);
                     *cores = cores.saturating_add(slots.cores);
+                }
+                if is_guest {
+                    let guests = held.guests.entry(part.pool.clone()).or_default();
+                    *guests = guests.saturating_add(part.chips());
                 }
             }
         }
@@ -44,10 +55,33 @@ impl Held {
     }
 }
 
-fn show(state: &world::CenterState, held: &Held, silent_since: Option<Moment>) -> view::Center {
+/// How a pool is lent, and what is of it.
+fn lending(world: &World, center: &Center, pool: &Pool, held: &Held) -> view::Lending {
+    let lending = center.lending(pool);
+    let recalled = world.recall_of(&center.center, &pool.pool).map(|recalled| view::TakenBack {
+        chips_milli: recalled.chips,
+        by_ms: recalled.in_time,
+        until_ms: Some(recalled.until).filter(|until| *until < Moment::MAX),
+    });
+    view::Lending {
+        percent: lending.percent,
+        to: (!lending.to.are_all()).then(|| lending.to.to_string()),
+        windows: lending.windows.iter().map(ToString::to_string).collect(),
+        notice_ms: lending.notice,
+        guests_milli: held.guests.get(&pool.pool).copied().unwrap_or_default(),
+        recalled,
+    }
+}
+
+fn show(
+    world: &World,
+    state: &world::CenterState,
+    held: &Held,
+    silent_since: Option<Moment>,
+) -> view::Center {
     let center = &state.center;
     let site = center.site();
-    let pool = |pool: &model::Pool| {
+    let pool = |pool: &Pool| {
         let (chips, cores) = held.pools.get(&pool.pool).copied().unwrap_or_default();
         view::Pool {
             pool: pool.pool.clone(),
@@ -60,6 +94,7 @@ fn show(state: &world::CenterState, held: &Held, silent_since: Option<Moment>) -
             chips_held_milli: chips,
             cores_held_milli: cores,
             price_per_hour: pool.price_per_hour,
+            lending: Some(lending(world, center, pool, held)),
         }
     };
     let agent = state.agent.as_ref().map(|agent| view::Agent {
@@ -99,7 +134,7 @@ pub(crate) async fn list_centers(
     who.must(&api, Action::ListCenters, Resource::Network)?;
     let centers = api.gate.look(|c| {
         let silent = c.situation().silent;
-        let one = |(id, state)| show(state, &Held::of(c, id), silent.get(id).copied());
+        let one = |(id, state)| show(c.world(), state, &Held::of(c, id), silent.get(id).copied());
         c.world().centers.iter().map(one).collect()
     });
     Ok(Json(view::Centers { centers: centers.await? }))
@@ -118,7 +153,7 @@ pub(crate) async fn get_center(
     let shown = api.gate.look(move |c| {
         let state = c.world().centers.get(&center)?;
         let silent = c.situation().silent.get(&center).copied();
-        Some(show(state, &Held::of(c, &center), silent))
+        Some(show(c.world(), state, &Held::of(c, &center), silent))
     });
     shown.await?.map(Json).ok_or_else(|| Problem::not_found(format!("center {name}")))
 }

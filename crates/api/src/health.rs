@@ -91,6 +91,9 @@ fn figures(controller: &Controller) -> Figures {
         (world.jobs.len() as u64).saturating_sub(world.ended_len() as u64 + waiting + placed);
     figures.jobs.insert("waiting", waiting);
     figures.jobs.insert("held", held);
+    let loans = world.loans(controller.now(), |_, _| true).into_iter();
+    let loans = loans.map(|((lender, to), loan)| ((lender.to_string(), to), loan.now.0));
+    figures.lent = loans.collect();
     let silent = controller.situation().silent;
     figures.centers.extend(world.centers.iter().map(|(id, state)| CenterFigures {
         center: id.to_string(),

@@ -180,6 +180,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(promise::read_promises))
         .routes(routes!(share::read_shares))
         .routes(routes!(share::plan_quotas))
+        .routes(routes!(share::read_lent))
         .routes(routes!(share::recall_capacity))
         .routes(routes!(token::list_tokens, token::create_token))
         .routes(routes!(token::revoke_token))

@@ -102,6 +102,8 @@ pub(crate) struct State {
     pub(crate) facts: u64,
     /// Centers and whether each is silent, with its chips: all, and held, in thousandths.
     pub(crate) centers: Vec<CenterFigures>,
+    /// Chips that guests have now, in thousandths, by who lends and who borrows.
+    pub(crate) lent: BTreeMap<(String, String), u64>,
 }
 
 /// A center in figures.
@@ -152,6 +154,14 @@ impl State {
         let held =
             &mut self.centers.iter().map(|c| (c.center.clone(), c.held_milli.div_ceil(1_000)));
         registry.register("chips_held", "Chips held, shares rounded up", family("center", held));
+        let lent = Family::<[(&'static str, String); 2], Gauge>::default();
+        for ((lender, borrower), milli) in &self.lent {
+            let labels = [("lender", lender.clone()), ("borrower", borrower.clone())];
+            let chips = i64::try_from(milli.div_ceil(1_000)).unwrap_or(i64::MAX);
+            lent.get_or_create(&labels).set(chips);
+        }
+        let help = "Chips of an owner's centers that another's jobs have, shares rounded up";
+        registry.register("lent_chips", help, lent);
         registry
     }
 }

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use controller::{Answer, Command, Controller};
-use model::{CenterId, Chips, Flavor, FlavorId, Moment, Tenant, TenantId};
+use model::{CenterId, Chips, Flavor, FlavorId, Moment, OwnerId, Tenant, TenantId};
 use planner::{QuotaTrial, Snapshot};
 use sharing::{Account, Count, Share, Totals, Usage};
 use std::collections::{BTreeMap, BTreeSet};
@@ -151,6 +151,35 @@ pub(crate) async fn read_shares(
     let next = (shown.len() == all).then(|| seen.next()).flatten();
     let flavors = seen.flavors.values().map(|flavor| seen.flavor(flavor)).collect();
     Ok(Json(view::Shares { at_ms: seen.at, flavors, tenants: shown, next }))
+}
+
+/// What owners lent one another
+///
+/// Chips that guests have now, and had on each of the last 92 days, by pair of owners. A center sees
+/// what it lends, a tenant what it borrows, an operator all.
+#[utoipa::path(get, path = "/v1/lent", tag = "network", responses((status = OK, body = view::Lent)))]
+pub(crate) async fn read_lent(
+    State(api): State<Api>,
+    who: Who,
+) -> Result<Json<view::Lent>, Problem> {
+    who.must(&api, Action::ReadLent, Resource::Network)?;
+    let seer = api.clone();
+    let look = move |controller: &Controller| {
+        let may_see = |center: &CenterId, tenant: &TenantId| {
+            who.may(&seer, Action::ListTenants, Resource::Tenant(tenant.clone()))
+                || who.may(&seer, Action::RecallCapacity, Resource::Center(center.clone()))
+        };
+        let at = controller.now();
+        (at, controller.world().loans(at, may_see))
+    };
+    let (at_ms, loans) = api.gate.look(look).await?;
+    let today = at_ms.0 / 86_400_000;
+    let loan = |((lender, borrower), loan): ((OwnerId, String), world::Loan)| {
+        let ago = (0..world::DAYS_KEPT).rev().map(|ago| today.saturating_sub(ago));
+        let days = ago.map(|day| loan.days.get(&day).copied().unwrap_or_default());
+        view::Loan { lender, borrower, now: loan.now, days: days.collect() }
+    };
+    Ok(Json(view::Lent { at_ms, loans: loans.into_iter().map(loan).collect() }))
 }
 
 /// Take back what is lent of a center

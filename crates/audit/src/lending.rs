@@ -1,7 +1,9 @@
 //! What owners lend: no more, to nobody else, and to their own first.
 
 use crate::promise::{Findings, Promise};
-use model::{Attempt, CenterId, Chips, Fact, PoolId, TenantId};
+use model::fact::CapacityRecalled;
+use model::job::Job;
+use model::{Attempt, CenterId, Chips, Fact, Moment, PoolId, TenantId};
 use std::collections::BTreeSet;
 use world::World;
 
@@ -35,6 +37,9 @@ pub(crate) fn is_guest_of(
 pub(crate) fn judge(world: &World, facts: &[&Fact], found: &mut Findings) {
     let mut pools: BTreeSet<(&CenterId, &PoolId)> = BTreeSet::new();
     for fact in facts {
+        if let Fact::CapacityRecalled(recalled) = fact {
+            judge_recall(world, recalled, found);
+        }
         let Fact::JobOffered(offered) = fact else { continue };
         let Some(job) = world.job(offered.attempt.job) else { continue };
         for part in &offered.placement.parts {
@@ -44,7 +49,7 @@ pub(crate) fn judge(world: &World, facts: &[&Fact], found: &mut Findings) {
                 continue;
             }
             let lending = state.center.lending(pool);
-            if lending.percent < 100 {
+            if lending.percent < 100 || world.recall_of(&part.center, &part.pool).is_some() {
                 pools.insert((&part.center, &part.pool));
             }
             let place = &offered.placement;
@@ -59,13 +64,59 @@ pub(crate) fn judge(world: &World, facts: &[&Fact], found: &mut Findings) {
     pools.into_iter().for_each(|(center, pool)| judge_share(world, center, pool, found));
 }
 
+/// Judges that guests have no more of a pool than its owner lends now.
 fn judge_share(world: &World, center: &CenterId, pool: &PoolId, found: &mut Findings) {
     let Some(state) = world.centers.get(center) else { return };
     let Some(declared) = state.center.pool(pool) else { return };
+    let used = guests(world, center, pool, |_, attempt| attempt.preempted.is_none());
+    let percent = state.center.lending(declared).percent;
+    let within = u128::from(used.0) * 100 <= u128::from(declared.chips().0) * u128::from(percent);
+    found.judge(Promise::Lending, within, || {
+        format!("guests have {used} chips of {center}/{pool}, whose owner lends {percent} %")
+    });
+    let Some(recalled) = world.recall_of(center, pool) else { return };
+    let left = declared.chips() - recalled.chips;
+    found.judge(Promise::Lending, used <= left, || {
+        format!("guests have {used} chips of {center}/{pool}, whose owner left them {left}")
+    });
+}
+
+/// Judges that what is taken back of a pool is there in time: guests that stay longer have no more
+/// than is left them.
+fn judge_recall(world: &World, recalled: &CapacityRecalled, found: &mut Findings) {
+    let CapacityRecalled { center, pool, chips, in_time, .. } = recalled;
+    let Some(in_time) = *in_time else { return };
+    let Some(state) = world.centers.get(center) else { return };
+    let Some(declared) = state.center.pool(pool) else { return };
+    let stays = |job: &Job, attempt: &Attempt| {
+        let place = &attempt.placement;
+        let limit = place.parts.first().and_then(|part| job.spec.limit(part.variant));
+        let ends = match (attempt.state.started(), limit) {
+            (Some(started), Some(limit)) => started + limit,
+            (Some(_), None) => Moment::MAX,
+            (None, _) => place.until,
+        };
+        attempt.preempted.map_or(ends, |preempted| ends.min(preempted.until)) > in_time
+    };
+    let (left, stay) = (declared.chips() - *chips, guests(world, center, pool, stays));
+    found.judge(Promise::Lending, stay <= left, || {
+        format!(
+            "guests have {stay} chips of {center}/{pool} beyond {in_time}: {left} are left them"
+        )
+    });
+}
+
+/// What guests that are of interest have of a pool.
+fn guests(
+    world: &World,
+    center: &CenterId,
+    pool: &PoolId,
+    counts: impl Fn(&Job, &Attempt) -> bool,
+) -> Chips {
     let mut used = Chips::ZERO;
     for attempt in world.live(center) {
         let Some(job) = world.job(attempt.job) else { continue };
-        let Some(live) = world.live_attempt(attempt).filter(|live| live.preempted.is_none()) else {
+        let Some(live) = world.live_attempt(attempt).filter(|live| counts(job, live)) else {
             continue;
         };
         if is_at_home(world, &job.spec.tenant, center) {
@@ -74,9 +125,5 @@ fn judge_share(world: &World, center: &CenterId, pool: &PoolId, found: &mut Find
         let here = live.placement.parts.iter().filter(|part| part.pool == *pool);
         used = here.map(model::PartPlacement::chips).fold(used, Chips::saturating_add);
     }
-    let percent = state.center.lending(declared).percent;
-    let within = u128::from(used.0) * 100 <= u128::from(declared.chips().0) * u128::from(percent);
-    found.judge(Promise::Lending, within, || {
-        format!("guests have {used} chips of {center}/{pool}, whose owner lends {percent} %")
-    });
+    used
 }

@@ -5,7 +5,8 @@ use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone, list, or_dash};
 use clap::{Args, Subcommand};
 use model::{CenterId, Chips, TenantId};
-use wire::view::{Center, Centers, Pool};
+use std::fmt::Write as _;
+use wire::view::{Center, Centers, Lending, Pool, TakenBack};
 
 /// List centers and their pools, or show one center.
 #[derive(Debug, Args)]
@@ -132,7 +133,9 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
     add("Relay", center.relay_bytes.map(|bytes| format!("lends {bytes} to copies in passing")));
     let pue = center.pue_thousandths;
     add("PUE", Some(format!("{}.{:02}", pue / 1_000, pue % 1_000 / 10)));
-    add("Lends", Some(format!("{} % of each pool", center.lend_percent)));
+    for pool in &center.pools {
+        add("Lends", pool.lending.as_ref().map(|lending| lends(pool, lending, look)));
+    }
     if !center.only_tenants.is_empty() {
         let tenants: Vec<&str> = center.only_tenants.iter().map(TenantId::as_str).collect();
         add("Tenants", Some(format!("only {}", tenants.join(", "))));
@@ -140,6 +143,27 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
     add("Jobs", Some(center.attempts.to_string()));
     let title = look.bold(center.center.as_str());
     format!("{title}\n{}\n{}", list(&pairs, look), pools(center, look))
+}
+
+/// What of a pool is lent, to whom and when, and what of it is taken back.
+fn lends(pool: &Pool, lending: &Lending, look: &Look) -> String {
+    let Lending { percent, to, windows, notice_ms, guests_milli, recalled } = lending;
+    let mut text = format!("{percent} % of {}", pool.pool);
+    if let Some(to) = to {
+        let _written = write!(text, " to {to}");
+    }
+    if !windows.is_empty() {
+        let _written = write!(text, ", {}", windows.join(", "));
+    }
+    let _written = write!(text, ", back within {notice_ms}; guests have {guests_milli} chips");
+    if let Some(TakenBack { chips_milli, until_ms, .. }) = recalled {
+        let until = match until_ms {
+            Some(until) => look.moment(*until),
+            None => "they are lent again".to_owned(),
+        };
+        let _written = write!(text, "; {chips_milli} are taken back until {until}");
+    }
+    text
 }
 
 fn pools(center: &Center, look: &Look) -> String {

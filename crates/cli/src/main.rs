@@ -97,6 +97,8 @@ enum Command {
     Tenants,
     Quota(share::Quota),
     Recall(share::Recall),
+    /// List what owners lend one another now, and lent of late.
+    Lent,
     /// Say who used how much of the network against its weight, and why the next job is whose.
     Shares,
     /// List the chips the network knows.
@@ -173,6 +175,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),
         Command::Quota(quota) => quota.run(session).await,
         Command::Recall(recall) => recall.run(session).await,
+        Command::Lent => session.show(&session.client()?.lent().await?, share::lent),
         Command::Shares => session.show(&session.client()?.shares().await?, share::shares),
         Command::Chips => session.show(&session.client()?.chips().await?, network::chips),
         Command::Token(token) => token.run(session).await,

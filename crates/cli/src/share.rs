@@ -5,11 +5,13 @@ use crate::network;
 use crate::session::Session;
 use crate::table::{Cell, Column, Table, Tone};
 use clap::{Args, Subcommand};
-use model::{CenterId, Chips, Moment, NotAnAmount, PoolId, Span, TenantId};
+use model::{CenterId, ChipTime, Chips, Moment, NotAnAmount, PoolId, Span, TenantId};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use wire::view::{JobOf, NetworkFiles, QuotaPlan, RecallWanted, Recalled, Shares, TenantShare};
+use wire::view::{
+    JobOf, Lent, Loan, NetworkFiles, QuotaPlan, RecallWanted, Recalled, Shares, TenantShare,
+};
 
 /// How many jobs are named one by one.
 const NAMED: usize = 8;
@@ -130,6 +132,52 @@ fn leaving(center: &CenterId, end: bool, recalled: &Recalled, look: &Look) -> St
             writeln!(text, "  {}, {} at the latest", leaving.job, look.when(leaving.by_ms));
     }
     text
+}
+
+/// How many days the line of a loan shows.
+const SHOWN: usize = 30;
+
+/// What owners lent one another, as a table with a line of days for each.
+pub(crate) fn lent(lent: &Lent, look: &Look) -> String {
+    let mut table = Table::new([
+        Column::new("LENDER").least(8),
+        Column::new("BORROWER").least(8),
+        Column::new("CHIPS NOW").right(),
+        Column::new("TODAY").right().rank(2),
+        Column::new("7 DAYS").right(),
+        Column::new("30 DAYS").right().rank(1),
+        Column::new("BY DAY").rank(3),
+    ]);
+    let hours = |days: &[ChipTime]| {
+        let all = days.iter().fold(ChipTime::default(), |sum, day| sum.saturating_add(*day));
+        all.to_string().split(' ').next().unwrap_or_default().to_owned()
+    };
+    let last = |loan: &Loan, days: usize| hours(&loan.days[loan.days.len().saturating_sub(days)..]);
+    for loan in &lent.loans {
+        table.row([
+            loan.lender.as_str().into(),
+            loan.borrower.as_str().into(),
+            loan.now.into(),
+            last(loan, 1).into(),
+            last(loan, 7).into(),
+            last(loan, 30).into(),
+            line(&loan.days[loan.days.len().saturating_sub(SHOWN)..]).into(),
+        ]);
+    }
+    let text = table.render(look, "nobody has had anything of another's center yet");
+    if lent.loans.is_empty() { text } else { text + "Times are card-hours; days are in UTC.\n" }
+}
+
+/// A bar for each day from the first with any, the largest full.
+fn line(days: &[ChipTime]) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let most = days.iter().map(|day| day.0).max().unwrap_or_default();
+    let bar = |day: &ChipTime| match (day.0 * 8).div_ceil(most.max(1)) {
+        0 => ' ',
+        eighths => BARS[usize::try_from(eighths - 1).unwrap_or_default().min(7)],
+    };
+    let first = days.iter().position(|day| day.0 > 0).unwrap_or(days.len());
+    days[first..].iter().map(bar).collect()
 }
 
 /// Chips; of no limit a word.

@@ -4,8 +4,9 @@ use crate::{Client, Error};
 use model::{CenterId, LinkId, TokenId};
 use reqwest::Method;
 use wire::view::{
-    Applied, Center, Centers, Chips, Circles, Exchanges, LinkTest, Links, LogPage, NetworkFiles,
-    NewToken, Paths, QuotaPlan, RecallWanted, Recalled, Shares, Tenants, TokenSecret, Tokens,
+    Applied, Center, Centers, Chips, Circles, Exchanges, Lent, LinkTest, Links, LogPage,
+    NetworkFiles, NewToken, Paths, QuotaPlan, RecallWanted, Recalled, Shares, Tenants, TokenSecret,
+    Tokens,
 };
 
 impl Client {
@@ -78,6 +79,11 @@ impl Client {
     /// Who uses how much of what, and whose turn it is.
     pub async fn shares(&self) -> Result<Shares, Error> {
         self.get("/v1/shares", &[]).await
+    }
+
+    /// What owners lent one another.
+    pub async fn lent(&self) -> Result<Lent, Error> {
+        self.get("/v1/lent", &[]).await
     }
 
     /// What would change if these files were applied, which declare flavors and tenants.

@@ -30,7 +30,8 @@ impl Controller {
         }
         for (pool, chips) in wanted {
             let (center, pool) = (center.clone(), pool.clone());
-            let recalled = CapacityRecalled { center, pool, chips: *chips, until, by: by.token };
+            let (chips, in_time, by) = (*chips, Some(in_time), by.token);
+            let recalled = CapacityRecalled { center, pool, chips, in_time, until, by };
             self.emit(Fact::CapacityRecalled(recalled));
         }
         for (attempt, until) in &leave {
@@ -51,7 +52,8 @@ impl Controller {
             .collect();
         for (center, pool) in over {
             let (chips, until, by) = (Chips::ZERO, self.now, model::TokenId::new(0));
-            self.emit(Fact::CapacityRecalled(CapacityRecalled { center, pool, chips, until, by }));
+            let over = CapacityRecalled { center, pool, chips, in_time: None, until, by };
+            self.emit(Fact::CapacityRecalled(over));
         }
     }
 }

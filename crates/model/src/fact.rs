@@ -199,7 +199,7 @@ facts! {
     /// A tenant was declared or changed.
     TenantDeclared(Arc<Tenant>) = "tenant-declared" v 2;
     /// An owner takes back what it lent of a pool, or lends it again.
-    CapacityRecalled(CapacityRecalled) = "capacity-recalled" v 1;
+    CapacityRecalled(CapacityRecalled) = "capacity-recalled" v 2;
     /// A flavor was declared or changed.
     FlavorDeclared(Arc<Flavor>) = "flavor-declared" v 1;
     /// An agent came for its center, or came back with something changed.

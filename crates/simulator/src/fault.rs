@@ -2,8 +2,10 @@
 
 mod made;
 
+use crate::load::Arrival;
 use crate::log::{Nowhere, Sink};
 use crate::run::{Counts, run};
+use crate::setup::Setup;
 use audit::Violation;
 use model::fact::Head;
 use model::{CenterId, Span};
@@ -182,12 +184,25 @@ pub fn fault_run(seed: u64) -> Verdict {
     sabotaged_run(seed, None, &mut Nowhere)
 }
 
+/// The same network and load with nothing going wrong: recalls are then met to the moment, which is
+/// judged by the engines' own books.
+#[must_use]
+pub fn calm_run(seed: u64) -> Verdict {
+    let (mut setup, arrivals) = made::made(seed, None);
+    setup.faults = Faults::default();
+    played(&setup, arrivals, seed, &mut Nowhere)
+}
+
 /// The same with a bug planted, and the log going to `sink`.
 #[must_use]
 pub fn sabotaged_run(seed: u64, sabotage: Option<Sabotage>, sink: &mut dyn Sink) -> Verdict {
     let (setup, arrivals) = made::made(seed, sabotage);
-    let jobs = arrivals.len();
-    let played = run(&setup, &mut arrivals.into_iter(), seed, sink);
+    played(&setup, arrivals, seed, sink)
+}
+
+fn played(setup: &Setup, arrivals: Vec<Arrival>, seed: u64, sink: &mut dyn Sink) -> Verdict {
+    let (jobs, sabotage) = (arrivals.len(), setup.sabotage);
+    let played = run(setup, &mut arrivals.into_iter(), seed, sink);
     let run = played.expect("what is made up is well formed");
     let (violations, head, counts) = (run.violations, run.head, run.counts);
     Verdict { seed, sabotage, violations, jobs, head, counts }

@@ -74,6 +74,12 @@ impl Judge {
         }
     }
 
+    /// What runs at a center, by its engine's own books.
+    pub(crate) fn running_at(&self, center: &CenterId) -> impl Iterator<Item = AttemptId> {
+        let here = self.alive.values().filter(move |(_, at)| at == center);
+        here.map(|(attempt, _)| *attempt)
+    }
+
     /// Whether so much went wrong that there is no point in going on.
     pub(crate) fn is_hopeless(&self) -> bool {
         self.found.len() >= KEPT

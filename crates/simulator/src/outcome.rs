@@ -4,8 +4,9 @@ use crate::measure::Finished;
 use crate::server::Counts;
 use crate::tally::Sample;
 use audit::Violation;
-use model::Span;
 use model::fact::Head;
+use model::{ChipTime, OwnerId, Span};
+use std::collections::BTreeMap;
 
 /// What came of a run.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub struct Run {
     pub head: Head,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// What owners lent one another, in chip time: to whom, by who lent.
+    pub lent: BTreeMap<OwnerId, BTreeMap<String, ChipTime>>,
     /// What it amounted to.
     pub counts: Counts,
     /// Promises that did not hold.

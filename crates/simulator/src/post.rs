@@ -4,7 +4,7 @@ use crate::fault::Mishaps;
 use crate::judge::may_stray;
 use crate::setup::{Setup, Timing};
 use controller::Command;
-use model::{AttemptId, JobId, Moment, Span, TransferId};
+use model::{AttemptId, CenterId, Chips, JobId, Moment, PoolId, Span, TransferId};
 use planner::Plan;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -91,6 +91,8 @@ pub(crate) enum Happening {
     ServerUp,
     /// Tenants look after their data.
     Care,
+    /// What an owner took back of a pool should be there.
+    Recalled(Box<(CenterId, PoolId, Chips)>),
 }
 
 struct Entry {

@@ -14,8 +14,9 @@ use crate::setup::{Audit, Setup};
 use crate::tally::Tally;
 use crate::tenant::Tenants;
 use crate::truth::{Jobs, Kept, Truth};
+use audit::Promise;
 use controller::{Command, Input};
-use model::{DatasetVersion, Moment, NetworkUid, Span};
+use model::{CenterId, ChipTime, Chips, DatasetVersion, Moment, NetworkUid, OwnerId, PoolId, Span};
 use rand::RngExt;
 use std::collections::BTreeMap;
 
@@ -273,6 +274,32 @@ impl<'a> Stage<'a> {
             Happening::Up(seat, life) => self.up(seat, life),
             Happening::ServerUp => self.server.rise(self.post.now),
             Happening::Care => self.care(),
+            Happening::Recalled(back) => self.recalled(&back.0, &back.1, back.2),
+        }
+    }
+
+    /// Looks whether guests have left what an owner took back, by the engines' own books.
+    fn recalled(&mut self, center: &CenterId, pool: &PoolId, chips: Chips) {
+        let world = self.server.controller.world();
+        let Some(declared) = world.centers.get(center).and_then(|state| state.center.pool(pool))
+        else {
+            return;
+        };
+        let left = declared.chips() - chips;
+        let guests = self.truth.judge.running_at(center).filter_map(|attempt| {
+            let (job, live) = (world.job(attempt.job)?, world.live_attempt(attempt)?);
+            let place = live.placement.parts.iter().filter(|part| part.pool == *pool);
+            let used = place.map(model::PartPlacement::chips);
+            let is_guest = !world.is_at_home(&job.spec.tenant, center);
+            is_guest.then(|| used.fold(Chips::ZERO, Chips::saturating_add))
+        });
+        let guests = guests.fold(Chips::ZERO, Chips::saturating_add);
+        self.server.counts.recalls += 1;
+        self.server.counts.recalls_kept += u64::from(guests <= left);
+        if guests > left && !self.setup.faults.any() {
+            let what =
+                format!("guests have {guests} chips of {center}/{pool}: {left} are left them");
+            self.truth.judge.say(Promise::Lending, what);
         }
     }
 
@@ -288,7 +315,7 @@ impl<'a> Stage<'a> {
         let busy = self.agents.iter().map(|agent| agent.engine.busy);
         self.samples.push(Sample {
             at: self.post.now.since(self.setup.start),
-            busy: busy.fold(model::Chips::ZERO, model::Chips::saturating_add),
+            busy: busy.fold(Chips::ZERO, Chips::saturating_add),
             placed: world.all_live().count(),
             waiting: world.waiting_len(),
             transfers: world.transfers.len(),
@@ -406,6 +433,12 @@ impl<'a> Stage<'a> {
                 self.server.tally.unended(job, &self.truth.jobs, self.post.now);
             }
         }
+        let mut lent: BTreeMap<OwnerId, BTreeMap<String, ChipTime>> = BTreeMap::new();
+        for ((lender, borrower), loan) in world.loans(self.post.now, |_, _| true) {
+            let all =
+                loan.days.values().fold(ChipTime::default(), |sum, day| sum.saturating_add(*day));
+            lent.entry(lender).or_default().insert(borrower, all);
+        }
         let records = self.server.log.kept.as_deref().unwrap_or_default();
         if self.server.halted.is_empty() {
             self.truth.judge.finish(world, records, self.settled);
@@ -418,6 +451,7 @@ impl<'a> Stage<'a> {
             lasted: self.post.now.since(self.setup.start),
             head: self.server.log.head,
             log_bytes: self.server.log.bytes,
+            lent,
             counts: self.server.counts,
             violations: self.truth.judge.found,
         }

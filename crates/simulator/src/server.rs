@@ -80,6 +80,10 @@ pub struct Counts {
     pub preemptions: u64,
     /// Transfers planned.
     pub transfers: u64,
+    /// Times an owner was given back what it had lent, or the promise of it.
+    pub recalls: u64,
+    /// Recalls after which no guest was left too many when they were due, by the engines' own books.
+    pub recalls_kept: u64,
     /// Times the server died.
     pub crashes: u64,
 }
@@ -377,6 +381,15 @@ impl<'a> Server<'a> {
             (Told::Rejected(why), Some((arrival, actual))) => {
                 if let Some(spec) = tenants.spec(id) {
                     self.tally.rejected(arrival, actual, spec, why, post.now);
+                }
+            }
+            (Told::Recalled { .. }, _) => {
+                let ask = tenants.get(id).map(|ask| &ask.command);
+                if let Some(Command::Recall { center, pools, in_time, .. }) = ask {
+                    for (pool, chips) in pools {
+                        let back = Box::new((center.clone(), pool.clone(), *chips));
+                        post.at((*in_time).max(post.now), Happening::Recalled(back));
+                    }
                 }
             }
             _ => {}

@@ -12,7 +12,7 @@ const HELD: Span = Span::from_secs(30);
 
 /// What is asked for and has not been answered.
 pub(crate) struct Ask {
-    command: Command,
+    pub(crate) command: Command,
     /// For a submission: its place among the arrivals and what nobody knows.
     pub(crate) arrival: Option<(u64, Actual)>,
     held: bool,

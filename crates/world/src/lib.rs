@@ -10,6 +10,7 @@
 mod dataset;
 mod fold;
 mod index;
+mod lent;
 mod lesson;
 mod promise;
 mod quality;
@@ -18,6 +19,7 @@ mod shelves;
 
 pub use dataset::{Archiving, Dataset, Replica, StoreSize, Uncounted, Version};
 pub use fold::Contradiction;
+pub use lent::{DAYS_KEPT, Lent, Loan};
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
 pub use quality::{Quality, RateTold, Window, Windows};

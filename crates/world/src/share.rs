@@ -1,6 +1,6 @@
 //! Who used how much, and who holds what of which flavor.
 
-use crate::World;
+use crate::{Lent, World};
 use model::fact::CapacityRecalled;
 use model::job::Job;
 use model::{
@@ -21,12 +21,14 @@ pub struct Shares {
     pub standings: Standings,
     /// By each tenant's own attempts that are over, as it was.
     pub spent: BTreeMap<TenantId, ChipTime>,
+    /// By attempts that are over, of centers that are not their tenant's own.
+    pub lent: Lent,
 }
 
 impl Default for Shares {
     fn default() -> Self {
         let standings = Standings::new([], HALF_LIFE).expect("a week is a half-life");
-        Self { standings, spent: BTreeMap::new() }
+        Self { standings, spent: BTreeMap::new(), lent: Lent::default() }
     }
 }
 
@@ -48,6 +50,8 @@ pub struct Recalled {
     pub chips: Chips,
     /// Until when.
     pub until: Moment,
+    /// By when they are back; a recall of an older program does not say.
+    pub in_time: Option<Moment>,
 }
 
 /// What an attempt has of its tenant's quotas. It has it from its offer until it is over or makes
@@ -129,7 +133,7 @@ impl World {
         (before, after): (Option<Runs>, Option<Runs>),
         at: Moment,
     ) -> Result<(), String> {
-        let Shares { standings, spent } = &mut self.shares;
+        let Shares { standings, spent, .. } = &mut self.shares;
         let known = |told: Result<(), Error>| match told {
             // Nobody compares a tenant that was never declared with others.
             Ok(()) | Err(Error::UnknownTenant { .. }) => Ok(()),
@@ -143,6 +147,10 @@ impl World {
                 *of = of.saturating_add(draw.chips.over(at.since(*since)));
             }
         }
+        if let (Some(Runs { since, placement }), None) = (&before, &after) {
+            self.had(tenant, placement, (*since, at));
+        }
+        let standings = &mut self.shares.standings;
         match &after {
             Some(Runs { placement, .. }) => known(standings.start(tenant, &draw(placement), at)),
             None => Ok(()),
@@ -154,8 +162,8 @@ impl World {
         if fact.chips == Chips::ZERO {
             pools.remove(&fact.pool);
         } else {
-            let CapacityRecalled { chips, until, .. } = *fact;
-            pools.insert(fact.pool.clone(), Recalled { chips, until });
+            let CapacityRecalled { chips, until, in_time, .. } = *fact;
+            pools.insert(fact.pool.clone(), Recalled { chips, until, in_time });
         }
         if pools.is_empty() {
             self.recalls.remove(&fact.center);

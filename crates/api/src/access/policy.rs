@@ -44,6 +44,7 @@ actions! {
     FollowEvents = "follow_events";
     ReadPromises = "read_promises";
     ReadShares = "read_shares";
+    ReadLent = "read_lent";
     ApplyNetwork = "apply_network";
     PlanQuotas = "plan_quotas";
     RecallCapacity = "recall_capacity";

@@ -2,6 +2,7 @@
 //! came through: `step` (judged by what the fact touched), `log` (by history alone), `world`.
 
 #[cfg(test)]
+mod lending;
 mod quota;
 #[cfg(test)]
 mod scenario;

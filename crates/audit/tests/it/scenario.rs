@@ -209,6 +209,14 @@ impl<'a> Line<'a> {
                 by: self.options.get("for").map(|by| JobId::new(number(by))),
                 until: Moment(number(self.option("until", ""))),
             }),
+            "recall" => Fact::CapacityRecalled(CapacityRecalled {
+                center: id(self.words[0]),
+                pool: id("a"),
+                chips: number(self.option("chips", "1")),
+                in_time: Some(Moment(number(self.option("by", "0")))),
+                until: Moment(number(self.option("until", "99999"))),
+                by,
+            }),
             "end" => Fact::AttemptEnded(AttemptEnded {
                 attempt: of_attempt().attempt,
                 ended: Ended {
@@ -319,8 +327,8 @@ impl<'a> Line<'a> {
             relay: self.options.get("relay").map(|bytes| Bytes(number(bytes))),
             data_url: None,
             pue_thousandths: 1_000,
-            lend_percent: 100,
-            recall_notice: Span::ZERO,
+            lend_percent: number(self.option("lends", "100")),
+            recall_notice: number(self.option("notice", "0s")),
             lend_to: Guests::default(),
             lend_windows: Vec::new(),
             only_tenants: Vec::new(),
@@ -441,6 +449,7 @@ impl<'a> Line<'a> {
             };
             tenant.quotas.insert(id("f"), quota);
         }
+        tenant.home = self.options.get("home").map(|home| id(home));
         tenant.max_running = self.options.get("running").map(|most| number(most));
         let budget = |span: &&str| Chips::ONE.over(number::<Span>(span));
         tenant.budget = self.options.get("budget").map(budget);

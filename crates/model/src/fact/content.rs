@@ -172,6 +172,9 @@ pub struct CapacityRecalled {
     pub pool: PoolId,
     /// How many of its chips no guest has any more; none ends a recall.
     pub chips: Chips,
+    /// By when they are back; version 1 does not say.
+    #[serde(default)]
+    pub in_time: Option<Moment>,
     /// Until when.
     pub until: Moment,
     /// Who asked for it.

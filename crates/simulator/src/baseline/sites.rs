@@ -3,7 +3,7 @@
 use super::nodes::Shape;
 use controller::Declarations;
 use model::job::On;
-use model::{CenterId, ChipClass, ChipId, Chips, JobSpec, Pool, Span, TenantId};
+use model::{CenterId, ChipClass, ChipId, Chips, JobSpec, Pool, Span, Tenant, TenantId};
 use std::collections::BTreeMap;
 
 /// A network's pools and centers by number.
@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 pub(super) struct Sites<'a> {
     network: &'a Declarations,
     pools: Vec<(usize, &'a Pool, Option<&'a ChipClass>)>,
-    homes: BTreeMap<&'a TenantId, usize>,
+    /// Where each tenant, and what it is part of, is at home; its own first.
+    homes: BTreeMap<&'a TenantId, Vec<usize>>,
 }
 
 /// A pool that a job could run in.
@@ -36,12 +37,18 @@ impl<'a> Sites<'a> {
             .flat_map(|(center, c)| c.pools.iter().map(move |pool| (center, pool)))
             .map(|(center, pool)| (center, pool, class(pool)))
             .collect();
-        let home = |tenant: &'a model::Tenant| {
-            let home = tenant.home.as_ref()?;
-            let number = network.centers.iter().position(|c| c.center == *home)?;
-            Some((&tenant.tenant, number))
+        let tenants: BTreeMap<&TenantId, &Tenant> =
+            network.tenants.iter().map(|tenant| (&tenant.tenant, tenant)).collect();
+        let homes = |tenant: &'a Tenant| {
+            let above = |of: &&'a Tenant| tenants.get(of.parent.as_ref()?).copied();
+            let path = std::iter::successors(Some(tenant), above).take(tenants.len());
+            let at = path.filter_map(|of| {
+                let home = of.home.as_ref()?;
+                network.centers.iter().position(|c| c.center == *home)
+            });
+            (&tenant.tenant, at.collect())
         };
-        Self { network, pools, homes: network.tenants.iter().filter_map(home).collect() }
+        Self { network, pools, homes: network.tenants.iter().map(homes).collect() }
     }
 
     /// Nodes of each pool, and thousandths of chips on each of them; nodes without chips count as
@@ -52,7 +59,7 @@ impl<'a> Sites<'a> {
 
     /// The center a tenant is at home in.
     pub(super) fn home(&self, tenant: &TenantId) -> Option<usize> {
-        self.homes.get(tenant).copied()
+        self.homes.get(tenant)?.first().copied()
     }
 
     pub(super) fn center(&self, center: usize) -> &CenterId {
@@ -94,6 +101,12 @@ impl<'a> Sites<'a> {
                 let limit = spec.limit(u16::try_from(variant).ok()?)?;
                 let each = if pool.chip.is_none() { Chips::ONE } else { chosen.chips_per_node };
                 let shape = Shape { nodes: chosen.nodes, each: each.0 };
+                let is_guest = !self.homes.get(&spec.tenant).is_some_and(|at| at.contains(center));
+                if is_guest
+                    && each.times(chosen.nodes.into()) > site.lending(pool).most(pool.chips())
+                {
+                    return None;
+                }
                 Some(Choice { pool: number, center: *center, shape, limit, longest: limit.0 })
             };
         numbered.filter_map(choice)

@@ -1,5 +1,6 @@
 //! Small networks, made up from a seed, in which everything goes wrong.
 
+mod lending;
 mod quotas;
 
 use super::{Fault, Faults, Mishaps, Planned, Sabotage};
@@ -54,6 +55,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
     arrivals.sort_by_key(|arrival| arrival.after);
     maker.shut_doors(&mut setup);
     quotas::draw(seed, &mut setup);
+    lending::draw(seed, &mut setup);
     (setup, arrivals)
 }
 

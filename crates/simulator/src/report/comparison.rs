@@ -2,7 +2,7 @@
 
 use crate::measure::{Summary, mean, spread, waits};
 use crate::scenario::Played;
-use model::TenantId;
+use model::{ChipTime, OwnerId, TenantId};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -53,6 +53,8 @@ pub struct RunFigures {
     pub summary: Summary,
     /// How long each tenant's jobs waited on average, in hours.
     pub waits_h: BTreeMap<TenantId, f64>,
+    /// What owners lent one another, in card-hours: to whom, by who lent.
+    pub lent_card_h: BTreeMap<OwnerId, BTreeMap<String, f64>>,
     /// Promises of the design that did not hold.
     pub violations: Vec<String>,
 }
@@ -85,6 +87,7 @@ impl Comparison {
             seed: played.seed,
             summary: played.summary.clone(),
             waits_h: waits(&played.finished),
+            lent_card_h: card_hours(&played.lent),
             violations: played.violations.iter().map(ToString::to_string).collect(),
         });
         self.rows = self.compared();
@@ -110,6 +113,15 @@ impl Comparison {
         };
         groups.into_iter().map(row).collect()
     }
+}
+
+fn card_hours(
+    lent: &BTreeMap<OwnerId, BTreeMap<String, ChipTime>>,
+) -> BTreeMap<OwnerId, BTreeMap<String, f64>> {
+    let hours = |to: &BTreeMap<String, ChipTime>| {
+        to.iter().map(|(borrower, had)| (borrower.clone(), had.0 as f64 / 3.6e6)).collect()
+    };
+    lent.iter().map(|(lender, to)| (lender.clone(), hours(to))).collect()
 }
 
 fn figure((name, of): &Measure, all: &[&Summary]) -> Figure {

@@ -10,8 +10,8 @@ use crate::measure::{Finished, Summary};
 use crate::run::{Counts, Sample, run};
 use audit::Violation;
 use controller::Declarations;
-use model::{Span, Tenant, TenantId};
-use std::collections::BTreeSet;
+use model::{ChipTime, OwnerId, Span, Tenant, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Whose the data is that a table leaves without an owner, in a network without tenants.
@@ -59,6 +59,8 @@ pub struct Played {
     pub samples: Vec<Sample>,
     /// Why submissions were not accepted: the first few.
     pub rejections: Vec<String>,
+    /// What owners lent one another, in chip time: to whom, by who lent; only the real thing keeps it.
+    pub lent: BTreeMap<OwnerId, BTreeMap<String, ChipTime>>,
     /// What the real thing did.
     pub counts: Option<Counts>,
 }
@@ -287,6 +289,7 @@ impl Case<'_> {
             violations: Vec::new(),
             samples: Vec::new(),
             rejections: Vec::new(),
+            lent: BTreeMap::new(),
             counts: None,
         };
         match contender {
@@ -335,6 +338,7 @@ impl Case<'_> {
         played.violations = run.violations;
         played.rejections = run.rejections;
         played.samples = run.samples;
+        played.lent = run.lent;
         played.counts = Some(run.counts);
         Ok(())
     }

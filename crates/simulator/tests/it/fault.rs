@@ -2,7 +2,7 @@
 
 use audit::Promise;
 use model::{CenterId, Fact, Leave, Record};
-use simulator::fault::{Sabotage, Verdict, fault_run, sabotaged_run};
+use simulator::fault::{Sabotage, Verdict, calm_run, fault_run, sabotaged_run};
 use simulator::log::{Nowhere, Sink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -131,6 +131,18 @@ fn whatever_can_become_of_copies_does_in_some_seed() {
     ];
     let missing = about_copies.iter().filter(|kind| !kinds.0.contains_key(**kind));
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new(), "{:#?}", kinds.0);
+}
+
+#[test]
+fn what_owners_take_back_is_there_in_time() {
+    let (mut recalls, mut kept) = (0, 0);
+    for seed in 0..200 {
+        let verdict = calm_run(seed);
+        assert!(verdict.holds(), "{seed}: {:?}", verdict.violations);
+        recalls += verdict.counts.recalls;
+        kept += verdict.counts.recalls_kept;
+    }
+    assert!(recalls > 50 && kept == recalls, "{kept} of {recalls}");
 }
 
 /// What became of data at centers without doors.

@@ -3,7 +3,7 @@
 use super::MoneySchema;
 use model::{
     Bytes, CenterId, ChipId, Chips, Cores, EngineKind, Moment, Money, OwnerId, PoolId, Region,
-    TenantId,
+    Span, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -111,4 +111,40 @@ pub struct Pool {
     /// Price of one chip (of one node, where it has no chips) for an hour.
     #[schema(value_type = MoneySchema)]
     pub price_per_hour: Money,
+    /// How it is lent to others.
+    #[serde(default)]
+    pub lending: Option<Lending>,
+}
+
+/// How a pool is lent to others than its center's own tenants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lending {
+    /// The most of its chips that guests have at a time, in percent.
+    pub percent: u8,
+    /// To whom, in words; absent where to everybody.
+    pub to: Option<String>,
+    /// When, in the center's zone; at all times where none is named.
+    pub windows: Vec<String>,
+    /// How soon it is back once its owner wants it, in milliseconds.
+    #[schema(value_type = u64)]
+    pub notice_ms: Span,
+    /// Chips that guests have now, in thousandths.
+    #[schema(value_type = u64)]
+    pub guests_milli: Chips,
+    /// What its owner has taken back.
+    pub recalled: Option<TakenBack>,
+}
+
+/// What an owner has taken back of a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TakenBack {
+    /// Chips that no guest is to have, in thousandths.
+    #[schema(value_type = u64)]
+    pub chips_milli: Chips,
+    /// By when.
+    #[schema(value_type = Option<u64>)]
+    pub by_ms: Option<Moment>,
+    /// Until when; absent where until it is lent again.
+    #[schema(value_type = Option<u64>)]
+    pub until_ms: Option<Moment>,
 }

@@ -22,7 +22,7 @@ mod token;
 mod transfer;
 mod why;
 
-pub use center::{Agent, Center, Centers, Pool};
+pub use center::{Agent, Center, Centers, Lending, Pool, TakenBack};
 pub use dataset::{Announcement, Dataset, DatasetVersion, Datasets, Ticket};
 pub use job::{
     Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Stream, Submitted, Variant,
@@ -39,8 +39,8 @@ pub use problem::{Problem, SpecError};
 pub use promise::{Cause, Kept, KeptAhead, KeptBy, Promises};
 pub use quality::{Circle, Circles, City, LinkTest, Near, Path, Paths, Quality, Sla, Tested};
 pub use share::{
-    Flavor, JobOf, Leaving, QuotaChange, QuotaPath, QuotaPlan, QuotaStep, QuotaUse, RecallWanted,
-    Recalled, Shares, TenantShare, Turn,
+    Flavor, JobOf, Leaving, Lent, Loan, QuotaChange, QuotaPath, QuotaPlan, QuotaStep, QuotaUse,
+    RecallWanted, Recalled, Shares, TenantShare, Turn,
 };
 pub use token::{NewToken, Token, TokenRole, TokenSecret, Tokens};
 pub use transfer::{RateStep, Transfer, TransferLeg, Transfers};

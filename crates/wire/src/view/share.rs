@@ -1,7 +1,8 @@
 //! Who may use how much, who used how much, and whose turn it is.
 
 use model::{
-    CenterId, ChipClass, ChipId, ChipTime, Chips, FlavorId, JobId, Moment, PoolId, Region, TenantId,
+    CenterId, ChipClass, ChipId, ChipTime, Chips, FlavorId, JobId, Moment, OwnerId, PoolId, Region,
+    TenantId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -136,6 +137,32 @@ pub struct QuotaStep {
     /// What of that is borrowed from above.
     #[schema(value_type = u64)]
     pub borrowed: Chips,
+}
+
+/// What owners lent one another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Lent {
+    /// As of when.
+    #[schema(value_type = u64)]
+    pub at_ms: Moment,
+    /// By pair of owners, of those the asker may see.
+    pub loans: Vec<Loan>,
+}
+
+/// What an owner lent another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Loan {
+    /// Whose centers.
+    #[schema(value_type = String)]
+    pub lender: OwnerId,
+    /// The owner of the center where the guests are at home; their organization where they are nowhere.
+    pub borrower: String,
+    /// Chips that guests' jobs have now, in thousandths.
+    #[schema(value_type = u64)]
+    pub now: Chips,
+    /// What they had on each day, in chip-milliseconds, in UTC, today last.
+    #[schema(value_type = Vec<u64>)]
+    pub days: Vec<ChipTime>,
 }
 
 /// Whose turn it is.
