@@ -22,6 +22,9 @@ const LOOKS: usize = 64;
 /// How long one that no relay could take, for all its room, is not tried again.
 const AGAIN_AFTER: Span = Span::from_secs(30);
 
+/// How long a copy that was brought on stays where it is to be read with another that comes after it.
+const KEPT_FOR: Span = Span::from_secs(600);
+
 /// When relays are looked at. All of it may be forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct Relaying {
@@ -29,6 +32,15 @@ pub(crate) struct Relaying {
     last: Moment,
     /// Copies that are not to be tried before.
     later: BTreeMap<DatasetVersion, Moment>,
+    /// Copies that were brought on, and until when they are not to make room.
+    brought: BTreeMap<(CenterId, DatasetVersion), Moment>,
+}
+
+impl Relaying {
+    /// Whether a copy waits for another that is to be read with it.
+    pub(crate) fn keeps(&self, data: &DatasetVersion, center: &CenterId) -> bool {
+        !self.brought.is_empty() && self.brought.contains_key(&(center.clone(), data.clone()))
+    }
 }
 
 /// What relays have room for.
@@ -126,6 +138,7 @@ impl Controller {
         }
         let now = self.now;
         self.relaying.later.retain(|_, at| *at > now);
+        self.relaying.brought.retain(|_, until| *until > now);
         let situation = self.situation();
         let wanting = self.wanting(&situation);
         self.let_go(&situation, &wanting, passing);
@@ -135,9 +148,9 @@ impl Controller {
     /// Plans transfers to relays of what is wanted and is at none.
     fn pass_on(&mut self, situation: &Situation, wanting: Wanting) {
         let (mut room, mut short_of, mut looks) = (Room::of(&self.world), BTreeMap::new(), 0);
-        for (data, to) in wanting {
-            let waits = self.relaying.later.contains_key(&data);
-            if waits || self.comes_in_passing(situation, &data) {
+        for (data, to) in &wanting {
+            let waits = self.relaying.later.contains_key(data);
+            if waits || self.comes_in_passing(situation, data) {
                 continue;
             }
             if looks == LOOKS {
@@ -145,21 +158,55 @@ impl Controller {
                 break;
             }
             looks += 1;
-            match self.best_relay(situation, &room, &data, &to) {
+            match self.best_relay(situation, &room, data, to) {
                 Ok(staging) => {
                     room.takes(&staging);
                     self.bring(staging);
                 }
                 // It is looked at again when there is room.
-                Err(NoRelay::Full) => looks -= 1,
+                Err(NoRelay::Full) => {
+                    looks -= 1;
+                    self.clear_the_way(situation, &wanting, (data, to));
+                }
                 Err(NoRelay::Short(center, bytes)) => _ = short_of.insert(center, bytes),
                 Err(NoRelay::Nowhere) => {
-                    self.relaying.later.insert(data, self.now + AGAIN_AFTER);
+                    self.relaying.later.insert(data.clone(), self.now + AGAIN_AFTER);
                 }
             }
         }
         if !short_of.is_empty() {
             self.make_room(&short_of);
+        }
+    }
+
+    /// Brings on what is at a relay that has no room for what the same centers wait for: who needs both
+    /// would wait for ever, one copy in the way of the other.
+    fn clear_the_way(
+        &mut self,
+        situation: &Situation,
+        wanting: &Wanting,
+        (data, to): (&DatasetVersion, &BTreeSet<CenterId>),
+    ) {
+        let passing = self.in_passing();
+        let other = passing.iter().map(|(other, _)| other).filter(|other| *other != data);
+        let onward = other.filter_map(|other| {
+            let (version, wanted) = (self.world.exact(other)?, wanting.get(other)?);
+            let free = |to: &&CenterId| {
+                self.world.transfer_to(other, to).is_none() && self.may_try(other, to)
+            };
+            let (view, policy) = (self.board.view(), &self.settings.policy);
+            let staging = |to: &CenterId| {
+                let to = &self.world.centers.get(to)?.center;
+                planner::copy(&self.world, view, situation, policy, (version, to)).ok()
+            };
+            let ways = wanted.intersection(to).filter(free).filter_map(staging);
+            ways.min_by_key(|staging| staging.arrives)
+        });
+        let onward: Option<Staging> = onward.min_by_key(|staging| staging.arrives);
+        if let Some(staging) = onward {
+            let copy = (staging.to.clone(), staging.data.clone());
+            self.relaying.brought.insert(copy, staging.arrives + KEPT_FOR);
+            self.bring(staging);
         }
     }
 
@@ -243,22 +290,26 @@ impl Controller {
         self.world.centers.get(center).is_some_and(|state| state.agent.is_some())
     }
 
-    /// The inputs a job lacks in each of its hosts; nothing where one has or gets all of them anyhow.
+    /// The inputs a job lacks in those of its hosts that lack the fewest; nothing where one has or gets
+    /// all of them anyhow.
     fn out_of_reach(&self, situation: &Situation, job: &Job) -> Vec<(DatasetVersion, CenterId)> {
         let inputs = job.spec.inputs.iter();
         let inputs: Vec<(&Version, bool)> = inputs
             .filter_map(|i| Some((self.world.version(&i.dataset)?, i.streamed().is_some())))
             .collect();
-        let mut lacking = Vec::new();
+        let (mut lacking, mut fewest) = (Vec::new(), usize::MAX);
         for host in self.hosts(job) {
             let out = inputs.iter().filter(|(version, streamed)| {
                 !version.replicas.is_empty()
                     && !self.is_within_reach(situation, (version, *streamed), &host)
             });
-            let before = lacking.len();
-            lacking.extend(out.map(|(v, _)| (v.registered.data.clone(), host.clone())));
-            if lacking.len() == before {
-                return Vec::new();
+            let out: Vec<_> = out.map(|(v, _)| (v.registered.data.clone(), host.clone())).collect();
+            if out.len() < fewest {
+                fewest = out.len();
+                lacking.clear();
+            }
+            if out.len() == fewest {
+                lacking.extend(out);
             }
         }
         lacking

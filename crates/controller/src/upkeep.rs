@@ -348,6 +348,9 @@ impl Controller {
             if over == Bytes::ZERO {
                 return;
             }
+            if self.relaying.keeps(&holding.data, center) {
+                continue;
+            }
             self.leave((&holding.data, center), Leave::Room, None);
             over = over.saturating_sub(holding.bytes);
         }
