@@ -285,6 +285,11 @@ impl<'a> Stage<'a> {
         else {
             return;
         };
+        // Another recall may have taken its place, or it is over.
+        let holds = world.recall_of(center, pool);
+        if holds.is_none_or(|recalled| recalled.chips < chips) {
+            return;
+        }
         let left = declared.chips() - chips;
         let guests = self.truth.judge.running_at(center).filter_map(|attempt| {
             let (job, live) = (world.job(attempt.job)?, world.live_attempt(attempt)?);
