@@ -111,6 +111,11 @@ fn stays<'a>(
         let tells =
             job.spec.preemptible && live.state.stopping().is_none() && job.spec.grace() <= notice;
         let (_, until) = crate::board::window(live, job);
+        // One that reaches its limit has its grace yet before it is killed.
+        let until = match live.preempted {
+            Some(_) => until,
+            None => gone(until, job.spec.grace()),
+        };
         Some(Stay { victim, chips: part.chips(), until, told_by: tells.then_some(leaves) })
     };
     world.live(wanted.center).filter_map(of).collect()
