@@ -142,13 +142,13 @@ impl Controller {
         let situation = self.situation();
         let wanting = self.wanting(&situation);
         self.let_go(&situation, &wanting, passing);
-        self.pass_on(&situation, wanting);
+        self.pass_on(&situation, &wanting);
     }
 
     /// Plans transfers to relays of what is wanted and is at none.
-    fn pass_on(&mut self, situation: &Situation, wanting: Wanting) {
+    fn pass_on(&mut self, situation: &Situation, wanting: &Wanting) {
         let (mut room, mut short_of, mut looks) = (Room::of(&self.world), BTreeMap::new(), 0);
-        for (data, to) in &wanting {
+        for (data, to) in wanting {
             let waits = self.relaying.later.contains_key(data);
             if waits || self.comes_in_passing(situation, data) {
                 continue;
@@ -166,7 +166,7 @@ impl Controller {
                 // It is looked at again when there is room.
                 Err(NoRelay::Full) => {
                     looks -= 1;
-                    self.clear_the_way(situation, &wanting, (data, to));
+                    self.clear_the_way(situation, wanting, (data, to));
                 }
                 Err(NoRelay::Short(center, bytes)) => _ = short_of.insert(center, bytes),
                 Err(NoRelay::Nowhere) => {

@@ -9,6 +9,7 @@ use axum::response::Response;
 use model::dataset::CHUNK;
 use model::{Bytes, CenterId, DatasetId, DatasetVersion, Moment};
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -180,17 +181,24 @@ pub(crate) fn flipping_answers(router: Router, times: u32) -> Router {
     }))
 }
 
-/// The same for what is put.
-pub(crate) fn flipping_requests(router: Router, times: u32) -> Router {
-    let left = Arc::new(Mutex::new(times));
+/// The same for what is put; no chunk is damaged twice, whichever request comes first.
+pub(crate) fn flipping_requests(router: Router, times: usize) -> Router {
+    let damaged: Arc<Mutex<BTreeSet<Vec<u8>>>> = Arc::default();
     router.layer(from_fn(move |request: Request, next: Next| {
-        let left = Arc::clone(&left);
+        let damaged = Arc::clone(&damaged);
         async move {
-            if !request.uri().path().ends_with("/chunks") || !take_one(&left) {
+            if !request.uri().path().ends_with("/chunks") {
                 return next.run(request).await;
             }
             let (parts, body) = request.into_parts();
-            next.run(Request::from_parts(parts, flipped(body).await)).await
+            let bytes = to_bytes(body, usize::MAX).await.unwrap();
+            let is_next = {
+                let mut damaged = damaged.lock().unwrap();
+                damaged.len() < times && damaged.insert(bytes[..bytes.len().min(64)].to_vec())
+            };
+            let body = Body::from(bytes);
+            let body = if is_next { flipped(body).await } else { body };
+            next.run(Request::from_parts(parts, body)).await
         }
     }))
 }
