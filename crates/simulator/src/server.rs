@@ -80,9 +80,9 @@ pub struct Counts {
     pub preemptions: u64,
     /// Transfers planned.
     pub transfers: u64,
-    /// Times an owner was given back what it had lent, or the promise of it.
+    /// Recalls that were in force when what they take back was due.
     pub recalls: u64,
-    /// Recalls after which no guest was left too many when they were due, by the engines' own books.
+    /// Those of them after which guests had no more than was left them, by the engines' own books.
     pub recalls_kept: u64,
     /// Times the server died.
     pub crashes: u64,
