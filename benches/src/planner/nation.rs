@@ -127,6 +127,7 @@ impl Nation {
                 recall_notice: Span::from_secs(600),
                 lend_to: model::Guests::default(),
                 lend_windows: Vec::new(),
+                partners: Vec::new(),
                 only_tenants: Vec::new(),
                 external_ids: Vec::new(),
             })));
@@ -253,6 +254,7 @@ impl Nation {
             tenant: id(TenantId::new(&format!("t{:03}", number % TENANTS))),
             workload: None,
             kind: JobKind::Batch,
+            reservation: None,
             parts: vec![Part { name: "main".to_owned(), variants }],
             together: Together::default(),
             duration: Duration::Limited { limit, expected: None },
@@ -262,6 +264,7 @@ impl Nation {
             deadline: None,
             budget: None,
             priority: 0,
+            priority_class: None,
             preemptible: false,
             hold: false,
             checkpoint: None,
@@ -344,6 +347,7 @@ impl Nation {
             inputs: Vec::new(),
             awaits: Vec::<model::TransferId>::new(),
             streams: Vec::new(),
+            inside: None,
         };
         let placement = Arc::new(placement);
         self.tell(&Fact::JobOffered(JobOffered { attempt, placement }));

@@ -31,7 +31,13 @@ impl Held {
             let (Some(job), Some(attempt)) = (world.job(id.job), world.live_attempt(id)) else {
                 continue;
             };
-            held.attempts += 1;
+            // A reservation has its chips while its window is open, and what runs in it none besides.
+            let is_reservation = job.spec.is_reservation();
+            held.attempts += u64::from(!is_reservation);
+            let is_to_open = is_reservation && attempt.state.started().is_none();
+            if is_to_open || attempt.placement.inside.is_some() {
+                continue;
+            }
             let is_guest = !world.is_at_home(&job.spec.tenant, center);
             for part in attempt.placement.parts.iter().filter(|p| p.center == *center) {
                 let (chips, cores) = held.pools.entry(part.pool.clone()).or_default();

@@ -82,8 +82,8 @@ fn figures(controller: &Controller) -> Figures {
     let waiting = world.waiting_len() as u64;
     let mut placed = 0;
     for (_, attempt) in world.all_live() {
-        if let Some(live) = world.live_attempt(attempt) {
-            *figures.jobs.entry(live.state.word()).or_default() += 1;
+        if let Some(job) = world.job(attempt.job) {
+            *figures.jobs.entry(job.word()).or_default() += 1;
             placed += 1;
         }
     }

@@ -30,6 +30,7 @@ mod network;
 mod problem;
 mod promise;
 mod quality;
+mod reservation;
 pub mod serve;
 mod settings;
 mod share;
@@ -154,6 +155,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(job::change::release_job))
         .routes(routes!(job::why::explain_job))
         .routes(routes!(job::why::plan_job))
+        .routes(routes!(reservation::list_reservations))
         .routes(routes!(center::list_centers))
         .routes(routes!(center::get_center))
         .routes(routes!(center::declare_center_lost))

@@ -3,7 +3,9 @@
 use crate::promise::{Findings, Promise};
 use model::fact::CapacityRecalled;
 use model::job::Job;
-use model::{Attempt, CenterId, Chips, Fact, Moment, PoolId, TenantId};
+use model::{
+    Attempt, Center, CenterId, Chips, Fact, Guests, Moment, PoolId, Region, Relation, TenantId,
+};
 use std::collections::BTreeSet;
 use world::World;
 
@@ -18,6 +20,36 @@ pub(crate) fn is_at_home(world: &World, tenant: &TenantId, center: &CenterId) ->
         at = tenant.parent.as_ref().and_then(|parent| world.tenants.get(parent));
     }
     false
+}
+
+/// Whether an owner lends to a tenant.
+fn is_meant(world: &World, tenant: &TenantId, center: &Center, to: &Guests) -> bool {
+    let mut path = Vec::new();
+    let mut at = world.tenants.get(tenant);
+    while let Some(tenant) = at.filter(|_| path.len() < world.tenants.len()) {
+        path.push(tenant);
+        at = tenant.parent.as_ref().and_then(|parent| world.tenants.get(parent));
+    }
+    let homes: Vec<&Center> =
+        path.iter().filter_map(|of| Some(&*world.centers.get(of.home.as_ref()?)?.center)).collect();
+    let relation = if homes.iter().any(|home| home.owner == center.owner) {
+        Relation::Internal
+    } else if path.iter().any(|of| center.partners.contains(&of.tenant)) {
+        Relation::Partner
+    } else {
+        Relation::Outside
+    };
+    let lives_in = |region: &Region| {
+        homes.iter().filter_map(|home| home.site()).any(|site| region.contains(&site.region))
+    };
+    to.are_all()
+        || to.relations.contains(&relation)
+        || to.regions.iter().any(lives_in)
+        || path.iter().any(|of| {
+            let industry = of.industry.as_ref();
+            to.organizations.contains(&of.tenant)
+                || industry.is_some_and(|industry| to.industries.contains(industry))
+        })
 }
 
 /// Whether an attempt may be told to make room for a job of a tenant because it is a guest where that is
@@ -35,13 +67,16 @@ pub(crate) fn is_guest_of(
 
 /// Judges what was offered among some facts, in the world that has just taken them in.
 pub(crate) fn judge(world: &World, facts: &[&Fact], found: &mut Findings) {
-    let mut pools: BTreeSet<(&CenterId, &PoolId)> = BTreeSet::new();
+    let mut pools: BTreeSet<(&CenterId, &PoolId, Moment)> = BTreeSet::new();
     for fact in facts {
         if let Fact::CapacityRecalled(recalled) = fact {
             judge_recall(world, recalled, found);
         }
         let Fact::JobOffered(offered) = fact else { continue };
         let Some(job) = world.job(offered.attempt.job) else { continue };
+        if offered.placement.inside.is_some() {
+            continue;
+        }
         for part in &offered.placement.parts {
             let Some(state) = world.centers.get(&part.center) else { continue };
             let Some(pool) = state.center.pool(&part.pool) else { continue };
@@ -49,26 +84,69 @@ pub(crate) fn judge(world: &World, facts: &[&Fact], found: &mut Findings) {
                 continue;
             }
             let lending = state.center.lending(pool);
-            if lending.percent < 100 || world.recall_of(&part.center, &part.pool).is_some() {
-                pools.insert((&part.center, &part.pool));
-            }
             let place = &offered.placement;
+            if lending.percent < 100 || world.recall_of(&part.center, &part.pool).is_some() {
+                let opening = opening_in(world, (place.start, place.until));
+                let moments = opening.chain((!job.spec.is_reservation()).then_some(world.at));
+                pools.extend(moments.map(|at| (&part.center, &part.pool, at)));
+            }
             let zone = state.center.site().map_or("UTC", |site| &site.time_zone);
             let span = place.until.since(place.start);
+            let meant = is_meant(world, &job.spec.tenant, &state.center, &lending.to);
+            found.judge(Promise::Lending, meant, || {
+                format!(
+                    "{} is in {}, whose owner does not lend to it",
+                    offered.attempt, part.center
+                )
+            });
             let within = lending.next(zone, place.start, span) == Some(place.start);
             found.judge(Promise::Lending, within, || {
                 format!("{} is in {} when its owner does not lend it", offered.attempt, part.center)
             });
         }
     }
-    pools.into_iter().for_each(|(center, pool)| judge_share(world, center, pool, found));
+    for (center, pool, at) in pools {
+        judge_share(world, (center, pool), at, found);
+    }
 }
 
-/// Judges that guests have no more of a pool than its owner lends now.
-fn judge_share(world: &World, center: &CenterId, pool: &PoolId, found: &mut Findings) {
+/// When windows open that are booked, within a time.
+pub(crate) fn opening_in(
+    world: &World,
+    (from, until): (Moment, Moment),
+) -> impl Iterator<Item = Moment> {
+    let starts = world.all_live().filter_map(move |(_, id)| {
+        let live = world.live_attempt(id).filter(|live| live.state.started().is_none())?;
+        world.job(id.job).filter(|job| job.spec.is_reservation())?;
+        Some(live.placement.start)
+    });
+    starts.filter(move |start| from <= *start && *start < until)
+}
+
+/// Whether an attempt has what it holds at a moment: what runs in a reservation has nothing itself,
+/// and a reservation has it while its window is open.
+pub(crate) fn has_at(world: &World, job: &Job, attempt: &Attempt, at: Moment) -> bool {
+    if attempt.preempted.is_some() || attempt.placement.inside.is_some() {
+        return false;
+    }
+    let (start, until) = crate::pool::window(attempt);
+    match at <= world.at {
+        true => !job.spec.is_reservation() || attempt.state.started().is_some(),
+        // A center may be slow to end one, but not for ever.
+        false => until > at && (!job.spec.is_reservation() || start <= at),
+    }
+}
+
+/// Judges that guests have no more of a pool than its owner lends, now or at a moment to come.
+fn judge_share(
+    world: &World,
+    (center, pool): (&CenterId, &PoolId),
+    at: Moment,
+    found: &mut Findings,
+) {
     let Some(state) = world.centers.get(center) else { return };
     let Some(declared) = state.center.pool(pool) else { return };
-    let used = guests(world, center, pool, |_, attempt| attempt.preempted.is_none());
+    let used = guests(world, center, pool, |job, attempt| has_at(world, job, attempt, at));
     let percent = state.center.lending(declared).percent;
     let within = u128::from(used.0) * 100 <= u128::from(declared.chips().0) * u128::from(percent);
     found.judge(Promise::Lending, within, || {
@@ -89,9 +167,13 @@ fn judge_recall(world: &World, recalled: &CapacityRecalled, found: &mut Findings
     let Some(state) = world.centers.get(center) else { return };
     let Some(declared) = state.center.pool(pool) else { return };
     let stays = |job: &Job, attempt: &Attempt| {
+        if attempt.placement.inside.is_some() {
+            return false;
+        }
         let place = &attempt.placement;
         let limit = place.parts.first().and_then(|part| job.spec.limit(part.variant));
         let ends = match (attempt.state.started(), limit) {
+            _ if job.spec.is_reservation() => place.until,
             (Some(started), Some(limit)) => started + limit,
             (Some(_), None) => Moment::MAX,
             (None, _) => place.until,

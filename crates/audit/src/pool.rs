@@ -1,7 +1,10 @@
 //! Capacity: no node of a pool is given out twice.
 //!
 //! Plans are held against plans and what runs against what runs: an attempt that outlives its
-//! window overlaps a later one's on paper, and that is no fault until both really run.
+//! window overlaps a later one's on paper, and that is no fault until both really run. On paper a
+//! reservation holds its nodes like an attempt, and what runs in it is held against what it holds.
+
+mod reservation;
 
 use crate::Judged;
 use crate::overdraft::{Claim, overdraft};
@@ -48,8 +51,14 @@ pub(crate) fn judge(
             Judged::Only(_) => on_node(world, center, id, node).collect(),
         };
         let name = format!("{center}/{} node {node}", pool.pool);
-        for view in [View::Promised, View::InUse] {
-            judge_node(&name, pool, &holds, view, world.at, whom, found);
+        let limits = (pool.cores, pool.memory);
+        let is_outside = |hold: &&Hold<'_>| hold.attempt.placement.inside.is_none();
+        let on_paper: Vec<_> = holds.iter().filter(is_outside).copied().collect();
+        judge_node(&name, limits, &on_paper, View::Promised, world.at, whom, found);
+        let really: Vec<_> = holds.iter().filter(|hold| !is_booked(world, hold)).copied().collect();
+        judge_node(&name, limits, &really, View::InUse, world.at, whom, found);
+        if on_paper.len() < holds.len() {
+            reservation::judge(world, &name, &holds, whom, found);
         }
     }
 }
@@ -119,9 +128,15 @@ fn held<'a>(
     parts.flat_map(|part| part.nodes.iter().map(move |slots| (&part.pool, slots)))
 }
 
+/// Whether it is a reservation's: nothing of that runs.
+fn is_booked(world: &World, hold: &Hold<'_>) -> bool {
+    let job = world.job(hold.attempt.attempt.job);
+    job.is_some_and(|job| job.spec.is_reservation())
+}
+
 fn judge_node(
     name: &str,
-    pool: &Pool,
+    (cores, memory): (Cores, Bytes),
     holds: &[Hold<'_>],
     view: View,
     now: Moment,
@@ -144,8 +159,8 @@ fn judge_node(
         let part = move |s: &Slots| if s.chips.contains(&chip) { s.share.0 } else { 0 };
         thing(&format!("chip {chip}"), Chips::ONE.0, |n| Chips(n).to_string(), &part);
     }
-    thing("cores", pool.cores.0, |n| Cores(n).to_string(), &|s| s.cores.0);
-    thing("memory", pool.memory.0, |n| Bytes(n).to_string(), &|s| s.memory.0);
+    thing("cores", cores.0, |n| Cores(n).to_string(), &|s| s.cores.0);
+    thing("memory", memory.0, |n| Bytes(n).to_string(), &|s| s.memory.0);
 }
 
 /// How much of one thing slots hold.
@@ -187,7 +202,7 @@ fn claim(
 /// When a plan has an attempt's nodes taken. One that started early will be gone early, and one
 /// that started late makes nobody else's plan wrong: what counts is the time both have. One that was
 /// told to make room has its nodes until it is to have left them.
-fn window(attempt: &Attempt) -> (Moment, Moment) {
+pub(crate) fn window(attempt: &Attempt) -> (Moment, Moment) {
     let (start, until) = (attempt.placement.start, attempt.placement.until);
     let (start, until) = match attempt.state.started() {
         None => (start, until),

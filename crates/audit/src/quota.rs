@@ -1,9 +1,10 @@
 //! Quotas: who has more than it may, and who was told to give back what was its own.
 
+use crate::lending::{has_at, opening_in};
 use crate::promise::{Findings, Promise};
 use model::fact::AttemptPreempted;
 use model::quota::{Quota, ReclaimWithinCohort, WithinQueue};
-use model::{Attempt, Chips, Fact, FlavorId, JobId, Tenant, TenantId};
+use model::{Attempt, Chips, Fact, FlavorId, JobId, Moment, PartPlacement, Tenant, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
@@ -13,6 +14,8 @@ struct Tree<'a> {
     world: &'a World,
     children: BTreeMap<&'a TenantId, Vec<&'a TenantId>>,
     flavor: &'a FlavorId,
+    /// What tenants will have at a moment to come; none for now.
+    then: Option<BTreeMap<&'a TenantId, Chips>>,
 }
 
 /// What a tenant's part of the tree comes to.
@@ -34,7 +37,39 @@ impl<'a> Tree<'a> {
                 children.entry(parent).or_default().push(&tenant.tenant);
             }
         }
-        Self { world, children, flavor }
+        Self { world, children, flavor, then: None }
+    }
+
+    /// The same with what tenants will have at a moment.
+    fn at(mut self, at: Moment) -> Self {
+        let mut then: BTreeMap<&TenantId, Chips> = BTreeMap::new();
+        for (center, id) in self.world.all_live() {
+            let (Some(job), Some(live)) = (self.world.job(id.job), self.world.live_attempt(id))
+            else {
+                continue;
+            };
+            if !has_at(self.world, job, live, at) {
+                continue;
+            }
+            let here = |part: &&PartPlacement| {
+                part.center == *center && part.flavor.as_ref() == Some(self.flavor)
+            };
+            let chips = live.placement.parts.iter().filter(here).map(PartPlacement::chips);
+            let has = then.entry(&job.spec.tenant).or_default();
+            *has = chips.fold(*has, Chips::saturating_add);
+        }
+        self.then = Some(then);
+        self
+    }
+
+    fn held(&self, tenant: &TenantId) -> Chips {
+        match &self.then {
+            Some(then) => then.get(tenant).copied().unwrap_or_default(),
+            None => {
+                let held = self.world.held(tenant).and_then(|held| held.chips.get(self.flavor));
+                held.copied().unwrap_or_default()
+            }
+        }
     }
 
     fn quota(&self, tenant: &TenantId) -> Quota {
@@ -45,12 +80,8 @@ impl<'a> Tree<'a> {
     /// `depth` is how many levels are looked down at the most: a tree has no more than tenants.
     fn sum(&self, tenant: &'a TenantId, depth: usize) -> Sum {
         let quota = self.quota(tenant);
-        let held = self.world.held(tenant).and_then(|held| held.chips.get(self.flavor));
-        let mut sum = Sum {
-            quota: quota.nominal.0.into(),
-            kept: 0,
-            used: held.map_or(0, |chips| chips.0.into()),
-        };
+        let used = self.held(tenant).0.into();
+        let mut sum = Sum { quota: quota.nominal.0.into(), kept: 0, used };
         for child in self.children.get(tenant).into_iter().flatten().filter(|_| depth > 0) {
             let below = self.sum(child, depth - 1);
             sum.quota += below.quota - below.kept;
@@ -88,20 +119,31 @@ impl<'a> Tree<'a> {
 
 /// Judges what was offered among some facts, in the world that has just taken them in.
 pub(crate) fn judge<'a>(world: &'a World, facts: &[&'a Fact], found: &mut Findings) {
-    let mut takers: BTreeSet<(&TenantId, &FlavorId)> = BTreeSet::new();
+    // None for what is had at once.
+    let mut takers: BTreeSet<(&TenantId, &FlavorId, Option<Moment>)> = BTreeSet::new();
     let mut tenants: BTreeSet<&TenantId> = BTreeSet::new();
     for fact in facts {
         let Fact::JobOffered(offered) = fact else { continue };
         let Some(job) = world.job(offered.attempt.job) else { continue };
-        tenants.insert(&job.spec.tenant);
-        let flavors = offered.placement.parts.iter().filter_map(|part| part.flavor.as_ref());
-        takers.extend(flavors.map(|flavor| (&job.spec.tenant, flavor)));
+        let (tenant, place) = (&job.spec.tenant, &offered.placement);
+        tenants.insert(tenant);
+        if place.inside.is_some() {
+            continue;
+        }
+        let opening: Vec<Moment> = opening_in(world, (place.start, place.until)).collect();
+        for flavor in place.parts.iter().filter_map(|part| part.flavor.as_ref()) {
+            takers.extend(opening.iter().map(|at| (tenant, flavor, Some(*at))));
+            takers.extend((!job.spec.is_reservation()).then_some((tenant, flavor, None)));
+        }
     }
     let counted = |flavor: &FlavorId| world.tenants.values().any(|t| t.quotas.contains_key(flavor));
-    for (tenant, flavor) in takers.into_iter().filter(|(_, flavor)| counted(flavor)) {
-        if let Some((at, used, most)) = Tree::of(world, flavor).over(tenant) {
+    for (tenant, flavor, then) in takers.into_iter().filter(|(_, flavor, _)| counted(flavor)) {
+        let tree = Tree::of(world, flavor);
+        let tree = then.into_iter().fold(tree, Tree::at);
+        if let Some((at, used, most)) = tree.over(tenant) {
             let [used, most] = [used, most].map(|of| Chips(u64::try_from(of).unwrap_or(0)));
-            let what = format!("{at} uses {used} chips of {flavor} and may {most}");
+            let when = then.map_or_else(String::new, |at| format!(" when it is {at}"));
+            let what = format!("{at} uses {used} chips of {flavor} and may {most}{when}");
             found.say(Promise::Quota, what);
         }
     }
@@ -190,7 +232,7 @@ fn borrowed(world: &World, facts: &[&Fact], tenant: &TenantId, flavor: &FlavorId
         };
         let parts = job.phase.attempt().into_iter().flat_map(|live| &live.placement.parts);
         let of = parts.filter(|part| part.flavor.as_ref() == Some(flavor));
-        had = of.map(model::PartPlacement::chips).fold(had, Chips::saturating_add);
+        had = of.map(PartPlacement::chips).fold(had, Chips::saturating_add);
     }
     let nominal = world.tenants.get(tenant).and_then(|tenant| tenant.quotas.get(flavor));
     had > nominal.map_or(Chips::ZERO, |quota| quota.nominal)

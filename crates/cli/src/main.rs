@@ -24,6 +24,7 @@ mod network;
 mod progress;
 mod promise;
 mod quality;
+mod reservation;
 mod serve;
 mod session;
 mod share;
@@ -97,6 +98,8 @@ enum Command {
     Tenants,
     Quota(share::Quota),
     Recall(share::Recall),
+    Reserve(reservation::Reserve),
+    Reservations(reservation::List),
     /// List what owners lend one another now, and lent of late.
     Lent,
     /// Say who used how much of the network against its weight, and why the next job is whose.
@@ -175,6 +178,8 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Tenants => session.show(&session.client()?.tenants().await?, network::tenants),
         Command::Quota(quota) => quota.run(session).await,
         Command::Recall(recall) => recall.run(session).await,
+        Command::Reserve(reserve) => reserve.run(session).await,
+        Command::Reservations(list) => list.run(session).await,
         Command::Lent => session.show(&session.client()?.lent().await?, share::lent),
         Command::Shares => session.show(&session.client()?.shares().await?, share::shares),
         Command::Chips => session.show(&session.client()?.chips().await?, network::chips),

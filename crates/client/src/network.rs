@@ -1,12 +1,12 @@
 //! The network: centers, links, tenants, chips, tokens, the log.
 
 use crate::{Client, Error};
-use model::{CenterId, LinkId, TokenId};
+use model::{CenterId, LinkId, TenantId, TokenId};
 use reqwest::Method;
 use wire::view::{
     Applied, Center, Centers, Chips, Circles, Exchanges, Lent, LinkTest, Links, LogPage,
-    NetworkFiles, NewToken, Paths, QuotaPlan, RecallWanted, Recalled, Shares, Tenants, TokenSecret,
-    Tokens,
+    NetworkFiles, NewToken, Paths, QuotaPlan, RecallWanted, Recalled, Reservations, Shares,
+    Tenants, TokenSecret, Tokens,
 };
 
 impl Client {
@@ -79,6 +79,13 @@ impl Client {
     /// Who uses how much of what, and whose turn it is.
     pub async fn shares(&self) -> Result<Shares, Error> {
         self.get("/v1/shares", &[]).await
+    }
+
+    /// What is booked, of a tenant or of all.
+    pub async fn reservations(&self, tenant: Option<&TenantId>) -> Result<Reservations, Error> {
+        let query: Vec<_> =
+            tenant.map(|tenant| ("tenant", tenant.to_string())).into_iter().collect();
+        self.get("/v1/reservations", &query).await
     }
 
     /// What owners lent one another.

@@ -8,8 +8,8 @@ use model::fact::{
 };
 use model::job::{Duration, Job, JobKind, JobSpec};
 use model::{
-    CenterId, Digest, JobEnd, JobId, LinkId, Moment, Outcome, Phase, Principal, Role, Span, Stop,
-    Token, TokenId,
+    CenterId, Digest, JobEnd, JobId, LinkId, Moment, Outcome, Phase, Principal, PriorityClassId,
+    Role, Span, Stop, TenantId, Token, TokenId,
 };
 use sharing::Count;
 use std::sync::Arc;
@@ -65,10 +65,20 @@ impl Controller {
             }
             return Ok(Answer::Submitted { first: known.first, count: known.jobs, repeated: true });
         }
+        let jobs: Vec<_> =
+            jobs.into_iter().map(|spec| self.with_priority(spec)).collect::<Result<_, _>>()?;
         for spec in &jobs {
             self.check_spec(by, spec)?;
+            if spec.is_reservation() && jobs.len() > 1 {
+                let why = "a reservation is submitted by itself, before the jobs that run in it";
+                return Err(Rejected::Invalid { why: why.to_owned() });
+            }
         }
         self.check_queue(&jobs)?;
+        let window = match jobs.as_slice() {
+            [spec] if spec.is_reservation() => Some(self.find_window(spec)?),
+            _ => None,
+        };
         let first = self.world.next.job;
         let count = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
         for (i, spec) in jobs.into_iter().enumerate() {
@@ -76,6 +86,9 @@ impl Controller {
             let key = key.filter(|_| i == 0);
             let key = key.map(|k| SubmissionKey { key: k.key, content: k.content, jobs: count });
             self.emit(Fact::JobSubmitted(Arc::new(JobSubmitted { job, spec, by: by.token, key })));
+        }
+        if let Some(window) = window {
+            self.hold_window(first, window);
         }
         Ok(Answer::Submitted { first, count, repeated: false })
     }
@@ -101,10 +114,35 @@ impl Controller {
         if let Some(center) = spec.centers.iter().find(|c| !self.world.centers.contains_key(*c)) {
             return Err(Rejected::NotFound { what: format!("center {center}") });
         }
+        self.check_inside(by, spec)?;
         match not_supported(spec) {
             Some(what) => Err(Rejected::NotSupported { what: what.to_owned() }),
             None => Ok(()),
         }
+    }
+
+    /// A spec with the priority of the class it names.
+    fn with_priority(&self, mut spec: Arc<JobSpec>) -> Result<Arc<JobSpec>, Rejected> {
+        let Some(class) = &spec.priority_class else { return Ok(spec) };
+        let known = &self.world.priority_classes;
+        let Some(found) = known.get(class) else {
+            let names: Vec<_> = known.keys().map(PriorityClassId::as_str).collect();
+            let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            let what = format!("priority class {class}; there is {there}");
+            return Err(Rejected::NotFound { what });
+        };
+        let may = |of: &TenantId| self.is_part_of(&spec.tenant, of);
+        if !found.tenants.is_empty() && !found.tenants.iter().any(may) {
+            let names: Vec<_> = found.tenants.iter().map(TenantId::as_str).collect();
+            let why = format!(
+                "priority class {class} is for {}, of which {} is no part",
+                names.join(", "),
+                spec.tenant
+            );
+            return Err(Rejected::Forbidden { why });
+        }
+        Arc::make_mut(&mut spec).priority = found.value;
+        Ok(spec)
     }
 
     /// The job, if it exists and is the asker's to touch. A stranger's job is as good as none.
@@ -116,7 +154,10 @@ impl Controller {
 
     fn cancel(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {
         let job = self.own_job(by, id)?;
-        if !matches!(job.phase, Phase::Ended { .. }) && !job.canceled {
+        let live = job.phase.attempt().map(|attempt| attempt.attempt);
+        if let Some(attempt) = live.filter(|_| job.spec.is_reservation()) {
+            self.cancel_window(attempt, by.token)?;
+        } else if !matches!(job.phase, Phase::Ended { .. }) && !job.canceled {
             self.emit(Fact::JobCanceled(JobTouched { job: id, by: by.token }));
             match &job.phase {
                 Phase::Held | Phase::Waiting { .. } => {
@@ -298,7 +339,7 @@ impl Controller {
 fn not_supported(spec: &JobSpec) -> Option<&'static str> {
     let checks = [
         (spec.parts.len() > 1, "jobs of several parts"),
-        (spec.kind != JobKind::Batch, "services and reservations"),
+        (matches!(spec.kind, JobKind::Service { .. }), "services"),
         (matches!(spec.duration, Duration::Open), "open-ended jobs"),
         (spec.array.is_some(), "arrays"),
         (!spec.after.is_empty(), "dependencies between jobs"),

@@ -2,53 +2,26 @@
 
 use crate::{Answer, Controller, Declarations, Rejected};
 use model::fact::Fact;
-use model::{CenterId, Flavor, FlavorId};
+use model::{Center, CenterId, Exchange, Flavor, FlavorId, PriorityClass};
 use sharing::Quotas;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+/// The facts that some things are declared which are not known as they are now.
+fn news<'w, T: PartialEq + 'w>(
+    declared: Vec<T>,
+    known: impl Fn(&T) -> Option<&'w Arc<T>>,
+    fact: fn(Arc<T>) -> Fact,
+) -> Vec<Fact> {
+    let is_new = |one: &T| known(one).is_none_or(|known| **known != *one);
+    declared.into_iter().filter(is_new).map(|one| fact(Arc::new(one))).collect()
+}
 
 impl Controller {
     pub(crate) fn declare(&mut self, new: Declarations) -> Result<Answer, Rejected> {
         self.check_shrinking(&new)?;
         self.check_quotas(&new)?;
-        let mut facts = Vec::new();
-        let world = &self.world;
-        for chip in new.chips {
-            let known = world.chips.get(&chip.chip);
-            if known.is_none_or(|k| **k != chip) {
-                facts.push(Fact::ChipDeclared(Arc::new(chip)));
-            }
-        }
-        for center in new.centers {
-            let known = world.centers.get(&center.center);
-            if known.is_none_or(|k| *k.center != center) {
-                facts.push(Fact::CenterDeclared(Arc::new(center)));
-            }
-        }
-        for exchange in new.exchanges {
-            let known = world.exchanges.get(&exchange.exchange);
-            if known.is_none_or(|k| **k != exchange) {
-                facts.push(Fact::ExchangeDeclared(Arc::new(exchange)));
-            }
-        }
-        for link in new.links {
-            let known = world.links.get(&link.link);
-            if known.is_none_or(|k| **k != link) {
-                facts.push(Fact::LinkDeclared(Arc::new(link)));
-            }
-        }
-        for flavor in new.flavors {
-            let known = world.flavors.get(&flavor.flavor);
-            if known.is_none_or(|k| **k != flavor) {
-                facts.push(Fact::FlavorDeclared(Arc::new(flavor)));
-            }
-        }
-        for tenant in new.tenants {
-            let known = world.tenants.get(&tenant.tenant);
-            if known.is_none_or(|k| **k != tenant) {
-                facts.push(Fact::TenantDeclared(Arc::new(tenant)));
-            }
-        }
+        let facts = self.news(new);
         let changed = facts.len();
         facts.into_iter().for_each(|fact| self.emit(fact));
         for center in self.world.centers.keys() {
@@ -57,6 +30,22 @@ impl Controller {
             self.sessions.entry(center.clone()).or_insert(session);
         }
         Ok(Answer::Applied { changed })
+    }
+
+    /// What of all that was declared is not so already.
+    fn news(&self, new: Declarations) -> Vec<Fact> {
+        let world = &self.world;
+        let mut facts = news(new.chips, |c| world.chips.get(&c.chip), Fact::ChipDeclared);
+        let center = |c: &Center| world.centers.get(&c.center).map(|known| &known.center);
+        facts.extend(news(new.centers, center, Fact::CenterDeclared));
+        let exchange = |e: &Exchange| world.exchanges.get(&e.exchange);
+        facts.extend(news(new.exchanges, exchange, Fact::ExchangeDeclared));
+        facts.extend(news(new.links, |l| world.links.get(&l.link), Fact::LinkDeclared));
+        facts.extend(news(new.flavors, |f| world.flavors.get(&f.flavor), Fact::FlavorDeclared));
+        let class = |c: &PriorityClass| world.priority_classes.get(&c.priority_class);
+        facts.extend(news(new.priority_classes, class, Fact::PriorityClassDeclared));
+        facts.extend(news(new.tenants, |t| world.tenants.get(&t.tenant), Fact::TenantDeclared));
+        facts
     }
 
     /// What attempts and transfers rest on cannot be declared away under them.
@@ -103,7 +92,7 @@ impl Controller {
     }
 
     /// Whether a center as newly declared still has what a live part holds of it.
-    fn still_carries(&self, center: &model::Center, part: &model::PartPlacement) -> bool {
+    fn still_carries(&self, center: &Center, part: &model::PartPlacement) -> bool {
         let known = self.world.centers.get(&center.center);
         let known = known.and_then(|c| c.center.pool(&part.pool));
         let (Some(old), Some(new)) = (known, center.pool(&part.pool)) else { return false };

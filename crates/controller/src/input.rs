@@ -5,8 +5,8 @@ use model::job::{Job, JobSpec};
 use model::quality::LinkTest;
 use model::{
     AttemptId, Bytes, Center, CenterId, Chip, Chips, DatasetId, DatasetRef, DatasetVersion, Digest,
-    Exchange, Flavor, JobId, Keeping, Link, LinkId, Moment, PoolId, Principal, Region, Role,
-    Staging, StoreId, Tenant, TenantId, Token, TokenId,
+    Exchange, Flavor, JobId, Keeping, Link, LinkId, Moment, PoolId, Principal, PriorityClass,
+    Region, Role, Staging, StoreId, Tenant, TenantId, Token, TokenId,
 };
 use planner::Plan;
 use std::sync::Arc;
@@ -183,6 +183,8 @@ pub struct Declarations {
     pub links: Vec<Link>,
     /// What quotas are counted in.
     pub flavors: Vec<Flavor>,
+    /// Priorities with names.
+    pub priority_classes: Vec<PriorityClass>,
     /// Tenants.
     pub tenants: Vec<Tenant>,
 }

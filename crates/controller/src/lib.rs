@@ -24,6 +24,7 @@ mod reading;
 mod recall;
 mod relay;
 mod reports;
+mod reservation;
 
 mod upkeep;
 
@@ -219,6 +220,7 @@ impl Controller {
         let is_plan = |input: &Input| matches!(input, Input::Solved(_));
         let (plans, others): (Vec<_>, Vec<_>) = inputs.into_iter().partition(is_plan);
         others.into_iter().chain(plans).for_each(|input| self.take(input));
+        self.keep_windows();
         self.place();
         self.relay_if_due();
         self.make_room_for_transfers();
@@ -286,6 +288,7 @@ impl Controller {
             replies.map(|(request, answer)| Effect::Reply { request, answer: Box::new(answer) }),
         );
         effects.extend(self.books.take_changed().into_iter().map(Effect::Orders));
+        effects.extend(self.next_window().map(Effect::WakeAt));
         effects.extend(self.solve_if_due());
         effects.extend(self.archive_if_due());
         effects

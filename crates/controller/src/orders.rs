@@ -64,11 +64,16 @@ pub(crate) struct OrderBooks {
     changed: Vec<CenterId>,
 }
 
+fn is_reservation(world: &World, attempt: AttemptId) -> bool {
+    world.job(attempt.job).is_some_and(|job| job.spec.is_reservation())
+}
+
 impl OrderBooks {
     /// The orders a world amounts to.
     pub(crate) fn of(world: &World) -> Self {
         let mut books = Self { revision: 1, ..Self::default() };
-        for (center, attempt) in world.all_live() {
+        let runs = |(_, attempt): &(&CenterId, AttemptId)| !is_reservation(world, *attempt);
+        for (center, attempt) in world.all_live().filter(runs) {
             books.put(center, About::Attempt(attempt), Say::Current);
         }
         for version in world.datasets.values().flat_map(|dataset| &dataset.versions) {
@@ -136,6 +141,8 @@ impl OrderBooks {
     /// Brings the books after a fact that `world` has just taken in.
     pub(crate) fn apply(&mut self, world: &World, fact: &Fact) {
         match fact {
+            // No center has anything to do for it.
+            Fact::JobOffered(f) if is_reservation(world, f.attempt) => {}
             Fact::JobOffered(f) => {
                 for part in &f.placement.parts {
                     self.put(&part.center, About::Attempt(f.attempt), Say::Current);

@@ -40,7 +40,7 @@ impl Controller {
         }
         if let Some(known) = &state.agent
             && known.agent != join.agent
-            && self.world.live(center).next().is_some()
+            && self.world.live(center).any(|attempt| self.runs_there(attempt))
         {
             let why = format!(
                 "another agent of center {center} may still run attempts; bring it back, or \
@@ -143,11 +143,17 @@ impl Controller {
         }
     }
 
+    /// Whether an attempt is a center's to run: reservations are not.
+    fn runs_there(&self, attempt: AttemptId) -> bool {
+        self.world.job(attempt.job).is_some_and(|job| !job.spec.is_reservation())
+    }
+
     /// Whether the attempt is its job's live one, in this center. Reports about any other change
     /// nothing.
     fn is_live_at(&self, center: &CenterId, attempt: AttemptId) -> bool {
         let live = self.world.live_attempt(attempt);
         live.is_some_and(|a| a.placement.parts.iter().any(|p| p.center == *center))
+            && self.runs_there(attempt)
     }
 
     fn accepted(&mut self, center: &CenterId, attempt: AttemptId) {
@@ -194,13 +200,21 @@ impl Controller {
         let outcome = ended.outcome.clone();
         self.emit(Fact::AttemptEnded(AttemptEnded { attempt, ended }));
         let job = self.world.job(attempt.job).expect("a live attempt's job is in the world");
-        match next(job, &outcome) {
+        let is_reservation = job.spec.is_reservation();
+        let next = match next(job, &outcome) {
+            Next::Again { .. } if self.is_shut_out(job) => Next::End(JobEnd::Lapsed),
+            next => next,
+        };
+        match next {
             Next::End(end) => self.emit(Fact::JobEnded(JobEnded { job: attempt.job, end })),
             Next::Again { after, held } => {
                 let not_before = self.now + after;
                 let requeued = JobRequeued { job: attempt.job, not_before, held };
                 self.emit(Fact::JobRequeued(requeued));
             }
+        }
+        if is_reservation {
+            self.end_waiting_inside(attempt.job);
         }
         self.drop_idle_transfers(attempt);
     }
@@ -452,6 +466,8 @@ fn next(job: &Job, outcome: &Outcome) -> Next {
     match outcome {
         Outcome::Exited { code: 0 } => Next::End(JobEnd::Completed),
         _ if job.canceled => Next::End(JobEnd::Canceled),
+        Outcome::Stopped(Stop::Lapsed) => Next::End(JobEnd::Lapsed),
+        other if job.spec.is_reservation() => Next::End(JobEnd::Failed(other.clone())),
         Outcome::TimedOut => Next::End(JobEnd::TimedOut),
         own if own.is_own_fault() && job.failures > job.spec.retries => {
             Next::End(JobEnd::Failed(own.clone()))

@@ -30,6 +30,8 @@ mod quality;
 mod quota;
 #[path = "it/relay.rs"]
 mod relay;
+#[path = "it/reservation.rs"]
+mod reservation;
 
 const CHIPS: [(&str, &str); 3] = [
     ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
@@ -104,6 +106,7 @@ impl Stage {
             exchanges: file.exchanges,
             links: file.links,
             flavors: file.flavors,
+            priority_classes: file.priority_classes,
             tenants: file.tenants,
         };
         stage.command(Command::Apply(Box::new(declarations)));

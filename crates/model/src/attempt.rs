@@ -223,6 +223,8 @@ pub enum Stop {
     Held,
     /// The plan for it no longer holds.
     Withdrawn,
+    /// It is a reservation in which nothing ran for too long.
+    Lapsed,
 }
 
 /// How an attempt ended.
@@ -289,6 +291,7 @@ impl std::fmt::Display for Outcome {
             Self::Stopped(Stop::Preempted) => write!(f, "preempted"),
             Self::Stopped(Stop::Held) => write!(f, "put on hold"),
             Self::Stopped(Stop::Withdrawn) => write!(f, "plan withdrawn"),
+            Self::Stopped(Stop::Lapsed) => write!(f, "lapsed, for nothing ran in it"),
             Self::LeaseExpired => write!(f, "its lease expired"),
             Self::Refused(refused) => write!(f, "the center refused it: {refused}"),
             Self::NotStarted { why } => write!(f, "could not be started: {why}"),

@@ -40,6 +40,9 @@ pub struct Center {
     /// When, where a pool does not say otherwise; at all times where there is none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lend_windows: Vec<Window>,
+    /// Tenants that its owner calls partners, with all below them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partners: Vec<TenantId>,
     /// Only these tenants, where the owner names any.
     pub only_tenants: Vec<TenantId>,
     /// Names by which others know it.

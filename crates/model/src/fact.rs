@@ -12,7 +12,7 @@ pub use content::*;
 use crate::quality::{LinkRated, LinkTest, PathMeasured};
 use crate::{
     Center, CenterId, Chip, DatasetId, Digest, Exchange, Flavor, JobId, Link, LinkId, Moment,
-    Staging, Tenant, TenantId, Token,
+    PriorityClass, Staging, Tenant, TenantId, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -202,6 +202,8 @@ facts! {
     CapacityRecalled(CapacityRecalled) = "capacity-recalled" v 2;
     /// A flavor was declared or changed.
     FlavorDeclared(Arc<Flavor>) = "flavor-declared" v 1;
+    /// A priority class was declared or changed.
+    PriorityClassDeclared(Arc<PriorityClass>) = "priority-class-declared" v 1;
     /// An agent came for its center, or came back with something changed.
     AgentJoined(Arc<AgentJoined>) = "agent-joined" v 2;
     /// An operator declared a center lost: nothing there runs any more.
@@ -334,6 +336,9 @@ impl Fact {
             Self::ChipDeclared(f) => vec![format!("chip:{}", f.chip)],
             Self::TenantDeclared(f) => vec![tenant(&f.tenant)],
             Self::FlavorDeclared(f) => vec![format!("flavor:{}", f.flavor)],
+            Self::PriorityClassDeclared(f) => {
+                vec![format!("priority-class:{}", f.priority_class)]
+            }
             Self::TokenCreated(f) => vec![f.token.to_string()],
             Self::TokenRevoked(f) => vec![f.token.to_string()],
             Self::JobSubmitted(f) => vec![f.job.to_string(), tenant(&f.spec.tenant)],

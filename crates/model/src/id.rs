@@ -199,6 +199,8 @@ slugs! {
     DatasetId = "a dataset name (1 to 63 of a-z 0-9 - _ ., beginning with a letter or digit)";
     /// What quotas are counted in: a chip family in a group of centers, such as `910b-yrd`.
     FlavorId = "a flavor name (1 to 63 of a-z 0-9 - _ ., beginning with a letter or digit)";
+    /// A priority with a name, such as `urgent`.
+    PriorityClassId = "a priority class (1 to 63 of a-z 0-9 - _ ., beginning with a letter or digit)";
     /// A family of chips that run the same program, such as `cuda`, `cann`, `hip`.
     ChipClass = "a portability class such as `cuda` (1 to 63 of a-z 0-9 - _ .)";
 }

@@ -9,7 +9,7 @@ pub use spec::{
     Objective, On, Output, Part, SecretRef, Together, Variant, WhenCutOff, Within,
 };
 
-use crate::attempt::{Attempt, Outcome, Placement, Stop};
+use crate::attempt::{Attempt, AttemptState, Outcome, Placement, Stop};
 use crate::fact::Fact;
 use crate::{CenterId, JobId, Moment, Span};
 use serde::{Deserialize, Serialize};
@@ -49,6 +49,8 @@ pub enum JobEnd {
     TimedOut,
     /// Somebody canceled it.
     Canceled,
+    /// A reservation that was not used, or a job that still waited when its reservation was over.
+    Lapsed,
 }
 
 impl JobEnd {
@@ -60,6 +62,7 @@ impl JobEnd {
             Self::Failed(_) => "failed",
             Self::TimedOut => "timed-out",
             Self::Canceled => "canceled",
+            Self::Lapsed => "lapsed",
         }
     }
 }
@@ -145,6 +148,18 @@ pub struct Job {
 }
 
 impl Job {
+    /// One word for tables: its phase's, but that a reservation is `booked` until its window is `open`.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match &self.phase {
+            Phase::Placed(attempt) if self.spec.is_reservation() => match attempt.state {
+                AttemptState::Offered | AttemptState::Accepted => "booked",
+                _ => "open",
+            },
+            phase => phase.word(),
+        }
+    }
+
     /// How often it was preempted so far.
     #[must_use]
     pub fn preemptions(&self) -> u32 {

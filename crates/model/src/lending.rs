@@ -21,6 +21,30 @@ const WEEK: [(&str, Weekday); 7] = [
     ("Sun", Weekday::Sunday),
 ];
 
+/// What a tenant is to the owner of a center.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relation {
+    /// At home in a center of the same owner.
+    Internal,
+    /// One of those the center names as partners.
+    Partner,
+    /// Neither.
+    Outside,
+}
+
+impl Relation {
+    /// One word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::Partner => "partner",
+            Self::Outside => "outside",
+        }
+    }
+}
+
 /// Who may use what is lent: all who meet any of these, or everyone where none is named.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Guests {
@@ -33,19 +57,25 @@ pub struct Guests {
     /// Tenants at home in centers in these regions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub regions: Vec<Region>,
+    /// Tenants that are this to the owner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub relations: Vec<Relation>,
 }
 
 impl Guests {
     /// Whether nobody is left out.
     #[must_use]
     pub const fn are_all(&self) -> bool {
-        self.organizations.is_empty() && self.industries.is_empty() && self.regions.is_empty()
+        self.organizations.is_empty()
+            && self.industries.is_empty()
+            && self.regions.is_empty()
+            && self.relations.is_empty()
     }
 }
 
 impl fmt::Display for Guests {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { organizations, industries, regions } = self;
+        let Self { organizations, industries, regions, relations } = self;
         let mut kinds = Vec::new();
         if !organizations.is_empty() {
             let names: Vec<_> = organizations.iter().map(TenantId::as_str).collect();
@@ -57,6 +87,10 @@ impl fmt::Display for Guests {
         if !regions.is_empty() {
             let names: Vec<_> = regions.iter().map(Region::as_str).collect();
             kinds.push(format!("tenants at home in {}", names.join(", ")));
+        }
+        if !relations.is_empty() {
+            let names: Vec<_> = relations.iter().map(|relation| relation.word()).collect();
+            kinds.push(format!("{} tenants", names.join(", ")));
         }
         f.write_str(&if kinds.is_empty() { "everyone".to_owned() } else { kinds.join(" and ") })
     }

@@ -36,14 +36,15 @@ pub use dataset::{DatasetRef, DatasetVersion, Manifest};
 pub use fact::{Fact, Header, Record};
 pub use id::{
     AttemptId, BootId, CenterId, ChipClass, ChipId, DatasetId, Digest, ExchangeId, FlavorId, JobId,
-    LinkId, NetworkUid, NotAnId, OwnerId, PlanId, PoolId, StoreId, TenantId, TokenId, TransferId,
+    LinkId, NetworkUid, NotAnId, OwnerId, PlanId, PoolId, PriorityClassId, StoreId, TenantId,
+    TokenId, TransferId,
 };
 pub use job::{JobEnd, JobSpec, Objective, Part, Phase, Variant, WhenCutOff};
 pub use keeping::{Expiry, Keeping, Leave};
-pub use lending::{Guests, Lending, Window};
+pub use lending::{Guests, Lending, Relation, Window};
 pub use link::{Exchange, Link, SiteId};
 pub use money::{Currency, Money};
-pub use quota::{Flavor, Preemption, Quota};
+pub use quota::{Flavor, Preemption, PriorityClass, Quota};
 pub use region::Region;
 pub use store::{ExternalStore, Lies, Tier};
 pub use tenant::Tenant;

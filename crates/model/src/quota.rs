@@ -1,6 +1,8 @@
 //! Who may use how much of what: Kueue's words over the tree of tenants.
 
-use crate::{CenterId, Chip, ChipClass, ChipId, Chips, FlavorId, Region};
+use crate::{
+    CenterId, Chip, ChipClass, ChipId, Chips, FlavorId, PriorityClassId, Region, TenantId,
+};
 use serde::{Deserialize, Serialize};
 
 /// What quotas are counted in: some chips in some centers. A pool is of the first flavor, in the
@@ -44,6 +46,18 @@ pub struct Quota {
     /// The most of what is theirs together that others may use; `None` for all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lending_limit: Option<Chips>,
+}
+
+/// A priority with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriorityClass {
+    /// Its name.
+    pub priority_class: PriorityClassId,
+    /// The priority of jobs that name it.
+    pub value: i32,
+    /// Only jobs of these tenants, and of those below them, may name it; all where there is none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<TenantId>,
 }
 
 /// Whose jobs of its own a tenant's waiting job may tell to go.

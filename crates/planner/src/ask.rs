@@ -1,7 +1,7 @@
 //! What a gang takes of each of its nodes.
 
 use model::job::{JobSpec, Variant, Within};
-use model::{Bytes, Chips, Cores};
+use model::{Bytes, Chips, Cores, Pool};
 
 /// What a gang asks of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,21 @@ impl Ask {
             cores: variant.cores,
             memory: variant.memory,
             one_block: spec.together.within == Within::Block,
+        }
+    }
+
+    /// The same of a pool where cores and memory go with chips, unless they are asked for.
+    pub(crate) fn with_its_share(self, pool: &Pool) -> Self {
+        let of = |all: u64| {
+            let chips = u128::from(self.chips.0.min(pool.node_chips().0));
+            let share = u128::from(all) * chips / u128::from(pool.node_chips().0.max(1));
+            u64::try_from(share).unwrap_or(all)
+        };
+        let (cores, memory) = (Cores(of(pool.cores.0)), Bytes(of(pool.memory.0)));
+        Self {
+            cores: if self.cores == Cores::ZERO { cores } else { self.cores },
+            memory: if self.memory == Bytes::ZERO { memory } else { self.memory },
+            ..self
         }
     }
 

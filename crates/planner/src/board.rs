@@ -2,6 +2,7 @@
 //! world, kept beside it fact by fact.
 
 mod bandwidth;
+mod booked;
 mod claims;
 mod declined;
 
@@ -31,6 +32,16 @@ use world::World;
 /// How much longer an attempt that outlives its limit is taken to hold its chips.
 const OVERRUN: Span = Span::from_secs(5);
 
+/// What an attempt holds.
+#[derive(Debug, Clone)]
+struct Holding {
+    pool: PoolNumber,
+    /// The reservation it runs in.
+    inside: Option<JobId>,
+    slots: Vec<Slots>,
+    until: Moment,
+}
+
 /// The planner's live view of what is taken and who waits.
 #[derive(Debug)]
 pub struct Board {
@@ -54,7 +65,7 @@ pub struct Board {
     /// When attempts should have ended.
     ends: BTreeSet<(Moment, AttemptId)>,
     /// What attempts hold, and until when.
-    held: BTreeMap<AttemptId, (PoolNumber, Vec<Slots>, Moment)>,
+    held: BTreeMap<AttemptId, Holding>,
     /// When there is something to do for reservations.
     due: BTreeSet<(Moment, JobId)>,
     /// How many reservations each class has.
@@ -83,6 +94,8 @@ impl Board {
             victims: Victims::default(),
             totals: quota::totals(world, &roster),
             guests: Arc::default(),
+            booked: Arc::default(),
+            inside: Arc::default(),
             no_quotas: false,
             usage: quota::usage(world),
             roster,
@@ -164,7 +177,10 @@ impl Board {
                 self.leave(f.attempt.job);
                 self.hold_live(world, f.attempt, now);
             }
-            Fact::AttemptStarted(AttemptTouched { attempt }) => self.retime(world, *attempt, now),
+            Fact::AttemptStarted(AttemptTouched { attempt }) => {
+                self.retime(world, *attempt, now);
+                self.window_opens(world, *attempt);
+            }
             Fact::AttemptPreempted(AttemptPreempted { attempt, .. }) => {
                 self.retime(world, *attempt, now);
                 self.unclaim(world, *attempt, now);
@@ -177,6 +193,7 @@ impl Board {
                 if let Some(pool) = self.release(f.attempt) {
                     self.touched.pools.insert(pool);
                 }
+                self.window_closes(f.attempt.job);
                 self.note_refusal(world, now, f.attempt, &f.ended.outcome);
                 self.note_lesson(world, f.attempt);
             }
@@ -345,26 +362,31 @@ impl Board {
     fn hold(&mut self, world: &World, attempt: &Attempt, job: &Job) {
         let Some(part) = attempt.placement.parts.first() else { return };
         self.claim(world, attempt, job);
-        let (from, until) = window(attempt, job);
-        self.hold_until(attempt.attempt, part, from, until);
+        let window = window(attempt, job);
+        let inside = attempt.placement.inside;
+        self.hold_until((attempt.attempt, inside), part, window);
+        if job.spec.is_reservation() {
+            self.book_inside(job.job, part, window);
+        }
         if job.spec.preemptible
+            && inside.is_none()
             && attempt.state.stopping().is_none()
-            && let Some((number, ..)) = self.held.get(&attempt.attempt)
+            && let Some(held) = self.held.get(&attempt.attempt)
         {
-            self.view.victims.add(*number, attempt.attempt, job.spec.priority);
+            self.view.victims.add(held.pool, attempt.attempt, job.spec.priority);
         }
     }
 
     fn hold_until(
         &mut self,
-        attempt: AttemptId,
+        (attempt, inside): (AttemptId, Option<JobId>),
         part: &model::PartPlacement,
-        from: Moment,
-        until: Moment,
+        (from, until): (Moment, Moment),
     ) {
-        let Some(number) = self.view.roster.number(&part.center, &part.pool) else { return };
-        self.view.pool_mut(number).hold(attempt, &part.nodes, from, until);
-        self.held.insert(attempt, (number, part.nodes.clone(), until));
+        let Some(pool) = self.view.roster.number(&part.center, &part.pool) else { return };
+        let slots = part.nodes.clone();
+        self.view.board_mut(inside, pool, |board| board.hold(attempt, &slots, from, until));
+        self.held.insert(attempt, Holding { pool, inside, slots, until });
         self.ends.insert((until, attempt));
     }
 
@@ -373,29 +395,34 @@ impl Board {
         let Some(job) = world.job(attempt.job) else { return };
         let Some(live) = job.phase.attempt() else { return };
         self.rebook_streams(world, attempt, now);
-        let Some((number, slots, until)) = self.held.get_mut(&attempt) else { return };
-        let (from, new) = window(live, job);
-        self.view.pool_mut(*number).retime(attempt, slots, from, new);
-        self.ends.remove(&(*until, attempt));
-        self.ends.insert((new, attempt));
-        *until = new;
+        let (from, until) = window(live, job);
+        self.move_hold(attempt, from, until);
         if live.state.stopping().is_some() {
             self.spare(attempt);
         }
     }
 
+    fn move_hold(&mut self, attempt: AttemptId, from: Moment, until: Moment) {
+        let Some(held) = self.held.get_mut(&attempt) else { return };
+        self.ends.remove(&(held.until, attempt));
+        self.ends.insert((until, attempt));
+        held.until = until;
+        let Holding { pool, inside, slots, .. } = held;
+        self.view.board_mut(*inside, *pool, |board| board.retime(attempt, slots, from, until));
+    }
+
     fn release(&mut self, attempt: AttemptId) -> Option<PoolNumber> {
-        let (number, slots, until) = self.held.remove(&attempt)?;
+        let Holding { pool, inside, slots, until } = self.held.remove(&attempt)?;
         self.ends.remove(&(until, attempt));
-        self.view.pool_mut(number).release(attempt, &slots);
-        self.view.victims.remove(number, attempt);
-        Some(number)
+        self.view.board_mut(inside, pool, |board| board.release(attempt, &slots));
+        self.view.victims.remove(pool, attempt);
+        Some(pool)
     }
 
     /// An attempt that stops anyway makes room for nobody.
     fn spare(&mut self, attempt: AttemptId) {
-        if let Some((number, ..)) = self.held.get(&attempt) {
-            self.view.victims.remove(*number, attempt);
+        if let Some(held) = self.held.get(&attempt) {
+            self.view.victims.remove(held.pool, attempt);
         }
     }
 
@@ -442,13 +469,11 @@ impl Board {
             }
             lasts
         });
-        while let Some((until, attempt)) = self.ends.first().copied().filter(|(at, _)| *at <= now) {
-            let Some((number, slots, _)) = self.held.get_mut(&attempt) else { break };
-            let (number, slots, longer) = (*number, slots.clone(), now + OVERRUN);
-            self.view.pool_mut(number).retime(attempt, &slots, now, longer);
-            self.held.insert(attempt, (number, slots, longer));
-            self.ends.remove(&(until, attempt));
-            self.ends.insert((longer, attempt));
+        while let Some((_, attempt)) = self.ends.first().copied().filter(|(at, _)| *at <= now) {
+            if !self.held.contains_key(&attempt) {
+                break;
+            }
+            self.move_hold(attempt, now, now + OVERRUN);
         }
         let due = self.due.first().map(|(at, _)| *at);
         self.later.first().map(|(at, _)| *at).into_iter().chain(due).min()
@@ -465,6 +490,9 @@ impl Board {
 
 /// From when and until when an attempt holds its nodes: from its real start where it has one.
 pub(crate) fn window(attempt: &Attempt, job: &Job) -> (Moment, Moment) {
+    if job.spec.is_reservation() {
+        return (attempt.placement.start, attempt.placement.until);
+    }
     let limit = attempt.placement.parts.first().and_then(|part| job.spec.limit(part.variant));
     let (from, until) = match &attempt.state {
         AttemptState::Running { started }

@@ -11,7 +11,7 @@ use crate::staging::{Soonest, Staged, bookings, reading, stage};
 use calendar::Work;
 use model::attempt::{Slots, Stream};
 use model::job::JobSpec;
-use model::{CenterId, DatasetVersion, Moment, Money, PoolId, Region, Span};
+use model::{CenterId, DatasetVersion, JobId, Moment, Money, PoolId, Region, Span};
 use serde::Serialize;
 use std::borrow::Cow;
 use world::{Version, World};
@@ -50,24 +50,36 @@ pub struct Candidate {
     /// The versions of its inputs.
     #[serde(skip)]
     pub inputs: Vec<DatasetVersion>,
+    /// The reservation in which it would run.
+    #[serde(skip)]
+    pub(crate) inside: Option<JobId>,
     #[serde(skip)]
     pub(crate) number: PoolNumber,
 }
 
 /// A job's inputs at a center.
 #[derive(Debug, Clone)]
-struct Data {
+pub(crate) struct Data {
     ready: Moment,
     transfers: Vec<Transfer>,
     inputs: Vec<DatasetVersion>,
     price: i64,
 }
 
+impl Data {
+    /// None is needed.
+    pub(crate) const fn none(now: Moment) -> Self {
+        Self { ready: now, transfers: Vec::new(), inputs: Vec::new(), price: 0 }
+    }
+}
+
 impl<'a> Scene<'a> {
     /// What stands against giving the class this choice just now, whatever its nodes are doing.
     pub(crate) fn closed(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Refusal> {
         self.shut(asked.class, self.view.roster.seat(choice.pool))?;
-        self.within_share(asked, choice)?;
+        if asked.spec.reservation.is_none() {
+            self.within_share(asked, choice)?;
+        }
         self.within_quota(asked, choice).map_err(|denied| Refusal::Quota { denied })
     }
 
@@ -179,7 +191,8 @@ impl<'a> Scene<'a> {
         work.count(1);
         self.closed(asked, choice)?;
         let data = self.data(asked.spec, seat, (reach, known), work)?;
-        let board = &self.view.pools[choice.pool as usize];
+        let board = self.view.board(asked.spec.reservation, choice.pool);
+        let board = board.ok_or(Refusal::NoWindow)?;
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let nodes_free = |from: Moment, work: &mut Work| {
             let start = match reach {
@@ -202,6 +215,7 @@ impl<'a> Scene<'a> {
             }
             start = nodes_free(from, work)?;
         };
+        self.beside_booked(asked, choice, (start, start + limit))?;
         self.candidate(asked, choice, data, (start, streams), Vec::new())
     }
 
@@ -223,10 +237,11 @@ impl<'a> Scene<'a> {
         if data.ready > start || from > start {
             return Err(Refusal::NoWindow);
         }
+        self.beside_booked(asked, choice, (start, start + limit))?;
         self.candidate(asked, choice, data, (start, streams), slots)
     }
 
-    fn candidate(
+    pub(crate) fn candidate(
         &self,
         asked: Asked<'_>,
         choice: &Choice,
@@ -259,6 +274,7 @@ impl<'a> Scene<'a> {
             transfers: data.transfers,
             streams,
             inputs: data.inputs,
+            inside: asked.spec.reservation,
             number: choice.pool,
         })
     }
@@ -296,7 +312,7 @@ impl<'a> Scene<'a> {
             Reach::Now => self.at_once_by(),
             Reach::Ever => Moment::MAX,
         };
-        let mut data = Data { ready: now, transfers: Vec::new(), inputs: Vec::new(), price: 0 };
+        let mut data = Data::none(now);
         let mut links = Cow::Borrowed(&self.view.links);
         let mut brought = 0_usize;
         for (number, input) in (1_usize..).zip(&spec.inputs) {

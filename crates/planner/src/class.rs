@@ -56,6 +56,7 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
     // What is not looked at is named, so that a new field has to be thought about.
     let JobSpec {
         name: _,
+        priority_class: _,
         secrets: _,
         hold: _,
         retries: _,
@@ -64,6 +65,7 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
         tenant,
         workload,
         kind,
+        reservation,
         together,
         duration,
         inputs,
@@ -82,6 +84,7 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
     // Most of what is said of a job fits.
     let said = &mut Said(Vec::with_capacity(1_024));
     (tenant, workload, kind, together, duration, objective).hash(said);
+    reservation.hash(said);
     (deadline, budget, priority, preemptible, checkpoint, when_cut_off).hash(said);
     (array, after, centers, regions).hash(said);
     for input in inputs {

@@ -106,7 +106,12 @@ impl Field {
         let mut refused = refusals(world, view, spec);
         for (number, choice) in options.choices.iter().enumerate() {
             let seat = view.roster.seat(choice.pool);
-            match scene.open(asked, choice, (Reach::Ever, None), &mut Work::unbounded()) {
+            let work = &mut Work::unbounded();
+            let opened = match spec.is_reservation() {
+                true => scene.open_booking(asked, choice, work),
+                false => scene.open(asked, choice, (Reach::Ever, None), work),
+            };
+            match opened {
                 Ok(found) => {
                     let rank = scene.rank_found(asked, choice, &found);
                     let terms = scene.terms(asked, choice, &found);
@@ -191,13 +196,26 @@ fn refusals(world: &World, view: &View, spec: &JobSpec) -> BTreeMap<CenterId, Re
             refused.insert(id.clone(), Refusal::TooFewNodes { has: 0, wants: 1 });
         }
     }
+    if let Some(reservation) = spec.reservation {
+        let place = options::place_of(world, spec);
+        for center in view.roster.centers().map(|center| &center.center) {
+            if place.is_none_or(|place| place.center != *center) {
+                let at = place.map(|place| place.center.clone());
+                refused.insert(center.clone(), Refusal::Reserved { reservation, at });
+            }
+        }
+    }
     let guest = Guest::of(world, &spec.tenant);
     for (_, seat) in view.roster.seats() {
         let id = &seat.center.center;
         if options::center(spec, &seat.center).is_err() {
             continue;
         }
-        if let Err(refusal) = guest.may_have(&seat.center, &seat.lending) {
+        let is_booked = spec.reservation.is_some();
+        if is_booked && !seat.is_at(options::place_of(world, spec)) {
+            continue;
+        }
+        if !is_booked && let Err(refusal) = guest.may_have(&seat.center, &seat.lending) {
             speak(&mut refused, id, refusal);
             continue;
         }

@@ -16,7 +16,14 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
         let known = world.centers.get(&part.center).is_some_and(|c| c.agent.is_some());
         known
             && !situation.silent.contains_key(&part.center)
-            && view.is_free_without(world, &offer.preempts, part, (from, until))
+            && match place.inside {
+                None => view.is_free_without(world, &offer.preempts, part, (from, until)),
+                Some(_) => {
+                    let number = view.roster.number(&part.center, &part.pool);
+                    let board = number.and_then(|number| view.board(place.inside, number));
+                    board.is_some_and(|board| board.is_free(&part.nodes, from, until))
+                }
+            }
     });
     let here = |data: &model::DatasetVersion| {
         let center = place.center();

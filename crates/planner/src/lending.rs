@@ -7,7 +7,8 @@ use crate::roster::Seat;
 use crate::scene::{Asked, Scene};
 use crate::view::View;
 use model::{
-    Center, CenterId, Chips, Lending, Moment, PartPlacement, Region, Span, Tenant, TenantId,
+    Center, CenterId, Chips, Lending, Moment, OwnerId, PartPlacement, Region, Relation, Span,
+    Tenant, TenantId,
 };
 use serde::Serialize;
 use std::fmt;
@@ -75,6 +76,8 @@ pub(crate) struct Guest<'a> {
     path: Vec<&'a Tenant>,
     /// Where they are at home.
     regions: Vec<&'a Region>,
+    /// Whose centers those are.
+    owners: Vec<&'a OwnerId>,
 }
 
 impl<'a> Guest<'a> {
@@ -83,9 +86,20 @@ impl<'a> Guest<'a> {
         let above = |tenant: &&'a Tenant| tenant.parent.as_ref().and_then(of);
         let path: Vec<&Tenant> =
             std::iter::successors(of(tenant), above).take(world.tenants.len()).collect();
-        let homes = path.iter().filter_map(|tenant| world.centers.get(tenant.home.as_ref()?));
-        let regions = homes.filter_map(|home| Some(&home.center.site()?.region)).collect();
-        Self { path, regions }
+        let homes = || path.iter().filter_map(|tenant| world.centers.get(tenant.home.as_ref()?));
+        let regions = homes().filter_map(|home| Some(&home.center.site()?.region)).collect();
+        let owners = homes().map(|home| &home.center.owner).collect();
+        Self { path, regions, owners }
+    }
+
+    /// What it is to a center's owner.
+    fn relation_to(&self, center: &Center) -> Relation {
+        let is_partner = |of: &&Tenant| center.partners.contains(&of.tenant);
+        match self.path.iter().any(is_partner) {
+            _ if self.owners.contains(&&center.owner) => Relation::Internal,
+            true => Relation::Partner,
+            false => Relation::Outside,
+        }
     }
 
     /// Whether it is one of a center's own.
@@ -110,7 +124,8 @@ impl<'a> Guest<'a> {
                 .iter()
                 .filter_map(|of| of.industry.as_ref())
                 .any(|of| to.industries.contains(of))
-            || self.regions.iter().any(|of| to.regions.iter().any(|region| region.contains(of)));
+            || self.regions.iter().any(|of| to.regions.iter().any(|region| region.contains(of)))
+            || (!to.relations.is_empty() && to.relations.contains(&self.relation_to(center)));
         if is_meant || self.is_at_home(&center.center) {
             return Ok(());
         }
@@ -122,20 +137,8 @@ impl<'a> Guest<'a> {
 impl Scene<'_> {
     /// Whether its owner lends as much more of a choice's pool as a job of the class takes.
     pub(crate) fn within_share(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Refusal> {
-        let seat = self.view.roster.seat(choice.pool);
-        let Some(most) = most(self.world, seat) else { return Ok(()) };
-        let ask = asked.options.ask(choice);
         let used = self.view.guests.get(&choice.pool).copied().unwrap_or_default();
-        let takes = ask.chips.times(ask.nodes.into());
-        let fits = used.saturating_add(takes) <= most;
-        if fits || Guest::of(self.world, &asked.spec.tenant).is_at_home(&seat.center.center) {
-            return Ok(());
-        }
-        let ever = seat.lending.most(seat.pool().chips());
-        if takes > ever {
-            return Err(Refusal::NotLent { rule: NotLent::Size { most: ever, takes } });
-        }
-        Err(Refusal::NotLent { rule: NotLent::Share { most, used } })
+        self.shares(asked, choice, used)
     }
 
     /// When, not before `from`, a choice's pool is lent for as long as a job of the class may run.
@@ -147,6 +150,7 @@ impl Scene<'_> {
     ) -> Result<Moment, Refusal> {
         let lending = &seat.lending;
         if lending.windows.is_empty()
+            || asked.spec.reservation.is_some()
             || Guest::of(self.world, &asked.spec.tenant).is_at_home(&seat.center.center)
         {
             return Ok(from);
@@ -161,7 +165,7 @@ impl Scene<'_> {
 
 /// The most chips of a seat's pool that guests have at a time now that its owner may have taken back
 /// some; none where they may have all.
-fn most(world: &World, seat: &Seat) -> Option<Chips> {
+pub(crate) fn most(world: &World, seat: &Seat) -> Option<Chips> {
     // Nearly always nobody has taken anything back.
     let recalled = match world.recalls.is_empty() {
         true => None,
@@ -181,6 +185,9 @@ impl View {
         let Some(job) = world.job(offer.job) else { return false };
         let guest = Guest::of(world, &job.spec.tenant);
         let place = &offer.placement;
+        if place.inside.is_some() {
+            return true;
+        }
         place.parts.iter().filter(|part| !guest.is_at_home(&part.center)).all(|part| {
             let Some(number) = self.roster.number(&part.center, &part.pool) else { return false };
             let seat = self.roster.seat(number);
@@ -202,7 +209,8 @@ impl View {
             });
             let used = self.guests.get(&number).copied().unwrap_or_default();
             let used = used - leave.fold(Chips::ZERO, Chips::saturating_add);
-            used.saturating_add(part.chips()) <= most
+            let booked = self.booked_guests(world, number, (place.start, place.until));
+            used.saturating_add(booked).saturating_add(part.chips()) <= most
         })
     }
 

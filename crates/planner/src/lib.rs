@@ -19,6 +19,7 @@
 
 mod ask;
 mod board;
+mod booking;
 mod candidate;
 mod change;
 mod class;
@@ -60,6 +61,7 @@ mod view;
 
 pub use ask::Ask;
 pub use board::Board;
+pub use booking::{Booking, book};
 pub use candidate::{Candidate, meet};
 pub use change::Change;
 pub use class::{Class, ClassId, Lines, class_of, class_of_job};

@@ -143,6 +143,17 @@ impl Limits {
         Self { chips, cores: pool.cores, memory: pool.memory }
     }
 
+    /// All that a node has.
+    pub(crate) fn whole(&self, node: u32) -> Slots {
+        Slots {
+            node,
+            chips: ones(self.all()).collect(),
+            share: Chips::ONE,
+            cores: self.cores,
+            memory: self.memory,
+        }
+    }
+
     const fn all(&self) -> u64 {
         if self.chips >= 64 { u64::MAX } else { (1 << self.chips) - 1 }
     }

@@ -9,7 +9,7 @@ use crate::refusal::Refusal;
 use crate::roster::{Band, BandNumber, Places, PoolNumber, Roster, Seat};
 use model::center::Center;
 use model::job::{JobSpec, On, SavedWork, Variant};
-use model::{Chips, Moment, Pool, Span};
+use model::{Chips, Moment, PartPlacement, Pool, Span};
 use std::ops::Range;
 use world::World;
 
@@ -98,7 +98,7 @@ impl Options {
                     let places = Vec::with_capacity(count);
                     let before = Vec::with_capacity(count);
                     let row = Row { variant: index, bands, places, before, run };
-                    pools += options.fill(roster, (spec, &guest), kept, row);
+                    pools += options.fill((world, roster), (spec, &guest), kept, row);
                 }
             }
         }
@@ -116,7 +116,7 @@ impl Options {
     /// then.
     fn fill(
         &mut self,
-        roster: &Roster,
+        (world, roster): (&World, &Roster),
         asked: (&JobSpec, &Guest<'_>),
         kept: Option<&SavedWork>,
         mut row: Row,
@@ -125,7 +125,8 @@ impl Options {
         let (before, pools) = (self.choices.len(), bands().map(|band| band.pools.len()).sum());
         for band in bands() {
             row.before.push(u32::try_from(self.choices.len()).expect("choices are few"));
-            row.places.push(self.fill_from(roster, asked, kept, (row.variant, row.run), band));
+            let way = (row.variant, row.run);
+            row.places.push(self.fill_from((world, roster), asked, kept, way, band));
         }
         if self.choices.len() == before {
             return 0;
@@ -137,7 +138,7 @@ impl Options {
     /// Takes what will do of a band, and says where that stands.
     fn fill_from(
         &mut self,
-        roster: &Roster,
+        (world, roster): (&World, &Roster),
         (spec, guest): (&JobSpec, &Guest<'_>),
         kept: Option<&SavedWork>,
         (variant, whole): (u16, Span),
@@ -145,12 +146,18 @@ impl Options {
     ) -> Places {
         let ask = self.asks[usize::from(variant)];
         let goes_anywhere = goes_anywhere(spec);
+        let booked = spec.reservation.map(|_| place_of(world, spec));
         let all_will_do =
             goes_anywhere && band.are_for_all && size_fits(&band.smallest, &ask).is_ok();
         let will_do = |seat: &Seat| {
-            let is_admitted = goes_anywhere && seat.is_for_all
-                || center(spec, &seat.center).is_ok()
-                    && guest.may_have(&seat.center, &seat.lending).is_ok();
+            let is_admitted = match booked {
+                Some(place) => center(spec, &seat.center).is_ok() && seat.is_at(place),
+                None => {
+                    goes_anywhere && seat.is_for_all
+                        || center(spec, &seat.center).is_ok()
+                            && guest.may_have(&seat.center, &seat.lending).is_ok()
+                }
+            };
             is_admitted && size_fits(seat.pool(), &ask).is_ok()
         };
         let mut places = 0;
@@ -165,6 +172,8 @@ impl Options {
             let run = here.map_or(whole, |k| whole.saturating_sub(k.work).max(Span(1)));
             let price = match known {
                 Some((of, price)) if of == (*hourly, run) => price,
+                // What runs in a reservation is paid for with that.
+                _ if booked.is_some() => 0,
                 _ => seat.pool().price(ask.nodes, ask.chips, run).micros,
             };
             known = Some(((*hourly, run), price));
@@ -241,9 +250,16 @@ impl Options {
     }
 }
 
+/// Where the reservation is in which a job is to run.
+pub(crate) fn place_of<'w>(world: &'w World, spec: &JobSpec) -> Option<&'w PartPlacement> {
+    let attempt = world.job(spec.reservation?)?.phase.attempt()?;
+    attempt.placement.parts.first().filter(|_| !attempt.is_over())
+}
+
 /// Whether nothing of a job's own wishes stands against any center.
 fn goes_anywhere(spec: &JobSpec) -> bool {
-    spec.centers.is_empty()
+    spec.reservation.is_none()
+        && spec.centers.is_empty()
         && spec.regions.is_empty()
         && spec.outputs.iter().all(|output| output.residency.is_empty())
 }

@@ -7,6 +7,7 @@ use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
 use crate::coming::Coming;
 use crate::options::Options;
+use crate::pool::PoolBoard;
 use crate::proposal::{Offer, Plan, Reservation, Transfer};
 use crate::queue::Queue;
 use crate::rank::Rank;
@@ -19,7 +20,7 @@ use crate::touched::Touched;
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
-use model::{AttemptId, JobId, JobSpec, Moment, PartPlacement, Placement, PlanId, TenantId};
+use model::{AttemptId, JobId, JobSpec, Moment, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
@@ -101,6 +102,9 @@ impl<'a> Walk<'a> {
     fn best(&mut self, id: ClassId, class: &Class, reach: Reach) -> Option<(Rank, Candidate)> {
         let options = self.options(class);
         let asked = Asked { class: id, spec: &class.spec, options: &options };
+        if class.spec.reservation.is_some() {
+            return self.best_inside(asked, reach);
+        }
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let known = self.searches.remove(&id).filter(|search| search.reach() == reach);
         let mut search =
@@ -113,6 +117,16 @@ impl<'a> Walk<'a> {
         best
     }
 
+    /// The best place in the reservation that the class names. There is little to choose from.
+    fn best_inside(&mut self, asked: Asked<'_>, reach: Reach) -> Option<(Rank, Candidate)> {
+        let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
+        let work = &mut self.calendars.work;
+        let open = |choice| Some((choice, scene.open(asked, choice, (reach, None), work).ok()?));
+        let found = asked.options.choices.iter().filter_map(open);
+        let ranked = found.map(|(choice, found)| (scene.rank_found(asked, choice, &found), found));
+        ranked.min_by_key(|(rank, _)| *rank)
+    }
+
     /// The best place for a job of the class among these pools, if it can be offered at once.
     fn best_in(
         &mut self,
@@ -122,6 +136,10 @@ impl<'a> Walk<'a> {
     ) -> Option<(Rank, Candidate)> {
         let options = self.options(class);
         let asked = Asked { class: id, spec: &class.spec, options: &options };
+        if class.spec.reservation.is_some() {
+            let is_there = options.pools().any(|pool| pools.contains(&pool));
+            return self.best_inside(asked, Reach::Now).filter(|_| is_there);
+        }
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
         let seats = pools.iter().map(|pool| scene.view.roster.seat(*pool));
         let numbered = seats.flat_map(|seat| options.in_pool(seat));
@@ -168,7 +186,7 @@ impl<'a> Walk<'a> {
             return Step::Offered;
         }
         let reservation = self.reservation(job, id, class, rank, &best);
-        let draw = world::draw(&self.placement(&best));
+        let draw = world::draw(&self.view.placed(&best));
         self.queue.charge(&class.spec.tenant, &draw, best.finish.since(best.start));
         self.reserve(reservation);
         Step::Reserved
@@ -177,8 +195,9 @@ impl<'a> Walk<'a> {
     /// Picks the nodes for a job of the class.
     fn bind(&self, class: &Class, mut best: Candidate) -> Candidate {
         let ask = &self.options(class).asks[usize::from(best.variant)];
-        let board = &self.view.pools[best.number as usize];
-        let slots = board.bind(best.start, best.until, (ask, self.view.typical(best.number)));
+        let board = self.view.board(best.inside, best.number);
+        let typical = self.view.typical(best.number);
+        let slots = board.and_then(|board| board.bind(best.start, best.until, (ask, typical)));
         best.slots = slots.expect("a candidate fits where it was found");
         best
     }
@@ -209,6 +228,7 @@ impl<'a> Walk<'a> {
             start: best.start,
             until: best.until,
             due,
+            inside: best.inside,
             number: best.number,
             rank,
         }
@@ -224,7 +244,9 @@ impl<'a> Walk<'a> {
     /// Takes the candidate's nodes and bandwidth off the working view.
     fn offer(&mut self, job: JobId, spec: &JobSpec, best: Candidate) {
         let attempt = AttemptId { job, epoch: u32::MAX };
-        self.view.pool_mut(best.number).hold(attempt, &best.slots, best.start, best.until);
+        let (start, until) = (best.start, best.until);
+        let hold = |board: &mut PoolBoard| board.hold(attempt, &best.slots, start, until);
+        self.view.board_mut(best.inside, best.number, hold);
         if !best.streams.is_empty() {
             self.coming.books(&mut self.view, &best.streams, (best.start, best.until));
         }
@@ -234,41 +256,15 @@ impl<'a> Walk<'a> {
             }
         }
         self.placed.insert(job);
-        let placement = self.placement(&best);
+        let placement = self.view.placed(&best);
         self.view.claim(spec, &placement);
-        for part in &placement.parts {
+        for part in placement.parts.iter().filter(|_| placement.inside.is_none()) {
             self.view.count_guest(self.world, &spec.tenant, part, true);
         }
         let draw = world::draw(&placement);
         self.queue.charge(&spec.tenant, &draw, best.finish.since(best.start));
         let (transfers, preempts) = (best.transfers, Vec::new());
         self.plan.offers.push(Offer { job, placement, transfers, preempts });
-    }
-
-    fn placement(&self, best: &Candidate) -> Placement {
-        Placement {
-            plan: PlanId::new(0),
-            parts: vec![self.part(best)],
-            start: best.start,
-            until: best.until,
-            finish: best.finish,
-            price: best.price,
-            inputs: best.inputs.clone(),
-            awaits: Vec::new(),
-            streams: best.streams.clone(),
-        }
-    }
-
-    fn part(&self, best: &Candidate) -> PartPlacement {
-        let seat = self.view.roster.seat(best.number);
-        PartPlacement {
-            center: best.center.clone(),
-            pool: best.pool.clone(),
-            variant: best.variant,
-            nodes: best.slots.clone(),
-            flavor: seat.flavor.clone(),
-            worth: seat.pool().worth(seat.chip.as_deref()),
-        }
     }
 
     pub(crate) fn done(mut self) -> Plan {

@@ -7,7 +7,7 @@ use crate::runs::Runs;
 use arrayvec::ArrayVec;
 use calendar::{Profile, Work};
 use model::attempt::Slots;
-use model::{AttemptId, Moment, Pool, Span};
+use model::{AttemptId, JobId, Moment, Pool, Span};
 use std::collections::BTreeMap;
 use std::iter::repeat_n;
 
@@ -47,6 +47,29 @@ impl PoolBoard {
             profiles: sizes(limits.chips).map(|k| (k, profile())).collect(),
             limits,
         }
+    }
+
+    /// The pool with everything walled off but these slots in `[from, until)`: what runs in a reservation
+    /// is planned on it. The walls are nobody's: no attempt is the zeroth of its job.
+    #[must_use]
+    pub fn within(
+        pool: &Pool,
+        reservation: JobId,
+        slots: &[Slots],
+        (from, until): (Moment, Moment),
+    ) -> Self {
+        let mut board = Self::new(pool);
+        let wall = AttemptId { job: reservation, epoch: 0 };
+        let all = |node| board.limits.whole(node);
+        let whole: Vec<Slots> = (0..pool.nodes).map(all).collect();
+        board.hold(wall, &whole, Moment::ZERO, from);
+        board.hold(wall, &whole, until, Moment::MAX);
+        for node in &whole {
+            let own = slots.iter().find(|slots| slots.node == node.node);
+            let beside = own.map_or_else(|| node.clone(), |own| node.without(own));
+            board.hold(wall, &[beside], from, until);
+        }
+        board
     }
 
     /// Whole chips in use at `at`, over all nodes.

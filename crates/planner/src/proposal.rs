@@ -1,10 +1,15 @@
 //! What a plan says.
 
+use crate::candidate::Candidate;
 use crate::class::ClassId;
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
+use crate::view::View;
 use model::attempt::{Slots, Stream};
-use model::{AttemptId, CenterId, JobId, Moment, Placement, PoolId, Staging, TenantId, TransferId};
+use model::{
+    AttemptId, CenterId, JobId, Moment, PartPlacement, Placement, PlanId, PoolId, Staging,
+    TenantId, TransferId,
+};
 use std::collections::BTreeSet;
 
 /// A proposal. Nothing has happened until the controller made facts of it.
@@ -79,8 +84,38 @@ pub struct Reservation {
     pub until: Moment,
     /// When there is something to do for it: to start it, or to bring its data.
     pub due: Moment,
+    /// The booked window in which it is to run.
+    pub inside: Option<JobId>,
     pub(crate) number: PoolNumber,
     pub(crate) rank: Rank,
+}
+
+impl View {
+    /// What becomes of a candidate that is decided on; the plan and the transfers it awaits are filled in
+    /// when it becomes a fact.
+    pub(crate) fn placed(&self, best: &Candidate) -> Placement {
+        let seat = self.roster.seat(best.number);
+        let part = PartPlacement {
+            center: best.center.clone(),
+            pool: best.pool.clone(),
+            variant: best.variant,
+            nodes: best.slots.clone(),
+            flavor: seat.flavor.clone(),
+            worth: seat.pool().worth(seat.chip.as_deref()),
+        };
+        Placement {
+            plan: PlanId::new(0),
+            parts: vec![part],
+            start: best.start,
+            until: best.until,
+            finish: best.finish,
+            price: best.price,
+            inputs: best.inputs.clone(),
+            awaits: Vec::new(),
+            streams: best.streams.clone(),
+            inside: best.inside,
+        }
+    }
 }
 
 impl Reservation {

@@ -18,9 +18,22 @@ use world::World;
 impl Scene<'_> {
     /// Whether quotas let a job of the class have this choice now.
     pub(crate) fn within_quota(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Denied> {
-        let usage = &self.view.usage;
+        self.admits(&self.view.usage, asked, choice)
+    }
+
+    /// Whether quotas let a job of the class have this choice beside what is used.
+    pub(crate) fn admits(
+        &self,
+        usage: &Usage,
+        asked: Asked<'_>,
+        choice: &Choice,
+    ) -> Result<(), Denied> {
         if self.view.no_quotas {
             return Ok(());
+        }
+        if asked.spec.reservation.is_some() {
+            // What it takes its reservation has already.
+            return usage.admits_jobs(&asked.spec.tenant, Count::Running, 1);
         }
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let flavor = self.view.roster.seat(choice.pool).flavor.as_ref();
@@ -41,7 +54,7 @@ impl Scene<'_> {
         asked: Asked<'_>,
         is_placed: impl Fn(JobId) -> bool,
     ) -> Option<Denied> {
-        if self.view.no_quotas {
+        if self.view.no_quotas || asked.spec.reservation.is_some() {
             return None;
         }
         let tenant = &asked.spec.tenant;
@@ -121,7 +134,7 @@ impl View {
             return;
         };
         let Some(job) = world.job(attempt.job) else { return };
-        for part in &live.placement.parts {
+        for part in live.placement.parts.iter().filter(|_| live.placement.inside.is_none()) {
             self.count_guest(world, &job.spec.tenant, part, false);
         }
     }
@@ -132,7 +145,11 @@ impl View {
             return true;
         }
         let Some(job) = world.job(offer.job) else { return false };
-        let mut usage = self.usage.clone();
+        let place = &offer.placement;
+        let mut usage = match place.inside {
+            Some(_) => self.usage.clone(),
+            None => self.usage_beside((place.start, place.until)).into_owned(),
+        };
         for attempt in &offer.preempts {
             if !self.still_owes(world, &usage, job, *attempt) {
                 return false;

@@ -103,7 +103,8 @@ fn stays<'a>(
     let of = |id: AttemptId| {
         let (job, live) = (world.job(id.job)?, world.live_attempt(id)?);
         let part = live.placement.parts.iter().find(|part| part.pool == *wanted.pool)?;
-        if Guest::of(world, &job.spec.tenant).is_at_home(wanted.center) {
+        let is_counted = live.placement.inside.is_none();
+        if !is_counted || Guest::of(world, &job.spec.tenant).is_at_home(wanted.center) {
             return None;
         }
         let victim = Victim::of(job, live, situation.now)?;

@@ -1,7 +1,9 @@
 //! Why a candidate will not do.
 
 use crate::lending::NotLent;
-use model::{Bytes, CenterId, Chips, Cores, DatasetId, Moment, Money, Rate, Refused, Region, Span};
+use model::{
+    Bytes, CenterId, Chips, Cores, DatasetId, JobId, Moment, Money, Rate, Refused, Region, Span,
+};
 use serde::Serialize;
 use sharing::Denied;
 use std::fmt;
@@ -22,6 +24,13 @@ pub enum Refusal {
     NotAsked {
         /// Where the center is.
         region: Region,
+    },
+    /// The job runs in a reservation, which is elsewhere or over.
+    Reserved {
+        /// Which.
+        reservation: JobId,
+        /// Where it is; none when it is over.
+        at: Option<CenterId>,
     },
     /// The owner admits other tenants only.
     NotAdmitted,
@@ -173,7 +182,7 @@ impl Refusal {
     #[must_use]
     pub const fn nearness(&self) -> u8 {
         match self {
-            Self::NotAsked { .. } | Self::NotAdmitted | Self::NoAgent => 0,
+            Self::NotAsked { .. } | Self::Reserved { .. } | Self::NotAdmitted | Self::NoAgent => 0,
             Self::NotLent { rule: NotLent::To { .. } } => 1,
             Self::NotLent { .. } => 7,
             Self::NotSupported { .. } | Self::NoDataset { .. } => 1,
@@ -227,6 +236,7 @@ impl Refusal {
             Self::NoAgent => "no-agent",
             Self::Silent { .. } => "silent",
             Self::NotAsked { .. } => "not-asked",
+            Self::Reserved { .. } => "reserved",
             Self::NotAdmitted => "not-admitted",
             Self::WrongChip { .. } => "wrong-chip",
             Self::AllocationUnit { .. } => "allocation-unit",
@@ -262,6 +272,12 @@ impl fmt::Display for Refusal {
             Self::Silent { since } => write!(f, "not heard of since {since}"),
             Self::NotAsked { region } => {
                 write!(f, "the job asks for other centers or regions than {region}")
+            }
+            Self::Reserved { reservation, at: Some(at) } => {
+                write!(f, "the job runs in {reservation}, which is in {at}")
+            }
+            Self::Reserved { reservation, at: None } => {
+                write!(f, "the job runs in {reservation}, which is over")
             }
             Self::NotAdmitted => write!(f, "its owner does not admit this tenant"),
             Self::WrongChip { has, wants } => write!(f, "has {has}, the job runs on {wants}"),

@@ -3,7 +3,8 @@
 use crate::packing::{NodeKind, Room};
 use model::job::On;
 use model::{
-    Center, CenterId, Chip, ChipClass, ChipId, Chips, Flavor, FlavorId, Lending, Pool, PoolId,
+    Center, CenterId, Chip, ChipClass, ChipId, Chips, Flavor, FlavorId, Lending, PartPlacement,
+    Pool, PoolId,
 };
 use network::Topology;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +77,12 @@ pub(crate) struct Seat {
 impl Seat {
     pub(crate) const fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Whether it is where a reservation is.
+    pub(crate) fn is_at(&self, place: Option<&PartPlacement>) -> bool {
+        place
+            .is_some_and(|place| place.center == self.center.center && place.pool == self.pool.pool)
     }
 }
 

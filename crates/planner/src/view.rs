@@ -1,5 +1,6 @@
 //! What a plan is drawn up against.
 
+use crate::booking::{Booked, Inside};
 use crate::class::{Class, ClassId, Lines, class_of_job};
 use crate::packing::Typical;
 use crate::pool::PoolBoard;
@@ -42,6 +43,10 @@ pub struct View {
     pub(crate) usage: Usage,
     /// What guests have of pools that are lent in part, or whose center has tenants of its own.
     pub(crate) guests: Arc<BTreeMap<PoolNumber, Chips>>,
+    /// Windows that are booked and have not opened.
+    pub(crate) booked: Arc<BTreeMap<JobId, Booked>>,
+    /// What jobs that run in a booked window are planned on, by the reservation.
+    pub(crate) inside: Arc<BTreeMap<JobId, Inside>>,
     /// Whether nothing limits anybody.
     pub(crate) no_quotas: bool,
     /// All there is in the network.
@@ -97,6 +102,11 @@ impl View {
         self.lines.has(id, job.job).then_some((id, self.lines.class(id)?))
     }
 
+    /// Reservations that are not over, whether their windows are open or not.
+    pub fn reservations(&self) -> impl Iterator<Item = JobId> {
+        self.inside.keys().copied()
+    }
+
     /// The start reserved for a job that waits.
     #[must_use]
     pub fn reservation(&self, job: JobId) -> Option<&Reservation> {
@@ -106,7 +116,8 @@ impl View {
     /// Takes back what a reservation holds of the pools and links.
     pub(crate) fn lift(&mut self, reservation: &Reservation) {
         let tag = reservation.tag();
-        self.pool_mut(reservation.number).release(tag, &reservation.slots);
+        let Reservation { inside, number, slots, .. } = reservation;
+        self.board_mut(*inside, *number, |board| board.release(tag, slots));
         self.read_no_more(&reservation.streams, (reservation.start, reservation.until));
     }
 
@@ -114,14 +125,15 @@ impl View {
     pub(crate) fn put_down(&mut self, reservation: &Reservation) {
         let (from, until) = (reservation.start, reservation.until);
         let tag = reservation.tag();
-        self.pool_mut(reservation.number).hold(tag, &reservation.slots, from, until);
+        let Reservation { inside, number, slots, .. } = reservation;
+        self.board_mut(*inside, *number, |board| board.hold(tag, slots, from, until));
         self.read_over(&reservation.streams, (from, until));
     }
 
     /// Whether a reservation's nodes and bandwidth are free when it wants them.
     pub(crate) fn has_room_for(&self, reservation: &Reservation) -> bool {
         let Reservation { slots, start, until, .. } = reservation;
-        let pool = self.pools.get(reservation.number as usize);
+        let pool = self.board(reservation.inside, reservation.number);
         pool.is_some_and(|pool| pool.is_free(slots, *start, *until))
             && self.can_read(&reservation.streams, (*start, *until))
     }

@@ -466,7 +466,7 @@ fn row(job: &Job) -> ArchivedJob {
         job: job.job.number(),
         tenant: job.spec.tenant.to_string(),
         name: job.spec.name.clone(),
-        state: job.phase.word().to_owned(),
+        state: job.word().to_owned(),
         submitted: job.submitted.0,
         ended,
         doc: serde_json::to_vec(job).expect("a job has only text keys"),

@@ -6,6 +6,7 @@ use crate::post::{AskId, Call, Happening, Post};
 use controller::{Answer, Command, Key};
 use model::{Digest, JobId, JobSpec, Span};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// How long a held job waits for its release at the most.
 const HELD: Span = Span::from_secs(30);
@@ -25,6 +26,8 @@ pub(crate) struct Tenants {
     next: AskId,
     /// Arrivals so far.
     pub(crate) arrived: u64,
+    /// The jobs that reservations are, by their place among the arrivals.
+    booked: BTreeMap<u64, JobId>,
 }
 
 impl Tenants {
@@ -36,7 +39,13 @@ impl Tenants {
             let digest = Digest::of(&number.to_le_bytes());
             Key { key: digest, content: digest }
         });
-        let command = Command::Submit { jobs: vec![arrival.spec.clone()], key };
+        let mut spec = Arc::clone(&arrival.spec);
+        if let Some(arrival) = spec.reservation {
+            // One that was refused cannot be named: then the job runs wherever it can.
+            let booked = self.booked.get(&arrival.number()).copied();
+            Arc::make_mut(&mut spec).reservation = booked;
+        }
+        let command = Command::Submit { jobs: vec![spec], key };
         self.ask(command, Some((number, arrival.actual)), post);
     }
 
@@ -81,6 +90,12 @@ impl Tenants {
     /// The answer came.
     pub(crate) fn answered(&mut self, id: AskId, job: Option<JobId>, post: &mut Post) {
         let Some(ask) = self.asks.remove(&id) else { return };
+        if let (Some((arrival, _)), Some(job), Command::Submit { jobs, .. }) =
+            (ask.arrival, job, &ask.command)
+            && jobs.iter().any(|spec| spec.is_reservation())
+        {
+            self.booked.insert(arrival, job);
+        }
         if let (true, Some(job)) = (ask.held, job) {
             let span = post.some(HELD);
             post.after(span, Happening::Want(Box::new(Command::Release(job))));

@@ -63,6 +63,9 @@ impl World {
             Fact::TenantDeclared(f) => self.tenant_declared(f),
             Fact::CapacityRecalled(f) => self.recalled(f),
             Fact::FlavorDeclared(f) => _ = self.flavors.insert(f.flavor.clone(), Arc::clone(f)),
+            Fact::PriorityClassDeclared(f) => {
+                self.priority_classes.insert(f.priority_class.clone(), Arc::clone(f));
+            }
             Fact::AgentJoined(f) => {
                 let center = self.centers.get_mut(&f.center).ok_or("no such center")?;
                 center.agent = Some(Arc::clone(f));
@@ -193,6 +196,7 @@ impl World {
             }
             self.jobs.take(id.number());
             self.index.ended.remove(id);
+            self.reservations.remove(id);
         }
         Ok(())
     }
@@ -220,8 +224,11 @@ impl World {
         match fact {
             Fact::AttemptEnded(f) => {
                 let over = self.job(id).and_then(|job| job.phase.attempt());
-                let placement = over.map(|attempt| Arc::clone(&attempt.placement));
-                placement.into_iter().for_each(|placement| self.needed(at, &placement));
+                let over = over.map(|a| (Arc::clone(&a.placement), a.state.started()));
+                if let Some((placement, started)) = over {
+                    self.needed(at, &placement);
+                    self.ran_inside(&placement, started, at);
+                }
                 self.learn(f);
             }
             Fact::JobEnded(f) => {

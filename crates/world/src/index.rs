@@ -25,6 +25,8 @@ pub(crate) struct Index {
     pub(crate) held: BTreeMap<TenantId, Held>,
     /// Live attempts by the transfers they were to wait for.
     pub(crate) awaiting: BTreeMap<TransferId, BTreeSet<AttemptId>>,
+    /// Live attempts by the reservations they are in.
+    pub(crate) inside: BTreeMap<JobId, BTreeSet<AttemptId>>,
 }
 
 /// Who holds what of a node, in the order of attempts.
@@ -35,10 +37,16 @@ pub(crate) type Holders = Vec<(AttemptId, Slots)>;
 pub(crate) enum Listed {
     Waiting,
     Live(AttemptId),
-    /// Live, but it makes room for another.
-    Leaving(AttemptId),
+    /// Live, but it makes room for another, or is a reservation whose window has not opened yet.
+    WithoutClaim(AttemptId),
     Ended,
     Nowhere,
+}
+
+/// Whether it is a reservation whose window has not opened yet.
+fn is_to_open(job: &Job) -> bool {
+    let attempt = job.phase.attempt();
+    job.spec.is_reservation() && attempt.is_some_and(|attempt| attempt.state.started().is_none())
 }
 
 impl Listed {
@@ -46,7 +54,9 @@ impl Listed {
         match &job.phase {
             Phase::Waiting { .. } => Self::Waiting,
             Phase::Placed(attempt) if attempt.is_over() => Self::Nowhere,
-            Phase::Placed(attempt) if attempt.preempted.is_some() => Self::Leaving(attempt.attempt),
+            Phase::Placed(attempt) if attempt.preempted.is_some() || is_to_open(job) => {
+                Self::WithoutClaim(attempt.attempt)
+            }
             Phase::Placed(attempt) => Self::Live(attempt.attempt),
             Phase::Ended { .. } => Self::Ended,
             Phase::Held => Self::Nowhere,
@@ -79,7 +89,7 @@ impl Index {
             Listed::Ended => {
                 self.ended.insert(job.job);
             }
-            Listed::Live(attempt) | Listed::Leaving(attempt) => {
+            Listed::Live(attempt) | Listed::WithoutClaim(attempt) => {
                 if let Some(live) = job.phase.attempt() {
                     self.take(attempt, &live.placement);
                 }
@@ -103,7 +113,7 @@ impl Index {
             Listed::Ended => {
                 self.ended.remove(&job.job);
             }
-            Listed::Live(attempt) | Listed::Leaving(attempt) => {
+            Listed::Live(attempt) | Listed::WithoutClaim(attempt) => {
                 if let Some(over) = job.phase.attempt() {
                     self.give_back(attempt, &over.placement);
                 }
@@ -129,6 +139,9 @@ impl Index {
         }
         for transfer in &placement.awaits {
             self.awaiting.entry(*transfer).or_default().insert(attempt);
+        }
+        if let Some(reservation) = placement.inside {
+            self.inside.entry(reservation).or_default().insert(attempt);
         }
     }
 
@@ -185,6 +198,9 @@ impl Index {
         }
         for transfer in &placement.awaits {
             remove(&mut self.awaiting, transfer, attempt);
+        }
+        if let Some(reservation) = &placement.inside {
+            remove(&mut self.inside, reservation, attempt);
         }
     }
 }

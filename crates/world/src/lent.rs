@@ -35,7 +35,8 @@ impl Lent {
     ) {
         let last = until.0 / DAY;
         let oldest = last.saturating_sub(DAYS_KEPT - 1);
-        for part in placement.parts.iter().filter(|part| is_guest(&part.center)) {
+        let lent = |part: &&PartPlacement| placement.inside.is_none() && is_guest(&part.center);
+        for part in placement.parts.iter().filter(lent) {
             let guests = self.0.entry(part.center.clone()).or_default();
             let days = guests.entry(tenant.clone()).or_default();
             let mut from = since.0.max(oldest * DAY);
@@ -125,7 +126,7 @@ impl World {
                 continue;
             };
             let (tenant, Some(since)) = (&job.spec.tenant, live.state.started()) else { continue };
-            if self.is_at_home(tenant, here) {
+            if self.is_at_home(tenant, here) || live.placement.inside.is_some() {
                 continue;
             }
             lent.add(tenant, &live.placement, (since, until), |center| center == here);

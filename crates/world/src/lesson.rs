@@ -109,7 +109,9 @@ impl World {
         if !matches!(fact.ended.outcome, Outcome::Exited { code: 0 } | Outcome::TimedOut) {
             return;
         }
-        let Some(job) = self.job(fact.attempt.job) else { return };
+        let Some(job) = self.job(fact.attempt.job).filter(|job| !job.spec.is_reservation()) else {
+            return;
+        };
         let Some(part) = job.phase.attempt().and_then(|a: &Attempt| a.placement.parts.first())
         else {
             return;

@@ -14,6 +14,7 @@ mod lent;
 mod lesson;
 mod promise;
 mod quality;
+mod reservation;
 mod share;
 mod shelves;
 
@@ -23,6 +24,7 @@ pub use lent::{DAYS_KEPT, Lent, Loan};
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
 pub use quality::{Quality, RateTold, Window, Windows};
+pub use reservation::Used;
 pub use share::{Held, Recalled, Shares, claim, draw};
 pub use shelves::Shelves;
 
@@ -34,7 +36,8 @@ use model::quality::LinkTest;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
     ExchangeId, ExternalStore, Flavor, FlavorId, JobId, Link, LinkId, Moment, NetworkUid, PlanId,
-    PoolId, Rate, Slots, Staging, Tenant, TenantId, Token, TokenId, TransferId,
+    PoolId, PriorityClass, PriorityClassId, Rate, Slots, Staging, Tenant, TenantId, Token, TokenId,
+    TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +67,12 @@ pub struct World {
     /// What quotas are counted in, by name.
     #[serde(default)]
     pub flavors: BTreeMap<FlavorId, Arc<Flavor>>,
+    /// How reservations were used that something ran in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) reservations: reservation::Reservations,
+    /// Priorities with names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub priority_classes: BTreeMap<PriorityClassId, Arc<PriorityClass>>,
     /// What owners took back, by center and pool.
     #[serde(default)]
     pub recalls: BTreeMap<CenterId, BTreeMap<PoolId, Recalled>>,
@@ -296,6 +305,8 @@ impl World {
             cut: self.cut.clone(),
             tenants: self.tenants.clone(),
             flavors: self.flavors.clone(),
+            priority_classes: self.priority_classes.clone(),
+            reservations: self.reservations.clone(),
             recalls: self.recalls.clone(),
             shares: self.shares.clone(),
             tokens: BTreeMap::new(),

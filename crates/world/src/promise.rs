@@ -329,6 +329,10 @@ pub(crate) enum Count {
 impl Count {
     /// What `fact` adds that is about to change `job`.
     pub(crate) fn of(job: &Job, at: Moment, fact: &Fact) -> Option<Self> {
+        if job.spec.is_reservation() {
+            // Nothing of it runs in a center, and its start is held by us alone.
+            return None;
+        }
         if let Fact::AttemptEnded(f) = fact {
             let center = job.phase.attempt()?.placement.center().clone();
             return Some(Self::Try(center, f.ended.outcome.clone()));

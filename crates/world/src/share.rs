@@ -59,7 +59,9 @@ pub struct Recalled {
 #[must_use]
 pub fn claim(spec: &JobSpec, placement: &Placement) -> Claim {
     let mut claim = Claim::default();
-    for part in &placement.parts {
+    // What runs in a reservation has nothing that this does not have.
+    let parts = placement.parts.iter().filter(|_| placement.inside.is_none());
+    for part in parts {
         let chips = part.chips();
         if let Some(flavor) = part.flavor.as_ref().filter(|_| chips > Chips::ZERO) {
             let of = claim.chips.entry(flavor.clone()).or_default();
@@ -75,7 +77,8 @@ pub fn claim(spec: &JobSpec, placement: &Placement) -> Claim {
 #[must_use]
 pub fn draw(placement: &Placement) -> Draw {
     let mut draw = Draw::default();
-    for part in &placement.parts {
+    let parts = placement.parts.iter().filter(|_| placement.inside.is_none());
+    for part in parts {
         let of = Draw::normalised(part.chips(), part.worth.into());
         draw.chips = draw.chips.saturating_add(of.chips);
         draw.standard = draw.standard.saturating_add(of.standard);

@@ -23,7 +23,10 @@ const LOOKED_AT: usize = 10_000;
 /// How many pages of the archive are gone through for one page of an answer.
 const ARCHIVE_PAGES: usize = 20;
 /// Every word a job's state can be.
-const STATES: [&str; 11] = [
+const STATES: [&str; 14] = [
+    "booked",
+    "open",
+    "lapsed",
     "held",
     "waiting",
     "offered",
@@ -37,7 +40,7 @@ const STATES: [&str; 11] = [
     "canceled",
 ];
 /// Those of them that are ends.
-const ENDS: [&str; 4] = ["completed", "failed", "timed-out", "canceled"];
+const ENDS: [&str; 5] = ["completed", "failed", "timed-out", "canceled", "lapsed"];
 
 /// Which jobs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -93,12 +96,13 @@ impl Stage {
         }
     }
 
-    fn fits(&self, phase: &Phase) -> bool {
+    fn fits(&self, job: &Job) -> bool {
+        let phase = &job.phase;
         match self {
             Self::Any => true,
             Self::Live => !matches!(phase, Phase::Ended { .. }),
             Self::Ended => matches!(phase, Phase::Ended { .. }),
-            Self::Word(word) => phase.word() == word,
+            Self::Word(word) => job.word() == word,
         }
     }
 
@@ -119,7 +123,7 @@ impl Filter {
             newest_placement(job).is_some_and(|p| p.parts.iter().any(|p| p.center == *wanted))
         };
         self.tenant.as_ref().is_none_or(|tenant| job.spec.tenant == *tenant)
-            && self.state.fits(&job.phase)
+            && self.state.fits(job)
             && self.name.as_ref().is_none_or(name)
             && self.center.as_ref().is_none_or(center)
     }

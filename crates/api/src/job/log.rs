@@ -99,7 +99,7 @@ pub(crate) async fn read_job_log(
         return Ok((text, [("x-accel-buffering", "no")], body).into_response());
     }
     let Source::At(attempt, center) = source else {
-        let detail = format!("{job} has no output yet: it is {}", found.job.phase.word());
+        let detail = format!("{job} has no output yet: it is {}", found.job.word());
         return Err(Problem::new(Slug::Conflict, detail));
     };
     let piece = read(&api, (attempt, center), &wanted, wanted.offset).await?;

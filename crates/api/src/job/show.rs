@@ -18,7 +18,7 @@ pub(crate) fn job(found: &Found) -> view::Job {
         job: job.job,
         name: spec.name.clone(),
         tenant: spec.tenant.clone(),
-        state: job.phase.word().to_owned(),
+        state: job.word().to_owned(),
         priority: spec.priority,
         submitted_ms: job.submitted,
         promised_ms: job.promise.as_ref().map(|told| told.start),
@@ -54,6 +54,9 @@ pub(crate) fn outcome(job: &Job) -> Option<String> {
         Phase::Ended { end: JobEnd::Failed(outcome), .. } => Some(outcome.to_string()),
         Phase::Ended { end: JobEnd::TimedOut, .. } => Some(Outcome::TimedOut.to_string()),
         Phase::Ended { end: JobEnd::Canceled, .. } => Some(newest().unwrap_or("canceled".into())),
+        Phase::Ended { end: JobEnd::Lapsed, .. } => {
+            Some(newest().unwrap_or("its reservation is over".into()))
+        }
         Phase::Ended { end: JobEnd::Completed, .. } | Phase::Held | Phase::Waiting { .. } => {
             newest()
         }

@@ -279,7 +279,7 @@ pub(crate) async fn explain_job(
     };
     Ok(Json(view::Why {
         job: id,
-        state: found.job.phase.word().to_owned(),
+        state: found.job.word().to_owned(),
         summary: std::iter::once(summary(&found.job, explanation))
             .chain(show::made_room(&found.job))
             .collect::<Vec<String>>()

@@ -62,6 +62,13 @@ fn matrix() -> Vec<Row> {
         ),
         ("submit_jobs", "POST", "/v1/jobs?tenant=lab".into(), Some(job("x")), [Yes, Yes, No, No]),
         ("list_jobs", "GET", "/v1/jobs?tenant=lab".into(), None, [Yes, Yes, No, No]),
+        (
+            "list_reservations",
+            "GET",
+            "/v1/reservations?tenant=lab".into(),
+            None,
+            [Yes, Yes, No, No],
+        ),
         ("get_job", "GET", j(""), None, owners),
         ("explain_job", "GET", j("/why"), None, owners),
         ("read_job_log", "GET", j("/logs"), None, owners),

@@ -331,6 +331,7 @@ impl<'a> Line<'a> {
             recall_notice: number(self.option("notice", "0s")),
             lend_to: Guests::default(),
             lend_windows: Vec::new(),
+            partners: Vec::new(),
             only_tenants: Vec::new(),
             external_ids: Vec::new(),
         }
@@ -410,6 +411,7 @@ impl<'a> Line<'a> {
             tenant: id(self.option("tenant", "lab")),
             workload: None,
             kind: JobKind::Batch,
+            reservation: None,
             parts: (1..=number::<u32>(self.option("parts", "1"))).map(part).collect(),
             together: Together { within, ..Together::default() },
             duration: Duration::Limited {
@@ -422,6 +424,7 @@ impl<'a> Line<'a> {
             deadline: None,
             budget: None,
             priority: number(self.option("priority", "0")),
+            priority_class: None,
             preemptible: self.words.contains(&"preemptible"),
             hold: self.words.contains(&"hold"),
             checkpoint: None,
@@ -500,6 +503,7 @@ impl<'a> Line<'a> {
             inputs: list(self.option("reads", "")).map(data).collect(),
             awaits: Vec::new(),
             streams: list(self.option("streams", "")).map(stream).collect(),
+            inside: None,
         }
     }
 

@@ -15,7 +15,7 @@ use wire::view::{Job, Jobs};
 #[derive(Debug, Clone, Args)]
 pub(crate) struct List {
     /// In this state: held, waiting, offered, staging, running, stopping, ending, completed,
-    /// failed, timed-out, canceled; or live or ended.
+    /// failed, timed-out, canceled, lapsed, of reservations booked, open; or live or ended.
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
     /// Of this tenant.

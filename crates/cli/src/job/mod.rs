@@ -24,5 +24,5 @@ pub(crate) fn tone(state: &str) -> Tone {
 
 /// Whether a state is an end.
 pub(crate) fn is_end(state: &str) -> bool {
-    matches!(state, "completed" | "failed" | "timed-out" | "canceled")
+    matches!(state, "completed" | "failed" | "timed-out" | "canceled" | "lapsed")
 }

@@ -5,7 +5,7 @@ use super::wait::wait;
 use crate::session::{Session, note};
 use clap::Args;
 use client::Submission;
-use model::TenantId;
+use model::{JobId, TenantId};
 use std::path::PathBuf;
 use wire::view::Submitted;
 
@@ -25,6 +25,9 @@ pub(crate) struct Submit {
     /// For which tenant; operators must say.
     #[arg(long, value_name = "TENANT")]
     tenant: Option<TenantId>,
+    /// Run them in this reservation, whatever the files say.
+    #[arg(long, value_name = "JOB")]
+    reservation: Option<JobId>,
     /// In what the files are written, where their names do not say.
     #[arg(long, value_enum, value_name = "FORMAT")]
     format: Option<Form>,
@@ -36,7 +39,10 @@ pub(crate) struct Submit {
 impl Submit {
     /// Submits, and waits if that is wanted.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
-        let files = read_all(&self.files, self.format)?;
+        let mut files = read_all(&self.files, self.format)?;
+        if let Some(reservation) = self.reservation {
+            files.iter_mut().for_each(|job| job.reservation = Some(reservation.to_string()));
+        }
         let times = usize::try_from(self.count)?;
         let jobs: Vec<_> =
             files.iter().flat_map(|job| std::iter::repeat_n(job.clone(), times)).collect();
@@ -70,7 +76,6 @@ fn accepted(submitted: &Submitted) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::JobId;
 
     #[test]
     fn jobs_accepted_are_named_or_counted() {

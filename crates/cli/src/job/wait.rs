@@ -104,7 +104,7 @@ fn worst(jobs: &[Job]) -> Code {
         Code::JobFailed
     } else if any("timed-out") {
         Code::JobTimedOut
-    } else if any("canceled") {
+    } else if any("canceled") || any("lapsed") {
         Code::JobCanceled
     } else {
         Code::Ok

@@ -61,6 +61,7 @@ impl Ground {
             exchanges: Vec::new(),
             links: Vec::new(),
             flavors: Vec::new(),
+            priority_classes: Vec::new(),
             tenants: Vec::new(),
         };
         let tenants = tenants.tenants.into_iter().map(|tenant| tenant.tenant).collect();
@@ -176,6 +177,7 @@ fn center(seen: view::Center) -> Center {
         recall_notice: Span::ZERO,
         lend_to: model::Guests::default(),
         lend_windows: Vec::new(),
+        partners: Vec::new(),
         only_tenants: seen.only_tenants,
         external_ids: Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use super::Stream;
 use crate::{
-    Bytes, CenterId, Chips, Cores, DatasetVersion, FlavorId, Moment, Money, PlanId, PoolId,
+    Bytes, CenterId, Chips, Cores, DatasetVersion, FlavorId, JobId, Moment, Money, PlanId, PoolId,
     TransferId,
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub struct Placement {
     /// center already is not among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub streams: Vec<Stream>,
+    /// The reservation whose nodes it runs on: it holds nothing that this does not hold already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inside: Option<JobId>,
 }
 
 impl Placement {
@@ -91,4 +94,19 @@ pub struct Slots {
     pub cores: Cores,
     /// Memory.
     pub memory: Bytes,
+}
+
+impl Slots {
+    /// What is left of these once others of the same node are taken; chips that are shared count as taken.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let is_left = |chip: &&u16| !other.chips.contains(chip);
+        Self {
+            node: self.node,
+            chips: self.chips.iter().filter(is_left).copied().collect(),
+            share: self.share,
+            cores: Cores(self.cores.0.saturating_sub(other.cores.0)),
+            memory: Bytes(self.memory.0.saturating_sub(other.memory.0)),
+        }
+    }
 }

@@ -74,9 +74,10 @@ document! {
         pub nodes: Option<Figure>,
         /// Chips on each node; 1 where `on` or `chip` is given. On one node, a share such as 0.25.
         pub chips: Option<Figure>,
-        /// Cores on each node; 1 where nothing is said.
+        /// Cores on each node; 1 where nothing is said. A reservation of chips has those that go with
+        /// them: of half of a node's chips, half of its cores.
         pub cores: Option<Figure>,
-        /// Memory on each node; `"1 GiB"` where nothing is said.
+        /// Memory on each node; `"1 GiB"` where nothing is said; of a reservation as with cores.
         pub memory: Option<String>,
         /// The program and its arguments.
         pub command: Vec<String>,
@@ -106,6 +107,8 @@ document! {
         pub budget: Option<String>,
         /// Higher goes first within the tenant; 0 where nothing is said.
         pub priority: i32,
+        /// A priority with a name, which the network declares, instead of a number.
+        pub priority_class: Option<String>,
         /// It may be stopped and requeued for another's sake.
         pub preemptible: bool,
         /// It waits for a release before it is planned.
@@ -136,6 +139,10 @@ document! {
         pub near: Vec<String>,
         /// When a reservation's window opens: a time or a span after submission.
         pub start: Option<String>,
+        /// A reservation lapses when nothing has run in it for so long; `"15m"` where nothing is said.
+        pub lapse_after: Option<String>,
+        /// The reservation in which the job runs, such as `job-42`.
+        pub reservation: Option<String>,
     }
 
     /// One way to run a job or a part. What it leaves out it takes from the job's flat fields.

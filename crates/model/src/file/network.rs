@@ -7,9 +7,11 @@
 //! | | `lend_percent` | 100: all of it |
 //! | | `recall_notice` | `"30m"` |
 //! | `[center.lending]` | `organizations`, `industries`, `regions` (of homes): to whom it is lent | everyone |
+//! | | `relations` to its owner, of `internal`, `partner`, `outside`: likewise | everyone |
 //! | | `windows`: when, in its zone (`["Mon-Fri 20:00-08:00", "Sat-Sun"]`) | always |
 //! | | `store` | none: it keeps no data |
 //! | | `relay`: so much of it for copies in passing between centers without doors | none |
+//! | | `partners`: tenants that are its owner's | none |
 //! | | `only_tenants`, `data_url`, `external_ids`, `[[center.site]]` for its further sites | none |
 //! | `[[center.pool]]` | `pool`, `nodes`, `cores`, `memory` (of one node) | |
 //! | | `chip`, `chips_per_node` | none |
@@ -34,6 +36,8 @@
 //! | `[[flavor]]` | `flavor` | |
 //! | | `chips`, `classes`: which chips | all |
 //! | | `centers`, `regions`: where | everywhere |
+//! | `[[priority_class]]` | `priority_class`, `value` (any whole number) | |
+//! | | `tenants`: only these and all below them may name it | all |
 
 mod check;
 mod entry;
@@ -43,7 +47,7 @@ pub(in crate::file) use entry::OneWay;
 
 use super::section::{Section, Source};
 use super::{Catalog, Diagnostic};
-use crate::{Center, Exchange, Flavor, Link, Tenant};
+use crate::{Center, Exchange, Flavor, Link, PriorityClass, Tenant};
 
 /// What network files declare, in the order they declare it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub struct NetworkFile {
     pub links: Vec<Link>,
     /// What quotas are counted in.
     pub flavors: Vec<Flavor>,
+    /// Priorities with names.
+    pub priority_classes: Vec<PriorityClass>,
     /// Tenants; parents are declared too and there is no circle of them.
     pub tenants: Vec<Tenant>,
 }

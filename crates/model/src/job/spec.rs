@@ -2,7 +2,7 @@
 
 use crate::{
     Bytes, CenterId, ChipClass, ChipId, Chips, Cores, DatasetId, DatasetRef, JobId, Moment, Money,
-    Rate, Region, Span, TenantId,
+    PriorityClassId, Rate, Region, Span, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +22,9 @@ pub struct JobSpec {
     pub workload: Option<String>,
     /// Whether it ends by itself, goes on, or holds chips for later.
     pub kind: JobKind,
+    /// The reservation in which it runs, and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<JobId>,
     /// Its parts, each a gang; one part is the usual case.
     pub parts: Vec<Part>,
     /// What binds the parts together.
@@ -38,8 +41,11 @@ pub struct JobSpec {
     pub deadline: Option<Moment>,
     /// The most it may cost.
     pub budget: Option<Money>,
-    /// Higher goes first within the tenant.
+    /// Higher goes first within the tenant; that of its class where it names one.
     pub priority: i32,
+    /// The class its priority comes from, if it named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class: Option<PriorityClassId>,
     /// Whether it may be stopped and requeued for another's sake.
     pub preemptible: bool,
     /// Whether it waits for a release before it is planned.
@@ -63,6 +69,16 @@ pub struct JobSpec {
 }
 
 impl JobSpec {
+    /// How far beyond the end of its reservation's window a job may be planned to run. Orders take their
+    /// time: without it none that is as long as the window could ever start in it.
+    pub const OVERHANG: Span = Span::from_secs(60);
+
+    /// Whether it holds chips for later and runs nothing itself.
+    #[must_use]
+    pub const fn is_reservation(&self) -> bool {
+        matches!(self.kind, JobKind::Reservation { .. })
+    }
+
     /// How long it may run as this variant of its first part; `None` when it runs until stopped.
     #[must_use]
     pub fn limit(&self, variant: u16) -> Option<Span> {
@@ -96,10 +112,12 @@ pub enum JobKind {
         /// Where its users are.
         near: Vec<Region>,
     },
-    /// A window of chips for later.
+    /// A window of chips for later, for jobs that name it.
     Reservation {
-        /// When the window opens.
+        /// When the window opens; it is as long as the limit.
         start: Moment,
+        /// It lapses when nothing has run in it for so long while it is open.
+        lapse_after: Span,
     },
 }
 
@@ -121,9 +139,9 @@ pub struct Variant {
     pub nodes: u32,
     /// Chips on each node. A share of one chip is only for one node.
     pub chips_per_node: Chips,
-    /// Cores on each node.
+    /// Cores on each node; none in a reservation: those that go with its chips.
     pub cores: Cores,
-    /// Memory on each node.
+    /// Memory on each node; none in a reservation: what goes with its chips.
     pub memory: Bytes,
     /// The program and its arguments. It runs once, on the gang's first node.
     pub command: Vec<String>,

@@ -126,7 +126,10 @@ fn services_and_reservations_have_their_own_fields() {
     let window =
         "name = 'w'\nkind = 'reservation'\nlimit = '4h'\nstart = '1d'\nchips = 8\non = 'cuda'";
     let start = NOW + Span::from_secs(86_400);
-    assert_eq!(spec(window).kind, JobKind::Reservation { start });
+    assert_eq!(
+        spec(window).kind,
+        JobKind::Reservation { start, lapse_after: Span::from_secs(900) }
+    );
     check(
         "name = 'b'\nlimit = '1h'\ncommand = ['x']\nreplicas = 3\nstart = '1h'",
         r#"

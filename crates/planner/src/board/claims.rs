@@ -23,14 +23,17 @@ pub(super) fn seen(world: &World) -> Seen {
 impl Board {
     /// An attempt has what it has of its tenant's quotas, unless it makes room for another.
     pub(super) fn claim(&mut self, world: &World, attempt: &Attempt, job: &Job) {
-        if attempt.preempted.is_some() || self.claims.contains_key(&attempt.attempt) {
+        let is_known = self.claims.contains_key(&attempt.attempt);
+        if attempt.preempted.is_some() || is_known || self.is_to_open(attempt, job) {
             return;
         }
         let (tenant, claim) = (&job.spec.tenant, world::claim(&job.spec, &attempt.placement));
-        for part in &attempt.placement.parts {
-            self.view.count_guest(world, tenant, part, true);
+        if attempt.placement.inside.is_none() {
+            for part in &attempt.placement.parts {
+                self.view.count_guest(world, tenant, part, true);
+            }
+            self.guests.insert(attempt.attempt, Arc::clone(&attempt.placement));
         }
-        self.guests.insert(attempt.attempt, Arc::clone(&attempt.placement));
         // Of a tenant nobody declared nothing is counted.
         if self.view.usage.take(tenant, &claim).is_ok() {
             self.claims.insert(attempt.attempt, (tenant.clone(), claim));

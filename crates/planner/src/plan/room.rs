@@ -24,7 +24,8 @@ impl Walk<'_> {
     ) -> bool {
         let own = || Guest::of(self.world, &class.spec.tenant).has_guests(&self.view);
         let any = self.view.victims.any_below(class.spec.priority) || own();
-        let may = self.plan.is_whole && any;
+        // Nobody else is in a reservation, and it is not to be left for another place.
+        let may = self.plan.is_whole && any && class.spec.reservation.is_none();
         if !may || self.preempting.is_spent() || self.reach(&class.spec.tenant) == Reach::Now {
             return false;
         }

@@ -22,7 +22,7 @@ type Way = (u16, FlavorId);
 impl Walk<'_> {
     /// Whether quotas stand against the class everywhere now; it is noted then.
     pub(super) fn is_short(&mut self, id: ClassId, class: &Class) -> bool {
-        if self.view.no_quotas {
+        if self.view.no_quotas || class.spec.reservation.is_some() {
             return false;
         }
         let options = self.options(class);

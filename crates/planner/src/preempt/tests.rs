@@ -124,8 +124,18 @@ impl Full {
         let (inputs, awaits) = (Vec::new(), Vec::new());
         let streams = Vec::new();
         let (start, finish) = (at, until);
-        let placement =
-            Placement { plan, parts, start, until, finish, price, inputs, awaits, streams };
+        let placement = Placement {
+            plan,
+            parts,
+            start,
+            until,
+            finish,
+            price,
+            inputs,
+            awaits,
+            streams,
+            inside: None,
+        };
         let placement = Arc::new(placement);
         self.tell(&Fact::JobOffered(JobOffered { attempt, placement }));
         if self.rng.random_bool(0.9) {

@@ -2,6 +2,7 @@
 
 mod lending;
 mod quotas;
+mod reservations;
 
 use super::{Fault, Faults, Mishaps, Planned, Sabotage};
 use crate::load::{Actual, Arrival, Ending, Stock};
@@ -41,6 +42,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
         centers,
         exchanges: vec![exchange()],
         flavors: Vec::new(),
+        priority_classes: Vec::new(),
         tenants: TENANTS.iter().map(|name| tenant(name)).collect(),
     });
     setup.timing = maker.timing();
@@ -56,6 +58,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
     maker.shut_doors(&mut setup);
     quotas::draw(seed, &mut setup);
     lending::draw(seed, &mut setup);
+    reservations::draw(seed, &setup, &mut arrivals);
     (setup, arrivals)
 }
 
@@ -111,6 +114,7 @@ impl Maker {
             recall_notice: Span::from_secs(600),
             lend_to: model::Guests::default(),
             lend_windows: Vec::new(),
+            partners: Vec::new(),
             only_tenants: Vec::new(),
             external_ids: Vec::new(),
         }
@@ -440,6 +444,7 @@ fn plain(tenant: &str, limit: Span) -> JobSpec {
         tenant: TenantId::new(tenant).expect("a word"),
         workload: None,
         kind: JobKind::Batch,
+        reservation: None,
         parts: Vec::new(),
         together: Together { within: Within::Center, bandwidth: None, latency_us: None },
         duration: Duration::Limited { limit, expected: None },
@@ -449,6 +454,7 @@ fn plain(tenant: &str, limit: Span) -> JobSpec {
         deadline: None,
         budget: None,
         priority: 0,
+        priority_class: None,
         preemptible: false,
         hold: false,
         checkpoint: None,

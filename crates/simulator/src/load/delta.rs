@@ -48,7 +48,8 @@ pub fn network(catalog: &Catalog, open: &Open<'_>) -> Result<Declarations, Error
     let links = links(&table("links.csv")?, &centers, &exchanges)?;
     let tenants = tenants(&table("tenants.csv")?)?;
     let chips = catalog.chips().filter(|c| chips.contains(&c.chip)).cloned().collect();
-    Ok(Declarations { chips, centers, exchanges, links, flavors: Vec::new(), tenants })
+    let (flavors, priority_classes) = (Vec::new(), Vec::new());
+    Ok(Declarations { chips, centers, exchanges, links, flavors, priority_classes, tenants })
 }
 
 fn centers(table: &Table) -> Result<Vec<Center>, Error> {
@@ -84,6 +85,7 @@ fn centers(table: &Table) -> Result<Vec<Center>, Error> {
             recall_notice: row.seconds(notice)?,
             lend_to: model::Guests::default(),
             lend_windows: Vec::new(),
+            partners: Vec::new(),
             only_tenants: Vec::new(),
             external_ids: Vec::new(),
         })

@@ -25,7 +25,8 @@ use std::sync::Arc;
 pub struct Arrival {
     /// How long after the start of the scenario.
     pub after: Span,
-    /// What is asked for. Jobs of a load that ask for the same share one.
+    /// What is asked for. Jobs of a load that ask for the same share one. The reservation a job runs in is
+    /// named by its place among the arrivals, from 0.
     pub spec: Arc<JobSpec>,
     /// What nobody knows yet.
     pub actual: Actual,

@@ -112,6 +112,7 @@ fn center(number: usize, made: &MadeNetwork) -> Center {
         recall_notice: Span::from_secs(1_800),
         lend_to: model::Guests::default(),
         lend_windows: Vec::new(),
+        partners: Vec::new(),
         only_tenants: Vec::new(),
         external_ids: Vec::new(),
     }

@@ -357,6 +357,7 @@ fn declared(texts: &[(String, String)], catalog: &Catalog) -> Result<Declaration
         exchanges: read.exchanges,
         links: read.links,
         flavors: read.flavors,
+        priority_classes: read.priority_classes,
         tenants: read.tenants,
     })
 }

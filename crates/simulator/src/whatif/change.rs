@@ -20,7 +20,9 @@ use controller::Declarations;
 use model::file::Catalog;
 use model::file::near::{hint, one_of};
 use model::file::network::{NetworkFile, read_beside};
-use model::{CenterId, Link, Money, NotAnAmount, Pool, Rate, SiteId, Span, TenantId};
+use model::{
+    CenterId, Link, Money, NotAnAmount, Pool, PriorityClass, Rate, SiteId, Span, TenantId,
+};
 use planner::Policy;
 use serde::Deserialize;
 use std::fmt::Display;
@@ -137,6 +139,7 @@ impl Changes {
             exchanges: network.exchanges.clone(),
             links: network.links.clone(),
             flavors: network.flavors.clone(),
+            priority_classes: network.priority_classes.clone(),
             tenants: network.tenants.clone(),
         };
         let sources: Vec<(&str, &str)> =
@@ -157,7 +160,7 @@ impl Changes {
         for link in &added.links {
             said.push(format!("link {} added, {}", link.link, link.capacity));
         }
-        let NetworkFile { centers, exchanges, links, flavors, tenants } = added;
+        let NetworkFile { centers, exchanges, links, flavors, priority_classes, tenants } = added;
         let used = centers.iter().flat_map(|center| &center.pools);
         for chip in used.filter_map(|pool| catalog.get(pool.chip.as_ref()?)) {
             put(&mut network.chips, chip.clone(), |a, b| a.chip == b.chip);
@@ -168,6 +171,10 @@ impl Changes {
             .for_each(|e| put(&mut network.exchanges, e, |a, b| a.exchange == b.exchange));
         links.into_iter().for_each(|l| put(&mut network.links, l, |a, b| a.link == b.link));
         flavors.into_iter().for_each(|f| put(&mut network.flavors, f, |a, b| a.flavor == b.flavor));
+        let same_class =
+            |a: &PriorityClass, b: &PriorityClass| a.priority_class == b.priority_class;
+        let known = &mut network.priority_classes;
+        priority_classes.into_iter().for_each(|class| put(known, class, same_class));
         tenants.into_iter().for_each(|t| put(&mut network.tenants, t, |a, b| a.tenant == b.tenant));
         Ok(())
     }

@@ -117,6 +117,11 @@ impl Past {
             exchanges: world.exchanges.into_values().map(Arc::unwrap_or_clone).collect(),
             links: world.links.into_values().map(Arc::unwrap_or_clone).collect(),
             flavors: world.flavors.into_values().map(Arc::unwrap_or_clone).collect(),
+            priority_classes: world
+                .priority_classes
+                .into_values()
+                .map(Arc::unwrap_or_clone)
+                .collect(),
             tenants: world.tenants.into_values().map(Arc::unwrap_or_clone).collect(),
         };
         let centers = found.declared.centers.iter().map(|center| &center.center);

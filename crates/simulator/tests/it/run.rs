@@ -34,6 +34,7 @@ pub(crate) fn laptop() -> Setup {
         exchanges: file.exchanges,
         links: file.links,
         flavors: file.flavors,
+        priority_classes: file.priority_classes,
         tenants: file.tenants,
     });
     setup.audit = Audit::Everything;

@@ -23,7 +23,8 @@ pub struct Job {
     #[schema(value_type = String)]
     pub tenant: TenantId,
     /// `held`, `waiting`, `offered`, `staging`, `running`, `stopping`, `ending`, or how it ended:
-    /// `completed`, `failed`, `timed-out`, `canceled`.
+    /// `completed`, `failed`, `timed-out`, `canceled`, `lapsed`. A reservation is `booked` until its
+    /// window is `open`.
     pub state: String,
     /// Higher goes first within the tenant.
     pub priority: i32,

@@ -17,6 +17,7 @@ mod network;
 mod problem;
 mod promise;
 mod quality;
+mod reservation;
 mod share;
 mod token;
 mod transfer;
@@ -38,6 +39,7 @@ pub use network::{Applied, Chip, Chips, Document, NetworkFiles, Tenant, Tenants}
 pub use problem::{Problem, SpecError};
 pub use promise::{Cause, Kept, KeptAhead, KeptBy, Promises};
 pub use quality::{Circle, Circles, City, LinkTest, Near, Path, Paths, Quality, Sla, Tested};
+pub use reservation::{Reservation, Reservations};
 pub use share::{
     Flavor, JobOf, Leaving, Lent, Loan, QuotaChange, QuotaPath, QuotaPlan, QuotaStep, QuotaUse,
     RecallWanted, Recalled, Shares, TenantShare, Turn,

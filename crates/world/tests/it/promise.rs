@@ -50,6 +50,7 @@ fn offered(epoch: u32, start: Moment, at: &str, transfers: u64) -> Fact {
         inputs: Vec::new(),
         awaits: (1..=transfers).map(TransferId::new).collect(),
         streams: Vec::new(),
+        inside: None,
     };
     let attempt = AttemptId { job: JOB, epoch };
     Fact::JobOffered(JobOffered { attempt, placement: Arc::new(placement) })

@@ -15,6 +15,8 @@ use std::collections::BTreeSet;
 
 /// Longest limit: ten years. Keeps sums of moments and spans far from their end.
 const LONGEST: Span = Span::from_secs(3_650 * 86_400);
+/// When a reservation lapses that does not say.
+const LAPSE_AFTER: Span = Span::from_secs(900);
 /// Most of anything a job may list.
 pub(super) const MOST_LISTED: usize = 64;
 /// Most tasks of an array.
@@ -31,10 +33,13 @@ pub(super) fn spec(file: JobFile, tenant: TenantId, now: Moment) -> Result<JobSp
         c.words("workload", workload);
     }
     listed(c, &file);
+    let is_one = file.priority_class.is_none() || file.priority == 0;
+    c.that(is_one, "priority_class", "stands beside a priority", "one of both");
     c.that(file.retries <= 100, "retries", &format!("found `{}`", file.retries), "at most 100");
     let spec = JobSpec {
         tenant,
         kind: kind(c, &file, now).unwrap_or(JobKind::Batch),
+        reservation: c.maybe("reservation", file.reservation.as_deref()),
         parts: parts(c, &file),
         together: file.together.as_ref().map(|t| together(c, t)).unwrap_or_default(),
         duration: duration(c, &file).unwrap_or(Duration::Open),
@@ -44,6 +49,7 @@ pub(super) fn spec(file: JobFile, tenant: TenantId, now: Moment) -> Result<JobSp
         deadline: file.deadline.as_deref().and_then(|text| moment(c, "deadline", text, now)),
         budget: budget(c, &file),
         priority: file.priority,
+        priority_class: c.maybe("priority_class", file.priority_class.as_deref()),
         preemptible: file.preemptible,
         hold: file.hold,
         checkpoint: file.checkpoint.as_ref().map(|k| checkpoint(c, k)),
@@ -103,6 +109,7 @@ fn kind(c: &mut Check, file: &JobFile, now: Moment) -> Option<JobKind> {
     c.that(kind == service.0 || file.replicas.is_none(), "replicas", &service.1, "");
     c.that(kind == service.0 || file.near.is_empty(), "near", &service.1, "");
     c.that(kind == reservation.0 || file.start.is_none(), "start", &reservation.1, "");
+    c.that(kind == reservation.0 || file.lapse_after.is_none(), "lapse_after", &reservation.1, "");
     match kind {
         Kind::Batch => Some(JobKind::Batch),
         Kind::Service => {
@@ -112,9 +119,47 @@ fn kind(c: &mut Check, file: &JobFile, now: Moment) -> Option<JobKind> {
             Some(JobKind::Service { replicas, near: c.each("near", &file.near) })
         }
         Kind::Reservation => {
+            only_holds(c, file);
             let start = moment(c, "start", file.start.as_deref().unwrap_or_default(), now);
-            Some(JobKind::Reservation { start: start? })
+            let lapse_after = file
+                .lapse_after
+                .as_deref()
+                .map_or(Some(LAPSE_AFTER), |text| span(c, "lapse_after", text));
+            Some(JobKind::Reservation { start: start?, lapse_after: lapse_after? })
         }
+    }
+}
+
+/// What only stands in jobs that run: a reservation holds chips and nothing more.
+fn only_holds(c: &mut Check, file: &JobFile) {
+    let absent = [
+        ("part", file.parts.is_empty()),
+        ("open_ended", !file.open_ended),
+        ("input", file.inputs.is_empty()),
+        ("output", file.outputs.is_empty()),
+        ("secret", file.secrets.is_empty()),
+        ("after", file.after.is_empty()),
+        ("array", file.array.is_none()),
+        ("checkpoint", file.checkpoint.is_none()),
+        ("expected", file.expected.is_none()),
+        ("deadline", file.deadline.is_none()),
+        ("when_cut_off", file.when_cut_off.is_none()),
+        ("preemptible", !file.preemptible),
+        ("hold", !file.hold),
+        ("retries", file.retries == 0),
+        ("image", file.image.is_none()),
+        ("env", file.env.is_empty()),
+        ("speed", file.speed.is_none()),
+        ("reservation", file.reservation.is_none()),
+    ];
+    for (at, _) in absent.into_iter().filter(|(_, absent)| !absent) {
+        c.wrong(at, "stands in a reservation, which runs nothing", "it in the jobs that run there");
+    }
+    let variants = file.variants.iter().map(|variant| (&variant.chips, &variant.limit));
+    for (chips, limit) in variants.chain([(&file.chips, &None)]) {
+        let is_share = chips.as_ref().is_some_and(|chips| chips.as_str().contains('.'));
+        c.that(!is_share, "chips", "is a share of a chip", "whole chips in a reservation");
+        c.that(limit.is_none(), "variant.limit", "stands in a reservation", "one `limit` for all");
     }
 }
 

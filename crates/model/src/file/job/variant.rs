@@ -99,11 +99,17 @@ fn variant(c: &mut Check, under: &str, file: &VariantFile, runs: bool) -> Option
     let on = on(c, under, file);
     let nodes = nodes(c, &at("nodes"), file.nodes.as_ref());
     let chips = chips(c, &at("chips"), file, nodes);
-    let cores = file.cores.as_ref().map_or(Some(Cores(1_000)), |f| c.read(at("cores"), f.as_str()));
+    let cores = file.cores.as_ref().and_then(|cores| c.read(at("cores"), cores.as_str()));
     c.that(cores != Some(Cores::ZERO), &at("cores"), "found `0`", "at least a share of a core");
-    let memory = file.memory.as_deref().unwrap_or("1 GiB");
-    let memory = c.read::<Bytes>(at("memory"), memory);
+    let memory = file.memory.as_deref();
+    let memory = memory.and_then(|memory| c.read::<Bytes>(at("memory"), memory));
     c.that(memory != Some(Bytes::ZERO), &at("memory"), "found none at all", "at least a byte");
+    // With chips that are booked goes what stands beside them, whatever that is where they are.
+    let has_chips = chips.is_some_and(|chips| chips > Chips::ZERO);
+    let (some_cores, some_memory) = match runs || !has_chips {
+        true => (Cores(1_000), Bytes(1 << 30)),
+        false => (Cores::ZERO, Bytes::ZERO),
+    };
     command(c, &at("command"), &file.command, runs);
     env(c, &at("env"), &file.env);
     if let Some(image) = &file.image {
@@ -117,8 +123,8 @@ fn variant(c: &mut Check, under: &str, file: &VariantFile, runs: bool) -> Option
         on: on?,
         nodes: nodes?,
         chips_per_node: chips?,
-        cores: cores?,
-        memory: memory?,
+        cores: cores.unwrap_or(some_cores),
+        memory: memory.unwrap_or(some_memory),
         command: file.command.clone(),
         image: file.image.clone(),
         env: file.env.clone(),

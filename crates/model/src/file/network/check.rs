@@ -6,8 +6,8 @@ use crate::file::Catalog;
 use crate::file::near::hint;
 use crate::file::section::Section;
 use crate::{
-    CenterId, Chip, ChipClass, ChipId, ExchangeId, Flavor, FlavorId, Link, LinkId, Pool, SiteId,
-    Tenant, TenantId,
+    CenterId, Chip, ChipClass, ChipId, ExchangeId, Flavor, FlavorId, Link, LinkId, Pool,
+    PriorityClassId, SiteId, Tenant, TenantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +22,9 @@ pub(super) fn network(
         if let Some(CenterEntry { center, pools }) = &entry.value {
             center.only_tenants.iter().enumerate().for_each(|(i, tenant)| {
                 names.tenant(&entry.section, &format!("only_tenants[{i}]"), tenant);
+            });
+            center.partners.iter().enumerate().for_each(|(i, tenant)| {
+                names.tenant(&entry.section, &format!("partners[{i}]"), tenant);
             });
             for guest in &center.lend_to.organizations {
                 names.tenant(&entry.section, "lending", guest);
@@ -41,6 +44,11 @@ pub(super) fn network(
             names.flavor_refers(&entry.section, flavor, catalog);
         }
     }
+    for entry in &entries.priority_classes {
+        for (i, tenant) in entry.value.iter().flat_map(|class| &class.tenants).enumerate() {
+            names.tenant(&entry.section, &format!("tenants[{i}]"), tenant);
+        }
+    }
     for entry in &entries.tenants {
         if let Some(TenantEntry { tenant, quotas }) = &entry.value {
             names.tenant_refers(&entry.section, tenant);
@@ -55,6 +63,7 @@ pub(super) fn network(
         centers: entries.centers.into_iter().filter_map(|e| Some(e.value?.center)).collect(),
         exchanges: entries.exchanges.into_iter().filter_map(|e| e.value).collect(),
         flavors: entries.flavors.into_iter().filter_map(|e| e.value).collect(),
+        priority_classes: entries.priority_classes.into_iter().filter_map(|e| e.value).collect(),
         tenants: entries.tenants.into_iter().filter_map(|e| Some(e.value?.tenant)).collect(),
     }
 }
@@ -95,6 +104,11 @@ impl Names {
         let mut seen = BTreeMap::new();
         for entry in &entries.flavors {
             once(&mut seen, &entry.section, "flavor", entry.id.as_ref().map(FlavorId::as_str));
+        }
+        let mut seen = BTreeMap::new();
+        for entry in &entries.priority_classes {
+            let id = entry.id.as_ref().map(PriorityClassId::as_str);
+            once(&mut seen, &entry.section, "priority_class", id);
         }
         let tenants = entries.tenants.iter().filter_map(|e| e.id.clone()).collect();
         let flavors = entries.flavors.iter().filter_map(|e| e.id.clone()).collect();

@@ -9,8 +9,8 @@ use crate::quota::Flavor;
 use crate::unit::parse_with;
 use crate::{
     Bytes, Capability, Center, CenterId, ChipClass, ChipId, ChipTime, Cores, EngineKind, Exchange,
-    ExchangeId, FlavorId, Lending, LinkId, Money, NotAnAmount, OwnerId, Pool, PoolId, Rate, Region,
-    Site, Span, Tenant, TenantId,
+    ExchangeId, FlavorId, Lending, LinkId, Money, NotAnAmount, OwnerId, Pool, PoolId,
+    PriorityClass, PriorityClassId, Rate, Region, Site, Span, Tenant, TenantId,
 };
 use std::str::FromStr;
 
@@ -54,6 +54,7 @@ pub(super) struct Entries<'a> {
     pub(super) exchanges: Vec<Entry<'a, ExchangeId, Exchange>>,
     pub(super) links: Vec<Entry<'a, LinkId, LinkEntry>>,
     pub(super) flavors: Vec<Entry<'a, FlavorId, Flavor>>,
+    pub(super) priority_classes: Vec<Entry<'a, PriorityClassId, PriorityClass>>,
     pub(super) tenants: Vec<Entry<'a, TenantId, TenantEntry<'a>>>,
 }
 
@@ -64,6 +65,8 @@ impl<'a> Entries<'a> {
         self.exchanges.extend(file.sections("exchange").into_iter().map(exchange));
         self.links.extend(file.sections("link").into_iter().map(link));
         self.flavors.extend(file.sections("flavor").into_iter().map(share::flavor));
+        let priority_classes = file.sections("priority_class").into_iter();
+        self.priority_classes.extend(priority_classes.map(share::priority_class));
         self.tenants.extend(file.sections("tenant").into_iter().map(tenant));
         file.unknown();
     }
@@ -93,6 +96,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
     let store = section.maybe("store", text::<Bytes>);
     let relay = relay(&mut section, store);
     let data_url = section.maybe("data_url", url);
+    let partners = section.list("partners", text::<TenantId>);
     let only_tenants = section.list("only_tenants", text::<TenantId>);
     let external_ids = section.table("external_ids").map(|table| table.entries(words(256)));
     let external_id = |(scheme, value): (&str, String)| ExternalId { scheme: scheme.into(), value };
@@ -122,6 +126,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
             recall_notice: rules.notice,
             lend_to: rules.to,
             lend_windows: rules.windows,
+            partners,
             only_tenants,
             external_ids: external_ids.unwrap_or_default().into_iter().map(external_id).collect(),
         };

@@ -6,7 +6,8 @@ use crate::quota::{
     BorrowWithinCohort, Flavor, Preemption, Quota, ReclaimWithinCohort, WithinQueue,
 };
 use crate::{
-    CenterId, ChipClass, ChipId, Chips, FlavorId, Guests, Lending, Region, Span, TenantId, Window,
+    CenterId, ChipClass, ChipId, Chips, FlavorId, Guests, Lending, PriorityClass, PriorityClassId,
+    Region, Relation, Span, TenantId, Window,
 };
 use std::collections::BTreeMap;
 
@@ -36,6 +37,23 @@ pub(super) fn flavor(mut section: Section<'_>) -> Entry<'_, FlavorId, Flavor> {
     Entry { id, value, section }
 }
 
+const RELATIONS: [(&str, Relation); 3] = [
+    ("internal", Relation::Internal),
+    ("partner", Relation::Partner),
+    ("outside", Relation::Outside),
+];
+
+pub(super) fn priority_class(
+    mut section: Section<'_>,
+) -> Entry<'_, PriorityClassId, PriorityClass> {
+    let id = section.need("priority_class", text::<PriorityClassId>);
+    let value = section.need("value", whole(i32::MIN, i32::MAX));
+    let tenants = section.list("tenants", text::<TenantId>);
+    section.unknown();
+    let assemble = || Some(PriorityClass { priority_class: id.clone()?, value: value?, tenants });
+    Entry { value: assemble(), id, section }
+}
+
 /// What a table says of lending; what it does not say is as it is elsewhere.
 #[derive(Default)]
 pub(super) struct Said {
@@ -54,18 +72,19 @@ impl Said {
             percent = section.maybe("percent", whole(0, 100));
             notice = section.maybe("notice", text::<Span>);
         }
-        let names = ["organizations", "industries", "regions"];
+        let names = ["organizations", "industries", "regions", "relations"];
         let says_who = names.iter().any(|key| section.has(key));
         let organizations = section.list("organizations", text::<TenantId>);
         let industries = section.list("industries", words(128));
         let regions = section.list("regions", text::<Region>);
+        let relations = section.list("relations", choice(&RELATIONS));
         let says_when = section.has("windows");
         let windows = section.list("windows", text::<Window>);
         section.unknown();
         Some(Self {
             percent,
             notice,
-            to: says_who.then_some(Guests { organizations, industries, regions }),
+            to: says_who.then_some(Guests { organizations, industries, regions, relations }),
             windows: says_when.then_some(windows),
         })
     }
