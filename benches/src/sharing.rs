@@ -187,6 +187,7 @@ fn decisions() -> Samples {
     let mut usage = Usage::new(Arc::new(quotas));
     let flavor = FlavorId::new("cuda").expect("a word");
     let claim = Claim {
+        jobs: 1,
         chips: [(flavor, Chips::whole(4))].into(),
         card_time: Chips::whole(4).over(Span::from_secs(60)),
     };

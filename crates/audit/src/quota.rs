@@ -121,12 +121,13 @@ impl<'a> Tree<'a> {
 pub(crate) fn judge<'a>(world: &'a World, facts: &[&'a Fact], found: &mut Findings) {
     // None for what is had at once.
     let mut takers: BTreeSet<(&TenantId, &FlavorId, Option<Moment>)> = BTreeSet::new();
-    let mut tenants: BTreeSet<&TenantId> = BTreeSet::new();
+    // With whether anything was committed.
+    let mut tenants: BTreeSet<(&TenantId, bool)> = BTreeSet::new();
     for fact in facts {
         let Fact::JobOffered(offered) = fact else { continue };
         let Some(job) = world.job(offered.attempt.job) else { continue };
         let (tenant, place) = (&job.spec.tenant, &offered.placement);
-        tenants.insert(tenant);
+        tenants.insert((tenant, place.inside.is_none()));
         if place.inside.is_some() {
             continue;
         }
@@ -147,11 +148,13 @@ pub(crate) fn judge<'a>(world: &'a World, facts: &[&'a Fact], found: &mut Findin
             found.say(Promise::Quota, what);
         }
     }
-    tenants.into_iter().for_each(|tenant| judge_caps(world, tenant, found));
+    for (tenant, commits) in tenants {
+        judge_caps(world, tenant, commits, found);
+    }
 }
 
 /// Judges how many jobs of a tenant and those it is part of run, and what they may spend.
-fn judge_caps(world: &World, tenant: &TenantId, found: &mut Findings) {
+fn judge_caps(world: &World, tenant: &TenantId, commits: bool, found: &mut Findings) {
     let mut at = Some(tenant);
     for _ in 0..=world.tenants.len() {
         let Some(tenant) = at.and_then(|at| world.tenants.get(at)) else { return };
@@ -170,7 +173,7 @@ fn judge_caps(world: &World, tenant: &TenantId, found: &mut Findings) {
             format!("{running} jobs of {} run, more than may", tenant.tenant)
         });
         let within = tenant.budget.is_none_or(|most| spent <= u128::from(most.0));
-        found.judge(Promise::Quota, within, || {
+        found.judge(Promise::Quota, within || !commits, || {
             format!("{} may spend more than its budget", tenant.tenant)
         });
     }

@@ -234,8 +234,11 @@ impl View {
         if self.no_quotas {
             return usage;
         }
-        for booked in self.booked.values().filter(|booked| booked.overlaps(window)) {
-            let _unknown = usage.to_mut().take(&booked.tenant, &booked.claim);
+        for booked in self.booked.values() {
+            // What it may cost is spent whenever it opens.
+            let cost = Claim { jobs: 0, card_time: booked.claim.card_time, ..Claim::default() };
+            let claim = if booked.overlaps(window) { &booked.claim } else { &cost };
+            let _unknown = usage.to_mut().take(&booked.tenant, claim);
         }
         usage
     }

@@ -41,7 +41,7 @@ impl Scene<'_> {
         if let Some(flavor) = flavor {
             usage.admits(tenant, flavor, chips)?;
         }
-        usage.admits_jobs(tenant, Count::Running, 1)?;
+        usage.admits_jobs(tenant, Count::Running, u64::from(!asked.spec.is_reservation()))?;
         usage.affords(tenant, chips.over(limit))
     }
 }

@@ -11,13 +11,22 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What one running job has of its tenant's quotas.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What one running job has of its tenant's quotas, or chips that are booked without one.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
+    /// How many running jobs it counts as.
+    pub jobs: u64,
     /// Its chips by flavor.
     pub chips: BTreeMap<FlavorId, Chips>,
     /// The chip time committed to it: chips for as long as it may run.
     pub card_time: ChipTime,
+}
+
+impl Default for Claim {
+    /// A job's that has nothing.
+    fn default() -> Self {
+        Self { jobs: 1, chips: BTreeMap::new(), card_time: ChipTime::ZERO }
+    }
 }
 
 /// Jobs that are counted.
@@ -210,7 +219,7 @@ impl Usage {
             self.shift(at, flavor, i128::from(amount.0));
         }
         self.tally(at, |tally| {
-            tally.running += 1;
+            tally.running += u128::from(claim.jobs);
             tally.committed += u128::from(claim.card_time.0);
         });
         Ok(())
@@ -225,7 +234,7 @@ impl Usage {
     pub fn give(&mut self, tenant: &TenantId, claim: &Claim, spent: ChipTime) -> Result<(), Error> {
         let at = self.number(tenant)?;
         let (committed, own) = (u128::from(claim.card_time.0), self.tallies.get(at).own);
-        if own.running == 0 || own.committed < committed {
+        if own.running < u128::from(claim.jobs) || own.committed < committed {
             return Err(not_held(tenant, "running jobs or committed chip time".to_owned()));
         }
         let short = |(flavor, amount): &(&FlavorId, &Chips)| {
@@ -238,7 +247,7 @@ impl Usage {
             self.shift(at, flavor, -i128::from(amount.0));
         }
         self.tally(at, |tally| {
-            tally.running -= 1;
+            tally.running -= u128::from(claim.jobs);
             tally.committed -= committed;
             tally.spent += u128::from(spent.0);
         });

@@ -277,7 +277,7 @@ impl<'a> Server<'a> {
             let Told::Submitted { first, repeated: false, .. } = **answer else { continue };
             let asker = usize::try_from(*request).ok().and_then(|at| self.askers.get(at));
             let Some(Asker::Ask(id)) = asker else { continue };
-            match around.tenants.get(*id).and_then(|ask| ask.arrival) {
+            match around.tenants.arrival(*id) {
                 Some((arrival, actual)) => {
                     around.truth.jobs.bind(first, Bound { arrival, actual, variant: 0 });
                 }

@@ -26,6 +26,8 @@ pub(crate) struct Tenants {
     next: AskId,
     /// Arrivals so far.
     pub(crate) arrived: u64,
+    /// What was submitted and refused; only kept where what is asked for may come twice.
+    refused: BTreeMap<AskId, (u64, Actual)>,
     /// The jobs that reservations are, by their place among the arrivals.
     booked: BTreeMap<u64, JobId>,
 }
@@ -79,6 +81,12 @@ impl Tenants {
         self.asks.get(&id)
     }
 
+    /// What is submitted, or was and was refused: one that was asked for twice may be accepted after all.
+    pub(crate) fn arrival(&self, id: AskId) -> Option<(u64, Actual)> {
+        let refused = || self.refused.get(&id).copied();
+        self.asks.get(&id).map_or_else(refused, |ask| ask.arrival)
+    }
+
     /// What is submitted.
     pub(crate) fn spec(&self, id: AskId) -> Option<&JobSpec> {
         match &self.asks.get(&id)?.command {
@@ -90,6 +98,9 @@ impl Tenants {
     /// The answer came.
     pub(crate) fn answered(&mut self, id: AskId, job: Option<JobId>, post: &mut Post) {
         let Some(ask) = self.asks.remove(&id) else { return };
+        if let (Some(arrival), None, true) = (ask.arrival, job, post.needs_patience) {
+            self.refused.insert(id, arrival);
+        }
         if let (Some((arrival, _)), Some(job), Command::Submit { jobs, .. }) =
             (ask.arrival, job, &ask.command)
             && jobs.iter().any(|spec| spec.is_reservation())

@@ -149,7 +149,7 @@ impl Index {
         let Some(attempt) = job.phase.attempt() else { return };
         let claim = claim(&job.spec, &attempt.placement);
         let held = self.held.entry(job.spec.tenant.clone()).or_default();
-        held.attempts += 1;
+        held.attempts += claim.jobs;
         held.committed += u128::from(claim.card_time.0);
         for (flavor, chips) in claim.chips {
             let of = held.chips.entry(flavor).or_default();
@@ -161,7 +161,7 @@ impl Index {
         let Some(attempt) = job.phase.attempt() else { return };
         let Some(held) = self.held.get_mut(&job.spec.tenant) else { return };
         let claim = claim(&job.spec, &attempt.placement);
-        held.attempts -= 1;
+        held.attempts -= claim.jobs;
         held.committed -= u128::from(claim.card_time.0);
         for (flavor, chips) in claim.chips {
             let Some(of) = held.chips.get_mut(&flavor) else { continue };
@@ -170,7 +170,7 @@ impl Index {
                 held.chips.remove(&flavor);
             }
         }
-        if held.attempts == 0 {
+        if *held == Held::default() {
             self.held.remove(&job.spec.tenant);
         }
     }

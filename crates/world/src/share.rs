@@ -58,7 +58,9 @@ pub struct Recalled {
 /// room for another job, for then that has it.
 #[must_use]
 pub fn claim(spec: &JobSpec, placement: &Placement) -> Claim {
-    let mut claim = Claim::default();
+    // A reservation is no job that runs.
+    let jobs = u64::from(!spec.is_reservation());
+    let mut claim = Claim { jobs, ..Claim::default() };
     // What runs in a reservation has nothing that this does not have.
     let parts = placement.parts.iter().filter(|_| placement.inside.is_none());
     for part in parts {

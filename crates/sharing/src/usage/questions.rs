@@ -134,7 +134,7 @@ impl Usage {
                 Err(why) => denied.push(why),
             }
         }
-        denied.extend(self.admits_jobs(tenant, Count::Running, 1).err());
+        denied.extend(self.admits_jobs(tenant, Count::Running, claim.jobs).err());
         denied.extend(self.affords(tenant, claim.card_time).err());
         denied.into_iter().min_by_key(Denied::could_ever_fit).map_or(Ok(borrowed), Err)
     }

@@ -187,3 +187,19 @@ fn centers_without_doors_send_and_data_passes_relays() {
     let enough = all.sent > 50 && all.to_relays > 10 && all.from_relays > 10 && all.passed > 5;
     assert!(enough, "{all:?}");
 }
+
+struct Print;
+impl Sink for Print {
+    fn take(&mut self, records: &[Record]) {
+        for record in records {
+            eprintln!("{} {} {:?}", record.header.number, record.header.at, record.fact());
+        }
+    }
+}
+
+#[test]
+fn dbg_seed() {
+    let seed = std::env::var("SEED").unwrap().parse().unwrap();
+    let verdict = sabotaged_run(seed, None, &mut Print);
+    eprintln!("{:?}", verdict.violations);
+}
