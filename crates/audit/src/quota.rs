@@ -121,13 +121,13 @@ impl<'a> Tree<'a> {
 pub(crate) fn judge<'a>(world: &'a World, facts: &[&'a Fact], found: &mut Findings) {
     // None for what is had at once.
     let mut takers: BTreeSet<(&TenantId, &FlavorId, Option<Moment>)> = BTreeSet::new();
-    // With whether anything was committed.
-    let mut tenants: BTreeSet<(&TenantId, bool)> = BTreeSet::new();
+    // With whether there is a job more, and more chip time is committed.
+    let mut tenants: BTreeSet<(&TenantId, bool, bool)> = BTreeSet::new();
     for fact in facts {
         let Fact::JobOffered(offered) = fact else { continue };
         let Some(job) = world.job(offered.attempt.job) else { continue };
         let (tenant, place) = (&job.spec.tenant, &offered.placement);
-        tenants.insert((tenant, place.inside.is_none()));
+        tenants.insert((tenant, !job.spec.is_reservation(), place.inside.is_none()));
         if place.inside.is_some() {
             continue;
         }
@@ -148,13 +148,18 @@ pub(crate) fn judge<'a>(world: &'a World, facts: &[&'a Fact], found: &mut Findin
             found.say(Promise::Quota, what);
         }
     }
-    for (tenant, commits) in tenants {
-        judge_caps(world, tenant, commits, found);
+    for (tenant, runs, commits) in tenants {
+        judge_caps(world, tenant, (runs, commits), found);
     }
 }
 
 /// Judges how many jobs of a tenant and those it is part of run, and what they may spend.
-fn judge_caps(world: &World, tenant: &TenantId, commits: bool, found: &mut Findings) {
+fn judge_caps(
+    world: &World,
+    tenant: &TenantId,
+    (runs, commits): (bool, bool),
+    found: &mut Findings,
+) {
     let mut at = Some(tenant);
     for _ in 0..=world.tenants.len() {
         let Some(tenant) = at.and_then(|at| world.tenants.get(at)) else { return };
@@ -169,7 +174,8 @@ fn judge_caps(world: &World, tenant: &TenantId, commits: bool, found: &mut Findi
             spent += world.held(of).map_or(0, |held| held.committed);
             spent += world.shares.spent.get(of).map_or(0, |time| u128::from(time.0));
         }
-        found.judge(Promise::Quota, tenant.max_running.is_none_or(|most| running <= most), || {
+        let few = tenant.max_running.is_none_or(|most| running <= most);
+        found.judge(Promise::Quota, few || !runs, || {
             format!("{running} jobs of {} run, more than may", tenant.tenant)
         });
         let within = tenant.budget.is_none_or(|most| spent <= u128::from(most.0));

@@ -41,7 +41,7 @@ pub(crate) struct Reserve {
     #[arg(long, value_name = "SPAN")]
     lapse_after: Option<String>,
     /// A name for people.
-    #[arg(long, value_name = "NAME", default_value = "reservation")]
+    #[arg(long, value_name = "NAME", default_value = "window")]
     name: String,
     /// For which tenant; operators must say.
     #[arg(long, value_name = "TENANT")]

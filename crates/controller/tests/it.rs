@@ -337,6 +337,28 @@ fn a_gang_that_waits_is_not_overtaken_for_ever_by_small_jobs() {
 }
 
 #[test]
+fn a_job_has_the_priority_of_the_class_it_names_if_its_tenant_may() {
+    let classes = "[[priority_class]]\npriority_class = \"urgent\"\nvalue = 1000\n\
+                   tenants = [\"startup\"]\n\
+                   [[priority_class]]\npriority_class = \"idle\"\nvalue = -10\n";
+    let mut stage = Stage::of(&format!("{NETWORK}\n{classes}"), Settings::default());
+    stage.join("zhangjiang");
+    let idle = stage.submit(job("priority_class = \"idle\""));
+    assert_eq!(stage.controller.world().job(idle).unwrap().spec.priority, -10);
+    for (class, said) in [
+        ("urgent", "priority class urgent is for startup, of which lab is no part"),
+        ("urgant", "there is no priority class urgant; there is idle, urgent"),
+    ] {
+        let spec = job(&format!("priority_class = \"{class}\""));
+        match stage.command(Command::Submit { jobs: vec![spec], key: None }) {
+            Answer::Rejected(rejected) => assert_eq!(rejected.to_string(), said),
+            other => panic!("{other:?}"),
+        }
+    }
+    stage.audit();
+}
+
+#[test]
 fn a_repeated_submission_changes_nothing_and_a_key_is_not_for_two_things() {
     let mut stage = Stage::laptop();
     let submit = |stage: &mut Stage, content: &[u8]| {

@@ -5,6 +5,7 @@ mod bandwidth;
 mod booked;
 mod claims;
 mod declined;
+mod held;
 
 use crate::class::{Class, ClassId, class_of_job};
 use crate::packing::Typical;
@@ -17,7 +18,8 @@ use crate::touched::Touched;
 use crate::victims::Victims;
 use crate::view::View;
 use bandwidth::Holder;
-use model::attempt::{AttemptState, Slots};
+use held::Holding;
+pub(crate) use held::window;
 use model::fact::{AttemptPreempted, AttemptTouched, Fact};
 use model::job::Job;
 use model::{
@@ -31,16 +33,6 @@ use world::World;
 
 /// How much longer an attempt that outlives its limit is taken to hold its chips.
 const OVERRUN: Span = Span::from_secs(5);
-
-/// What an attempt holds.
-#[derive(Debug, Clone)]
-struct Holding {
-    pool: PoolNumber,
-    /// The reservation it runs in.
-    inside: Option<JobId>,
-    slots: Vec<Slots>,
-    until: Moment,
-}
 
 /// The planner's live view of what is taken and who waits.
 #[derive(Debug)]
@@ -377,55 +369,6 @@ impl Board {
         }
     }
 
-    fn hold_until(
-        &mut self,
-        (attempt, inside): (AttemptId, Option<JobId>),
-        part: &model::PartPlacement,
-        (from, until): (Moment, Moment),
-    ) {
-        let Some(pool) = self.view.roster.number(&part.center, &part.pool) else { return };
-        let slots = part.nodes.clone();
-        self.view.board_mut(inside, pool, |board| board.hold(attempt, &slots, from, until));
-        self.held.insert(attempt, Holding { pool, inside, slots, until });
-        self.ends.insert((until, attempt));
-    }
-
-    /// Holds what an attempt holds from when and until when it does now.
-    fn retime(&mut self, world: &World, attempt: AttemptId, now: Moment) {
-        let Some(job) = world.job(attempt.job) else { return };
-        let Some(live) = job.phase.attempt() else { return };
-        self.rebook_streams(world, attempt, now);
-        let (from, until) = window(live, job);
-        self.move_hold(attempt, from, until);
-        if live.state.stopping().is_some() {
-            self.spare(attempt);
-        }
-    }
-
-    fn move_hold(&mut self, attempt: AttemptId, from: Moment, until: Moment) {
-        let Some(held) = self.held.get_mut(&attempt) else { return };
-        self.ends.remove(&(held.until, attempt));
-        self.ends.insert((until, attempt));
-        held.until = until;
-        let Holding { pool, inside, slots, .. } = held;
-        self.view.board_mut(*inside, *pool, |board| board.retime(attempt, slots, from, until));
-    }
-
-    fn release(&mut self, attempt: AttemptId) -> Option<PoolNumber> {
-        let Holding { pool, inside, slots, until } = self.held.remove(&attempt)?;
-        self.ends.remove(&(until, attempt));
-        self.view.board_mut(inside, pool, |board| board.release(attempt, &slots));
-        self.view.victims.remove(pool, attempt);
-        Some(pool)
-    }
-
-    /// An attempt that stops anyway makes room for nobody.
-    fn spare(&mut self, attempt: AttemptId) {
-        if let Some(held) = self.held.get(&attempt) {
-            self.view.victims.remove(held.pool, attempt);
-        }
-    }
-
     /// Whether nobody waits, now or later.
     #[must_use]
     pub fn nobody_waits(&self) -> bool {
@@ -486,21 +429,4 @@ impl Board {
         }
         self.view.links.forget_before(now);
     }
-}
-
-/// From when and until when an attempt holds its nodes: from its real start where it has one.
-pub(crate) fn window(attempt: &Attempt, job: &Job) -> (Moment, Moment) {
-    if job.spec.is_reservation() {
-        return (attempt.placement.start, attempt.placement.until);
-    }
-    let limit = attempt.placement.parts.first().and_then(|part| job.spec.limit(part.variant));
-    let (from, until) = match &attempt.state {
-        AttemptState::Running { started }
-        | AttemptState::Stopping { started: Some(started), .. } => {
-            (*started, limit.map_or(Moment::MAX, |limit| *started + limit))
-        }
-        _ => (attempt.placement.start, attempt.placement.until),
-    };
-    let until = attempt.preempted.map_or(until, |preempted| until.min(preempted.until));
-    (from, until.max(from + Span(1)))
 }

@@ -17,9 +17,7 @@ use crate::view::View;
 use crate::{NotLent, Policy, Situation};
 use calendar::Work;
 use model::job::{Job, JobKind, JobSpec};
-use model::{
-    Attempt, CenterId, ChipTime, Chips, JobId, Moment, PartPlacement, Placement, TenantId,
-};
+use model::{Attempt, CenterId, Chips, JobId, Moment, PartPlacement, Placement, TenantId};
 use sharing::{Claim, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -223,7 +221,8 @@ impl View {
         for (_, id) in world.all_live() {
             let Some((job, live)) = stays(world, id, window.0, false) else { continue };
             let claim = world::claim(&job.spec, &live.placement);
-            let _not_counted = usage.give(&job.spec.tenant, &claim, ChipTime::ZERO);
+            // What it may cost stays spent.
+            let _not_counted = usage.give(&job.spec.tenant, &claim, claim.card_time);
         }
         usage
     }

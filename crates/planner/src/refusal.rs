@@ -273,11 +273,9 @@ impl fmt::Display for Refusal {
             Self::NotAsked { region } => {
                 write!(f, "the job asks for other centers or regions than {region}")
             }
-            Self::Reserved { reservation, at: Some(at) } => {
-                write!(f, "the job runs in {reservation}, which is in {at}")
-            }
-            Self::Reserved { reservation, at: None } => {
-                write!(f, "the job runs in {reservation}, which is over")
+            Self::Reserved { reservation, at } => {
+                let place = at.as_ref().map_or("over".to_owned(), |at| format!("in {at}"));
+                write!(f, "the job runs in {reservation}, which is {place}")
             }
             Self::NotAdmitted => write!(f, "its owner does not admit this tenant"),
             Self::WrongChip { has, wants } => write!(f, "has {has}, the job runs on {wants}"),
@@ -299,9 +297,7 @@ impl fmt::Display for Refusal {
                 let allowed: Vec<_> = allowed.iter().map(Region::as_str).collect();
                 write!(f, "dataset {dataset} may not leave {}", allowed.join(", "))
             }
-            Self::NoReplica { dataset } => {
-                write!(f, "no center that can be reached has a copy of dataset {dataset}")
-            }
+            Self::NoReplica { dataset } => write!(f, "no center within reach has {dataset}"),
             Self::NoDoor { dataset, from, to } => {
                 write!(f, "dataset {dataset} is in {from}, which has no door")?;
                 let whom = match to {

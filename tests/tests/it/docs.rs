@@ -9,7 +9,8 @@ use whole_system::{Net, Plan, portolan};
 /// How long a command that only looks may take until it shows what the page does.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// What only looks, and may be looked at again.
-const LOOKS: [&str; 7] = ["quota", "shares", "why", "jobs", "job", "centers", "center show"];
+const LOOKS: [&str; 8] =
+    ["quota", "shares", "why", "jobs", "job", "centers", "center show", "reservations"];
 
 /// A piece of a page.
 enum Step {
@@ -113,6 +114,12 @@ async fn play(net: &Net, page: &str) {
 async fn sharing_between_owners_is_as_its_page_says() {
     let net = Plan::laptop().start().await;
     play(&net, include_str!("../../../docs/sharing.md")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chips_are_booked_as_their_page_says() {
+    let net = Plan::laptop().start().await;
+    play(&net, include_str!("../../../docs/reservations.md")).await;
 }
 
 #[test]

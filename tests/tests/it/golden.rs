@@ -240,7 +240,8 @@ async fn reads(net: &mut Net) {
 
 /// Flavors are declared, and an owner takes back what it lent.
 async fn shares(net: &Net) {
-    let flavor = "[[flavor]]\nflavor = \"hip\"\nclasses = [\"hip\"]\n";
+    let flavor = "[[flavor]]\nflavor = \"hip\"\nclasses = [\"hip\"]\n\
+                  [[priority_class]]\npriority_class = \"urgent\"\nvalue = 1000\n";
     let applied = net.apply(flavor).await;
     assert!(applied.status < 300, "{}", applied.text);
     let recalled =

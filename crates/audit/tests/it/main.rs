@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod lending;
 mod quota;
+mod reservation;
 #[cfg(test)]
 mod scenario;
 

@@ -410,7 +410,13 @@ impl<'a> Line<'a> {
             name: String::new(),
             tenant: id(self.option("tenant", "lab")),
             workload: None,
-            kind: JobKind::Batch,
+            kind: match self.options.get("opens") {
+                Some(start) => JobKind::Reservation {
+                    start: Moment(number(start)),
+                    lapse_after: Span(1_000),
+                },
+                None => JobKind::Batch,
+            },
             reservation: None,
             parts: (1..=number::<u32>(self.option("parts", "1"))).map(part).collect(),
             together: Together { within, ..Together::default() },
@@ -503,7 +509,7 @@ impl<'a> Line<'a> {
             inputs: list(self.option("reads", "")).map(data).collect(),
             awaits: Vec::new(),
             streams: list(self.option("streams", "")).map(stream).collect(),
-            inside: None,
+            inside: self.options.get("inside").map(|job| JobId::new(number(job))),
         }
     }
 

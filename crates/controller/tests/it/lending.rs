@@ -10,7 +10,11 @@ use wire::Report;
 /// A center of sixteen chips that lends by these rules, with a tenant at home there, and two guests of
 /// which one is below an organization.
 fn story(rules: &str) -> Story {
-    let text = format!(
+    Story::on(&network(rules), &["east"])
+}
+
+fn network(rules: &str) -> String {
+    format!(
         "[[center]]\ncenter = \"east\"\nowner = \"east\"\nregion = \"cn/east\"\nlatitude = 31\n\
          longitude = 121\ntime_zone = \"Asia/Shanghai\"\nengine = \"process\"\n{rules}\n\
          [[center.pool]]\npool = \"p\"\nchip = \"nvidia-a100-sxm4-80\"\nnodes = 2\n\
@@ -19,8 +23,7 @@ fn story(rules: &str) -> Story {
          [[tenant]]\ntenant = \"guest\"\n\
          [[tenant]]\ntenant = \"institute\"\nindustry = \"biomedicine\"\n\
          [[tenant]]\ntenant = \"group\"\nparent = \"institute\"\n"
-    );
-    Story::on(&text, &["east"])
+    )
 }
 
 fn recall(story: &mut Story, by: &Principal, chips: u64, in_time: Span, lasts: Span) -> Answer {
@@ -52,6 +55,31 @@ fn it_is_lent_to_whom_its_owner_says_and_to_those_below_them() {
         let jobs = ["group", "guest", "own"].map(|of| story.submit(of, 1, ""));
         assert_eq!(story.are(&jobs), ["east", "waiting", "east"], "{rule}");
         assert!(story.why(jobs[1]).starts_with("its owner lends it to "));
+        story.stage.audit();
+    }
+}
+
+#[test]
+fn it_is_lent_by_what_a_tenant_is_to_its_owner() {
+    let both = "[\"internal\", \"partner\"]";
+    for (relations, expected) in [
+        ("[\"internal\"]", ["waiting", "waiting", "east", "east"]),
+        ("[\"partner\"]", ["east", "waiting", "waiting", "east"]),
+        ("[\"outside\"]", ["waiting", "east", "waiting", "east"]),
+        (both, ["east", "waiting", "east", "east"]),
+    ] {
+        let rules =
+            format!("partners = [\"institute\"]\n[center.lending]\nrelations = {relations}\n");
+        // Another center of the same owner, and who is at home there.
+        let text = network(&rules)
+            + "[[center]]\ncenter = \"west\"\nowner = \"east\"\nregion = \"cn/west\"\n\
+               latitude = 31\nlongitude = 121\ntime_zone = \"Asia/Shanghai\"\n\
+               engine = \"process\"\n[[center.pool]]\npool = \"q\"\nnodes = 1\ncores = 1\n\
+               memory = \"1 GiB\"\nprice_per_node_hour = \"1 CNY\"\n\
+               [[tenant]]\ntenant = \"sister\"\nhome = \"west\"\n";
+        let mut story = Story::on(&text, &["east", "west"]);
+        let jobs = ["group", "guest", "sister", "own"].map(|of| story.submit(of, 1, ""));
+        assert_eq!(story.are(&jobs), expected, "{relations}");
         story.stage.audit();
     }
 }

@@ -130,6 +130,15 @@ fn services_and_reservations_have_their_own_fields() {
         spec(window).kind,
         JobKind::Reservation { start, lapse_after: Span::from_secs(900) }
     );
+    let booked = spec("name = 'j'\nlimit = '1h'\ncommand = ['x']\nreservation = 'job-7'");
+    assert_eq!(booked.reservation.map(model::JobId::number), Some(7));
+    check(
+        &format!("{window}\npreemptible = true\nlapse_after = '0s'"),
+        r#"
+job.toml:7:15: preemptible: stands in a reservation, which runs nothing; expected it in the jobs that run there
+job.toml:8:15: lapse_after: found `0s`; expected a span above zero, at most `3650d`
+"#,
+    );
     check(
         "name = 'b'\nlimit = '1h'\ncommand = ['x']\nreplicas = 3\nstart = '1h'",
         r#"

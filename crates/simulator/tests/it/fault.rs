@@ -1,7 +1,7 @@
 //! Small networks in which everything goes wrong.
 
 use audit::Promise;
-use model::{CenterId, Fact, Leave, Record};
+use model::{CenterId, Fact, JobId, Leave, Record};
 use simulator::fault::{Sabotage, Verdict, calm_run, fault_run, sabotaged_run};
 use simulator::log::{Nowhere, Sink};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,6 +134,49 @@ fn whatever_can_become_of_copies_does_in_some_seed() {
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new(), "{:#?}", kinds.0);
 }
 
+/// What became of windows that were booked.
+#[derive(Debug, Default)]
+struct Booked {
+    windows: BTreeSet<JobId>,
+    inside: BTreeSet<JobId>,
+    ran_inside: u64,
+    ends: BTreeMap<&'static str, u64>,
+    left: u64,
+}
+
+impl Sink for Booked {
+    fn take(&mut self, records: &[Record]) {
+        for record in records {
+            match record.fact().expect("this program wrote it") {
+                Fact::NetworkCreated(_) => (self.windows.clear(), self.inside.clear()).0,
+                Fact::JobSubmitted(f) if f.spec.is_reservation() => _ = self.windows.insert(f.job),
+                Fact::JobOffered(f) if f.placement.inside.is_some() => {
+                    self.inside.insert(f.attempt.job);
+                }
+                Fact::JobEnded(f) if self.windows.contains(&f.job) => {
+                    *self.ends.entry(f.end.word()).or_default() += 1;
+                }
+                Fact::JobEnded(f) if f.end.word() == "lapsed" => self.left += 1,
+                Fact::JobEnded(f) if self.inside.contains(&f.job) => {
+                    self.ran_inside += u64::from(f.end.word() == "completed");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_can_become_of_windows_does_in_some_seed() {
+    let mut booked = Booked::default();
+    for seed in 0..200 {
+        assert!(sabotaged_run(seed, None, &mut booked).holds());
+    }
+    let ends = ["completed", "lapsed", "canceled", "failed"];
+    assert!(ends.iter().all(|end| booked.ends.contains_key(end)), "{booked:?}");
+    assert!(booked.ran_inside > 50 && booked.left > 10, "{booked:?}");
+}
+
 #[test]
 fn what_owners_take_back_is_there_in_time() {
     let (mut recalls, mut kept) = (0, 0);
@@ -186,20 +229,4 @@ fn centers_without_doors_send_and_data_passes_relays() {
     }
     let enough = all.sent > 50 && all.to_relays > 10 && all.from_relays > 10 && all.passed > 5;
     assert!(enough, "{all:?}");
-}
-
-struct Print;
-impl Sink for Print {
-    fn take(&mut self, records: &[Record]) {
-        for record in records {
-            eprintln!("{} {} {:?}", record.header.number, record.header.at, record.fact());
-        }
-    }
-}
-
-#[test]
-fn dbg_seed() {
-    let seed = std::env::var("SEED").unwrap().parse().unwrap();
-    let verdict = sabotaged_run(seed, None, &mut Print);
-    eprintln!("{:?}", verdict.violations);
 }
