@@ -126,6 +126,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/agent/under-way": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tell how far the copies are that come to a center */
+        post: operations["tell_under_way"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/centers": {
         parameters: {
             query?: never;
@@ -181,6 +198,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/centers/{center}/recall": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take back what is lent of a center
+         * @description For its owner or an operator. Guests that may be stopped are told now, as few and as cheap as will do;
+         *     no other comes in their place until the recall is over. What cannot be back in time is refused with
+         *     the reason and the earliest time, and nothing is done.
+         */
+        post: operations["recall_capacity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/chips": {
         parameters: {
             query?: never;
@@ -190,6 +229,27 @@ export interface paths {
         };
         /** The chip catalog */
         get: operations["list_chips"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/circles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much compute is how near to each city
+         * @description Circles of 1, 3, 5 and 20 ms one way around the nearest of the city's centers: measured where
+         *     the two ends measure each other, else the sum of what the links between them are declared with.
+         */
+        get: operations["list_circles"];
         put?: never;
         post?: never;
         delete?: never;
@@ -232,6 +292,69 @@ export interface paths {
         post?: never;
         /** Remove a dataset with all its versions and copies */
         delete: operations["remove_dataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/datasets/{dataset}/archives": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a center's copy put into an external store of its
+         * @description Refused, with the reason, where that store is not there, is only read or is too full. What goes
+         *     wrong at the center is told with the dataset and with the store.
+         */
+        post: operations["archive_copy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/datasets/{dataset}/copies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Have a copy brought to a center */
+        post: operations["copy_dataset"];
+        /**
+         * Remove a copy from a center
+         * @description Refused, with the reason, for a copy that is read, pinned, the last one or needed for the number
+         *     of copies to be kept.
+         */
+        delete: operations["evict_copy"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/datasets/{dataset}/keeping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say what is to be kept of a dataset
+         * @description The rules replace those before. The answer says which copies will be made and which versions go.
+         */
+        put: operations["keep_dataset"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -428,6 +551,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/lent": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What owners lent one another
+         * @description Chips that guests have now, and had on each of the last 92 days, by pair of owners. A center sees
+         *     what it lends, a tenant what it borrows, an operator all.
+         */
+        get: operations["read_lent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/links": {
         parameters: {
             query?: never;
@@ -439,6 +583,65 @@ export interface paths {
         get: operations["list_links"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/links/{link}/cut": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that a link carries nothing any more
+         * @description Transfers that cross it end, and what waits for them is planned anew, over other links.
+         */
+        post: operations["cut_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/links/{link}/mend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that a link carries again */
+        post: operations["mend_link"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/links/{link}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Learn now what a link delivers
+         * @description For some seconds filler goes over it between two centers, at the rate it is planned at, first in
+         *     one direction and then in the other. A test books nothing that is booked, and goes when work is
+         *     planned in its place.
+         */
+        post: operations["test_link"];
         delete?: never;
         options?: never;
         head?: never;
@@ -521,6 +724,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/paths": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was measured between centers
+         * @description Of each pair one sends test packets; transfers tell of the way they come by. A path of one link
+         *     tells of that link, which is in the list of links too.
+         */
+        get: operations["list_paths"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/plan": {
         parameters: {
             query?: never;
@@ -554,6 +778,124 @@ export interface paths {
          *     their word; a tenant's own record is its own.
          */
         get: operations["read_promises"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/reservations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Chips that are booked, the next to open first
+         * @description Reservations that are not over, and those that were over lately, with what runs in them and how much
+         *     of them was used.
+         */
+        get: operations["list_reservations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/scrubs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have copies read and compared with their manifests
+         * @description One after the other in each center. What is damaged is repaired from other copies.
+         */
+        post: operations["scrub_copies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who uses how much of what, and whose turn it is
+         * @description Quotas and what is used of them, decayed use against weights, and why the next job is whose. A
+         *     tenant sees itself; those who see all tenants see whose turn it is.
+         */
+        get: operations["read_shares"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/shares/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try other quotas
+         * @description The body is what would be applied: network files that declare flavors and tenants. Nothing is
+         *     changed. The queue is planned as it is and as it would be, and the difference is told: who could
+         *     have more or less, which jobs would start, wait, or be told to make room.
+         */
+        post: operations["plan_quotas"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/stores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All stores and how full they are */
+        get: operations["list_stores"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/stores/{center}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A center's store with all that is in it, and why each copy stays */
+        get: operations["get_store"];
         put?: never;
         post?: never;
         delete?: never;
@@ -648,6 +990,8 @@ export interface components {
             engine: string;
             /** @description The engine's version. */
             engine_version: string;
+            /** @description Where it answers test packets of other agents, as `host:port`. */
+            probe_address?: string | null;
             /** @description The program's version. */
             version: string;
         };
@@ -679,6 +1023,38 @@ export interface components {
              * @description How many parts of the network changed.
              */
             changed: number;
+        };
+        /** @description What comes of a copy that is to be put into an external store. */
+        ArchivePlan: {
+            /**
+             * Format: int64
+             * @description All its bytes.
+             */
+            bytes: number;
+            /** @description Whether it is there already. */
+            is_there: boolean;
+            /** @description Which version it is. */
+            version: string;
+        };
+        /** @description A copy that is to be put into an external store, or could not be. */
+        Archiving: {
+            /** @description Whose copy. */
+            center: string;
+            /** @description Why it could not be; absent while it is to be. */
+            failed?: string | null;
+            /** @description Into which external store of that center. */
+            store: string;
+        };
+        /** @description A copy that is to be put into an external store of a center, or could not be. */
+        ArchivingData: {
+            /** @description Of which dataset. */
+            dataset: string;
+            /** @description Why it could not be; absent while it is to be. */
+            failed?: string | null;
+            /** @description Into which store. */
+            store: string;
+            /** @description Of which version of it. */
+            version: string;
         };
         /** @description What was asked for, in integers and with every default filled in. */
         Asked: {
@@ -775,6 +1151,8 @@ export interface components {
             started_ms?: number | null;
             /** @description `offered`, `staging`, `running`, `stopping`, or `over`. */
             state: string;
+            /** @description The inputs it reads over the network while it runs. */
+            streams?: components["schemas"]["Stream"][];
             /**
              * Format: int64
              * @description When its nodes are free again at the latest.
@@ -857,7 +1235,9 @@ export interface components {
              * @description When it would start.
              */
             start_ms: number;
-            /** @description What its transfers cost. */
+            /** @description What it would read over the network while it runs. */
+            streams?: components["schemas"]["Stream"][];
+            /** @description What its transfers and streams cost. */
             transfers_price: components["schemas"]["Money"];
             /**
              * Format: int64
@@ -933,6 +1313,11 @@ export interface components {
             pue_thousandths: number;
             /** @description Where it is among the regions. */
             region?: string | null;
+            /**
+             * Format: int64
+             * @description How much of it it lends to copies in passing; absent when it is no relay.
+             */
+            relay_bytes?: number | null;
             /**
              * Format: int64
              * @description Since when its agent has not been heard of; absent while it is there.
@@ -1059,10 +1444,106 @@ export interface components {
             /** @description All of them. */
             chips: components["schemas"]["Chip"][];
         };
+        /** @description What is within a one-way latency of a city. */
+        Circle: {
+            /** @description How many centers. */
+            centers: number;
+            /**
+             * Format: int64
+             * @description Their chips.
+             */
+            chips: number;
+            /**
+             * Format: int64
+             * @description Of all chips of the network, in thousandths.
+             */
+            chips_permille: number;
+            /** @description For how many of them that was measured, or they are in the city itself. */
+            measured: number;
+            /**
+             * Format: int64
+             * @description Their speed at bf16, dense, in milli-TFLOPS: verified, else declared, else the chip's peak.
+             */
+            milli_tflops: number;
+            /**
+             * Format: int64
+             * @description One way, in microseconds.
+             */
+            one_way_us: number;
+            /**
+             * Format: int64
+             * @description Of the speed of the whole network, in thousandths.
+             */
+            speed_permille: number;
+        };
+        /** @description The circles around every city that has a center, by name. */
+        Circles: {
+            /** @description All of them. */
+            cities: components["schemas"]["City"][];
+        };
+        /** @description The circles around one city. */
+        City: {
+            /** @description All centers that links lead to, nearest first. */
+            centers: components["schemas"]["Near"][];
+            /** @description 1, 3, 5 and 20 ms one way. */
+            circles: components["schemas"]["Circle"][];
+            /** @description The region: three names deep, such as `cn/yrd/shanghai`, or as deep as its centers say. */
+            city: string;
+        };
+        /** @description A copy of a version in a center's store. */
+        Copy: components["schemas"]["CopyState"] & {
+            /** @description In which it lies besides, if it is in its own. */
+            also_in?: string | null;
+            /** @description In whose store. */
+            center: string;
+            /** @description In which other store of the center it lies, if it is not in its own. */
+            in_store?: string | null;
+            /** @description Whether it is there in passing only: nobody counts on it, and it leaves once nobody waits for it. */
+            passing?: boolean;
+        };
+        /** @description How a copy that was asked for comes. */
+        CopyPlan: {
+            transfer?: components["schemas"]["Transfer"] | null;
+        };
+        /** @description How a copy is. */
+        CopyState: {
+            /**
+             * Format: int64
+             * @description When a job last needed it there, or when it came.
+             */
+            needed_ms: number;
+            /** @enum {string} */
+            state: "whole";
+            /** @description Somebody asked for it to be read. */
+            to_be_read: boolean;
+            /**
+             * Format: int64
+             * @description When every byte of it was last known to be right.
+             */
+            verified_ms: number;
+        } | {
+            /** @enum {string} */
+            state: "doubted";
+        } | {
+            /**
+             * Format: int64
+             * @description How many of its chunks are not what they should be.
+             */
+            chunks: number;
+            /** @enum {string} */
+            state: "damaged";
+        } | {
+            /** @enum {string} */
+            state: "leaving";
+            /** @description Why. */
+            why: string;
+        };
         /** @description A dataset. */
         Dataset: {
             /** @description Its name. */
             dataset: string;
+            /** @description What is to be kept of it. */
+            keeping: components["schemas"]["Keeping"];
             /** @description Whose it is. */
             tenant: string;
             /** @description Its versions, oldest first. */
@@ -1075,11 +1556,15 @@ export interface components {
         };
         /** @description A version of a dataset. */
         DatasetVersion: {
+            /** @description Copies that are to be put into external stores, or could not be. */
+            archiving?: components["schemas"]["Archiving"][];
             /**
              * Format: int64
              * @description All its bytes.
              */
             bytes: number;
+            /** @description All its copies, those nobody counts on too. */
+            copies: components["schemas"]["Copy"][];
             /**
              * Format: int64
              * @description How many files.
@@ -1098,6 +1583,8 @@ export interface components {
             residency: string[];
             /** @description The digest of its manifest. */
             version: string;
+            /** @description Centers a copy is wanted in. */
+            wanted: string[];
         };
         /** @description A document as somebody wrote it. */
         Document: {
@@ -1179,6 +1666,38 @@ export interface components {
             /** @description All of them. */
             exchanges: components["schemas"]["Exchange"][];
         };
+        /** @description An external store of a center, as its agent told. */
+        ExternalStore: {
+            /**
+             * Format: int64
+             * @description How much may be in it; absent where the center sets no limit.
+             */
+            capacity_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description What the network knows to be in it, or on its way there.
+             */
+            copies_bytes: number;
+            /**
+             * @description How it is spoken to.
+             * @example s3
+             */
+            kind: string;
+            /**
+             * Format: int64
+             * @description How long data there takes before its first byte can be read.
+             */
+            recall_ms: number;
+            /** @description What the center calls it. */
+            store: string;
+            /** @description Whether replicas can be put there; else it is only read. */
+            takes: boolean;
+            /**
+             * @description How soon what is there can be read: `hot`, `warm` or `cold`.
+             * @example cold
+             */
+            tier: string;
+        };
         /** @description Data that has to come before a job can start. */
         Fetch: {
             /**
@@ -1186,6 +1705,8 @@ export interface components {
              * @description When it is there.
              */
             arrives_ms: number;
+            /** @description From whose stores parts of it come meanwhile. */
+            beside?: string[];
             /**
              * Format: int64
              * @description How much.
@@ -1195,10 +1716,65 @@ export interface components {
             dataset: string;
             /** @description From whose store. */
             from: string;
+            /** @description The external store of that center it lies in, if it is not in the center's own. */
+            in_store?: string | null;
             /** @description Whether it is on its way already. */
             is_under_way: boolean;
             /** @description What bringing it costs this job. */
             price: components["schemas"]["Money"];
+            /**
+             * Format: int64
+             * @description Until when it is recalled there.
+             */
+            recalled_ms?: number | null;
+            /**
+             * @description Links on its way that are planned at less than their capacity, as they were measured to
+             *     deliver less.
+             */
+            slow_links?: string[];
+        };
+        /** @description What quotas are counted in. */
+        Flavor: {
+            /** @description In these centers; with no `regions` either, everywhere. */
+            centers: string[];
+            /** @description These chips; with no `classes` either, all. */
+            chips: string[];
+            /** @description Chips of these classes too. */
+            classes: string[];
+            /** @description Its name. */
+            flavor: string;
+            /** @description In these regions too. */
+            regions: string[];
+            /**
+             * Format: int64
+             * @description How many chips there are of it.
+             */
+            total: number;
+        };
+        /** @description A version that goes everywhere. */
+        GoingVersion: {
+            /** @description Which. */
+            version: string;
+            /** @description Why. */
+            why: string;
+        };
+        /** @description A copy in a store. */
+        Holding: components["schemas"]["CopyState"] & {
+            /** @description In which it lies besides, if it is in its own. */
+            also_in?: string | null;
+            /**
+             * Format: int64
+             * @description All its bytes.
+             */
+            bytes: number;
+            /** @description Of which dataset. */
+            dataset: string;
+            /** @description In which other store of the center it lies, where it takes no room of its own one. */
+            in_store?: string | null;
+            /** @description Why it does not go to make room; absent when it may. */
+            stays?: string | null;
+            /** @description Of which version of it. */
+            version: string;
         };
         /** @description A dataset a job reads. */
         Input: {
@@ -1277,7 +1853,8 @@ export interface components {
             started_ms?: number | null;
             /**
              * @description `held`, `waiting`, `offered`, `staging`, `running`, `stopping`, `ending`, or how it ended:
-             *     `completed`, `failed`, `timed-out`, `canceled`.
+             *     `completed`, `failed`, `timed-out`, `canceled`, `lapsed`. A reservation is `booked` until its
+             *     window is `open`.
              */
             state: string;
             /**
@@ -1297,12 +1874,49 @@ export interface components {
             /** @description Its attempts, oldest first. */
             tries: components["schemas"]["Attempt"][];
         };
+        /** @description A job and whose it is. */
+        JobOf: {
+            /**
+             * @description Which.
+             * @example job-42
+             */
+            job: string;
+            /** @description Whose. */
+            tenant: string;
+        };
         /** @description Jobs, newest first. */
         Jobs: {
             /** @description This page of them; may be short, or empty, though there are more. */
             jobs: components["schemas"]["Job"][];
             /** @description What to ask for as `before` to get the next page; absent on the last. */
             next?: string | null;
+        };
+        /** @description What is to be kept of a dataset. */
+        Keeping: {
+            /**
+             * Format: int32
+             * @description How many verified copies each version has at least. The network makes those that are missing.
+             * @default 1
+             */
+            copies: number;
+            /**
+             * Format: int64
+             * @description How long after it was registered each version expires; absent for never. Not together with
+             *     `expires_at_ms`.
+             */
+            expires_after_ms?: number | null;
+            /**
+             * Format: int64
+             * @description When versions that were registered before it expire; absent for never.
+             */
+            expires_at_ms?: number | null;
+            /** @description Centers whose copies are not removed to make room, and not on demand. */
+            pinned?: string[];
+            /**
+             * Format: int32
+             * @description How many versions are kept, the newest; absent for all.
+             */
+            versions?: number | null;
         };
         /** @description How many told starts held, and how late the others were. */
         Kept: {
@@ -1361,6 +1975,52 @@ export interface components {
             /** @description Whose. */
             name: string;
         };
+        /** @description A job that leaves for an owner. */
+        Leaving: {
+            /**
+             * Format: int64
+             * @description When it has left at the latest.
+             */
+            by_ms: number;
+            /**
+             * @description Which.
+             * @example job-42
+             */
+            job: string;
+        };
+        /** @description How a pool is lent to others than its center's own tenants. */
+        Lending: {
+            /**
+             * Format: int64
+             * @description Chips that guests have now, in thousandths.
+             */
+            guests_milli: number;
+            /**
+             * Format: int64
+             * @description How soon it is back once its owner wants it, in milliseconds.
+             */
+            notice_ms: number;
+            /**
+             * Format: int32
+             * @description The most of its chips that guests have at a time, in percent.
+             */
+            percent: number;
+            recalled?: components["schemas"]["TakenBack"] | null;
+            /** @description To whom, in words; absent where to everybody. */
+            to?: string | null;
+            /** @description When, in the center's zone; at all times where none is named. */
+            windows: string[];
+        };
+        /** @description What owners lent one another. */
+        Lent: {
+            /**
+             * Format: int64
+             * @description As of when.
+             */
+            at_ms: number;
+            /** @description By pair of owners, of those the asker may see. */
+            loans: components["schemas"]["Loan"][];
+        };
         /** @description A link and what is booked on it at present. */
         Link: {
             /** @description One end. */
@@ -1384,6 +2044,8 @@ export interface components {
             capacity_bps: number;
             /** @description Who owns it. */
             carrier: string;
+            /** @description Whether it carries nothing now: an operator said so. */
+            is_cut: boolean;
             /**
              * Format: int64
              * @description One-way latency in microseconds.
@@ -1391,15 +2053,70 @@ export interface components {
             latency_us: number;
             /** @description Its name. */
             link: string;
+            /**
+             * Format: int64
+             * @description What new transfers are planned at, each way: its capacity, or less where it was measured to
+             *     deliver less.
+             */
+            planned_bps: number;
             /** @description Price of one Gbit/s reserved for an hour. */
             price_per_gbps_hour: components["schemas"]["Money"];
+            /** @description What was measured over it and no other link. */
+            quality: components["schemas"]["Quality"];
             /** @description Links of one risk group fail together. */
             risk_group?: string | null;
+            /** @description What its carrier promises. */
+            sla: components["schemas"]["Sla"];
+            /** @description What the newest test showed of each direction that was tested, from `a` to `b` first. */
+            tested?: components["schemas"]["Tested"][];
         };
         /** @description Links, by name. */
         Links: {
             /** @description All of them. */
             links: components["schemas"]["Link"][];
+        };
+        /** @description A test of a link that begins. */
+        LinkTest: {
+            /** @description From whose door filler comes. */
+            from: string;
+            /**
+             * Format: int64
+             * @description From when.
+             */
+            from_ms: number;
+            /** @description The links crossed, in order, each with its direction: `>` from its first end, `<` back. */
+            hops: string[];
+            /**
+             * Format: int64
+             * @description The bandwidth reserved for it, headers included.
+             */
+            rate_bps: number;
+            /** @description To whose agent. */
+            to: string;
+            /**
+             * @description Its number, among those of transfers.
+             * @example transfer-3
+             */
+            transfer: string;
+            /**
+             * Format: int64
+             * @description Until when.
+             */
+            until_ms: number;
+        };
+        /** @description What an owner lent another. */
+        Loan: {
+            /** @description The owner of the center where the guests are at home; their organization where they are nowhere. */
+            borrower: string;
+            /** @description What they had on each day, in chip-milliseconds, in UTC, today last. */
+            days: number[];
+            /** @description Whose centers. */
+            lender: string;
+            /**
+             * Format: int64
+             * @description Chips that guests' jobs have now, in thousandths.
+             */
+            now: number;
         };
         /** @description Facts in order. */
         LogPage: {
@@ -1423,6 +2140,16 @@ export interface components {
              */
             version: number;
         };
+        /** @description A version of which copies are to be made. */
+        MissingCopies: {
+            /**
+             * Format: int32
+             * @description How many.
+             */
+            copies: number;
+            /** @description Which. */
+            version: string;
+        };
         /** @description An amount of money in the schema; in the program it is [`model::Money`]. */
         Money: {
             /**
@@ -1435,6 +2162,21 @@ export interface components {
              * @description Millionths of the currency's unit.
              */
             micros: number;
+        };
+        /** @description How near a center is to a city. */
+        Near: {
+            /**
+             * @description Whence that is known: `here` (it is in the city), `one-way` (measured), `round-trip` (half of
+             *     a measured median) or `declared` (the links' own figures).
+             */
+            basis: string;
+            /** @description Which center. */
+            center: string;
+            /**
+             * Format: int64
+             * @description From the city's nearest center, one way, in microseconds.
+             */
+            one_way_us: number;
         };
         /** @description Network and chip files, to be applied together. */
         NetworkFiles: {
@@ -1472,6 +2214,13 @@ export interface components {
              */
             share_milli: number;
         };
+        /** @description What follows from rules for keeping a dataset. */
+        Outlook: {
+            /** @description Versions that go everywhere. */
+            going: components["schemas"]["GoingVersion"][];
+            /** @description Versions of which copies are to be made. */
+            missing: components["schemas"]["MissingCopies"][];
+        };
         /** @description A dataset a job writes. */
         Output: {
             /** @description The dataset it becomes a version of. */
@@ -1488,17 +2237,43 @@ export interface components {
             /** @description The ways to run it. */
             variants: components["schemas"]["Variant"][];
         };
+        /** @description What was measured between two centers. */
+        Path: {
+            /**
+             * Format: int64
+             * @description One-way latency of these links as declared, in microseconds; absent without a path.
+             */
+            declared_us?: number | null;
+            /** @description Who sent. */
+            from: string;
+            /** @description The links crossed, in order, each with its direction: `>` from its first end, `<` back. */
+            hops: string[];
+            /** @description What was measured. */
+            quality: components["schemas"]["Quality"];
+            /** @description To whom. */
+            to: string;
+        };
+        /** @description Paths, by the names of their ends. */
+        Paths: {
+            /** @description All that were measured. */
+            paths: components["schemas"]["Path"][];
+        };
         /** @description Where a job could go, and where not. */
         Plan: {
             /**
              * Format: int64
-             * @description Jobs that come before it.
+             * @description Jobs of its tenant that come before it.
              */
             ahead: number;
             /** @description Places that would do, best first. */
             candidates: components["schemas"]["Candidate"][];
             /** @description The smallest changes that would help. */
             changes: components["schemas"]["Changes"];
+            /**
+             * @description How its tenant and each it is part of stand with what it asks for, where there are quotas: what its
+             *     room comes from.
+             */
+            quota: components["schemas"]["QuotaPath"][];
             /** @description Where every center stands, by name. */
             standings: components["schemas"]["Standing"][];
         };
@@ -1531,6 +2306,7 @@ export interface components {
              * @description Cores of each node, in thousandths.
              */
             cores_milli: number;
+            lending?: components["schemas"]["Lending"] | null;
             /**
              * Format: int64
              * @description Memory of each node.
@@ -1594,6 +2370,189 @@ export interface components {
              */
             withdrawn: number;
         };
+        /** @description What was measured of a link or a path. Figures nobody measured are absent. */
+        Quality: {
+            /**
+             * Format: int64
+             * @description The median way back, in microseconds; absent where clocks cannot tell.
+             */
+            back_p50_us?: number | null;
+            /** @description What did not hold in it, for people. */
+            broken_by: string[];
+            /**
+             * Format: int64
+             * @description The rate at which it brought data.
+             */
+            delivered_bps?: number | null;
+            /**
+             * Format: int64
+             * @description When the newest window of a transfer was reported.
+             */
+            delivered_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The share of its planned rate, in percent. As much as planned: it may be able to do more.
+             */
+            delivered_percent?: number | null;
+            /**
+             * Format: int64
+             * @description Smoothed variation of the round trip (RFC 3550), in microseconds.
+             */
+            jitter_us?: number | null;
+            /**
+             * Format: int32
+             * @description Of a million test packets so many were lost.
+             */
+            loss_ppm?: number | null;
+            /**
+             * Format: int64
+             * @description When the newest window of test packets was reported.
+             */
+            probed_ms?: number | null;
+            /**
+             * Format: int64
+             * @description The median round trip in it, in microseconds.
+             */
+            round_trip_p50_us?: number | null;
+            /**
+             * Format: int64
+             * @description 99 of 100 round trips took no more, in microseconds.
+             */
+            round_trip_p99_us?: number | null;
+            tested?: components["schemas"]["Tested"] | null;
+            /**
+             * Format: int64
+             * @description The median way there, in microseconds; absent where clocks cannot tell.
+             */
+            there_p50_us?: number | null;
+            /** @description What the newest window says of what is promised: `held`, `broken` or `unknown`. */
+            verdict?: string | null;
+            /**
+             * Format: int64
+             * @description In how many windows all that was promised and measured held.
+             */
+            windows_held: number;
+            /**
+             * Format: int64
+             * @description In how many anything was both promised and measured.
+             */
+            windows_judged: number;
+        };
+        /** @description What a tenant could have of a flavor, and would. */
+        QuotaChange: {
+            /** @description Of which. */
+            flavor: string;
+            /**
+             * Format: int64
+             * @description What it could then.
+             */
+            most_after: number;
+            /**
+             * Format: int64
+             * @description What it could have if nobody else used anything, as it is.
+             */
+            most_before: number;
+            /**
+             * Format: int64
+             * @description What would be.
+             */
+            nominal_after: number;
+            /**
+             * Format: int64
+             * @description What is its own, as it is.
+             */
+            nominal_before: number;
+            /**
+             * Format: int64
+             * @description What its jobs have now.
+             */
+            own: number;
+            /** @description Who. */
+            tenant: string;
+        };
+        /** @description How a tenant and each it is part of stand with a flavor. */
+        QuotaPath: {
+            /** @description With which. */
+            flavor: string;
+            /** @description The tenant first, its root last. */
+            path: components["schemas"]["QuotaStep"][];
+        };
+        /** @description What would become of it if tenants and flavors were declared otherwise. */
+        QuotaPlan: {
+            /** @description Jobs that would be told to make room, and would not as it is. */
+            leave: components["schemas"]["JobOf"][];
+            /** @description Quotas that would change what a tenant could have. */
+            quotas: components["schemas"]["QuotaChange"][];
+            /** @description Waiting jobs that would be given a place at once, and would not as it is. */
+            start: components["schemas"]["JobOf"][];
+            /** @description Waiting jobs that would be given a place at once as it is, and would not then. */
+            wait: components["schemas"]["JobOf"][];
+        };
+        /** @description How one of them stands. */
+        QuotaStep: {
+            /**
+             * Format: int64
+             * @description What of that is borrowed from above.
+             */
+            borrowed: number;
+            /**
+             * Format: int64
+             * @description What is its and those' below it together, less what those keep to themselves.
+             */
+            quota: number;
+            /** @description Who. */
+            tenant: string;
+            /**
+             * Format: int64
+             * @description What counts against it.
+             */
+            used: number;
+        };
+        /** @description What a tenant has of a flavor. */
+        QuotaUse: {
+            /**
+             * Format: int64
+             * @description What of that is beyond what is its and theirs.
+             */
+            borrowed: number;
+            /**
+             * Format: int64
+             * @description The most it may borrow, where that is limited.
+             */
+            borrowing_limit?: number | null;
+            /** @description Of which. */
+            flavor: string;
+            /**
+             * Format: int64
+             * @description What it may still have now.
+             */
+            left: number;
+            /**
+             * Format: int64
+             * @description The most it lends, where that is limited.
+             */
+            lending_limit?: number | null;
+            /**
+             * Format: int64
+             * @description What it could have if nobody else used anything.
+             */
+            most: number;
+            /**
+             * Format: int64
+             * @description What is its own.
+             */
+            nominal: number;
+            /**
+             * Format: int64
+             * @description What its own jobs have.
+             */
+            own: number;
+            /**
+             * Format: int64
+             * @description What counts against its quota: its own jobs' and what those below it have beyond what they keep.
+             */
+            used: number;
+        };
         /** @description A rate reserved over an interval. */
         RateStep: {
             /**
@@ -1611,6 +2570,87 @@ export interface components {
              * @description Until when, not included.
              */
             until_ms: number;
+        };
+        /** @description Who leaves for an owner. */
+        Recalled: {
+            /** @description Jobs that are told to make room. */
+            leave: components["schemas"]["Leaving"][];
+        };
+        /** @description What an owner takes back of what it lent. */
+        RecallWanted: {
+            /**
+             * Format: int64
+             * @description By when; within the notice where nothing is said.
+             */
+            by_ms?: number | null;
+            /**
+             * Format: int64
+             * @description How many of its chips, in thousandths, no guest is to have; all where nothing is said, and none to
+             *     lend again.
+             */
+            chips?: number | null;
+            /** @description Of which pool; of all where none is named. */
+            pool?: string | null;
+            /**
+             * Format: int64
+             * @description Until when; until it is lent again where nothing is said.
+             */
+            until_ms?: number | null;
+        };
+        /** @description A window in which chips are kept for jobs that name it. */
+        Reservation: {
+            /** @description Where. */
+            center: string;
+            /**
+             * Format: int64
+             * @description Chips of all of them together, in thousandths.
+             */
+            chips_milli: number;
+            /**
+             * Format: int64
+             * @description When it closes, or was over.
+             */
+            closes_ms: number;
+            /**
+             * @description Its number, which jobs name as their `reservation`.
+             * @example job-42
+             */
+            job: string;
+            /** @description Jobs that have a place in it now. */
+            jobs: string[];
+            /**
+             * Format: int64
+             * @description When it lapses if nothing runs in it by then; only while it is open and nothing does.
+             */
+            lapses_ms?: number | null;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description How many of its nodes.
+             */
+            nodes: number;
+            /**
+             * Format: int64
+             * @description When its window opens.
+             */
+            opens_ms: number;
+            /** @description In which pool. */
+            pool: string;
+            /** @description `booked` until its window is `open`, or how it ended. */
+            state: string;
+            /** @description Whose it is. */
+            tenant: string;
+            /**
+             * Format: int64
+             * @description What jobs had of it until now, in chip-milliseconds.
+             */
+            used_ms: number;
+        };
+        /** @description Reservations, the next to open first. */
+        Reservations: {
+            /** @description Those that are not over, and those that were over lately. */
+            reservations: components["schemas"]["Reservation"][];
         };
         /** @description What of a center's past bears on whether a start there holds: counted, not estimated. */
         Risk: {
@@ -1676,6 +2716,55 @@ export interface components {
              */
             speed_thousandths?: number | null;
         };
+        /** @description Copies to be read. */
+        Scrub: {
+            /** @description In whose store; in all where none is named. */
+            center?: string | null;
+            /** @description Of which dataset; of all where none is named. */
+            dataset?: string | null;
+        };
+        /** @description Copies that will be read. */
+        Scrubbing: {
+            /**
+             * Format: int64
+             * @description How many.
+             */
+            copies: number;
+        };
+        /**
+         * @description Who uses how much of what, and whose turn it is. Chips are in thousandths, times of chips in
+         *     chip-milliseconds.
+         */
+        Shares: {
+            /**
+             * Format: int64
+             * @description As of when.
+             */
+            at_ms: number;
+            /** @description What quotas are counted in. */
+            flavors: components["schemas"]["Flavor"][];
+            next?: components["schemas"]["Turn"] | null;
+            /** @description Those the asker may see, each after the one it is part of. */
+            tenants: components["schemas"]["TenantShare"][];
+        };
+        /** @description What a carrier promises. What is absent is not promised. */
+        Sla: {
+            /**
+             * Format: int32
+             * @description Of a million packets no more than so many are lost.
+             */
+            loss_ppm?: number | null;
+            /**
+             * Format: int32
+             * @description Of its planned rate a transfer gets so many percent at least.
+             */
+            rate_percent?: number | null;
+            /**
+             * Format: int64
+             * @description 99 of 100 round trips take no more, in microseconds.
+             */
+            round_trip_us?: number | null;
+        };
         /** @description Something wrong in a document. */
         SpecError: {
             /** @description Where: a path such as `jobs[3].input[1].dataset`, or `file:line:column`. */
@@ -1699,6 +2788,80 @@ export interface components {
             /** @description The reason in words, with what stands against what. */
             text: string;
         };
+        /** @description How full a center's store is. */
+        Store: {
+            /**
+             * Format: int64
+             * @description How much it holds.
+             */
+            capacity_bytes: number;
+            /** @description Whose it is. */
+            center: string;
+            /**
+             * Format: int64
+             * @description What is on its way there.
+             */
+            coming_bytes: number;
+            /**
+             * Format: int64
+             * @description What copies take, whole or not.
+             */
+            copies_bytes: number;
+            /**
+             * Format: int64
+             * @description What of the whole copies could go to make room.
+             */
+            evictable_bytes: number;
+            /**
+             * Format: int64
+             * @description What is neither taken nor spoken for.
+             */
+            free_bytes: number;
+            /** @description Whether its agent told so; else its owner declared it. */
+            is_measured: boolean;
+            /**
+             * Format: int64
+             * @description What of that is to go.
+             */
+            leaving_bytes: number;
+            /**
+             * Format: int64
+             * @description What is taken by other things than registered data.
+             */
+            other_bytes: number;
+        };
+        /** @description A center's store with all that is in it. */
+        StoreDetail: {
+            /** @description Its copies that are to be put into them, or could not be. */
+            archiving?: components["schemas"]["ArchivingData"][];
+            /** @description The copies in it, first what would go first to make room. */
+            copies: components["schemas"]["Holding"][];
+            /** @description The center's external stores. */
+            external?: components["schemas"]["ExternalStore"][];
+            /** @description How full it is. */
+            store: components["schemas"]["Store"];
+        };
+        /** @description Stores, by center. */
+        Stores: {
+            /** @description All of them. */
+            stores: components["schemas"]["Store"][];
+        };
+        /** @description An input that is read over the network while an attempt runs. */
+        Stream: {
+            /** @description The data, as `dataset@version`. */
+            data: string;
+            /** @description From whose store. */
+            from: string;
+            /** @description The name the job knows it by. */
+            input: string;
+            /** @description The links it crosses, in order. */
+            links: string[];
+            /**
+             * Format: int64
+             * @description What is reserved on each, headers included.
+             */
+            rate_bps: number;
+        };
         /** @description What a submission is answered with. Jobs of a batch are numbered on from the first. */
         Submitted: {
             /**
@@ -1713,6 +2876,24 @@ export interface components {
             first: string;
             /** @description Whether the same submission had been accepted before. */
             repeated: boolean;
+        };
+        /** @description What an owner has taken back of a pool. */
+        TakenBack: {
+            /**
+             * Format: int64
+             * @description By when.
+             */
+            by_ms?: number | null;
+            /**
+             * Format: int64
+             * @description Chips that no guest is to have, in thousandths.
+             */
+            chips_milli: number;
+            /**
+             * Format: int64
+             * @description Until when; absent where until it is lent again.
+             */
+            until_ms?: number | null;
         };
         /** @description A tenant. */
         Tenant: {
@@ -1736,6 +2917,81 @@ export interface components {
         Tenants: {
             /** @description Those the asker may see. */
             tenants: components["schemas"]["Tenant"][];
+        };
+        /** @description How a tenant stands, with all below it. */
+        TenantShare: {
+            /**
+             * Format: int64
+             * @description The most time of chips that may be spent and committed together.
+             */
+            budget?: number | null;
+            /**
+             * Format: int64
+             * @description Chips held over time since the beginning, as it was.
+             */
+            card_time: number;
+            /** @description Of what it used the largest share: `chips`, `cores`, `memory` or `bandwidth`. */
+            dominant: string;
+            /**
+             * Format: int64
+             * @description The most that may wait at a time.
+             */
+            max_queued?: number | null;
+            /**
+             * Format: int64
+             * @description The most that may have one at a time.
+             */
+            max_running?: number | null;
+            /** @description What it is part of. */
+            parent?: string | null;
+            /**
+             * Format: int64
+             * @description Its jobs that wait.
+             */
+            queued: number;
+            /** @description What it has of each flavor somebody has a quota of. */
+            quotas: components["schemas"]["QuotaUse"][];
+            /**
+             * Format: int64
+             * @description Its jobs that have a place.
+             */
+            running: number;
+            /** @description The same in words. */
+            share: string;
+            /**
+             * Format: int64
+             * @description That share of all there is in the network, in parts per billion; use of a week ago counts half.
+             */
+            share_ppb: number;
+            /** @description Who. */
+            tenant: string;
+            /**
+             * Format: int32
+             * @description Its weight beside its siblings.
+             */
+            weight: number;
+        };
+        /** @description What a test of a link showed. */
+        Tested: {
+            /**
+             * Format: int64
+             * @description When it was reported.
+             */
+            at_ms: number;
+            /**
+             * Format: int64
+             * @description The rate at which it came.
+             */
+            came_bps: number;
+            /** @description From whose door filler came. */
+            from: string;
+            /**
+             * Format: int64
+             * @description The rate it was planned at.
+             */
+            planned_bps: number;
+            /** @description To whose agent. */
+            to: string;
         };
         /** @description What opens a center's store for one version of a dataset. */
         Ticket: {
@@ -1796,19 +3052,40 @@ export interface components {
              * @description When it is planned to be there.
              */
             arrives_ms: number;
+            /** @description What comes of it from other stores meanwhile. */
+            beside?: components["schemas"]["TransferLeg"][];
             /**
              * Format: int64
              * @description How much.
              */
             bytes: number;
+            /**
+             * Format: int64
+             * @description How fast it came lately; absent with the above.
+             */
+            coming_bps?: number | null;
             /** @description Which dataset moves. */
             dataset: string;
+            /**
+             * Format: int64
+             * @description How much of it is there and verified; absent while its receiver does not tell.
+             */
+            done_bytes?: number | null;
+            /**
+             * Format: int64
+             * @description When it is there if the rest comes as fast; absent while nothing comes.
+             */
+            expected_ms?: number | null;
             /** @description From whose store. */
             from: string;
             /** @description Over which links, each followed by its direction: `>` from `a` to `b`, `<` back. */
             hops: string[];
+            /** @description Whether it goes to a relay, to be there in passing. */
+            passing?: boolean;
             /** @description What the reservation costs. */
             price: components["schemas"]["Money"];
+            /** @description Whether its source sends it, having no door to be fetched from by. */
+            sent?: boolean;
             /** @description At which rate when. */
             steps: components["schemas"]["RateStep"][];
             /** @description Into whose store. */
@@ -1821,10 +3098,26 @@ export interface components {
             /** @description Which version of it. */
             version: string;
         };
+        /** @description What another store sends of a transfer. */
+        TransferLeg: {
+            /** @description Whose store. */
+            from: string;
+            /** @description Over which links, each followed by its direction: `>` from `a` to `b`, `<` back. */
+            hops: string[];
+            /** @description At which rate when. */
+            steps: components["schemas"]["RateStep"][];
+        };
         /** @description Transfers that are not over, oldest first. */
         Transfers: {
             /** @description All of them. */
             transfers: components["schemas"]["Transfer"][];
+        };
+        /** @description Whose turn it is. */
+        Turn: {
+            /** @description Whose. */
+            tenant: string;
+            /** @description Why, level by level from the network down. */
+            why: string[];
         };
         /** @description One way to run a part. */
         Variant: {
@@ -1858,6 +3151,22 @@ export interface components {
             nodes: number;
             /** @description Which chips it runs on: `{"class": "cuda"}`, `{"chip": "nvidia-a100"}` or `"cpu"`. */
             on: unknown;
+        };
+        /** @description A copy that is to be put into an external store. */
+        WantedArchive: {
+            /** @description Whose copy. */
+            center: string;
+            /** @description Into which external store of that center. */
+            store: string;
+            /** @description Of which version; of the newest where none is named. */
+            version?: string | null;
+        };
+        /** @description A copy that is asked for. */
+        WantedCopy: {
+            /** @description In whose store it should be. */
+            center: string;
+            /** @description Of which version; of the newest where none is named. */
+            version?: string | null;
         };
         /** @description Why a job is where it is. */
         Why: {
@@ -2093,6 +3402,36 @@ export interface operations {
             };
         };
     };
+    tell_under_way: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_centers: {
         parameters: {
             query?: never;
@@ -2179,6 +3518,40 @@ export interface operations {
             };
         };
     };
+    recall_capacity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                center: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecallWanted"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recalled"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_chips: {
         parameters: {
             query?: never;
@@ -2194,6 +3567,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Chips"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_circles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Circles"];
                 };
             };
             /** @description What went wrong */
@@ -2302,7 +3703,10 @@ export interface operations {
     };
     remove_dataset: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Say what would come of it, and do nothing. */
+                dry_run?: boolean;
+            };
             header?: never;
             path: {
                 dataset: string;
@@ -2316,6 +3720,152 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    archive_copy: {
+        parameters: {
+            query?: {
+                /** @description Say what would come of it, and do nothing. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedArchive"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArchivePlan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    copy_dataset: {
+        parameters: {
+            query?: {
+                /** @description Say what would come of it, and do nothing. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedCopy"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CopyPlan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    evict_copy: {
+        parameters: {
+            query: {
+                /** @description From whose store. */
+                center: string;
+                /** @description Say whether it can go, and do nothing. */
+                dry_run?: boolean;
+                /** @description Of which version; of the newest where none is named. */
+                version?: string;
+            };
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keep_dataset: {
+        parameters: {
+            query?: {
+                /** @description Say what would come of it, and do nothing. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path: {
+                dataset: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Keeping"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Outlook"];
+                };
             };
             /** @description What went wrong */
             default: {
@@ -2711,6 +4261,34 @@ export interface operations {
             };
         };
     };
+    read_lent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Lent"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_links: {
         parameters: {
             query?: never;
@@ -2726,6 +4304,92 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Links"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cut_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    mend_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_link: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkTest"];
                 };
             };
             /** @description What went wrong */
@@ -2868,6 +4532,34 @@ export interface operations {
             };
         };
     };
+    list_paths: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Paths"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     plan_job: {
         parameters: {
             query?: {
@@ -2931,6 +4623,191 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Promises"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_reservations: {
+        parameters: {
+            query?: {
+                /** @description Of this tenant. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Reservations"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    scrub_copies: {
+        parameters: {
+            query?: {
+                /** @description Say what would come of it, and do nothing. */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scrub"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scrubbing"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_shares: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Shares"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    plan_quotas: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NetworkFiles"];
+                "application/toml": string;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuotaPlan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_stores: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Stores"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_store: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                center: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreDetail"];
                 };
             };
             /** @description What went wrong */
