@@ -40,14 +40,21 @@ pub(crate) fn judge(
 ) {
     let Some(state) = world.centers.get(center) else { return };
     let slots_on = |id, node| world.holders(center, id, node).map(|(_, slots)| slots);
+    // What runs in a reservation holds what that holds too.
+    let is_inside = |id| world.live_attempt(id).is_some_and(|live| live.placement.inside.is_some());
+    let is_plain = |pool, node| {
+        !world.any_inside() || !world.holders(center, pool, node).any(|(id, _)| is_inside(id))
+    };
     for ((id, node), listed) in nodes(world, center, whom) {
         // A pool that does not exist is told by the gang that is in it.
         let Some(pool) = state.center.pool(id) else { continue };
         // Most nodes have room for all that anybody holds of them, at whatever time.
         let holds = match whom {
-            Judged::All if has_room(pool, listed.iter().map(|hold| hold.slots)) => continue,
+            Judged::All if is_plain(id, node) && has_room(pool, listed.iter().map(|h| h.slots)) => {
+                continue;
+            }
             Judged::All => listed,
-            Judged::Only(_) if has_room(pool, slots_on(id, node)) => continue,
+            Judged::Only(_) if has_room(pool, slots_on(id, node)) && is_plain(id, node) => continue,
             Judged::Only(_) => on_node(world, center, id, node).collect(),
         };
         let name = format!("{center}/{} node {node}", pool.pool);

@@ -29,6 +29,12 @@ impl World {
         self.index.inside.get(&reservation).into_iter().flatten().copied()
     }
 
+    /// Whether any attempt runs, or is to run, in a reservation.
+    #[must_use]
+    pub fn any_inside(&self) -> bool {
+        !self.index.inside.is_empty()
+    }
+
     /// An attempt in a reservation, if it was in one, is over.
     pub(crate) fn ran_inside(
         &mut self,

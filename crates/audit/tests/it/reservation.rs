@@ -10,7 +10,7 @@ const BOOKED: &str = "
     job 1 tenant=lab chips=2 limit=4000 opens=5000 cores=2
     job 2 tenant=lab limit=2000
     job 3 tenant=lab limit=3000
-    offer 1.1 sh/a 0:0,1 time=5000..9000 cores=2
+    offer 1.1 sh/a 0:0,1 time=5000..9000 cores=2 gib=2
 ";
 
 fn booked(scenario: &str, expected: &str) {
@@ -29,7 +29,7 @@ fn what_runs_in_a_window_and_what_is_gone_before_it_is_not_accused() {
 fn who_runs_into_a_window_without_naming_it_is_noticed() {
     booked(
         "offer 3.1 sh/a 0:0 time=4000..7000",
-        "step capacity: sh/a node 0: 2 of 1 chip 0 promised at 1970-01-01T00:00:05.000Z to job-1.1, job-3.1",
+        "step+world capacity: sh/a node 0: 2 of 1 chip 0 promised at 1970-01-01T00:00:05.000Z to job-1.1, job-3.1",
     );
 }
 
@@ -37,11 +37,11 @@ fn who_runs_into_a_window_without_naming_it_is_noticed() {
 fn who_names_a_window_and_is_on_other_chips_or_out_of_its_time_is_noticed() {
     booked(
         "offer 2.1 sh/a 1:0 time=6000..8000 inside=1",
-        "step capacity: sh/a node 1: job-2.1 is where job-1 holds nothing",
+        "step+world capacity: sh/a node 1: job-2.1 is where job-1 holds nothing",
     );
     booked(
         "offer 2.1 sh/a 0:0 time=4000..6000 inside=1",
-        "step capacity: job-2.1 has its nodes from 1970-01-01T00:00:04.000Z until \
+        "step+world capacity: job-2.1 has its nodes from 1970-01-01T00:00:04.000Z until \
          1970-01-01T00:00:06.000Z, and job-1 from 1970-01-01T00:00:05.000Z until \
          1970-01-01T00:00:09.000Z",
     );
@@ -51,13 +51,13 @@ fn who_names_a_window_and_is_on_other_chips_or_out_of_its_time_is_noticed() {
 fn more_in_a_window_than_it_holds_is_noticed() {
     booked(
         "offer 2.1 sh/a 0:0 time=6000..8000 inside=1\noffer 3.1 sh/a 0:0 time=5000..8000 inside=1",
-        "step capacity: sh/a node 0, in job-1: 2 of 1 chip 0 promised at 1970-01-01T00:00:06.000Z to \
-         job-2.1, job-3.1",
+        "step+world capacity: sh/a node 0, in job-1: 2 of 1 chip 0 promised at \
+         1970-01-01T00:00:06.000Z to job-2.1, job-3.1",
     );
     booked(
         "offer 2.1 sh/a 0:0 time=6000..8000 inside=1\n\
          offer 3.1 sh/a 0:1 time=5000..8000 inside=1 cores=2",
-        "step capacity: sh/a node 0, in job-1: 3 of 2 cores promised at 1970-01-01T00:00:06.000Z to \
+        "step+world capacity: sh/a node 0, in job-1: 3 of 2 cores promised at 1970-01-01T00:00:06.000Z to \
          job-2.1, job-3.1",
     );
 }

@@ -411,10 +411,9 @@ impl<'a> Line<'a> {
             tenant: id(self.option("tenant", "lab")),
             workload: None,
             kind: match self.options.get("opens") {
-                Some(start) => JobKind::Reservation {
-                    start: Moment(number(start)),
-                    lapse_after: Span(1_000),
-                },
+                Some(start) => {
+                    JobKind::Reservation { start: Moment(number(start)), lapse_after: Span(1_000) }
+                }
                 None => JobKind::Batch,
             },
             reservation: None,
