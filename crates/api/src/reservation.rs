@@ -64,7 +64,7 @@ fn show(controller: &Controller, job: &Job) -> Option<view::Reservation> {
         None => &job.past.last()?.placement,
     };
     let part = placement.parts.first()?;
-    let jobs: Vec<_> = world.inside(job.job).map(|attempt| attempt.job).collect();
+    let jobs: Vec<_> = world.inside(job.job).map(|attempt| attempt.job.to_string()).collect();
     let used = world.used(job.job).unwrap_or_default();
     let running = world.inside(job.job).filter_map(|id| {
         let live = world.live_attempt(id)?;

@@ -122,6 +122,10 @@ pub fn remedies(
             (id, Cow::Owned(spec), job)
         }
     };
+    if spec.is_reservation() {
+        // It is booked for then or not at all: the explanation has the earliest time there is.
+        return Some(Remedies { found: Vec::new(), none_needed: true, complete: true });
+    }
     let coming = Coming::default();
     let scene = scene(world, &view, &coming, situation, policy);
     let work = Work::up_to(WORK);

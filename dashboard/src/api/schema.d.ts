@@ -1088,8 +1088,15 @@ export interface components {
             parts: components["schemas"]["Part"][];
             /** @description Whether it may be stopped and requeued for another's sake. */
             preemptible: boolean;
+            /** @description The class its priority comes from. */
+            priority_class?: string | null;
             /** @description Regions it may run in; any where none is named. */
             regions: string[];
+            /**
+             * @description The reservation in which it runs.
+             * @example job-42
+             */
+            reservation?: string | null;
             /**
              * Format: int32
              * @description Tries again after its own failure.

@@ -102,7 +102,7 @@ pub(crate) fn detail(found: &Found) -> view::JobDetail {
 /// A job's attempts, oldest first.
 pub(crate) fn tries(job: &Job) -> Vec<view::Attempt> {
     let past = job.past.iter().map(|past| over(job, past));
-    past.chain(job.phase.attempt().map(attempt)).collect()
+    past.chain(job.phase.attempt().map(|live| attempt(job, live))).collect()
 }
 
 fn placed(attempt: AttemptId, place: &Placement) -> view::Attempt {
@@ -165,13 +165,13 @@ fn over(job: &Job, past: &PastAttempt) -> view::Attempt {
     }
 }
 
-fn attempt(live: &Attempt) -> view::Attempt {
+fn attempt(job: &Job, live: &Attempt) -> view::Attempt {
     let outcome = match &live.state {
         AttemptState::Over { outcome, .. } => Some(outcome.to_string()),
         _ => None,
     };
     view::Attempt {
-        state: if outcome.is_some() { "over" } else { live.state.word() }.to_owned(),
+        state: if outcome.is_some() { "over" } else { job.word() }.to_owned(),
         offered_ms: live.offered,
         started_ms: live.state.started(),
         outcome,
@@ -196,6 +196,8 @@ fn asked(spec: &JobSpec) -> view::Asked {
     };
     view::Asked {
         kind: kind.to_owned(),
+        reservation: spec.reservation.map(|job| job.to_string()),
+        priority_class: spec.priority_class.clone(),
         parts: spec.parts.iter().map(part).collect(),
         within: spec.together.within,
         limit_ms: spec.duration.limit(),

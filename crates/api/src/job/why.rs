@@ -297,6 +297,11 @@ fn summary(job: &Job, explanation: Option<&Explanation>) -> String {
         (Phase::Waiting { not_before }, None) => {
             format!("{id} waits, and is not tried again before {not_before}")
         }
+        (Phase::Placed(attempt), _) if job.spec.is_reservation() => {
+            let place = &attempt.placement;
+            let (word, at) = (job.word(), place.center());
+            format!("{id} is {word} in {at}, from {} until {}", place.start, place.until)
+        }
         (Phase::Placed(attempt), _) => {
             let place = &attempt.placement;
             format!(

@@ -46,9 +46,10 @@ pub(crate) fn detail(detail: &JobDetail, look: &Look) -> String {
     for part in &asked.parts {
         for variant in &part.variants {
             add("Runs", Some(runs(variant)));
-            add("Command", Some(variant.command.join(" ")));
+            add("Command", (!variant.command.is_empty()).then(|| variant.command.join(" ")));
         }
     }
+    add("Inside", asked.reservation.clone());
     add("Asks", Some(asks(asked)));
     for input in &asked.inputs {
         let how =
@@ -99,6 +100,9 @@ pub(crate) fn runs(variant: &Variant) -> String {
     };
     let nodes =
         if variant.nodes == 1 { String::new() } else { format!("{} nodes × ", variant.nodes) };
+    if variant.cores_milli == Cores::ZERO {
+        return format!("{nodes}{each}with the cores and memory that go with them");
+    }
     let cores = if variant.cores_milli == Cores(1_000) { "core" } else { "cores" };
     format!("{nodes}{each}{} {cores}, {}", variant.cores_milli, variant.memory_bytes)
 }

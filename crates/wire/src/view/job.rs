@@ -4,7 +4,7 @@ use super::MoneySchema;
 use model::job::{On, Within};
 use model::{
     AttemptId, Bytes, CenterId, ChipId, Chips, Cores, DatasetId, DatasetRef, JobId, Moment, Money,
-    Objective, PlanId, PoolId, Rate, Region, Span, TenantId,
+    Objective, PlanId, PoolId, PriorityClassId, Rate, Region, Span, TenantId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -202,6 +202,14 @@ pub struct Node {
 pub struct Asked {
     /// `batch`, `service` or `reservation`.
     pub kind: String,
+    /// The reservation in which it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "job-42")]
+    pub reservation: Option<String>,
+    /// The class its priority comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub priority_class: Option<PriorityClassId>,
     /// Its parts.
     pub parts: Vec<Part>,
     /// How near each other its parts must be: `block`, `pool`, `center` or `network`.

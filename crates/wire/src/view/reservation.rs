@@ -46,8 +46,7 @@ pub struct Reservation {
     #[schema(value_type = Option<u64>)]
     pub lapses_ms: Option<Moment>,
     /// Jobs that have a place in it now.
-    #[schema(value_type = Vec<String>)]
-    pub jobs: Vec<JobId>,
+    pub jobs: Vec<String>,
     /// What jobs had of it until now, in chip-milliseconds.
     #[schema(value_type = u64)]
     pub used_ms: ChipTime,
