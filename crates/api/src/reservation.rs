@@ -45,7 +45,9 @@ pub(crate) async fn list_reservations(
     }
     let look = move |c: &Controller| {
         let is_meant = |job: &&Arc<Job>| {
-            job.spec.is_reservation() && tenant.as_ref().is_none_or(|t| job.spec.tenant == *t)
+            // A tenant's are those of whoever it is part of, too: its jobs may run there.
+            let mine = |tenant| c.world().is_part_of(tenant, &job.spec.tenant);
+            job.spec.is_reservation() && tenant.as_ref().is_none_or(mine)
         };
         let all = c.world().jobs.iter().filter(is_meant);
         all.filter_map(|job| show(c, job)).collect::<Vec<_>>()

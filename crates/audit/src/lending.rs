@@ -115,10 +115,8 @@ pub(crate) fn opening_in(
     world: &World,
     (from, until): (Moment, Moment),
 ) -> impl Iterator<Item = Moment> {
-    let starts = world.all_live().filter_map(move |(_, id)| {
-        let live = world.live_attempt(id).filter(|live| live.state.started().is_none())?;
-        world.job(id.job).filter(|job| job.spec.is_reservation())?;
-        Some(live.placement.start)
+    let starts = world.to_open().filter_map(move |reservation| {
+        Some(world.job(reservation)?.phase.attempt()?.placement.start)
     });
     starts.filter(move |start| from <= *start && *start < until)
 }
@@ -162,12 +160,13 @@ fn judge_share(
 /// Judges that what is taken back of a pool is there in time: guests that stay longer have no more
 /// than is left them.
 fn judge_recall(world: &World, recalled: &CapacityRecalled, found: &mut Findings) {
-    let CapacityRecalled { center, pool, chips, in_time, .. } = recalled;
+    let CapacityRecalled { center, pool, chips, in_time, until, .. } = recalled;
     let Some(in_time) = *in_time else { return };
     let Some(state) = world.centers.get(center) else { return };
     let Some(declared) = state.center.pool(pool) else { return };
     let stays = |job: &Job, attempt: &Attempt| {
-        if attempt.placement.inside.is_some() {
+        let is_later = job.spec.is_reservation() && attempt.placement.start >= *until;
+        if attempt.placement.inside.is_some() || is_later {
             return false;
         }
         let place = &attempt.placement;

@@ -18,6 +18,8 @@ use world::World;
 struct Hold<'a> {
     attempt: &'a Attempt,
     slots: &'a Slots,
+    /// Whether it is a reservation's: nothing of that runs.
+    is_booked: bool,
 }
 
 /// In which way nodes are held.
@@ -62,7 +64,7 @@ pub(crate) fn judge(
         let is_outside = |hold: &&Hold<'_>| hold.attempt.placement.inside.is_none();
         let on_paper: Vec<_> = holds.iter().filter(is_outside).copied().collect();
         judge_node(&name, limits, &on_paper, View::Promised, world.at, whom, found);
-        let really: Vec<_> = holds.iter().filter(|hold| !is_booked(world, hold)).copied().collect();
+        let really: Vec<_> = holds.iter().filter(|hold| !hold.is_booked).copied().collect();
         judge_node(&name, limits, &really, View::InUse, world.at, whom, found);
         if on_paper.len() < holds.len() {
             reservation::judge(world, &name, &holds, whom, found);
@@ -103,7 +105,7 @@ fn nodes<'a>(world: &'a World, center: &CenterId, whom: Judged<'_, AttemptId>) -
         for (pool, slots) in held(attempt, center) {
             let holds = nodes.entry((pool, slots.node)).or_default();
             if matches!(whom, Judged::All) {
-                holds.push(Hold { attempt, slots });
+                holds.push(Hold::of(world, attempt, slots));
             }
         }
     };
@@ -123,7 +125,7 @@ fn on_node<'a>(
     node: u32,
 ) -> impl Iterator<Item = Hold<'a>> {
     let holders = world.holders(center, pool, node);
-    holders.filter_map(|(id, slots)| Some(Hold { attempt: world.live_attempt(id)?, slots }))
+    holders.filter_map(|(id, slots)| Some(Hold::of(world, world.live_attempt(id)?, slots)))
 }
 
 /// What an attempt holds in a center.
@@ -135,10 +137,11 @@ fn held<'a>(
     parts.flat_map(|part| part.nodes.iter().map(move |slots| (&part.pool, slots)))
 }
 
-/// Whether it is a reservation's: nothing of that runs.
-fn is_booked(world: &World, hold: &Hold<'_>) -> bool {
-    let job = world.job(hold.attempt.attempt.job);
-    job.is_some_and(|job| job.spec.is_reservation())
+impl<'a> Hold<'a> {
+    fn of(world: &World, attempt: &'a Attempt, slots: &'a Slots) -> Self {
+        let job = world.job(attempt.attempt.job);
+        Self { attempt, slots, is_booked: job.is_some_and(|job| job.spec.is_reservation()) }
+    }
 }
 
 fn judge_node(
@@ -187,6 +190,8 @@ fn claim(
     let who = hold.attempt.attempt;
     let started = hold.attempt.state.started();
     let judged = whom.is(&who);
+    // What is booked is judged as it was booked, though its window may have opened at once.
+    let started = started.filter(|_| !hold.is_booked);
     match view {
         View::InUse => started.map(|from| Claim { who, from, until: Moment::MAX, amount, judged }),
         View::Promised => {

@@ -31,6 +31,9 @@ impl Touched {
             touched.jobs.extend(fact.job());
             match fact {
                 Fact::JobOffered(f) => touched.take(world, f.attempt),
+                // That a window opens takes nothing that was not taken when it was booked.
+                Fact::AttemptStarted(f)
+                    if world.job(f.attempt.job).is_some_and(|job| job.spec.is_reservation()) => {}
                 Fact::AttemptStarted(f) => touched.take(world, f.attempt),
                 Fact::AttemptRerouted(f) => touched.read(world, f.attempt),
                 Fact::CenterDeclared(f) => {

@@ -97,7 +97,8 @@ impl Controller {
     fn check_queue(&self, jobs: &[Arc<JobSpec>]) -> Result<(), Rejected> {
         let view = self.board.view();
         let mut usage = view.usage().clone();
-        for spec in jobs.iter().filter(|spec| !spec.hold) {
+        // A reservation is made or refused; it does not wait.
+        for spec in jobs.iter().filter(|spec| !spec.hold && !spec.is_reservation()) {
             let waits = usage.admits_jobs(&spec.tenant, Count::Queued, 1);
             waits.map_err(|denied| Rejected::Conflict { why: denied.to_string() })?;
             // A tenant nobody declared was refused before.
@@ -121,6 +122,22 @@ impl Controller {
         }
     }
 
+    /// A spec as it would be taken in: with the priority of the class it names, and only if it may run in the
+    /// reservation it names.
+    ///
+    /// # Errors
+    ///
+    /// Why it would not be.
+    pub fn as_submitted(
+        &self,
+        by: &Principal,
+        spec: Arc<JobSpec>,
+    ) -> Result<Arc<JobSpec>, Rejected> {
+        let spec = self.with_priority(spec)?;
+        self.check_inside(by, &spec)?;
+        Ok(spec)
+    }
+
     /// A spec with the priority of the class it names.
     fn with_priority(&self, mut spec: Arc<JobSpec>) -> Result<Arc<JobSpec>, Rejected> {
         let Some(class) = &spec.priority_class else { return Ok(spec) };
@@ -131,7 +148,7 @@ impl Controller {
             let what = format!("priority class {class}; there is {there}");
             return Err(Rejected::NotFound { what });
         };
-        let may = |of: &TenantId| self.is_part_of(&spec.tenant, of);
+        let may = |of: &TenantId| self.world.is_part_of(&spec.tenant, of);
         if !found.tenants.is_empty() && !found.tenants.iter().any(may) {
             let names: Vec<_> = found.tenants.iter().map(TenantId::as_str).collect();
             let why = format!(
@@ -178,7 +195,7 @@ impl Controller {
                 self.emit(Fact::JobHeld(JobTouched { job: id, by: by.token }));
             }
             Phase::Placed(_) | Phase::Ended { .. } => {
-                let why = format!("{id} is {}; only a waiting job can be held", job.phase.word());
+                let why = format!("{id} is {}; only a waiting job can be held", job.word());
                 return Err(Rejected::Conflict { why });
             }
         }
@@ -193,7 +210,7 @@ impl Controller {
             }
             Phase::Waiting { .. } => {}
             Phase::Placed(_) | Phase::Ended { .. } => {
-                let why = format!("{id} is {}; only a held job can be released", job.phase.word());
+                let why = format!("{id} is {}; only a held job can be released", job.word());
                 return Err(Rejected::Conflict { why });
             }
         }

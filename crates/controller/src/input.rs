@@ -170,6 +170,18 @@ pub enum Command {
     },
 }
 
+impl Input {
+    /// Whether somebody wants to book chips.
+    pub(crate) fn books(&self) -> bool {
+        match self {
+            Self::Command { command: Command::Submit { jobs, .. }, .. } => {
+                jobs.iter().any(|spec| spec.is_reservation())
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Parts of a network to be declared.
 #[derive(Debug, Clone, Default)]
 pub struct Declarations {

@@ -215,13 +215,15 @@ impl Controller {
     #[must_use]
     pub fn step(&mut self, now: Moment, inputs: Vec<Input>) -> Vec<Effect> {
         self.now = self.now.max(now);
-        // Plans are put in force last, on what is so after all else: what of it is judged at the end of
-        // the step was so when it was decided.
+        // Chips are booked and plans put in force last, on what is so after all else: what of it is judged
+        // at the end of the step was so when it was decided.
         let is_plan = |input: &Input| matches!(input, Input::Solved(_));
         let (plans, others): (Vec<_>, Vec<_>) = inputs.into_iter().partition(is_plan);
-        others.into_iter().chain(plans).for_each(|input| self.take(input));
-        self.keep_windows();
+        let (bookings, others): (Vec<_>, Vec<_>) = others.into_iter().partition(Input::books);
+        others.into_iter().chain(bookings).chain(plans).for_each(|input| self.take(input));
+        self.open_windows();
         self.place();
+        self.close_windows();
         self.relay_if_due();
         self.make_room_for_transfers();
         self.effects()

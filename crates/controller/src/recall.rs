@@ -23,7 +23,7 @@ impl Controller {
         let (view, situation) = (self.board.view(), self.situation());
         let mut leave = Vec::new();
         for (pool, chips) in wanted {
-            let wanted = Recall { center, pool, chips: *chips, by: in_time };
+            let wanted = Recall { center, pool, chips: *chips, by: in_time, until };
             let told = planner::recall(&self.world, view, &situation, &wanted);
             let told = told.map_err(|not| Rejected::Conflict { why: format!("{pool}: {not}") })?;
             leave.extend(told);

@@ -7,32 +7,26 @@ use model::attempt::{Ended, Placement};
 use model::fact::{AttemptTouched, Fact, JobEnded, JobOffered, JobTouched};
 use model::job::{Job, JobKind, JobSpec};
 use model::{
-    AttemptId, Bytes, JobEnd, JobId, Moment, Outcome, Phase, Principal, Span, Stop, TenantId,
-    TokenId,
+    AttemptId, Bytes, JobEnd, JobId, Moment, Outcome, Phase, Principal, Span, Stop, TokenId,
 };
 use planner::Booking;
 use std::sync::Arc;
 
-/// What is to happen next to a reservation.
-enum Due {
-    Opens,
-    /// With this outcome.
-    Closes(Outcome),
-}
-
 impl Controller {
     /// The place for a reservation that is to be made, or why there is none.
-    pub(crate) fn find_window(&self, spec: &JobSpec) -> Result<Placement, Rejected> {
+    pub(crate) fn find_window(&mut self, spec: &JobSpec) -> Result<Placement, Rejected> {
         let JobKind::Reservation { start, .. } = spec.kind else {
             return Err(Rejected::Invalid { why: "this is no reservation".to_owned() });
         };
+        // What outlives its limit at this very moment still has its chips.
+        self.board.wake(&self.world, self.now);
         let (view, policy) = (self.board.view(), &self.settings.policy);
         match planner::book(&self.world, view, &self.situation(), policy, spec) {
             Booking::Free(placement) => Ok(*placement),
             Booking::Taken { earliest, standings } => {
                 let then = match earliest {
                     Some((at, center)) => format!("the earliest is {at}, in {center}"),
-                    None => "nor at any later time".to_owned(),
+                    None => "no later time is known at which they are".to_owned(),
                 };
                 let mut why = format!("nowhere are these chips free from {start} on; {then}");
                 for standing in standings {
@@ -56,9 +50,13 @@ impl Controller {
         let Some(reservation) = spec.reservation else { return Ok(()) };
         let missing = || Rejected::NotFound { what: format!("reservation {reservation}") };
         let job = self.world.job(reservation).filter(|job| job.spec.is_reservation());
-        let job =
-            job.filter(|job| may_act_for(by, &job.spec.tenant).is_ok()).ok_or_else(missing)?;
-        if !self.is_part_of(&spec.tenant, &job.spec.tenant) {
+        let job = job.ok_or_else(missing)?;
+        let is_part = self.world.is_part_of(&spec.tenant, &job.spec.tenant);
+        // A stranger's reservation is as good as none.
+        if !is_part && may_act_for(by, &job.spec.tenant).is_err() {
+            return Err(missing());
+        }
+        if !is_part {
             let (whose, tenant) = (&job.spec.tenant, &spec.tenant);
             let why = format!("{reservation} is {whose}'s, of which {tenant} is no part");
             return Err(Rejected::Forbidden { why });
@@ -80,13 +78,6 @@ impl Controller {
         Ok(())
     }
 
-    pub(crate) fn is_part_of(&self, tenant: &TenantId, of: &TenantId) -> bool {
-        let parent =
-            |at: &&TenantId| self.world.tenants.get(*at).and_then(|tenant| tenant.parent.as_ref());
-        let path = std::iter::successors(Some(tenant), parent);
-        path.take(self.world.tenants.len()).any(|at| at == of)
-    }
-
     /// Ends a reservation that its tenant does not want any more.
     pub(crate) fn cancel_window(
         &mut self,
@@ -103,26 +94,33 @@ impl Controller {
         Ok(())
     }
 
-    /// Opens and closes windows whose time has come.
-    pub(crate) fn keep_windows(&mut self) {
-        let all = self.board.view().reservations();
-        let due: Vec<(AttemptId, Due)> = all.filter_map(|id| self.due_window(id)).collect();
-        for (attempt, due) in due {
-            match due {
-                Due::Opens => self.emit(Fact::AttemptStarted(AttemptTouched { attempt })),
-                Due::Closes(outcome) => self.close_window(attempt, outcome),
-            }
+    /// Opens windows whose time has come.
+    pub(crate) fn open_windows(&mut self) {
+        let is_due = |id: JobId| {
+            let attempt = self.world.job(id)?.phase.attempt()?;
+            let is_due = attempt.state.started().is_none() && attempt.placement.start <= self.now;
+            is_due.then_some(attempt.attempt)
+        };
+        let due: Vec<AttemptId> = self.board.view().reservations().filter_map(is_due).collect();
+        for attempt in due {
+            self.emit(Fact::AttemptStarted(AttemptTouched { attempt }));
         }
     }
 
-    fn due_window(&self, reservation: JobId) -> Option<(AttemptId, Due)> {
-        let job = self.world.job(reservation)?;
-        let attempt = job.phase.attempt()?;
-        if attempt.state.started().is_none() {
-            return (attempt.placement.start <= self.now).then_some((attempt.attempt, Due::Opens));
+    /// Closes windows whose time is over, and those in which nothing ran for too long. Who can be placed
+    /// in one now has been.
+    pub(crate) fn close_windows(&mut self) {
+        let is_due = |id: JobId| {
+            let job = self.world.job(id)?;
+            let attempt = job.phase.attempt()?;
+            let (_, outcome) = self.closing(job).filter(|(at, _)| *at <= self.now)?;
+            Some((attempt.attempt, outcome))
+        };
+        let due: Vec<(AttemptId, Outcome)> =
+            self.board.view().reservations().filter_map(is_due).collect();
+        for (attempt, outcome) in due {
+            self.close_window(attempt, outcome);
         }
-        let (at, outcome) = self.closing(job)?;
-        (at <= self.now).then_some((attempt.attempt, Due::Closes(outcome)))
     }
 
     /// When an open window closes if nothing happens, and how. `None` while something runs in it.
@@ -135,8 +133,10 @@ impl Controller {
         let (opened, until) = (attempt.state.started()?, attempt.placement.until);
         let used = self.world.used(job.job);
         let lapses = used.map_or(opened, |used| used.last.max(opened)) + lapse_after;
+        // Nobody can come where the center does not answer.
+        let is_silent = self.situation().silent.contains_key(attempt.placement.center());
         Some(match used {
-            _ if lapses < until => (lapses, Outcome::Stopped(Stop::Lapsed)),
+            _ if lapses < until && !is_silent => (lapses, Outcome::Stopped(Stop::Lapsed)),
             Some(_) => (until, Outcome::Exited { code: 0 }),
             None => (until, Outcome::Stopped(Stop::Lapsed)),
         })

@@ -191,7 +191,7 @@ facts! {
     /// A chip of the catalog was declared or changed.
     ChipDeclared(Arc<Chip>) = "chip-declared" v 1;
     /// A center was declared or changed.
-    CenterDeclared(Arc<Center>) = "center-declared" v 1;
+    CenterDeclared(Arc<Center>) = "center-declared" v 2;
     /// An exchange was declared or changed.
     ExchangeDeclared(Arc<Exchange>) = "exchange-declared" v 1;
     /// A link was declared or changed.
@@ -217,7 +217,7 @@ facts! {
     /// A token was revoked.
     TokenRevoked(TokenRevoked) = "token-revoked" v 1;
     /// A job was accepted.
-    JobSubmitted(Arc<JobSubmitted>) = "job-submitted" v 1;
+    JobSubmitted(Arc<JobSubmitted>) = "job-submitted" v 2;
     /// A waiting job was put on hold.
     JobHeld(JobTouched) = "job-held" v 1;
     /// A held job was released.
@@ -227,7 +227,7 @@ facts! {
     /// A job was first told when it starts.
     JobPromised(JobPromised) = "job-promised" v 2;
     /// A job was given a place: a new attempt, to be confirmed by the center.
-    JobOffered(JobOffered) = "job-offered" v 2;
+    JobOffered(JobOffered) = "job-offered" v 3;
     /// The center took an attempt.
     AttemptAccepted(AttemptTouched) = "attempt-accepted" v 1;
     /// An attempt's process started.

@@ -53,6 +53,9 @@ pub(crate) struct Inside {
     pub(crate) board: PoolBoard,
 }
 
+/// What tenants use in the window that was last asked about: most choices are free in the same.
+pub(crate) type Known = Option<((Moment, Moment), Usage)>;
+
 /// Where a reservation's window is, or why it can be nowhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Booking {
@@ -109,7 +112,7 @@ impl Scene<'_> {
         &self,
         asked: Asked<'_>,
         choice: &Choice,
-        work: &mut Work,
+        (known, work): (&mut Known, &mut Work),
     ) -> Result<Candidate, Refusal> {
         let JobKind::Reservation { start, .. } = asked.spec.kind else {
             return Err(Refusal::NoWindow);
@@ -129,9 +132,14 @@ impl Scene<'_> {
             at = free;
         }
         let window = (at, at + limit);
-        let usage = self.view.usage_in(self.world, window);
-        let denied = self.admits(&usage, asked, choice);
-        denied.map_err(|denied| Refusal::Quota { denied })?;
+        if !self.view.no_quotas {
+            if known.as_ref().is_none_or(|(of, _)| *of != window) {
+                *known = Some((window, self.view.usage_in(self.world, window)));
+            }
+            let usage = known.as_ref().map_or(&self.view.usage, |(_, usage)| usage);
+            let denied = self.admits(usage, asked, choice);
+            denied.map_err(|denied| Refusal::Quota { denied })?;
+        }
         let used = self.view.guests_in(self.world, choice.pool, window);
         self.shares(asked, choice, used)?;
         self.candidate(asked, choice, Data::none(self.situation.now), (at, Vec::new()), Vec::new())

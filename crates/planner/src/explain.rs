@@ -104,11 +104,12 @@ impl Field {
         let asked = Asked { class, spec, options };
         let mut ranked: Vec<((Rank, usize), Candidate, Terms)> = Vec::new();
         let mut refused = refusals(world, view, spec);
+        let mut known = None;
         for (number, choice) in options.choices.iter().enumerate() {
             let seat = view.roster.seat(choice.pool);
             let work = &mut Work::unbounded();
             let opened = match spec.is_reservation() {
-                true => scene.open_booking(asked, choice, work),
+                true => scene.open_booking(asked, choice, (&mut known, work)),
                 false => scene.open(asked, choice, (Reach::Ever, None), work),
             };
             match opened {

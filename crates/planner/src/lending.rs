@@ -193,6 +193,10 @@ impl View {
             let seat = self.roster.seat(number);
             let zone = seat.center.site().map_or("UTC", |site| &site.time_zone);
             let span = place.until.since(place.start);
+            // Its owner may have changed its mind since.
+            if guest.may_have(&seat.center, &seat.lending).is_err() {
+                return false;
+            }
             if seat.lending.next(zone, place.start, span) != Some(place.start) {
                 return false;
             }

@@ -93,7 +93,10 @@ impl Options {
             for family in roster.families(&variant.on) {
                 let seat = roster.first_of(family);
                 if chip_fits(spec, seat, variant).is_ok() {
-                    let run = estimate(lessons, spec, index, seat.pool().chip.as_ref()).0;
+                    let run = match spec.is_reservation() {
+                        true => limit(index),
+                        false => estimate(lessons, spec, index, seat.pool().chip.as_ref()).0,
+                    };
                     let (bands, count) = (family.clone(), family.len());
                     let places = Vec::with_capacity(count);
                     let before = Vec::with_capacity(count);

@@ -227,7 +227,8 @@ impl PoolBoard {
 
     /// The next moment after `at` at which somebody's hold ends.
     fn next_end(&self, at: Moment) -> Option<Moment> {
-        self.nodes().flatten().map(|h| h.until).filter(|until| *until > at).min()
+        let ends = self.nodes().flatten().map(|h| h.until);
+        ends.filter(|until| *until > at && *until < Moment::MAX).min()
     }
 
     /// The profile that bounds `ask` from below: of the largest size that is not larger.

@@ -54,7 +54,8 @@ impl Scene<'_> {
         asked: Asked<'_>,
         is_placed: impl Fn(JobId) -> bool,
     ) -> Option<Denied> {
-        if self.view.no_quotas || asked.spec.reservation.is_some() {
+        let is_booked = asked.spec.reservation.is_some() || asked.spec.is_reservation();
+        if self.view.no_quotas || is_booked {
             return None;
         }
         let tenant = &asked.spec.tenant;

@@ -18,6 +18,8 @@ pub struct Recall<'a> {
     pub chips: Chips,
     /// By when.
     pub by: Moment,
+    /// Until when; what is booked for later does not stand against it.
+    pub until: Moment,
 }
 
 /// That guests cannot have left in time.
@@ -103,7 +105,8 @@ fn stays<'a>(
     let of = |id: AttemptId| {
         let (job, live) = (world.job(id.job)?, world.live_attempt(id)?);
         let part = live.placement.parts.iter().find(|part| part.pool == *wanted.pool)?;
-        let is_counted = live.placement.inside.is_none();
+        let is_later = job.spec.is_reservation() && live.placement.start >= wanted.until;
+        let is_counted = live.placement.inside.is_none() && !is_later;
         if !is_counted || Guest::of(world, &job.spec.tenant).is_at_home(wanted.center) {
             return None;
         }

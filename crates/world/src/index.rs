@@ -27,6 +27,8 @@ pub(crate) struct Index {
     pub(crate) awaiting: BTreeMap<TransferId, BTreeSet<AttemptId>>,
     /// Live attempts by the reservations they are in.
     pub(crate) inside: BTreeMap<JobId, BTreeSet<AttemptId>>,
+    /// Reservations whose windows have not opened.
+    pub(crate) to_open: BTreeSet<JobId>,
 }
 
 /// Who holds what of a node, in the order of attempts.
@@ -96,6 +98,9 @@ impl Index {
                 if matches!(listed, Listed::Live(_)) {
                     self.claim(job);
                 }
+                if is_to_open(job) {
+                    self.to_open.insert(job.job);
+                }
                 if job.spec.inputs.iter().any(|input| input.streamed().is_some()) {
                     self.readers.insert(attempt);
                 }
@@ -120,6 +125,7 @@ impl Index {
                 if matches!(listed, Listed::Live(_)) {
                     self.unclaim(job);
                 }
+                self.to_open.remove(&job.job);
                 self.readers.remove(&attempt);
             }
             Listed::Nowhere => {}

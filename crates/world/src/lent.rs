@@ -70,6 +70,12 @@ impl World {
         self.path(tenant).any(|of| of.home.as_ref() == Some(center))
     }
 
+    /// Whether a tenant is another, or one of those below it.
+    #[must_use]
+    pub fn is_part_of(&self, tenant: &TenantId, of: &TenantId) -> bool {
+        tenant == of || self.path(tenant).any(|at| at.tenant == *of)
+    }
+
     /// What owners lent one another until a moment, of the centers and guests that `count`, by who lends
     /// and who borrows. Costs a look at every attempt that is not over.
     #[must_use]

@@ -29,6 +29,11 @@ impl World {
         self.index.inside.get(&reservation).into_iter().flatten().copied()
     }
 
+    /// Reservations whose windows have not opened.
+    pub fn to_open(&self) -> impl Iterator<Item = JobId> {
+        self.index.to_open.iter().copied()
+    }
+
     /// Whether any attempt runs, or is to run, in a reservation.
     #[must_use]
     pub fn any_inside(&self) -> bool {
@@ -42,11 +47,11 @@ impl World {
         started: Option<Moment>,
         at: Moment,
     ) {
-        let Some(reservation) = placement.inside else { return };
+        let (Some(reservation), Some(started)) = (placement.inside, started) else { return };
         let used = self.reservations.entry(reservation).or_default();
         used.last = at;
         let chips = placement.parts.iter().map(PartPlacement::chips);
-        let ran = at.since(started.unwrap_or(at));
+        let ran = at.since(started);
         used.had = chips.map(|chips| chips.over(ran)).fold(used.had, ChipTime::saturating_add);
     }
 }

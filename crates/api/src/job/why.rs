@@ -9,6 +9,7 @@ use crate::problem::{Problem, Slug};
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use controller::Controller;
 use model::job::Job;
 use model::{Bytes, CenterId, FlavorId, JobId, Phase, Span, TenantId};
 use planner::{
@@ -17,6 +18,7 @@ use planner::{
 };
 use serde::Deserialize;
 use sharing::Account;
+use std::sync::Arc;
 use utoipa::IntoParams;
 use wire::view;
 
@@ -369,6 +371,9 @@ pub(crate) async fn plan_job(
     let now = api.tokens.now(&api.gate).await?;
     let spec = submit::spec(submit::read_job(&body)?, &tenant, now)?;
     must_exist(&api, named.at.as_ref()).await?;
+    let by = who.0.clone();
+    let fits = move |c: &Controller| c.as_submitted(&by, Arc::new(spec));
+    let spec = api.gate.look(fits).await?.map_err(Problem::from)?;
     let trial = move |s: &Snapshot| answer(s, Of::Spec(&spec), named.at);
     let answered = on_snapshot(&api, trial).await?;
     Ok(Json(plan(&answered.expect("what was not submitted can always be explained"))))

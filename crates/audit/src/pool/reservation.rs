@@ -1,6 +1,6 @@
 //! What runs in reservations, on what these hold, and only while they do.
 
-use super::{Hold, View, judge_node, window};
+use super::{Hold, View, judge_node};
 use crate::Judged;
 use crate::promise::{Findings, Promise};
 use model::{AttemptId, JobId, JobSpec};
@@ -43,7 +43,8 @@ pub(super) fn judge(
 }
 
 fn judge_guest(name: &str, own: &Hold<'_>, guest: &Hold<'_>, found: &mut Findings) {
-    let (opens, closes) = window(own.attempt);
+    // As it was booked: a window may open a moment late.
+    let (opens, closes) = (own.attempt.placement.start, own.attempt.placement.until);
     let place = &guest.attempt.placement;
     let (attempt, reservation) = (guest.attempt.attempt, own.attempt.attempt.job);
     let inside = opens <= place.start && place.until <= closes + JobSpec::OVERHANG;

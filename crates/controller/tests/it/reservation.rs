@@ -4,7 +4,7 @@ use super::quota::Story;
 use super::{center, operator};
 use controller::{Answer, Command, Rejected};
 use model::file::job::Format;
-use model::{Chips, JobId, PoolId, Span, TenantId};
+use model::{Chips, JobId, PoolId, Principal, Role, Span, TenantId, TokenId};
 use std::sync::Arc;
 
 const HOUR: Span = Span::from_secs(3_600);
@@ -135,6 +135,40 @@ fn what_runs_in_it_is_the_tenants_own_and_fits_what_is_left_of_it() {
     pass(&mut story, HOUR);
     assert_eq!(story.is(wide), "waiting");
     assert_eq!(story.why(wide), "no window long enough");
+}
+
+#[test]
+fn those_below_a_tenant_may_use_its_window_and_strangers_do_not_know_it() {
+    let mut story = story("", "");
+    let window = book(&mut story, "guest", 4, "1h", "");
+    let mut submit = |of: &str| {
+        let text = format!(
+            "name = \"j\"\ncommand = [\"true\"]\non = \"cuda\"\nchips = 1\n{}",
+            inside(window, "10m")
+        );
+        let file = model::file::job::read("job.toml", &text, Format::Toml).unwrap();
+        let tenant = TenantId::new(of).unwrap();
+        let spec = file.spec(tenant.clone(), story.stage.now).unwrap();
+        let by = Principal { role: Role::Tenant(tenant), token: TokenId::new(2) };
+        story.ask(&by, Command::Submit { jobs: vec![Arc::new(spec)], key: None })
+    };
+    assert!(matches!(submit("group"), Answer::Submitted { .. }));
+    assert_eq!(refused(submit("own")), "there is no reservation job-1");
+}
+
+#[test]
+fn a_job_that_fits_into_a_window_no_more_is_told_no_start() {
+    let mut story = story("", "");
+    let window = book(&mut story, "guest", 1, "1h", "");
+    let half = format!("{}[[variant]]\non = \"cuda\"\nchips = 0.5\n", inside(window, "40m"));
+    let jobs = [0, 1, 2].map(|_| story.submit("guest", 1, &half));
+    let view = story.stage.controller.board().view();
+    let told = jobs.map(|job| view.reservation(job).is_some());
+    assert_eq!(told, [true, true, false]);
+    pass(&mut story, HOUR);
+    assert_eq!(story.are(&jobs), ["east", "east", "waiting"]);
+    assert_eq!(story.why(jobs[2]), "no window long enough");
+    story.stage.audit();
 }
 
 #[test]

@@ -37,6 +37,7 @@ impl Board {
     pub(super) fn window_opens(&mut self, world: &World, attempt: AttemptId) {
         if self.view.booked.contains_key(&attempt.job) {
             Arc::make_mut(&mut self.view.booked).remove(&attempt.job);
+            self.touched.pools.extend(self.held.get(&attempt).map(|held| held.pool));
             if let Some(job) = world.job(attempt.job)
                 && let Some(live) = job.phase.attempt()
             {

@@ -11,7 +11,7 @@ use crate::Error;
 use crate::load::{Actual, Arrival, Ending, Speeds};
 use controller::Declarations;
 use model::job::{Duration, Variant};
-use model::{DatasetRef, JobEnd, JobSpec, Moment, Span, TenantId};
+use model::{DatasetRef, JobEnd, JobId, JobSpec, Moment, Span, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -113,7 +113,20 @@ impl<'a> Replay<'a> {
     /// would not accept.
     pub(crate) fn arrivals(&self, network: &Declarations) -> Vec<(usize, Arrival)> {
         let arrival = |(place, job)| Some((place, self.arrival(job, network)?));
-        self.jobs.iter().enumerate().filter_map(arrival).collect()
+        let mut all: Vec<(usize, Arrival)> =
+            self.jobs.iter().enumerate().filter_map(arrival).collect();
+        // A reservation is named by its place among the arrivals.
+        let numbers: BTreeMap<JobId, JobId> = (0..)
+            .zip(&all)
+            .map(|(number, (place, _))| (self.jobs[*place].life.job, JobId::new(number)))
+            .collect();
+        for (_, arrival) in &mut all {
+            if let Some(reservation) = arrival.spec.reservation {
+                let number = numbers.get(&reservation).copied();
+                Arc::make_mut(&mut arrival.spec).reservation = number;
+            }
+        }
+        all
     }
 
     fn arrival(&self, job: &Job<'_>, network: &Declarations) -> Option<Arrival> {

@@ -147,9 +147,9 @@ fn only_holds(c: &mut Check, file: &JobFile) {
         ("preemptible", !file.preemptible),
         ("hold", !file.hold),
         ("retries", file.retries == 0),
-        ("image", file.image.is_none()),
-        ("env", file.env.is_empty()),
-        ("speed", file.speed.is_none()),
+        ("image", file.image.is_none() && file.variants.iter().all(|v| v.image.is_none())),
+        ("env", file.env.is_empty() && file.variants.iter().all(|v| v.env.is_empty())),
+        ("speed", file.speed.is_none() && file.variants.iter().all(|v| v.speed.is_none())),
         ("reservation", file.reservation.is_none()),
     ];
     for (at, _) in absent.into_iter().filter(|(_, absent)| !absent) {
