@@ -1,14 +1,15 @@
 //! What is booked, and what becomes of it.
 
 use crate::Api;
-use crate::access::{Action, Resource, Who};
+use crate::access::Who;
 use crate::extract::Query;
+use crate::job::list::whose;
 use crate::problem::Problem;
 use axum::Json;
 use axum::extract::State;
 use controller::Controller;
 use model::job::{Job, JobKind};
-use model::{ChipTime, Chips, Moment, PartPlacement, Phase, Placement, Role, TenantId};
+use model::{ChipTime, Chips, Moment, PartPlacement, Phase, Placement, TenantId};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -35,14 +36,7 @@ pub(crate) async fn list_reservations(
     who: Who,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<view::Reservations>, Problem> {
-    let tenant = match (wanted.tenant, &who.0.role) {
-        (None, Role::Tenant(own)) => Some(own.clone()),
-        (named, _) => named,
-    };
-    match tenant.clone() {
-        Some(tenant) => who.must(&api, Action::ListJobs, Resource::Tenant(tenant))?,
-        None => who.must(&api, Action::ListAllJobs, Resource::Network)?,
-    }
+    let tenant = whose(&api, &who, wanted.tenant)?;
     let look = move |c: &Controller| {
         let is_meant = |job: &&Arc<Job>| {
             // A tenant's are those of whoever it is part of, too: its jobs may run there.

@@ -6,7 +6,7 @@ use crate::table::{Cell, Column, Table, Tone};
 use clap::Args;
 use client::Submission;
 use model::file::job::{Figure, JobFile, Kind};
-use model::{CenterId, TenantId};
+use model::{CenterId, Chips, TenantId};
 use std::fmt::Write as _;
 use wire::view::{Reservation, Reservations};
 
@@ -89,9 +89,10 @@ impl Reserve {
 
 fn told(booked: &Reservation, look: &Look) -> String {
     let Reservation { job, center, pool, chips_milli, nodes, opens_ms, closes_ms, .. } = booked;
+    let chips = if *chips_milli == Chips::ONE { "chip" } else { "chips" };
     let nodes = if *nodes == 1 { "one node".to_owned() } else { format!("{nodes} nodes") };
     format!(
-        "{chips_milli} chips on {nodes} of {center}/{pool}, from {} until {}; jobs run there with \
+        "{chips_milli} {chips} on {nodes} of {center}/{pool}, from {} until {}; jobs run there with \
          `portolan submit FILE --reservation {job}`",
         look.moment(*opens_ms),
         look.moment(*closes_ms)

@@ -134,6 +134,23 @@ fn contains(text: &str, part: &str) -> bool {
     text.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
 }
 
+/// Whose jobs are to be listed: those of the tenant named, else a tenant's own, else all, if the asker may.
+pub(crate) fn whose(
+    api: &Api,
+    who: &Who,
+    named: Option<TenantId>,
+) -> Result<Option<TenantId>, Problem> {
+    let tenant = match (named, &who.0.role) {
+        (None, Role::Tenant(own)) => Some(own.clone()),
+        (named, _) => named,
+    };
+    match tenant.clone() {
+        Some(tenant) => who.must(api, Action::ListJobs, Resource::Tenant(tenant))?,
+        None => who.must(api, Action::ListAllJobs, Resource::Network)?,
+    }
+    Ok(tenant)
+}
+
 /// Jobs, newest first
 #[utoipa::path(get, path = "/v1/jobs", tag = "jobs", params(Wanted),
     responses((status = OK, body = view::Jobs)))]
@@ -142,14 +159,7 @@ pub(crate) async fn list_jobs(
     who: Who,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<view::Jobs>, Problem> {
-    let tenant = match (wanted.tenant, &who.0.role) {
-        (None, Role::Tenant(own)) => Some(own.clone()),
-        (named, _) => named,
-    };
-    match tenant.clone() {
-        Some(tenant) => who.must(&api, Action::ListJobs, Resource::Tenant(tenant))?,
-        None => who.must(&api, Action::ListAllJobs, Resource::Network)?,
-    }
+    let tenant = whose(&api, &who, wanted.tenant)?;
     let limit = api.page(wanted.limit, USUAL_PAGE)?;
     let before = wanted.before.as_deref().map(read_text::<JobId>).transpose()?;
     let state = Stage::read(wanted.state)?;
