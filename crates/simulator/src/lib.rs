@@ -15,6 +15,7 @@ mod engine;
 mod error;
 pub mod fault;
 pub mod floor;
+pub mod instance;
 mod judge;
 pub mod load;
 pub mod log;

@@ -12,7 +12,7 @@ mod rows;
 pub mod sets;
 pub mod swf;
 
-pub(crate) use rows::rounded;
+pub(crate) use rows::{Table, rounded};
 
 pub use ask::{Allowed, Ask, Tailor, Wish, at_speed};
 

@@ -33,6 +33,15 @@ impl Table {
         Self { file: file.to_owned(), head, rows: Vec::new() }.filled(reader)
     }
 
+    /// The same below lines that begin with `#`.
+    pub(crate) fn read_after_comments(file: &str, text: &str) -> Result<Self, Error> {
+        let mut builder = csv::ReaderBuilder::new();
+        let mut reader = builder.flexible(true).comment(Some(b'#')).from_reader(text.as_bytes());
+        let head = reader.headers().map_err(|wrong| broken(file, &wrong))?;
+        let head = head.iter().map(|name| name.trim().to_owned()).collect();
+        Self { file: file.to_owned(), head, rows: Vec::new() }.filled(reader)
+    }
+
     /// Reads tab separated values without a head.
     pub(crate) fn read_tabs(file: &str, text: &str) -> Result<Self, Error> {
         let mut builder = csv::ReaderBuilder::new();
