@@ -7,8 +7,8 @@
 //! are.
 //!
 //! Deliberately simple: cores and memory are not counted, shares of a chip are counted by node,
-//! nobody is preempted, nothing fails that does not fail by itself, and what an owner does not lend
-//! is not kept back.
+//! nobody is preempted, and nothing fails that does not fail by itself. Guests have at most what an
+//! owner lends, and nobody is recalled.
 
 mod data;
 mod nodes;
@@ -196,7 +196,7 @@ struct Play<'a> {
 impl<'a> Play<'a> {
     fn new(stage: Stage<'a>, policy: Policy) -> Result<Self, Error> {
         let sites = Sites::new(stage.network);
-        let pool = |(nodes, each): (u32, u64)| PoolQueue::new(policy.discipline(), nodes, each);
+        let pool = |size| PoolQueue::new(policy.discipline(), size);
         Ok(Self {
             copies: Copies::new(stage.network, stage.stock, stage.share)?,
             pools: sites.sizes().map(pool).collect(),

@@ -7,6 +7,15 @@ use std::collections::BTreeSet;
 pub(super) struct Shape {
     pub(super) nodes: u32,
     pub(super) each: u64,
+    /// Whether it is of somebody whose center this is not.
+    pub(super) guest: bool,
+}
+
+impl Shape {
+    /// What it takes of what the owner lends.
+    pub(super) fn lent(self) -> u64 {
+        if self.guest { self.each.saturating_mul(self.nodes.into()) } else { 0 }
+    }
 }
 
 /// The nodes of a pool.

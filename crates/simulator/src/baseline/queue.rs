@@ -25,6 +25,9 @@ pub(super) enum Discipline {
 pub(super) struct PoolQueue {
     discipline: Discipline,
     nodes: Nodes,
+    /// What guests have, and may have.
+    lent: u64,
+    most_lent: u64,
     /// By when it ends at the latest, then by its number.
     running: BTreeMap<(u64, u64), Held>,
     /// Who waits, by shape: its number and the most it may run.
@@ -34,7 +37,7 @@ pub(super) struct PoolQueue {
 
 #[derive(Debug)]
 struct Held {
-    each: u64,
+    shape: Shape,
     nodes: Vec<u32>,
 }
 
@@ -44,14 +47,18 @@ struct Shadow {
     whose: u64,
     at: u64,
     beside: Vec<u64>,
+    /// What of that guests may have.
+    lent_beside: u64,
 }
 
 impl PoolQueue {
     /// A pool with nothing running.
-    pub(super) fn new(discipline: Discipline, nodes: u32, each: u64) -> Self {
+    pub(super) fn new(discipline: Discipline, (nodes, each, lent): (u32, u64, u64)) -> Self {
         Self {
             discipline,
             nodes: Nodes::new(nodes, each),
+            lent: 0,
+            most_lent: lent,
             running: BTreeMap::new(),
             waiting: BTreeMap::new(),
             shadow: None,
@@ -60,24 +67,36 @@ impl PoolQueue {
 
     /// Whether somebody who comes now could start at once.
     pub(super) fn could_start(&mut self, now: u64, shape: Shape, limit: u64) -> bool {
-        if !self.nodes.fit(shape) {
+        if !self.fits(shape) {
             return false;
         }
         self.look_ahead(now);
         self.shadow.as_ref().is_none_or(|shadow| {
-            now.saturating_add(limit) <= shadow.at || self.nodes.fit_beside(shape, &shadow.beside)
+            now.saturating_add(limit) <= shadow.at || self.fits_beside(shape, shadow)
         })
+    }
+
+    fn fits(&self, shape: Shape) -> bool {
+        self.lent + shape.lent() <= self.most_lent.max(self.lent) && self.nodes.fit(shape)
+    }
+
+    fn fits_beside(&self, shape: Shape, shadow: &Shadow) -> bool {
+        shape.lent() <= shadow.lent_beside && self.nodes.fit_beside(shape, &shadow.beside)
     }
 
     /// Starts somebody of whom [`Self::could_start`] said so, until `latest` at the latest.
     pub(super) fn start(&mut self, job: u64, shape: Shape, latest: u64) {
         let nodes = match &mut self.shadow {
-            Some(shadow) if latest > shadow.at => self.nodes.take_beside(shape, &mut shadow.beside),
+            Some(shadow) if latest > shadow.at => {
+                shadow.lent_beside = shadow.lent_beside.saturating_sub(shape.lent());
+                self.nodes.take_beside(shape, &mut shadow.beside)
+            }
             _ => self.nodes.take(shape),
         };
         // Data that is on its way makes it later than it asked for.
         let nodes = nodes.or_else(|| self.nodes.take(shape)).expect("it could start");
-        self.running.insert((latest, job), Held { each: shape.each, nodes });
+        self.lent += shape.lent();
+        self.running.insert((latest, job), Held { shape, nodes });
     }
 
     /// Lets somebody wait.
@@ -103,7 +122,8 @@ impl PoolQueue {
     /// What runs until `latest` at the latest has ended.
     pub(super) fn end(&mut self, job: u64, latest: u64) {
         if let Some(held) = self.running.remove(&(latest, job)) {
-            self.nodes.give(held.each, &held.nodes);
+            self.lent -= held.shape.lent();
+            self.nodes.give(held.shape.each, &held.nodes);
             self.shadow = None;
         }
     }
@@ -111,17 +131,17 @@ impl PoolQueue {
     /// The next who can start, if anybody can.
     pub(super) fn next(&mut self, now: u64) -> Option<u64> {
         let (first, shape) = self.first()?;
-        if self.nodes.fit(shape) {
+        if self.fits(shape) {
             self.shadow = None;
             return Some(first);
         }
         self.look_ahead(now);
         let open: Vec<Shape> =
-            self.waiting.keys().copied().filter(|shape| self.nodes.fit(*shape)).collect();
+            self.waiting.keys().copied().filter(|shape| self.fits(*shape)).collect();
         let beside: BTreeSet<Shape> = match &self.shadow {
             None => open.iter().copied().collect(),
             Some(shadow) => {
-                let spare = |shape: &&Shape| self.nodes.fit_beside(**shape, &shadow.beside);
+                let spare = |shape: &&Shape| self.fits_beside(**shape, shadow);
                 open.iter().filter(spare).copied().collect()
             }
         };
@@ -159,20 +179,22 @@ impl PoolQueue {
         }
         let mut beside = self.nodes.free().to_vec();
         let mut able = beside.iter().filter(|free| **free >= shape.each).count();
-        let mut at = now;
+        let (mut at, mut lent) = (now, self.lent);
         for ((latest, _), held) in &self.running {
-            if able >= shape.nodes as usize {
+            if able >= shape.nodes as usize && lent + shape.lent() <= self.most_lent.max(lent) {
                 break;
             }
             at = (*latest).max(now);
+            lent -= held.shape.lent();
             for &node in &held.nodes {
                 let free = &mut beside[node as usize];
-                able += usize::from(*free < shape.each && *free + held.each >= shape.each);
-                *free += held.each;
+                able += usize::from(*free < shape.each && *free + held.shape.each >= shape.each);
+                *free += held.shape.each;
             }
         }
         reserve(&mut beside, shape);
-        self.shadow = Some(Shadow { whose, at, beside });
+        let lent_beside = self.most_lent.saturating_sub(lent + shape.lent());
+        self.shadow = Some(Shadow { whose, at, beside, lent_beside });
     }
 }
 
@@ -187,12 +209,12 @@ fn reserve(free: &mut [u64], shape: Shape) {
 mod tests {
     use super::*;
 
-    const TWO: Shape = Shape { nodes: 2, each: 8 };
-    const ONE: Shape = Shape { nodes: 1, each: 8 };
-    const CHIP: Shape = Shape { nodes: 1, each: 1 };
+    const TWO: Shape = Shape { nodes: 2, each: 8, guest: false };
+    const ONE: Shape = Shape { nodes: 1, each: 8, guest: false };
+    const CHIP: Shape = Shape { nodes: 1, each: 1, guest: false };
 
     fn pool(discipline: Discipline) -> PoolQueue {
-        let mut pool = PoolQueue::new(discipline, 2, 8);
+        let mut pool = PoolQueue::new(discipline, (2, 8, 0));
         assert!(pool.could_start(0, ONE, 100));
         pool.start(1, ONE, 100);
         pool.wait(2, TWO, 50);
@@ -226,8 +248,23 @@ mod tests {
     }
 
     #[test]
+    fn guests_wait_for_guests_while_nodes_are_free() {
+        let guest = Shape { guest: true, ..ONE };
+        let mut pool = PoolQueue::new(Discipline::Easy, (3, 8, 8));
+        assert!(pool.could_start(0, guest, 100));
+        pool.start(1, guest, 100);
+        assert!(!pool.could_start(0, guest, 100));
+        pool.wait(2, guest, 100);
+        assert_eq!(pool.next(50), None);
+        assert!(pool.could_start(50, ONE, 1_000), "there is a node beside those of guests");
+        pool.start(3, ONE, 1_050);
+        pool.end(1, 100);
+        assert_eq!(pool.next(60), Some(2));
+    }
+
+    #[test]
     fn what_the_first_leaves_is_for_everybody() {
-        let mut pool = PoolQueue::new(Discipline::Easy, 3, 8);
+        let mut pool = PoolQueue::new(Discipline::Easy, (3, 8, 0));
         pool.start(1, TWO, 100);
         pool.wait(2, TWO, 50);
         assert!(pool.could_start(0, ONE, 1_000), "the third node is left");

@@ -51,10 +51,13 @@ impl<'a> Sites<'a> {
         Self { network, pools, homes: network.tenants.iter().map(homes).collect() }
     }
 
-    /// Nodes of each pool, and thousandths of chips on each of them; nodes without chips count as
-    /// one.
-    pub(super) fn sizes(&self) -> impl Iterator<Item = (u32, u64)> {
-        self.pools.iter().map(|(_, pool, _)| (pool.nodes, node_chips(pool)))
+    /// Nodes of each pool, thousandths of chips on each of them, and what guests may have of all;
+    /// nodes without chips count as one.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (u32, u64, u64)> {
+        self.pools.iter().map(|(center, pool, _)| {
+            let lent = self.network.centers[*center].lending(pool).most(pool.chips());
+            (pool.nodes, node_chips(pool), lent.0)
+        })
     }
 
     /// The center a tenant is at home in.
@@ -100,11 +103,9 @@ impl<'a> Sites<'a> {
                 let (variant, chosen) = will_do.min_by_key(|(_, variant)| variant.nodes)?;
                 let limit = spec.limit(u16::try_from(variant).ok()?)?;
                 let each = if pool.chip.is_none() { Chips::ONE } else { chosen.chips_per_node };
-                let shape = Shape { nodes: chosen.nodes, each: each.0 };
-                let is_guest = !self.homes.get(&spec.tenant).is_some_and(|at| at.contains(center));
-                if is_guest
-                    && each.times(chosen.nodes.into()) > site.lending(pool).most(pool.chips())
-                {
+                let guest = !self.homes.get(&spec.tenant).is_some_and(|at| at.contains(center));
+                let shape = Shape { nodes: chosen.nodes, each: each.0, guest };
+                if shape.lent() > site.lending(pool).most(pool.chips()).0 {
                     return None;
                 }
                 Some(Choice { pool: number, center: *center, shape, limit, longest: limit.0 })
