@@ -20,12 +20,18 @@ mod fair;
 mod gather;
 mod linear;
 mod load;
+mod makespan;
 mod price;
 mod problem;
+mod round;
+mod timeline;
 mod water;
 
 pub use error::Error;
 pub use fair::{Fair, Stage, even, fair, fair_from};
 pub use gather::Gathering;
 pub use linear::{Program, Row, Solution, Unsolved};
+pub use makespan::{Binding, soonest_end};
 pub use problem::{Choice, Class, Node, NodeNumber, Problem, ResourceNumber, Uses};
+pub use round::{Active, Goal, Rounds};
+pub use timeline::{Counts, Task, Timeline, moments, timeline};

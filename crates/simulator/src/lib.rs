@@ -24,6 +24,7 @@ mod outcome;
 pub mod packing;
 mod post;
 pub mod report;
+pub mod rounds;
 pub mod run;
 pub mod scenario;
 mod server;

@@ -25,6 +25,8 @@ pub struct Throughputs {
     pub speeds: Speeds,
     /// Steps a second on the reference, for each kind.
     steps: Vec<f64>,
+    /// The same on each chip that was asked for.
+    rates: BTreeMap<ChipId, Vec<f64>>,
 }
 
 impl Throughputs {
@@ -56,17 +58,27 @@ impl Throughputs {
                 steps.push(rate);
             }
         }
+        let mut rates = BTreeMap::new();
         for (name, chip) in chips {
             let of =
                 matrix.get(name).ok_or_else(|| wrong(1, format!("there is no chip `{name}`")))?;
+            let steps_of = |kind: &String| of.get(kind).and_then(alone).unwrap_or(0.0);
+            rates.insert(chip.clone(), speeds.kinds.iter().map(steps_of).collect());
             let speed = |(kind, rate): (&String, &f64)| {
-                let steps = of.get(kind).and_then(alone).unwrap_or(0.0);
+                let steps = steps_of(kind);
                 rounded(steps / rate * 1_000.0).and_then(|n| u32::try_from(n).ok()).unwrap_or(0)
             };
             let all = speeds.kinds.iter().zip(&steps).map(speed).collect();
             speeds.of.insert(chip.clone(), all);
         }
-        Ok(Self { speeds, steps })
+        Ok(Self { speeds, steps, rates })
+    }
+
+    /// Steps a second of a kind on a chip; zero where it does not run.
+    #[must_use]
+    pub fn rate(&self, chip: &ChipId, kind: u16) -> f64 {
+        let rates = self.rates.get(chip);
+        rates.and_then(|rates| rates.get(usize::from(kind))).copied().unwrap_or(0.0)
     }
 
     /// The number of a kind.
@@ -87,6 +99,53 @@ struct Places {
     unit: f64,
 }
 
+/// A job of a list, as it stands there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// Its type.
+    pub job_type: String,
+    /// Its type at its scale, among the throughputs' kinds.
+    pub kind: u16,
+    /// Chips of its gang.
+    pub scale: u64,
+    /// Its work.
+    pub steps: f64,
+    /// When it comes, in seconds.
+    pub arrival_s: f64,
+}
+
+/// Reads a list as it stands. `jobs_per_hour` is for lists of the generator.
+///
+/// # Errors
+///
+/// A line or cell that is not what belongs there.
+pub fn list(
+    file: &str,
+    text: &str,
+    throughputs: &Throughputs,
+    jobs_per_hour: f64,
+) -> Result<Vec<Listed>, Error> {
+    let (table, places) = open(file, text, jobs_per_hour)?;
+    let read = |row: Row<'_>| {
+        let scale: u64 = row.get(places.scale, "a number of chips")?;
+        let job_type = row.text(places.job_type).to_owned();
+        let kind = throughputs.kind(&job_type, scale).ok_or_else(|| {
+            row.wrong(places.job_type, &format!("a type with a throughput at scale {scale}"))
+        })?;
+        let steps: f64 = row.get(places.steps, "a number of steps")?;
+        if !(steps.is_finite() && steps >= 0.0) {
+            return Err(row.wrong(places.steps, "a number of steps"));
+        }
+        let arrival: f64 = row.get(places.arrival, "a time")?;
+        let arrival_s = arrival * places.unit;
+        if rounded(arrival_s * 1_000.0).is_none() {
+            return Err(row.wrong(places.arrival, "a time, zero or more"));
+        }
+        Ok(Listed { job_type, kind, scale, steps, arrival_s })
+    };
+    table.rows().map(read).collect()
+}
+
 /// Reads a list. All jobs are of one tenant and run on the chips the throughputs name; limits are
 /// round figures. `jobs_per_hour` is for lists of the generator.
 pub fn jobs(
@@ -96,31 +155,23 @@ pub fn jobs(
     jobs_per_hour: f64,
     factor: f64,
 ) -> Result<Vec<Ask>, Error> {
-    let (table, places) = open(file, text, jobs_per_hour)?;
     let models: Vec<ChipId> = throughputs.speeds.of.keys().cloned().collect();
     let tenant = TenantId::new("gavel").expect("a slug");
-    let read = |row: Row<'_>| {
-        let scale: u64 = row.get(places.scale, "a number of chips")?;
-        let job_type = row.text(places.job_type);
-        let kind = throughputs.kind(job_type, scale).ok_or_else(|| {
-            row.wrong(places.job_type, &format!("a type with a throughput at scale {scale}"))
-        })?;
-        let steps: f64 = row.get(places.steps, "a number of steps")?;
-        let arrival: f64 = row.get(places.arrival, "a time")?;
-        let seconds = steps / throughputs.steps[usize::from(kind)];
-        let work = rounded(seconds * 1_000.0).map(|ms| Span(ms.max(1)));
-        let work = work.ok_or_else(|| row.wrong(places.steps, "a number of steps"))?;
-        let after = rounded(arrival * places.unit * 1_000.0).map(Span);
-        let after = after.ok_or_else(|| row.wrong(places.arrival, "a time, zero or more"))?;
+    let ask = |listed: Listed| {
+        let kind = listed.kind;
+        let seconds = listed.steps / throughputs.steps[usize::from(kind)];
+        let work = Span(rounded(seconds * 1_000.0).unwrap_or(u64::MAX).max(1));
+        let after = Span(rounded(listed.arrival_s * 1_000.0).unwrap_or(u64::MAX));
         let limit = lists::asked(work, factor);
         let wish = Wish {
             kind,
             on: Allowed::Models(models.clone()),
-            ..Wish::plain(tenant.clone(), job_type, Chips::whole(scale), limit)
+            ..Wish::plain(tenant.clone(), &listed.job_type, Chips::whole(listed.scale), limit)
         };
-        Ok(Ask { after, wish, actual: Actual { work, kind, ending: Ending::Success } })
+        Ask { after, wish, actual: Actual { work, kind, ending: Ending::Success } }
     };
-    let mut asks: Vec<Ask> = table.rows().map(read).collect::<Result<_, _>>()?;
+    let listed = list(file, text, throughputs, jobs_per_hour)?;
+    let mut asks: Vec<Ask> = listed.into_iter().map(ask).collect();
     asks.sort_by_key(|ask| ask.after);
     Ok(asks)
 }
