@@ -11,6 +11,7 @@ mod job;
 mod load;
 mod network;
 mod planner;
+mod quality;
 mod restart;
 mod row;
 mod sharing;
@@ -45,6 +46,8 @@ enum What {
     Transfer(Options),
     /// Loads of many tenants under quotas.
     Sharing(Options),
+    /// Decisions beside others' and beside bounds.
+    Quality(Options),
     /// One end of a copy that is measured.
     #[command(hide = true)]
     Serve(transfer::hands::Serve),
@@ -90,6 +93,10 @@ fn main() -> Result<()> {
         }
         What::Planner(Options { only, data, .. }) => {
             planner::run(&only, &planner::Player { portolan: portolan()?, data });
+            Ok(())
+        }
+        What::Quality(Options { only, data, .. }) => {
+            quality::Quality { only, data }.run();
             Ok(())
         }
         What::Transfer(options) => {

@@ -16,7 +16,7 @@ struct Group {
     rows: &'static [&'static str],
 }
 
-const GROUPS: &[Group] = &[PLANNER, LOOP, TRANSFER, SHARING];
+const GROUPS: &[Group] = &[PLANNER, LOOP, TRANSFER, SHARING, QUALITY];
 
 const PLANNER: Group = Group {
     name: "planner",
@@ -82,6 +82,31 @@ const SHARING: Group = Group {
         "load_15k_over_floor",
         "load_15k_per_s",
         "load_50k_per_s",
+    ],
+};
+
+const QUALITY: Group = Group {
+    name: "quality",
+    rows: &[
+        "lex_512_ms",
+        "lex_2048_ms",
+        "lex_2048_err",
+        "lex_2048_noise_ms",
+        "lex_2048_noise_gap",
+        "maxmin_2048_ms",
+        "maxmin_2048_err",
+        "gavel_static_makespan_h",
+        "gavel_static_jct_h",
+        "gavel_continuous_jct_h",
+        "gavel_fair_static_jct_h",
+        "gavel_fair_static_ratio_p99",
+        "gavel_fair_continuous_jct_h",
+        "gavel_fair_continuous_ratio_p99",
+        "delta_11_gain_vs_best_peer_pct",
+        "delta_09_gain_vs_best_peer_pct",
+        "delta_11_gain_vs_isolated_pct",
+        "delta_09_gap_to_bound_pct",
+        "live_parity_pct",
     ],
 };
 

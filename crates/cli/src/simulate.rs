@@ -1,5 +1,8 @@
 //! `portolan simulate`: scenarios in virtual time, through the code that a server runs.
 
+mod instance;
+mod rounds;
+
 use crate::catalog;
 use crate::failure::{Code, Failure};
 use crate::look::Look;
@@ -37,6 +40,12 @@ Examples:
   nodes until 130 % of its chips were asked for. In the orders of a file, or in made-up ones:
     portolan simulate --pack-nodes nodes.csv --pack-jobs pods.csv --pack-orders sequences.txt
     portolan simulate --pack-nodes nodes.csv --pack-jobs pods.csv --seed 1 --seed 2
+  A trace of Gavel's on a cluster in rounds, under every policy, beside what none does better than:
+    portolan simulate --rounds jobs.trace --throughputs throughputs.json \\
+        --cluster v100=8,p100=16,k80=24
+  Who ought to get how much, exactly: a first line `# capacity k80=128 v100=64`, then a table with the
+  columns scale_factor, tput_k80, tput_v100 and, if need be, priority:
+    portolan simulate --instance jobs.csv
 
 The keys of a scenario are in scenarios/README.md and the documentation of `simulator::scenario`.";
 
@@ -45,7 +54,8 @@ The keys of a scenario are in scenarios/README.md and the documentation of `simu
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Simulate {
     /// The scenario's file.
-    #[arg(required_unless_present_any = ["faults", "nodes"], value_name = "FILE")]
+    #[arg(required_unless_present_any = ["faults", "nodes", "instance", "trace"],
+        value_name = "FILE")]
     scenario: Option<PathBuf>,
     /// Only this seed; may be said again for more.
     #[arg(long = "seed", value_name = "N")]
@@ -84,6 +94,11 @@ pub(crate) struct Simulate {
     count: Option<u64>,
     #[command(flatten)]
     pack: Pack,
+    #[command(flatten)]
+    rounds: rounds::Trace,
+    /// Instead of a scenario: who of these jobs ought to get how much of these chips.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scenario", "faults", "nodes"])]
+    instance: Option<PathBuf>,
 }
 
 /// A packing experiment.
@@ -112,6 +127,12 @@ fn contender(name: &str) -> Result<Contender, String> {
 impl Simulate {
     /// Plays what is asked for.
     pub(crate) fn run(self, session: &Session) -> anyhow::Result<()> {
+        if let Some(instance) = &self.instance {
+            return instance::solve(instance, session);
+        }
+        if let Some(trace) = &self.rounds.trace {
+            return self.rounds.play(trace, session);
+        }
         match (&self.scenario, &self.pack) {
             (Some(path), _) => self.compare(path, session),
             (None, Pack { nodes: Some(nodes), jobs: Some(jobs), .. }) => {

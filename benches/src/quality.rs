@@ -1,0 +1,283 @@
+//! The group `quality`: how good decisions are, beside others' and beside what nobody can better.
+
+use crate::row::{self, Better, Figure, Peer, Samples};
+use allocation::{Goal, even, fair};
+use anyhow::{Context, Result, bail};
+use model::ChipId;
+use rustix::time::{ClockId, clock_gettime};
+use serde::Deserialize;
+use simulator::instance::Instance;
+use simulator::load::gavel::{Throughputs, list};
+use simulator::rounds::{Cluster, Outcome};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// How often a solve is timed.
+const TIMES: usize = 7;
+/// HiGHS on the same instance, by its Python package `highspy`.
+const HIGHS: &str = include_str!("quality/highs.py");
+/// By how much throughputs are multiplied at most so that no two jobs are alike.
+const NOISE: f64 = 0.05;
+
+const fn lower(name: &'static str, unit: &'static str, target: f64) -> Figure {
+    Figure { name, unit, better: Better::Lower, target: Some(target) }
+}
+
+const LEX_512: Figure = lower("lex_512_ms", "ms", 20.0);
+const LEX_2048: [Figure; 2] = [lower("lex_2048_ms", "ms", 20.0), lower("lex_2048_err", "ppm", 1.0)];
+const NOISY: [Figure; 2] =
+    [lower("lex_2048_noise_ms", "ms", 200.0), lower("lex_2048_noise_gap", "%", 0.1)];
+const MAXMIN: [Figure; 2] =
+    [lower("maxmin_2048_ms", "ms", 5.0), lower("maxmin_2048_err", "ppm", 1.0)];
+const STATIC: [Figure; 4] = [
+    lower("gavel_static_makespan_h", "h", 17.9),
+    lower("gavel_static_jct_h", "h", 7.4),
+    lower("gavel_fair_static_jct_h", "h", 9.91),
+    lower("gavel_fair_static_ratio_p99", "", 1.12),
+];
+const CONTINUOUS: [Figure; 3] = [
+    lower("gavel_continuous_jct_h", "h", 3.5),
+    lower("gavel_fair_continuous_jct_h", "h", 4.06),
+    lower("gavel_fair_continuous_ratio_p99", "", 1.36),
+];
+
+/// A run of the group.
+#[derive(Debug)]
+pub(crate) struct Quality {
+    /// How the names of the rows to measure begin.
+    pub(crate) only: String,
+    /// The folder with `gavel/`.
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// What HiGHS finds.
+#[derive(Debug, Deserialize)]
+struct Found {
+    level: Option<f64>,
+    sorted: Option<Vec<f64>>,
+    ms: f64,
+}
+
+impl Quality {
+    /// Measures the group and prints its rows as they come.
+    pub(crate) fn run(&self) {
+        self.lexicographic();
+        self.noisy();
+        self.maxmin();
+        self.trace("minimize_makespan", &STATIC, |outcomes| {
+            let (makespan, mean) =
+                (outcomes.of(Goal::Makespan)?, outcomes.of(Goal::MeanCompletion)?);
+            let fair = outcomes.of(Goal::Fair)?;
+            let ratio = fair.beside(outcomes.of(Goal::Isolated)?).1;
+            Ok(vec![makespan.makespan_h, mean.mean_h(), fair.mean_h(), ratio])
+        });
+        self.trace("max_min_fairness", &CONTINUOUS, |outcomes| {
+            let (mean, fair) = (outcomes.of(Goal::MeanCompletion)?, outcomes.of(Goal::Fair)?);
+            let ratio = fair.beside(outcomes.of(Goal::Isolated)?).1;
+            Ok(vec![mean.mean_h(), fair.mean_h(), ratio])
+        });
+    }
+
+    fn wants(&self, figures: &[Figure]) -> bool {
+        figures.iter().any(|figure| figure.name.starts_with(&self.only))
+    }
+
+    fn path(&self, name: &str) -> Result<PathBuf> {
+        let data = self.data.as_deref().context("say --data: the folder with gavel/")?;
+        Ok(data.join("gavel").join(name))
+    }
+
+    fn instance(&self, name: &str) -> Result<(PathBuf, Instance)> {
+        let path = self.path(name)?;
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let instance = Instance::read(&path.display().to_string(), &text)?;
+        Ok((path, instance))
+    }
+
+    fn lexicographic(&self) {
+        if self.wants(&[LEX_512]) {
+            let ms = self.instance("lex_instances/lex_n512_seed0.csv");
+            let ms = ms.and_then(|(_, instance)| Ok(solved(&instance)?.0));
+            let peer = published(
+                "Gavel's water-filling, exact",
+                3_400.0,
+                "published: Gavel, run on two cores",
+            );
+            row::print_beside(&LEX_512, Some(&peer), &ms);
+        }
+        if !self.wants(&LEX_2048) {
+            return;
+        }
+        let measured = || -> Result<(Samples, f64)> {
+            let (_, instance) = self.instance("lex_instances/lex_n2048_seed0.csv")?;
+            let exact = self.path("lex_instances/lex_n2048_seed0.exact_sorted_normalised.txt")?;
+            let exact = std::fs::read_to_string(&exact).context("the exact vector")?;
+            let exact: Vec<f64> = exact.lines().map(str::parse).collect::<Result<_, _>>()?;
+            let (ms, sorted) = solved(&instance)?;
+            let apart = sorted.iter().zip(&exact).map(|(ours, exact)| (ours / exact - 1.0).abs());
+            Ok((ms, apart.fold(0.0, f64::max) * 1e6))
+        };
+        let peer = published(
+            "Soroush's equi-depth binner, 0.9998 of exact",
+            139.0,
+            "published: Soroush, run on two cores",
+        );
+        pair(LEX_2048, Some(&peer), measured());
+    }
+
+    fn noisy(&self) {
+        if !self.wants(&NOISY) {
+            return;
+        }
+        eprintln!(
+            "2,048 jobs of which no two are alike, and one program after the other by HiGHS …"
+        );
+        let mut peer = None;
+        let mut measured = || -> Result<(Samples, f64)> {
+            let (path, instance) = self.instance("lex_instances/lex_n2048_seed0.csv")?;
+            let instance = instance.perturbed(NOISE, 1);
+            let (ms, sorted) = solved(&instance)?;
+            let rates: Vec<&Vec<f64>> = instance.jobs.iter().map(|job| &job.rates).collect();
+            let exact = highs(&path, "lexicographic", &serde_json::to_string(&rates)?)?;
+            peer = Some(same_run("HiGHS, one program after the other", exact.ms));
+            let exact = exact.sorted.context("HiGHS says no throughputs")?;
+            let short = sorted.iter().zip(&exact).map(|(ours, exact)| 1.0 - ours / exact);
+            Ok((ms, short.fold(0.0, f64::max) * 100.0))
+        };
+        let measured = measured();
+        pair(NOISY, peer.as_ref(), measured);
+    }
+
+    fn maxmin(&self) {
+        if !self.wants(&MAXMIN) {
+            return;
+        }
+        let mut peer = None;
+        let mut measured = || -> Result<(Samples, f64)> {
+            let (mut all, mut apart) = (Vec::new(), 0.0_f64);
+            for mode in ["multi", "single"] {
+                let name = format!("lp_instances/maxmin_n2048_{mode}_seed2.csv");
+                let (path, instance) = self.instance(&name)?;
+                let mut level = 0.0;
+                for _ in 0..TIMES {
+                    let began = cpu_ms();
+                    level = even(&instance.problem().0, &[])?.level;
+                    all.push(cpu_ms() - began);
+                }
+                let theirs = highs(&path, "maxmin", "")?;
+                apart =
+                    apart.max((level / theirs.level.context("HiGHS says no level")? - 1.0).abs());
+                peer = Some(same_run("HiGHS", theirs.ms));
+            }
+            Ok((Samples::median(&all), apart * 1e6))
+        };
+        let measured = measured();
+        pair(MAXMIN, peer.as_ref(), measured);
+    }
+
+    /// Plays one of Gavel's traces on its cluster under every policy.
+    fn trace<const N: usize>(
+        &self,
+        name: &str,
+        figures: &[Figure; N],
+        values: impl Fn(&Outcomes) -> Result<Vec<f64>>,
+    ) {
+        if !self.wants(figures) {
+            return;
+        }
+        eprintln!("Gavel's trace {name} in rounds, under every policy …");
+        let measured = self.played(name).and_then(|outcomes| values(&outcomes));
+        let samples = measured.map(|values| {
+            values.into_iter().map(|value| Samples::median(&[value])).collect::<Vec<_>>()
+        });
+        row::print(figures, "", None, &samples);
+    }
+
+    fn played(&self, name: &str) -> Result<Outcomes> {
+        let chips = [("v100", 8.0), ("p100", 16.0), ("k80", 24.0)];
+        let chips = chips.map(|(chip, count)| Ok::<_, anyhow::Error>((ChipId::new(chip)?, count)));
+        let chips: Vec<(ChipId, f64)> = chips.into_iter().collect::<Result<_>>()?;
+        let names = chips.iter().map(|(chip, _)| (chip.to_string(), chip.clone())).collect();
+        let text = std::fs::read_to_string(self.path("simulation_throughputs.json")?)?;
+        let throughputs = Throughputs::read("simulation_throughputs.json", &text, &names)?;
+        let path = self.path(&format!("traces_physical/{name}.trace"))?;
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let jobs = list(name, &text, &throughputs, 1.0)?;
+        let cluster = Cluster::of(&jobs, &throughputs, chips, 360.0);
+        let outcomes: Result<_, _> = Goal::ALL.into_iter().map(|goal| cluster.play(goal)).collect();
+        Ok(Outcomes(outcomes?))
+    }
+}
+
+/// How policies did on one trace.
+struct Outcomes(Vec<Outcome>);
+
+impl Outcomes {
+    fn of(&self, goal: Goal) -> Result<&Outcome> {
+        self.0.iter().find(|outcome| outcome.goal == goal).context("all policies were played")
+    }
+}
+
+/// How long an instance takes to be solved from its jobs on, and everybody's throughput by priority, in
+/// ascending order.
+fn solved(instance: &Instance) -> Result<(Samples, Vec<f64>)> {
+    let mut all = Vec::new();
+    let mut sorted = Vec::new();
+    for _ in 0..TIMES {
+        let began = cpu_ms();
+        let (problem, classes) = instance.problem();
+        let found = fair(&problem)?;
+        all.push(cpu_ms() - began);
+        let jobs = instance.jobs.iter().zip(classes);
+        sorted = jobs.map(|(job, class)| found.throughputs[class] / job.priority).collect();
+    }
+    sorted.sort_by(f64::total_cmp);
+    Ok((Samples::median(&all), sorted))
+}
+
+/// Processor time of this process, in milliseconds.
+fn cpu_ms() -> f64 {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
+}
+
+fn highs(instance: &Path, what: &str, rates: &str) -> Result<Found> {
+    let mut child = Command::new("python3")
+        .args(["-c", HIGHS])
+        .arg(instance)
+        .arg(what)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start python3")?;
+    let mut stdin = child.stdin.take().context("it has an input")?;
+    stdin.write_all(rates.as_bytes())?;
+    drop(stdin);
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("HiGHS did not answer: `pip install highspy numpy`, and see above");
+    }
+    let text = String::from_utf8(output.stdout)?;
+    let line = text.lines().find(|line| line.starts_with('{')).context("HiGHS says nothing")?;
+    serde_json::from_str(line).context("what HiGHS says")
+}
+
+fn published(name: &str, value: f64, how: &'static str) -> Peer {
+    Peer { name: name.to_owned(), value, how }
+}
+
+fn same_run(name: &str, value: f64) -> Peer {
+    Peer { name: name.to_owned(), value, how: "same run" }
+}
+
+/// Prints a time, beside a peer's, and how exact what took it is.
+fn pair([time, exact]: [Figure; 2], peer: Option<&Peer>, measured: Result<(Samples, f64)>) {
+    match measured {
+        Ok((ms, apart)) => {
+            row::print_beside(&time, peer, &Ok(ms));
+            row::print_beside(&exact, None, &Ok(Samples::median(&[apart])));
+        }
+        Err(why) => row::print(&[time, exact], "", None, &Err(why)),
+    }
+}
