@@ -96,7 +96,8 @@ fn main() -> Result<()> {
             Ok(())
         }
         What::Quality(Options { only, data, .. }) => {
-            quality::Quality { only, data }.run();
+            let player = planner::Player { portolan: portolan()?, data: data.clone() };
+            quality::Quality { only, data, player }.run();
             Ok(())
         }
         What::Transfer(options) => {

@@ -1,5 +1,6 @@
 //! The group `quality`: how good decisions are, beside others' and beside what nobody can better.
 
+use crate::planner::Player;
 use crate::row::{self, Better, Figure, Peer, Samples};
 use allocation::{Goal, even, fair};
 use anyhow::{Context, Result, bail};
@@ -42,6 +43,21 @@ const CONTINUOUS: [Figure; 3] = [
     lower("gavel_fair_continuous_ratio_p99", "", 1.36),
 ];
 
+/// Who of those that play the delta is no peer: what bounds everybody, and today's situation.
+const NO_PEERS: [&str; 3] = ["each-alone", "every-center-alone", "portolan"];
+const LOADED: [Figure; 2] = [
+    higher("delta_11_gain_vs_best_peer_pct", 35.0),
+    Figure { target: None, ..higher("delta_11_gain_vs_isolated_pct", 0.0) },
+];
+const USUAL: [Figure; 2] = [
+    higher("delta_09_gain_vs_best_peer_pct", 12.0),
+    lower("delta_09_gap_to_bound_pct", "%", 15.0),
+];
+
+const fn higher(name: &'static str, target: f64) -> Figure {
+    Figure { name, unit: "%", better: Better::Higher, target: Some(target) }
+}
+
 /// A run of the group.
 #[derive(Debug)]
 pub(crate) struct Quality {
@@ -49,6 +65,8 @@ pub(crate) struct Quality {
     pub(crate) only: String,
     /// The folder with `gavel/`.
     pub(crate) data: Option<PathBuf>,
+    /// Plays the delta.
+    pub(crate) player: Player,
 }
 
 /// What HiGHS finds.
@@ -77,6 +95,30 @@ impl Quality {
             let ratio = fair.beside(outcomes.of(Goal::Isolated)?).1;
             Ok(vec![mean.mean_h(), fair.mean_h(), ratio])
         });
+        self.delta("1.1", LOADED, |ours, means| {
+            Some((1.0 - ours / means.named("every-center-alone")?) * 100.0)
+        });
+        self.delta("0.9", USUAL, |ours, means| {
+            Some((ours / means.named("each-alone")? - 1.0) * 100.0)
+        });
+    }
+
+    /// Everybody on the delta: how far below the best peer's mean ours is, and beside another figure.
+    fn delta(&self, load: &str, figures: [Figure; 2], other: impl Fn(f64, &Means) -> Option<f64>) {
+        if !self.wants(&figures) {
+            return;
+        }
+        eprintln!("everybody on the delta at {load}, three seeds …");
+        let measured = || -> Result<Vec<Samples>> {
+            let means = Means::of(&self.player.delta_for_the_mean(load)?)?;
+            let ours = means.named("portolan").context("portolan did not play")?;
+            let peers = means.0.iter().filter(|(name, _)| !NO_PEERS.contains(&name.as_str()));
+            let best = peers.map(|(_, mean)| *mean).fold(f64::INFINITY, f64::min);
+            let second = other(ours, &means).context("whom to compare with did not play")?;
+            let gain = (1.0 - ours / best) * 100.0;
+            Ok(vec![Samples::median(&[gain]), Samples::median(&[second])])
+        };
+        row::print(&figures, "", None, &measured());
     }
 
     fn wants(&self, figures: &[Figure]) -> bool {
@@ -207,6 +249,25 @@ impl Quality {
         let cluster = Cluster::of(&jobs, &throughputs, chips, 360.0);
         let outcomes: Result<_, _> = Goal::ALL.into_iter().map(|goal| cluster.play(goal)).collect();
         Ok(Outcomes(outcomes?))
+    }
+}
+
+/// The mean completion of everybody who played, in hours.
+struct Means(Vec<(String, f64)>);
+
+impl Means {
+    fn of(played: &serde_json::Value) -> Result<Self> {
+        let rows = played["rows"].as_array().context("no rows")?;
+        let mean = |row: &serde_json::Value| {
+            let figures = row["figures"].as_array()?;
+            let mean = figures.iter().find(|figure| figure["name"] == "mean h")?["mean"].as_f64()?;
+            Some((row["policy"].as_str()?.to_owned(), mean))
+        };
+        rows.iter().map(|row| mean(row).context("a row without its mean")).collect::<Result<_>>().map(Self)
+    }
+
+    fn named(&self, name: &str) -> Option<f64> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, mean)| *mean)
     }
 }
 

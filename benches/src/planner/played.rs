@@ -147,6 +147,16 @@ impl Player {
         Ok(Samples::median(&[(used(&[])? / used(&["--lend", "0"])? - 1.0) * 100.0]))
     }
 
+    /// Everybody on the whole lists of the delta at a load, over all seeds, where portolan plans for the
+    /// mean.
+    pub(crate) fn delta_for_the_mean(&self, load: &str) -> Result<Value> {
+        let data = self.data("delta")?;
+        let scenario = Path::new(SCENARIOS).join("delta.toml");
+        let mut arguments = vec![scenario.as_os_str(), "--data".as_ref(), data.as_os_str()];
+        arguments.extend(["--load", load, "--aim", "mean-completion"].iter().map(OsStr::new));
+        self.simulate(arguments)
+    }
+
     /// The whole lists of the delta at 0.9.
     fn delta(&self, seed: &str, more: &[&str]) -> Result<Value> {
         let data = self.data("delta")?;

@@ -58,8 +58,8 @@ impl Fair {
     pub fn prices(&self) -> Vec<f64> {
         let count = self.stages.first().map_or(0, |stage| stage.prices.len());
         let first = |at: usize| {
-            let with = self.stages.iter().map(|stage| stage.prices[at]);
-            with.filter(|price| *price > 0.0).next().unwrap_or(0.0)
+            let mut with = self.stages.iter().map(|stage| stage.prices[at]);
+            with.find(|price| *price > 0.0).unwrap_or(0.0)
         };
         (0..count).map(first).collect()
     }

@@ -48,6 +48,14 @@ pub struct Solution {
     pub prices: Vec<f64>,
 }
 
+impl Solution {
+    /// By how much the sum falls for one more on the right of this row.
+    #[must_use]
+    pub fn price(&self, Row(row): Row) -> f64 {
+        self.prices[row]
+    }
+}
+
 /// How far from the least a solution may be, of its size; where that is not to be had, the next.
 const PRECISION: [f64; 3] = [1e-10, 1e-8, 1e-6];
 

@@ -38,6 +38,9 @@ pub(crate) struct Scales<'a> {
     known: Vec<Vec<f64>>,
 }
 
+/// Prices whose mixes together load nothing more than the heaviest do, with the part of each.
+type Parts = Vec<(Vec<f64>, f64)>;
+
 /// A price vector, and what everybody uses at it.
 struct Plane {
     prices: Vec<f64>,
@@ -115,7 +118,7 @@ impl<'a> Scales<'a> {
         &self,
         throughputs: &[f64],
         enough: f64,
-    ) -> Result<(Heaviest, Vec<(Vec<f64>, f64)>), Unsolved> {
+    ) -> Result<(Heaviest, Parts), Unsolved> {
         let resources: Vec<usize> = self.resources().collect();
         let mut best = Heaviest { load: -1.0, prices: Vec::new() };
         let mut planes = Vec::new();

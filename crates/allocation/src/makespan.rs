@@ -59,7 +59,7 @@ fn fluid(capacities: &[f64], tasks: &[(usize, &Task)], most: usize) -> Result<f6
     for (_, task) in tasks.iter().filter(|(_, task)| task.work > 0.0) {
         let all = program.exactly(1.0);
         let first = moments.partition_point(|at| *at <= task.from).saturating_sub(1);
-        for nth in first..moments.len() {
+        for (nth, resources) in resources.iter().enumerate().skip(first) {
             let time = program.at_most(task.count * long(nth).unwrap_or(0.0));
             if long(nth).is_none() {
                 ends.push((time, -task.count));
@@ -68,7 +68,7 @@ fn fluid(capacities: &[f64], tasks: &[(usize, &Task)], most: usize) -> Result<f6
                 let there_is = uses.iter().all(|(r, by)| *by <= 0.0 || capacities[*r] > 0.0);
                 if *rate > 0.0 && there_is {
                     let mut adds = vec![(all, rate / (task.work * task.count)), (time, 1.0)];
-                    adds.extend(uses.iter().map(|(r, by)| (resources[nth][*r], *by)));
+                    adds.extend(uses.iter().map(|(r, by)| (resources[*r], *by)));
                     columns.push(adds);
                 }
             }

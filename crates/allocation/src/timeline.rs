@@ -122,10 +122,9 @@ pub fn timeline(
     let found = program.least()?;
     let empty = |task: &Task| vec![vec![0.0; stretches.len()]; task.choices.len()];
     let mut times: Vec<Vec<Vec<f64>>> = tasks.iter().map(empty).collect();
-    let mut values = whose.into_iter().peekable();
     let mut last = usize::MAX;
     let mut at = 0;
-    while let Some((number, choice, stretch, long)) = values.next() {
+    for (number, choice, stretch, long) in whose {
         // Before the times of a task stands by how much it is late.
         if number != last {
             at += 1;

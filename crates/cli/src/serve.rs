@@ -49,6 +49,10 @@ pub(crate) struct Serve {
     /// are tested.
     #[arg(long, value_name = "EVERY", value_parser = test_every)]
     test_links: Option<Span>,
+    /// What plans are to bring about for all jobs together: fair, mean-completion, makespan or
+    /// deadline-first.
+    #[arg(long, value_name = "AIM", default_value = "fair")]
+    aim: planner::Aim,
     /// Let nobody make room: jobs of higher priority wait like all others.
     #[arg(long)]
     no_preemption: bool,
@@ -134,6 +138,7 @@ impl Serve {
             test_links: self.test_links,
             ..controller::Settings::default()
         };
+        settings.controller.policy = settings.controller.policy.towards(self.aim);
         if self.no_preemption {
             settings.controller.policy.preempting = None;
         }

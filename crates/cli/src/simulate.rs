@@ -82,6 +82,10 @@ pub(crate) struct Simulate {
     /// What part of each pool owners lend, in percent, instead of what they say.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
     lend: Option<u8>,
+    /// What portolan plans for, instead of what the scenario says: fair, mean-completion, makespan or
+    /// deadline-first.
+    #[arg(long, value_name = "AIM")]
+    aim: Option<planner::Aim>,
     /// Write a page with the table and plots to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -152,6 +156,7 @@ impl Simulate {
             network: self.network.clone(),
             jobs: self.jobs.clone(),
             lend: self.lend,
+            aim: self.aim,
         };
         let scenario = Scenario::open(path, &told, &catalog).map_err(failed)?;
         let mut comparison = Comparison::default();

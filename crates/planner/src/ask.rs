@@ -45,6 +45,11 @@ impl Ask {
         }
     }
 
+    /// Chips of the whole gang.
+    pub(crate) fn gang_chips(&self) -> Chips {
+        self.chips.times(self.nodes.into())
+    }
+
     /// Whole chips it takes on a node; none for a share of one.
     pub(crate) fn whole(&self) -> u32 {
         if self.is_share() { 0 } else { u32::try_from(self.chips.touched()).unwrap_or(u32::MAX) }

@@ -1,5 +1,6 @@
 //! Why a job waits, or what would become of one: the planner's own answer.
 
+use crate::aim::ahead;
 use crate::ask::Ask;
 use crate::candidate::Candidate;
 use crate::class::{ClassId, class_of};
@@ -51,6 +52,12 @@ pub fn explain(
     if let Some(own) = view.reserved.get(&job).cloned() {
         view.lift(&own);
     }
+    let options = class.options(world, &view.roster, policy);
+    let submitted = world.job(job)?.submitted;
+    if let Some(place) = policy.aim.place(&class.spec, &options, submitted) {
+        let ahead = ahead((world, &view, policy), place, job);
+        return Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead));
+    }
     let turn = (Reverse(class.spec.priority), job);
     let turns = view.lines.turns_of(&class.spec.tenant);
     let before = turns.take_while(|(priority, head, _)| (*priority, *head) < turn);
@@ -59,7 +66,6 @@ pub fn explain(
         Some(if *priority < turn.0 { jobs.len() } else { jobs.range(..job).count() })
     });
     let ahead = ahead.sum();
-    let options = class.options(world, &view.roster, policy);
     Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead))
 }
 
@@ -73,10 +79,15 @@ pub fn trial(
     policy: &Policy,
     spec: &JobSpec,
 ) -> Explanation {
-    let turns = view.lines.turns_of(&spec.tenant);
-    let turns = turns.take_while(|(priority, ..)| *priority <= Reverse(spec.priority));
-    let ahead = turns.filter_map(|(_, _, id)| Some(view.lines.class(*id)?.jobs.len())).sum();
     let options = Options::of(world, &view.roster, spec, policy);
+    let ahead = match policy.aim.place(spec, &options, situation.now) {
+        Some(place) => ahead((world, view, policy), place, world.next.job),
+        None => {
+            let turns = view.lines.turns_of(&spec.tenant);
+            let turns = turns.take_while(|(priority, ..)| *priority <= Reverse(spec.priority));
+            turns.filter_map(|(_, _, id)| Some(view.lines.class(*id)?.jobs.len())).sum()
+        }
+    };
     Field::of(world, view, situation, policy, class_of(spec), spec, &options).told(ahead)
 }
 

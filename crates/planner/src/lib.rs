@@ -17,6 +17,7 @@
 //!
 //! Deliberately absent: clocks, randomness, the log, and any idea of who is asking.
 
+mod aim;
 mod ask;
 mod board;
 mod booking;
@@ -52,6 +53,7 @@ mod staging;
 mod stream;
 mod tally;
 mod terms;
+mod toll;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -59,6 +61,7 @@ mod trial;
 mod victims;
 mod view;
 
+pub use aim::Aim;
 pub use ask::Ask;
 pub use board::Board;
 pub use booking::{Booking, book};
@@ -79,6 +82,7 @@ pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use staging::copy;
 pub use stream::reroute;
 pub use terms::{Behind, Fetch, Risk, Terms};
+pub use toll::Tolls;
 pub use touched::Touched;
 pub use trial::{QuotaTrial, try_quotas};
 pub use view::View;
@@ -138,6 +142,8 @@ pub struct Situation {
 /// What the network wants of plans.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// What they are to bring about.
+    pub aim: Aim,
     /// How many jobs at the head of each tenant's queue get a reservation.
     pub reservations: usize,
     /// Work units a plan inside a step may take.
@@ -162,9 +168,23 @@ pub struct Policy {
     pub preempting: Option<Preempting>,
 }
 
+impl Policy {
+    /// The same towards another aim, with as many reservations as go well with it: where what comes later
+    /// may be first, a start kept for a job is kept from others that are worth more.
+    #[must_use]
+    pub fn towards(self, aim: Aim) -> Self {
+        let reservations = match aim {
+            Aim::Fair | Aim::DeadlineFirst => self.reservations,
+            Aim::MeanCompletion | Aim::Makespan => self.reservations.min(1),
+        };
+        Self { aim, reservations, ..self }
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {
+            aim: Aim::Fair,
             reservations: 64,
             inline_work: 20_000,
             background_work: 50_000_000,

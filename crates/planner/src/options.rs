@@ -57,6 +57,8 @@ pub(crate) struct Options {
     pub(crate) asks: Vec<Ask>,
     /// How long each variant may run.
     pub(crate) limits: Vec<Span>,
+    /// What a job is expected to need where it needs least, in thousandths of a chip for an hour.
+    pub(crate) needs: u64,
 }
 
 impl Options {
@@ -85,6 +87,7 @@ impl Options {
             are_broad: false,
             asks: variants().map(|variant| Ask::of(spec, variant)).collect(),
             limits: (0_u16..).zip(variants()).map(|(index, _)| limit(index)).collect(),
+            needs: 0,
         };
         let guest = Guest::of(world, &spec.tenant);
         let lessons = world.lessons_of(&spec.tenant, spec.workload.as_deref());
@@ -108,6 +111,7 @@ impl Options {
         // Where a checkpoint is, a run is shorter than elsewhere on the same chips.
         options.are_broad = kept.is_none() && options.choices.len() * BROAD >= pools;
         options.put_in_order(roster, spec, policy);
+        options.needs = options.least_needed();
         // Classes may be very many, and keep it.
         if options.choices.len() * 2 < options.choices.capacity() {
             options.choices.shrink_to_fit();
@@ -190,7 +194,8 @@ impl Options {
         let rank = |choice: &Choice| {
             let energy_mwh = || energy(roster.seat(choice.pool), self.ask(choice), choice.run);
             let (finish, price) = (Moment::ZERO + choice.run, choice.price);
-            let terms = Terms { finish, price, energy_mwh: &energy_mwh };
+            // What it costs others changes, and is seen to when places are ranked.
+            let terms = Terms { finish, toll: 0, price, energy_mwh: &energy_mwh };
             (Rank::in_time(spec, policy, Moment::ZERO, &terms), choice.pool, choice.variant)
         };
         // Those of a row are in order already, or nearly: a stable sort finds that out.
@@ -204,6 +209,13 @@ impl Options {
         for (number, (_, nth)) in (0..).zip(&ranked) {
             self.order[*nth] = number;
         }
+    }
+
+    fn least_needed(&self) -> u64 {
+        let needs = self.choices.iter().map(|choice| {
+            u128::from(self.ask(choice).gang_chips().0) * u128::from(choice.run.0) / 3_600_000
+        });
+        u64::try_from(needs.min().unwrap_or(0)).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn ask(&self, choice: &Choice) -> &Ask {

@@ -16,6 +16,7 @@ use crate::scene::{Asked, Reach, Scene, scene};
 use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
 use crate::tally::Tally;
+use crate::toll::Tolls;
 use crate::touched::Touched;
 use crate::view::View;
 use crate::{Policy, Situation};
@@ -74,7 +75,7 @@ impl<'a> Walk<'a> {
             calendars: Calendars { work: Work::up_to(work), shelves: Shelves::default() },
             preempting: Work::up_to(policy.preempting.map_or(0, |p| p.work)),
             placed: BTreeSet::new(),
-            queue: Queue::new(world, view, situation.now, std::iter::empty()),
+            queue: Queue::new((world, view, policy), situation.now, std::iter::empty()),
             plan: Plan {
                 parent: world.number,
                 next_job: world.next.job,
@@ -82,6 +83,7 @@ impl<'a> Walk<'a> {
                 offers: Vec::new(),
                 starts: Vec::new(),
                 short: BTreeSet::new(),
+                tolls: None,
                 considered: 0,
                 left: 0,
                 opened: 0,
@@ -275,12 +277,17 @@ impl<'a> Walk<'a> {
     /// Goes through the whole queue anew, whatever was reserved before.
     pub(crate) fn all(mut self) -> Plan {
         self.plan.is_whole = true;
+        if let Some(tolls) = Tolls::renewed(&self.view, self.policy, self.situation.now) {
+            self.view.tolls = Arc::clone(&tolls);
+            self.plan.tolls = Some(tolls);
+        }
         let old = std::mem::take(&mut self.view.reserved);
         for reservation in old.values() {
             self.view.lift(reservation);
         }
         let lines = Arc::clone(&self.view.lines);
-        self.queue = Queue::new(self.world, &self.view, self.situation.now, lines.turns());
+        let known = (self.world, &self.view, self.policy);
+        self.queue = Queue::new(known, self.situation.now, lines.turns());
         let mut left = lines.len();
         while let Some((priority, job, id)) = self.queue.pop() {
             if self.calendars.work.is_spent() {
@@ -312,14 +319,15 @@ impl<'a> Walk<'a> {
         };
         let lines = Arc::clone(&self.view.lines);
         let now = self.situation.now;
+        let known = (self.world, &self.view, self.policy);
         self.queue = match pools.is_empty() && !touched.all {
             true => {
                 let turns: Vec<_> =
                     touched.classes.iter().filter_map(|id| lines.turn(*id)).collect();
                 let turns = turns.iter().map(|(tenant, turn)| (tenant, turn));
-                Queue::new(self.world, &self.view, now, turns)
+                Queue::new(known, now, turns)
             }
-            false => Queue::new(self.world, &self.view, now, lines.turns()),
+            false => Queue::new(known, now, lines.turns()),
         };
         while let Some((priority, from, id)) = self.queue.pop() {
             if self.calendars.work.is_spent() {

@@ -1,8 +1,10 @@
 //! Whose turn it is: between tenants by fair share, within one by priority, then by age.
 
-use crate::class::Turn;
+use crate::aim::placed;
+use crate::class::{ClassId, Turn};
 use crate::view::View;
-use model::{Moment, Span, TenantId};
+use crate::{Aim, Policy};
+use model::{JobId, Moment, Span, TenantId};
 use sharing::{Draw, Round};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -15,29 +17,42 @@ pub(crate) struct Queue {
     turns: BTreeMap<TenantId, BinaryHeap<Reverse<Turn>>>,
     /// Whose turn it was.
     last: Option<TenantId>,
+    /// All classes in one order, where it is not up to tenants' shares.
+    all: BinaryHeap<Reverse<(u64, JobId, ClassId)>>,
+    /// Where the one stood that had its turn.
+    place: u64,
+    in_one_order: bool,
 }
 
 impl Queue {
     /// These classes, with whose they are.
     pub(crate) fn new<'a>(
-        world: &World,
-        view: &View,
+        (world, view, policy): (&World, &View, &Policy),
         now: Moment,
         turns: impl Iterator<Item = (&'a TenantId, &'a Turn)>,
     ) -> Self {
+        let mut all = BinaryHeap::new();
         let mut by: BTreeMap<TenantId, BinaryHeap<Reverse<Turn>>> = BTreeMap::new();
         for (tenant, turn) in turns {
+            if let Some(placed) = placed((world, view, policy), *turn) {
+                all.push(Reverse(placed));
+                continue;
+            }
             match by.get_mut(tenant) {
                 Some(turns) => turns.push(Reverse(*turn)),
                 None => drop(by.insert(tenant.clone(), [Reverse(*turn)].into())),
             }
         }
         let round = world.shares.standings.round(now, &view.totals, by.keys());
-        Self { round, turns: by, last: None }
+        Self { round, turns: by, last: None, all, place: 0, in_one_order: policy.aim != Aim::Fair }
     }
 
     /// The class whose turn it is; it is out of the queue until it is put [back](Self::push).
     pub(crate) fn pop(&mut self) -> Option<Turn> {
+        if let Some(Reverse((place, job, id))) = self.all.pop() {
+            self.place = place;
+            return Some((Reverse(0), job, id));
+        }
         if let Some(last) = self.last.take()
             && !self.turns.contains_key(&last)
         {
@@ -56,6 +71,12 @@ impl Queue {
 
     /// Has a class of the tenant whose turn it was wait for its next.
     pub(crate) fn push(&mut self, turn: Turn) {
+        if self.in_one_order {
+            // Alike jobs follow each other: the next is hardly less due than the last.
+            let (_, job, id) = turn;
+            self.all.push(Reverse((self.place, job, id)));
+            return;
+        }
         if let Some(tenant) = &self.last {
             self.turns.entry(tenant.clone()).or_default().push(Reverse(turn));
         }
@@ -63,6 +84,9 @@ impl Queue {
 
     /// Whether classes of other tenants than the one whose turn it is are to have theirs.
     pub(crate) fn others_wait(&self) -> bool {
+        if self.in_one_order {
+            return false;
+        }
         self.turns.keys().any(|tenant| Some(tenant) != self.last.as_ref())
     }
 

@@ -284,7 +284,7 @@ fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy
     };
     let turns: Vec<_> = world.waiting().filter_map(turn).collect();
     let turns = turns.iter().map(|(tenant, turn)| (*tenant, turn));
-    walk.queue = crate::queue::Queue::new(world, view, situation.now, turns);
+    walk.queue = crate::queue::Queue::new((world, view, policy), situation.now, turns);
     while let Some((_, id, id_of)) = walk.queue.pop() {
         let class = Arc::clone(view.lines.class(id_of).unwrap());
         let options = Options::of(world, &view.roster, &class.spec, policy);

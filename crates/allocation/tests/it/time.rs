@@ -133,7 +133,7 @@ fn played(goal: Goal, work: &[f64]) -> Vec<f64> {
     while left.iter().any(|left| *left > 0.0) {
         let there: Vec<usize> = (0..left.len()).filter(|at| left[*at] > 0.0).collect();
         let jobs: Vec<Active> = there.iter().map(|at| active(*at as u64, left[*at])).collect();
-        let chosen = rounds.next(&[1.0], &jobs).unwrap();
+        let chosen = rounds.next(&[1.0], &jobs).expect("it can be solved");
         assert_eq!(chosen.len(), 1, "the chip is never idle");
         now += 1.0;
         for (at, _) in chosen {

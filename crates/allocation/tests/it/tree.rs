@@ -8,7 +8,7 @@ fn below(of: usize, class: Class) -> Class {
 }
 
 fn check(problem: &Problem, expected: &[f64]) {
-    let found = fair(problem).unwrap();
+    let found = fair(problem).expect("it can be solved");
     assert_can_be(problem, &found);
     for (found, expected) in found.throughputs.iter().zip(expected) {
         assert!((found - expected).abs() < 1e-6, "{found} instead of {expected}");

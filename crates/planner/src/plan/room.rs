@@ -1,6 +1,7 @@
 //! Offering a job the place of others.
 
 use super::Walk;
+use crate::Aim;
 use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
 use crate::lending::Guest;
@@ -23,7 +24,9 @@ impl Walk<'_> {
         best: Option<&(Rank, Candidate)>,
     ) -> bool {
         let own = || Guest::of(self.world, &class.spec.tenant).has_guests(&self.view);
-        let any = self.view.victims.any_below(class.spec.priority) || own();
+        // Who comes later by its priority alone loses nothing by it where all are to be over soon.
+        let by_priority = self.policy.aim != Aim::MeanCompletion;
+        let any = by_priority && self.view.victims.any_below(class.spec.priority) || own();
         // Nobody else is in a reservation, and it is not to be left for another place.
         let may = self.plan.is_whole && any && class.spec.reservation.is_none();
         if !may || self.preempting.is_spent() || self.reach(&class.spec.tenant) == Reach::Now {

@@ -246,7 +246,7 @@ impl Maker {
                     most: self.rng.random_range(1..=4),
                     ..planner::Preempting::default()
                 }),
-                ..planner::Policy::default()
+                ..planner::Policy::default().towards(self.one_of(&planner::Aim::ALL))
             },
             ..Settings::default()
         }

@@ -36,6 +36,7 @@
 //! | `[policy]` | `compare`: `portolan` and names of [`baseline::Policy`] | all |
 //! | | `loads` | as the jobs offer |
 //! | | `transfer_share`: the rate of each transfer of the other policies | `"5 Gbit/s"` |
+//! | | `aim` | what the real thing plans for: `fair` (as it stands), `mean-completion`, `makespan` or `deadline-first` |
 //! | | `reservations`, `solve_every` | as a server's |
 //! | | `copy_ahead`: where so many reads by waiting jobs are expected, data is brought ahead; 0 for never | as a server's |
 //! | | `preemption`: whether jobs of higher priority take the place of preemptible ones | true |
@@ -131,6 +132,8 @@ pub struct Told {
     pub jobs: Option<PathBuf>,
     /// What part of each pool owners lend, in percent, instead of what they say; none is each alone.
     pub lend: Option<u8>,
+    /// What the real thing plans for, instead of what the scenario says.
+    pub aim: Option<planner::Aim>,
 }
 
 impl Scenario {
@@ -188,6 +191,9 @@ impl Scenario {
         };
         let mut settings = Settings::default();
         let policy = &file.policy;
+        if let Some(aim) = told.aim.or(policy.aim.map(|aim| *aim)) {
+            settings.policy = settings.policy.towards(aim);
+        }
         if let Some(reservations) = policy.reservations {
             settings.policy.reservations = reservations;
         }

@@ -1,6 +1,7 @@
 //! Whole runs: what becomes of jobs, that a run is the same twice, that promises hold whatever goes
 //! wrong, and that a planted bug is noticed.
 
+mod aim;
 mod fault;
 mod run;
 mod scenario;

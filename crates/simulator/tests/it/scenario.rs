@@ -13,7 +13,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     let mut files = Vec::new();
     let chips = std::fs::read_dir(root().join("catalog/chips"));
     for entry in chips.expect("the catalog has chips") {
