@@ -49,10 +49,8 @@ const LOADED: [Figure; 2] = [
     higher("delta_11_gain_vs_best_peer_pct", 35.0),
     Figure { target: None, ..higher("delta_11_gain_vs_isolated_pct", 0.0) },
 ];
-const USUAL: [Figure; 2] = [
-    higher("delta_09_gain_vs_best_peer_pct", 12.0),
-    lower("delta_09_gap_to_bound_pct", "%", 15.0),
-];
+const USUAL: [Figure; 2] =
+    [higher("delta_09_gain_vs_best_peer_pct", 12.0), lower("delta_09_gap_to_bound_pct", "%", 15.0)];
 
 const fn higher(name: &'static str, target: f64) -> Figure {
     Figure { name, unit: "%", better: Better::Higher, target: Some(target) }
@@ -260,10 +258,14 @@ impl Means {
         let rows = played["rows"].as_array().context("no rows")?;
         let mean = |row: &serde_json::Value| {
             let figures = row["figures"].as_array()?;
-            let mean = figures.iter().find(|figure| figure["name"] == "mean h")?["mean"].as_f64()?;
+            let mean =
+                figures.iter().find(|figure| figure["name"] == "mean h")?["mean"].as_f64()?;
             Some((row["policy"].as_str()?.to_owned(), mean))
         };
-        rows.iter().map(|row| mean(row).context("a row without its mean")).collect::<Result<_>>().map(Self)
+        rows.iter()
+            .map(|row| mean(row).context("a row without its mean"))
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
     fn named(&self, name: &str) -> Option<f64> {

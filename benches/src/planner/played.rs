@@ -153,7 +153,8 @@ impl Player {
         let data = self.data("delta")?;
         let scenario = Path::new(SCENARIOS).join("delta.toml");
         let mut arguments = vec![scenario.as_os_str(), "--data".as_ref(), data.as_os_str()];
-        arguments.extend(["--load", load, "--aim", "mean-completion"].iter().map(OsStr::new));
+        let rest = ["--load", load, "--aim", "mean-completion"];
+        arguments.extend(rest.iter().map(OsStr::new));
         self.simulate(arguments)
     }
 

@@ -1,14 +1,14 @@
 //! Alike jobs become one class.
 
 use crate::{Choice, Class, NodeNumber, Problem};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Classes gathered job by job.
 #[derive(Debug, Clone, Default)]
 pub struct Gathering {
     /// The classes so far.
     pub classes: Vec<Class>,
-    known: HashMap<Box<[u64]>, usize>,
+    known: BTreeMap<Box<[u64]>, usize>,
     key: Vec<u64>,
 }
 

@@ -114,11 +114,7 @@ impl<'a> Scales<'a> {
     /// By cutting planes: what everybody uses at some prices says how much the same would cost at any
     /// others, which is the least that is certain of these. Beside the heaviest, the prices whose
     /// mixes together load nothing more than it, with the part of each.
-    fn by_planes(
-        &self,
-        throughputs: &[f64],
-        enough: f64,
-    ) -> Result<(Heaviest, Parts), Unsolved> {
+    fn by_planes(&self, throughputs: &[f64], enough: f64) -> Result<(Heaviest, Parts), Unsolved> {
         let resources: Vec<usize> = self.resources().collect();
         let mut best = Heaviest { load: -1.0, prices: Vec::new() };
         let mut planes = Vec::new();

@@ -16,7 +16,7 @@ pub enum Aim {
     #[default]
     Fair,
     /// Jobs are over as soon as can be in the mean, whosever they are: who needs little comes before
-    /// who needs much, and nobody takes what costs all others more than it wins.
+    /// who needs much.
     MeanCompletion,
     /// All that waits is over as soon as can be: who needs much comes first.
     Makespan,
@@ -50,12 +50,7 @@ impl Aim {
 
     /// Where a job of the class stands among those of all tenants: who is less comes first. None where
     /// that is up to tenants' shares.
-    pub(crate) fn place(
-        self,
-        spec: &JobSpec,
-        options: &Options,
-        submitted: Moment,
-    ) -> Option<u64> {
+    pub(crate) fn place(self, spec: &JobSpec, options: &Options, submitted: Moment) -> Option<u64> {
         let needs = options.needs;
         match self {
             Self::Fair => None,
@@ -70,9 +65,7 @@ impl Aim {
                 Some(submitted.0.saturating_add(patience))
             }
             Self::Makespan => Some(u64::MAX - needs),
-            Self::DeadlineFirst => {
-                Some(spec.deadline.map_or(u64::MAX, |deadline| deadline.0))
-            }
+            Self::DeadlineFirst => Some(spec.deadline.map_or(u64::MAX, |deadline| deadline.0)),
         }
     }
 }
@@ -114,5 +107,7 @@ pub(crate) fn ahead(known: (&World, &View, &Policy), place: u64, job: JobId) -> 
     let (_, view, _) = known;
     let turns = view.lines.turns().filter_map(|(_, turn)| placed(known, *turn));
     let before = turns.filter(|(theirs, head, _)| (*theirs, *head) < (place, job));
-    before.filter_map(|(_, _, id)| Some(view.lines.class(id)?.jobs.range(..job).count().max(1))).sum()
+    before
+        .filter_map(|(_, _, id)| Some(view.lines.class(id)?.jobs.range(..job).count().max(1)))
+        .sum()
 }

@@ -77,13 +77,6 @@ impl<'a> Scene<'a> {
     /// What stands against giving the class this choice just now, whatever its nodes are doing.
     pub(crate) fn closed(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Refusal> {
         self.shut(asked.class, self.view.roster.seat(choice.pool))?;
-        let is_there = |other: &Choice| {
-            let seat = self.view.roster.seat(other.pool);
-            self.shut(asked.class, seat).is_ok() && self.within_quota(asked, other).is_ok()
-        };
-        if let Some(thousandths) = self.view.is_poor(asked, choice, self.policy, is_there) {
-            return Err(Refusal::FarFromBest { thousandths });
-        }
         if asked.spec.reservation.is_none() {
             self.within_share(asked, choice)?;
         }
@@ -161,8 +154,7 @@ impl<'a> Scene<'a> {
         let finish = self.start_in_rank(ready, start) + choice.run;
         let price = choice.price.saturating_add(price);
         let energy_mwh = &|| self.energy(asked, choice);
-        let toll = self.view.toll(asked, choice, self.policy);
-        let terms = Terms { finish, toll, price, energy_mwh };
+        let terms = Terms { finish, price, energy_mwh };
         Rank::of(asked.spec, self.policy, self.situation.now, &terms)
     }
 

@@ -56,7 +56,9 @@ pub fn explain(
     let submitted = world.job(job)?.submitted;
     if let Some(place) = policy.aim.place(&class.spec, &options, submitted) {
         let ahead = ahead((world, &view, policy), place, job);
-        return Some(Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead));
+        return Some(
+            Field::of(world, &view, situation, policy, id, &class.spec, &options).told(ahead),
+        );
     }
     let turn = (Reverse(class.spec.priority), job);
     let turns = view.lines.turns_of(&class.spec.tenant);

@@ -53,7 +53,6 @@ mod staging;
 mod stream;
 mod tally;
 mod terms;
-mod toll;
 #[cfg(test)]
 mod tests;
 mod touched;
@@ -82,7 +81,6 @@ pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use staging::copy;
 pub use stream::reroute;
 pub use terms::{Behind, Fetch, Risk, Terms};
-pub use toll::Tolls;
 pub use touched::Touched;
 pub use trial::{QuotaTrial, try_quotas};
 pub use view::View;

@@ -153,7 +153,7 @@ impl Cluster {
                 continue;
             }
             let jobs: Vec<Active> = active.iter().map(|at| self.active(*at, left[*at])).collect();
-            let chosen = rounds.next(&capacities, &jobs).map_err(unsolved)?;
+            let chosen = rounds.next(&capacities, &jobs).map_err(|why| unsolved(&why))?;
             for (nth, choice) in chosen {
                 let at = active[nth];
                 let job = &self.jobs[at];
@@ -223,13 +223,13 @@ impl Cluster {
             })
             .collect();
         let capacities = self.capacities();
-        let (makespan, by) = soonest_end(&capacities, &tasks, 100).map_err(unsolved)?;
+        let (makespan, by) = soonest_end(&capacities, &tasks, 100).map_err(|why| unsolved(&why))?;
         let last = tasks.iter().map(|task| task.from).fold(0.0, f64::max);
         let until = last + 2.0 * makespan;
         let moments = moments(0.0, self.round_s * 3.0, 1.02, until);
         let found = timeline(&capacities, &tasks, &moments, Counts::FromItsBeginning);
         let came: f64 = tasks.iter().map(|task| task.from).sum();
-        let completion = found.map_err(unsolved)?.completion - came;
+        let completion = found.map_err(|why| unsolved(&why))?.completion - came;
         Ok(Bounds {
             makespan_h: makespan / 3_600.0,
             makespan_by: by,
@@ -238,6 +238,6 @@ impl Cluster {
     }
 }
 
-fn unsolved(why: allocation::Error) -> Error {
+fn unsolved(why: &allocation::Error) -> Error {
     Error::Unfit { said: why.to_string(), help: "look at the numbers of the load".to_owned() }
 }

@@ -49,7 +49,8 @@ fn chips(text: &str) -> Result<(ChipId, f64), String> {
 impl Trace {
     /// Plays the trace under every policy.
     pub(super) fn play(&self, trace: &Path, session: &Session) -> anyhow::Result<()> {
-        if self.round == Span::ZERO || !(self.jobs_per_hour > 0.0) {
+        if self.round == Span::ZERO || !self.jobs_per_hour.is_finite() || self.jobs_per_hour <= 0.0
+        {
             let said = "a round and the jobs of an hour have to be more than nothing";
             return Err(Failure::said(Code::Invalid, said.to_owned()).into());
         }

@@ -15,7 +15,12 @@ fn check(aim: &str, expected: &[&str]) {
          price_per_chip_hour = \"1 CNY\"\n[policy]\naim = \"{aim}\"\nsolve_every = \"30s\"\n\
          [load.sets]\ntenants = [\"t\"]\n"
     );
-    let jobs = [("first", 0, 8, 600), ("large", 10, 8, 1_200), ("middle", 20, 8, 300), ("small", 30, 8, 60)];
+    let jobs = [
+        ("first", 0, 8, 600),
+        ("large", 10, 8, 1_200),
+        ("middle", 20, 8, 300),
+        ("small", 30, 8, 60),
+    ];
     for (name, from, chips, run) in jobs {
         let _ = write!(
             text,
@@ -32,7 +37,8 @@ fn check(aim: &str, expected: &[&str]) {
     assert!(played.violations.is_empty(), "{:?}", played.violations);
     let mut ran: Vec<_> = played.finished.iter().collect();
     ran.sort_by_key(|job| job.started);
-    let names: Vec<&str> = ran.iter().map(|job| jobs[job.arrival as usize].0).collect();
+    let name = |arrival: u64| jobs[usize::try_from(arrival).expect("there are four")].0;
+    let names: Vec<&str> = ran.iter().map(|job| name(job.arrival)).collect();
     assert_eq!(names, expected, "{aim}");
     assert!(ran.iter().all(|job| job.tenant == TenantId::new("t").expect("a slug")));
 }
