@@ -27,7 +27,7 @@ pub enum Aim {
 /// What a job of a chip and an hour is overtaken for at most: one that needs so many times as much lets
 /// others pass for so many times as long, however many there are. A job that counts double by its
 /// priority is due in half the time.
-const OVERTAKEN: Span = Span::from_secs(30);
+const OVERTAKEN: Span = Span::from_secs(8 * 3_600);
 
 /// Priorities beyond this count no more.
 const MOST_DOUBLED: i32 = 16;
