@@ -50,8 +50,7 @@ impl Instance {
             expected: "how many chips there are, as `# capacity k80=128 v100=64`".to_owned(),
         };
         let first = text.lines().next().unwrap_or_default();
-        let named =
-            first.strip_prefix("# capacity ").ok_or_else(|| wrong("it says something else"))?;
+        let named = first.strip_prefix("# capacity ").ok_or_else(|| wrong("it does not say so"))?;
         let (mut chips, mut capacities) = (Vec::new(), Vec::new());
         for pair in named.split_whitespace() {
             let (chip, count) =
