@@ -44,7 +44,7 @@ const CONTINUOUS: [Figure; 3] = [
 ];
 
 /// Who of those that play the delta is no peer: what bounds everybody, and today's situation.
-const NO_PEERS: [&str; 3] = ["each-alone", "every-center-alone", "portolan"];
+const NO_PEERS: [&str; 3] = ["each-alone", "every-center-alone", "portolan/"];
 const LOADED: [Figure; 2] = [
     higher("delta_11_gain_vs_best_peer_pct", 35.0),
     Figure { target: None, ..higher("delta_11_gain_vs_isolated_pct", 0.0) },
@@ -109,8 +109,11 @@ impl Quality {
         eprintln!("everybody on the delta at {load}, three seeds …");
         let measured = || -> Result<Vec<Samples>> {
             let means = Means::of(&self.player.delta_for_the_mean(load)?)?;
-            let ours = means.named("portolan").context("portolan did not play")?;
-            let peers = means.0.iter().filter(|(name, _)| !NO_PEERS.contains(&name.as_str()));
+            let ours = means.named("portolan/mean-completion").context("portolan did not play")?;
+            let peers = means
+                .0
+                .iter()
+                .filter(|(name, _)| !NO_PEERS.iter().any(|other| name.starts_with(other)));
             let best = peers.map(|(_, mean)| *mean).fold(f64::INFINITY, f64::min);
             let second = other(ours, &means).context("whom to compare with did not play")?;
             let gain = (1.0 - ours / best) * 100.0;

@@ -3,7 +3,10 @@
 use crate::row::{self, Better, Figure, Samples};
 use anyhow::{Context, Result, bail};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
+use planner::Aim;
 use serde_json::Value;
+use simulator::baseline::Baseline;
+use simulator::scenario::Contender;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -147,13 +150,16 @@ impl Player {
         Ok(Samples::median(&[(used(&[])? / used(&["--lend", "0"])? - 1.0) * 100.0]))
     }
 
-    /// Everybody on the whole lists of the delta at a load, over all seeds, where portolan plans for the
-    /// mean.
+    /// Everybody in every order on the whole lists of the delta at a load, over all seeds, beside
+    /// portolan planning for the mean.
     pub(crate) fn delta_for_the_mean(&self, load: &str) -> Result<Value> {
         let data = self.data("delta")?;
         let scenario = Path::new(SCENARIOS).join("delta.toml");
+        let ours = Contender::Portolan(Some(Aim::MeanCompletion));
+        let contenders = Baseline::all().map(Contender::Baseline).chain([ours]);
+        let contenders = contenders.map(Contender::name).collect::<Vec<_>>().join(",");
         let mut arguments = vec![scenario.as_os_str(), "--data".as_ref(), data.as_os_str()];
-        let rest = ["--load", load, "--aim", "mean-completion"];
+        let rest = ["--load", load, "--policy", &contenders];
         arguments.extend(rest.iter().map(OsStr::new));
         self.simulate(arguments)
     }

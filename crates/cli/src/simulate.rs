@@ -15,7 +15,7 @@ use indicatif::ProgressBar;
 use simulator::fault::fault_run;
 use simulator::packing::{Chooser, Cluster, Files, NodeOrder, Orders, Packing, Spread};
 use simulator::report::{Comparison, Curves, FIGURES, Row, page};
-use simulator::scenario::{Case, Contender, Played, Scenario, Told};
+use simulator::scenario::{Case, Contender, Played, Scenario, Told, known_contenders};
 use std::path::{Path, PathBuf};
 
 /// Fault runs where no seed is named.
@@ -27,7 +27,7 @@ Examples:
     portolan simulate scenarios/laptop-small.toml
   One of its loads and two of its policies, on full lists instead of the shipped slice, with plots:
     portolan simulate scenarios/delta.toml --data FOLDER --load 0.9 \\
-        --policy portolan --policy first-come-race --report delta.html
+        --policy portolan,race-to-all --report delta.html
   A scheduling experiment of your own: any list of jobs on any network. The scenario only says in
   which form the list is (csv, swf, philly, openb, gavel, delta); copy it to tell columns or speeds:
     portolan simulate scenarios/csv.toml --jobs jobs.csv --network network.toml --chips chips/
@@ -60,10 +60,15 @@ pub(crate) struct Simulate {
     /// Only this seed; may be said again for more.
     #[arg(long = "seed", value_name = "N")]
     seeds: Vec<u64>,
-    /// Only this policy: portolan, every-center-alone, first-come-race, cheapest-first,
-    /// locality-only, or each-alone, which no policy can better; may be said again.
-    #[arg(long = "policy", value_name = "NAME", value_parser = contender)]
+    /// Only this policy: portolan as the scenario has it, or portolan/fair, /mean-completion,
+    /// /makespan or /deadline-first; every-center-alone, one-queue, race-to-all, race-by-threes,
+    /// cheapest-first, locality-only or data-first, each also with /priority or /fair-share for whose
+    /// turn it is; or each-alone, which no policy can better. May be said again.
+    #[arg(long = "policy", value_name = "NAME", value_parser = contender, value_delimiter = ',')]
     policies: Vec<Contender>,
+    /// All policies in all orders and with all aims, instead of those that the scenario names.
+    #[arg(long, conflicts_with = "policies")]
+    compare: bool,
     /// Only these loads: arrivals come as much closer together as it takes.
     #[arg(long = "load", value_name = "LOAD", value_delimiter = ',')]
     loads: Vec<f64>,
@@ -82,10 +87,6 @@ pub(crate) struct Simulate {
     /// What part of each pool owners lend, in percent, instead of what they say.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(..=100))]
     lend: Option<u8>,
-    /// What portolan plans for, instead of what the scenario says: fair, mean-completion, makespan or
-    /// deadline-first.
-    #[arg(long, value_name = "AIM")]
-    aim: Option<planner::Aim>,
     /// Write a page with the table and plots to this file.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -124,8 +125,7 @@ struct Pack {
 }
 
 fn contender(name: &str) -> Result<Contender, String> {
-    let known: Vec<_> = Contender::all().map(Contender::name).collect();
-    Contender::named(name).ok_or_else(|| format!("known are {}", known.join(", ")))
+    Contender::named(name).ok_or_else(known_contenders)
 }
 
 impl Simulate {
@@ -156,7 +156,6 @@ impl Simulate {
             network: self.network.clone(),
             jobs: self.jobs.clone(),
             lend: self.lend,
-            aim: self.aim,
         };
         let scenario = Scenario::open(path, &told, &catalog).map_err(failed)?;
         let mut comparison = Comparison::default();
@@ -222,7 +221,11 @@ impl Simulate {
     }
 
     fn contenders(&self, scenario: &Scenario) -> Vec<Contender> {
-        if self.policies.is_empty() { scenario.contenders.clone() } else { self.policies.clone() }
+        match (&*self.policies, self.compare) {
+            (_, true) => Contender::all().collect(),
+            ([], false) => scenario.contenders.clone(),
+            (named, false) => named.to_vec(),
+        }
     }
 
     fn try_faults(&self, session: &Session) -> anyhow::Result<()> {
@@ -315,8 +318,8 @@ fn table(comparison: &Comparison, look: &Look) -> String {
     let figures = titles.map(|((name, _), rank)| Column::new(name).rank(rank).right());
     let mut table = Table::new(fixed.into_iter().chain(figures));
     for Row { load, policy, figures, .. } in &comparison.rows {
-        let tone = if *policy == "portolan" { Tone::Good } else { Tone::Plain };
-        let head = [Cell::new(load.to_string(), Tone::Plain), Cell::new(*policy, tone)];
+        let tone = if policy.starts_with("portolan") { Tone::Good } else { Tone::Plain };
+        let head = [Cell::new(load.to_string(), Tone::Plain), Cell::new(policy.clone(), tone)];
         let cells = figures.iter().map(|figure| Cell::new(figure.text(), Tone::Plain));
         table.row(head.into_iter().chain(cells));
     }

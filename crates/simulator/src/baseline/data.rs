@@ -1,13 +1,18 @@
-//! Where the data is: copies in stores, and copies on their way at a fixed share of the network.
+//! Where the data is: copies in stores, and copies on their way, whose bandwidth is booked as the
+//! planner books it.
 
 use crate::Error;
 use crate::load::Stock;
+use calendar::Work;
 use controller::Declarations;
 use model::link::SiteId;
-use model::{Bytes, DatasetId, Rate, Region};
-use network::{Allowed, Link, Site, Topology};
+use model::{Bytes, DatasetId, Moment, Rate, Region};
+use network::{Allowed, Link, Links, Site, Topology, TransferPlan, TransferRequest};
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
+
+/// Stretches that leave less than this part of a path are left to others, as the planner leaves them.
+const LEAST_PART: u64 = 16;
 
 /// The copies of all datasets. Centers and datasets are numbers: their places in the network and in
 /// the stock.
@@ -17,12 +22,12 @@ pub(super) struct Copies<'a> {
     numbers: BTreeMap<&'a DatasetId, usize>,
     centers: Vec<&'a str>,
     topology: Topology,
+    links: Links,
     /// For each dataset, which of `homes` it may be in.
     home: Vec<usize>,
     homes: Vec<Home>,
     /// Price of a link in millionths for a gigabit, by its name.
     prices: BTreeMap<&'a str, f64>,
-    share: Rate,
     copies: BTreeMap<(usize, usize), Copy>,
     stores: Vec<Store>,
 }
@@ -71,12 +76,8 @@ pub(super) struct Way {
 }
 
 impl<'a> Copies<'a> {
-    /// As they lie at the start. Each transfer gets `share`, however many there are.
-    pub(super) fn new(
-        network: &'a Declarations,
-        stock: &'a [Stock],
-        share: Rate,
-    ) -> Result<Self, Error> {
+    /// As they lie at the start.
+    pub(super) fn new(network: &'a Declarations, stock: &'a [Stock]) -> Result<Self, Error> {
         let topology = topology(network)?;
         let mut homes: Vec<Home> = Vec::new();
         let mut home = Vec::new();
@@ -96,11 +97,11 @@ impl<'a> Copies<'a> {
             stock,
             numbers: stock.iter().enumerate().map(|(n, s)| (&s.data.dataset, n)).collect(),
             centers: network.centers.iter().map(|c| c.center.as_str()).collect(),
+            links: Links::new(&topology),
             topology,
             home,
             homes,
             prices: network.links.iter().map(price).collect(),
-            share,
             copies: BTreeMap::new(),
             stores: network.centers.iter().map(|center| store(center.store)).collect(),
         };
@@ -128,8 +129,8 @@ impl<'a> Copies<'a> {
         self.copies.get(&(data, center)).is_some_and(|copy| copy.ready <= now)
     }
 
-    /// How a copy comes to the center, from the nearest one there is; `None` where it may not, or
-    /// cannot.
+    /// How a copy would come to the center from the nearest one there is if nothing else were on its
+    /// way; `None` where it may not, or cannot.
     pub(super) fn way(&self, data: usize, center: usize, now: u64) -> Option<Way> {
         if let Some(copy) = self.copies.get(&(data, center)) {
             return Some(Way { ready: copy.ready.max(now), moved: Bytes::ZERO, price: 0.0 });
@@ -143,7 +144,7 @@ impl<'a> Copies<'a> {
         let leg = near.min_by_key(|leg| leg.latency_us)?;
         let bytes = self.stock[data].bytes;
         let gigabits = bytes.0 as f64 * 8.0 / 1e9;
-        let takes = bytes.time_at(self.share.min(leg.capacity))?;
+        let takes = bytes.time_at(leg.capacity)?;
         Some(Way { ready: now.saturating_add(takes.0), moved: bytes, price: leg.price * gigabits })
     }
 
@@ -161,9 +162,12 @@ impl<'a> Copies<'a> {
         })
     }
 
-    /// Brings the copy, and keeps it as long as somebody uses it.
-    pub(super) fn bring(&mut self, data: usize, center: usize, way: &Way, now: u64) {
+    /// Brings the copy by what is free of links, and keeps it as long as somebody uses it; how that
+    /// is done.
+    pub(super) fn bring(&mut self, data: usize, center: usize, now: u64) -> Option<Way> {
+        let mut way = self.way(data, center, now)?;
         if way.moved > Bytes::ZERO {
+            way.ready = self.book(data, center, now)?;
             self.stores[center].holds += way.moved;
             self.make_room(center, now);
         }
@@ -171,6 +175,36 @@ impl<'a> Copies<'a> {
         copy.ready = way.ready;
         copy.used = now;
         copy.users += 1;
+        Some(way)
+    }
+
+    /// Books the bandwidth of the soonest transfer there is, from all who have a copy; when it is
+    /// there.
+    fn book(&mut self, data: usize, center: usize, now: u64) -> Option<u64> {
+        let there = self.copies.range((data, 0)..=(data, usize::MAX));
+        let there = there.filter(|(_, copy)| copy.ready <= now);
+        let sources: Vec<&str> = there.map(|((_, at), _)| self.centers[*at]).collect();
+        let policy = planner::Policy::default();
+        let request = TransferRequest {
+            sources: &sources,
+            to: self.centers[center],
+            volume: self.stock[data].bytes.on_wire(),
+            not_before: Moment(now),
+            most: Rate::MAX,
+            least_part: LEAST_PART,
+            paths: policy.paths,
+            at_once: policy.sources,
+            allowed: self.homes[self.home[data]].allowed.clone(),
+            by: Moment::MAX,
+            spread: None,
+        };
+        self.links.forget_before(Moment(now));
+        let plan = self.links.plan_transfer(&self.topology, &request, &mut Work::unbounded());
+        let TransferPlan { booking, beside, arrives, .. } = plan.ok()?;
+        for booking in beside.iter().map(|leg| &leg.booking).chain([&booking]) {
+            self.links.book(booking).expect("a plan fits the links it was made on");
+        }
+        Some(arrives.0)
     }
 
     /// Somebody no longer uses it.

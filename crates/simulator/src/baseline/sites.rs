@@ -73,6 +73,12 @@ impl<'a> Sites<'a> {
         self.pools[pool].1.chip.as_ref()
     }
 
+    /// Thousandths of chips of a pool.
+    pub(super) fn chips(&self, pool: usize) -> u64 {
+        let (_, pool, _) = self.pools[pool];
+        node_chips(pool).saturating_mul(pool.nodes.into())
+    }
+
     /// What the chips of a choice cost for so long, in millionths.
     pub(super) fn price(&self, choice: &Choice, span: Span) -> f64 {
         let (_, pool, _) = self.pools[choice.pool];

@@ -21,7 +21,7 @@ pub struct Row {
     /// At which load.
     pub load: f64,
     /// Whose.
-    pub policy: &'static str,
+    pub policy: String,
     /// How many seeds.
     pub seeds: usize,
     /// Its figures, in the order of [`FIGURES`].
@@ -45,7 +45,7 @@ pub struct RunFigures {
     /// At which load.
     pub load: f64,
     /// Whose.
-    pub policy: &'static str,
+    pub policy: String,
     /// At which seed.
     pub seed: u64,
     /// Its figures.
@@ -95,19 +95,19 @@ impl Comparison {
 
     /// Rows in the order in which their first runs came.
     fn compared(&self) -> Vec<Row> {
-        let mut groups: Vec<(f64, &'static str, Vec<&Summary>)> = Vec::new();
+        let mut groups: Vec<(f64, &str, Vec<&Summary>)> = Vec::new();
         for run in &self.runs {
-            let same = |group: &&mut (f64, &'static str, Vec<&Summary>)| {
+            let same = |group: &&mut (f64, &str, Vec<&Summary>)| {
                 group.0.total_cmp(&run.load).is_eq() && group.1 == run.policy
             };
             match groups.iter_mut().find(same) {
                 Some(group) => group.2.push(&run.summary),
-                None => groups.push((run.load, run.policy, vec![&run.summary])),
+                None => groups.push((run.load, &run.policy, vec![&run.summary])),
             }
         }
-        let row = |(load, policy, all): (f64, &'static str, Vec<&Summary>)| Row {
+        let row = |(load, policy, all): (f64, &str, Vec<&Summary>)| Row {
             load,
-            policy,
+            policy: policy.to_owned(),
             seeds: all.len(),
             figures: FIGURES.iter().map(|measure| figure(measure, &all)).collect(),
         };

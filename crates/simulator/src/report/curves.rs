@@ -11,7 +11,7 @@ const POINTS: usize = 200;
 #[derive(Debug, Clone)]
 pub struct Curves {
     /// Whose run.
-    pub(super) policy: &'static str,
+    pub(super) policy: String,
     /// At which load.
     pub(super) load: f64,
     /// Hours, and the share of all chips that ran jobs.

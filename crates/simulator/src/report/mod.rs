@@ -71,7 +71,7 @@ fn table(comparison: &Comparison) -> String {
     }
     html.push_str("</tr></thead><tbody>\n");
     for row in &comparison.rows {
-        let _ = write!(html, "<tr><td>{}</td><td>{}</td>", row.load, escaped(row.policy));
+        let _ = write!(html, "<tr><td>{}</td><td>{}</td>", row.load, escaped(&row.policy));
         for figure in &row.figures {
             let _ = write!(html, "<td>{}</td>", escaped(&figure.text()));
         }

@@ -36,7 +36,7 @@ struct Axis {
 pub(super) fn utilization(all: &[&Curves]) -> Result<String, Error> {
     let lines: Vec<Line<'_>> = all
         .iter()
-        .map(|curves| Line { name: curves.policy, points: percent(&curves.utilization) })
+        .map(|curves| Line { name: &curves.policy, points: percent(&curves.utilization) })
         .collect();
     let end = most(&lines, |point| point.0);
     let hours = Axis { title: "hours after the start", range: 0.0..end, log: false };
@@ -51,7 +51,7 @@ pub(super) fn waits(all: &[&Curves]) -> Result<String, Error> {
             let points = percent(&curves.waits);
             // A wait of no time has no logarithm: a second stands for it.
             let points = points.iter().map(|(wait, share)| (minutes(*wait), *share)).collect();
-            Line { name: curves.policy, points }
+            Line { name: &curves.policy, points }
         })
         .collect();
     let end = most(&lines, |point| point.0);
@@ -68,7 +68,7 @@ pub(super) fn fairness(all: &[&Curves]) -> Result<String, Error> {
             slowdowns.sort_by(f64::total_cmp);
             let points = slowdowns.iter().enumerate();
             let points = points.map(|(n, slow)| ((n + 1) as f64, slow.log10())).collect();
-            Line { name: curves.policy, points }
+            Line { name: &curves.policy, points }
         })
         .collect();
     let tenants = Axis {

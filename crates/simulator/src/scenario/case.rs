@@ -293,10 +293,10 @@ impl Case<'_> {
             counts: None,
         };
         match contender {
-            Contender::Portolan => self.play_portolan(arrivals, &mut played)?,
-            Contender::Baseline(policy) => {
+            Contender::Portolan(aim) => self.play_portolan(aim, arrivals, &mut played)?,
+            Contender::Baseline(baseline) => {
                 let finished = &mut played.finished;
-                baseline::run(self.stage(), policy, arrivals, &mut |job| finished.push(job))?;
+                baseline::run(self.stage(), baseline, arrivals, &mut |job| finished.push(job))?;
             }
         }
         played.summary = Summary::of(&played.finished, self.scenario.chips());
@@ -304,23 +304,22 @@ impl Case<'_> {
     }
 
     fn stage(&self) -> baseline::Stage<'_> {
-        baseline::Stage {
-            network: &self.network,
-            stock: &self.stock,
-            speeds: &self.speeds,
-            share: self.scenario.share,
-        }
+        baseline::Stage { network: &self.network, stock: &self.stock, speeds: &self.speeds }
     }
 
     /// Plays it through the real thing. Jobs that nobody could ever run are refused at the door, as
     /// the other policies do: nobody waits for them.
     fn play_portolan(
         &self,
+        aim: Option<planner::Aim>,
         arrivals: impl Iterator<Item = Arrival>,
         played: &mut Played,
     ) -> Result<(), Error> {
         let admission = Admission::new(self.stage())?;
         let mut setup = self.scenario.setup();
+        if let Some(aim) = aim {
+            setup.settings.policy = setup.settings.policy.towards(aim);
+        }
         setup.declarations = self.network.clone();
         setup.data.clone_from(&self.stock);
         setup.speeds = (*self.speeds).clone();

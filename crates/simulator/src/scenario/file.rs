@@ -372,7 +372,6 @@ pub(super) struct MadeData {
 pub(super) struct Policy {
     pub(super) compare: toml::Spanned<Vec<String>>,
     pub(super) loads: Vec<f64>,
-    pub(super) transfer_share: Text<Rate>,
     pub(super) aim: Option<Text<planner::Aim>>,
     pub(super) reservations: Option<usize>,
     pub(super) solve_every: Option<Text<Span>>,
@@ -382,11 +381,10 @@ pub(super) struct Policy {
 
 impl Default for Policy {
     fn default() -> Self {
-        let all = super::Contender::all().map(|contender| contender.name().to_owned());
+        let all = super::Contender::usual().map(super::Contender::name);
         Self {
             compare: toml::Spanned::new(0..0, all.collect()),
             loads: Vec::new(),
-            transfer_share: Text(Rate(5_000_000_000)),
             aim: None,
             reservations: None,
             solve_every: None,

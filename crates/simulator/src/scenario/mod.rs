@@ -33,9 +33,8 @@
 //! | `[load.made.data]` | `sets`, `share`, `median`; `zipf`, `sigma` | 1, 1 |
 //! | `[load.sets]` | `tenants`: their names, or how many; `[[load.sets.jobs]]` with `workload`, `count`, `run` | |
 //! | | `every`, `from`, `chips`, `to` (run times are drawn from `run` to `to`), `limit`, `priority`, `preemptible`, `classes` | 0, 0, 1, `run`, a round figure, 0, false, any |
-//! | `[policy]` | `compare`: `portolan` and names of [`baseline::Policy`] | all |
+//! | `[policy]` | `compare`: names of [`Contender`]s, such as `portolan`, `portolan/fair`, `race-to-all` or `race-to-all/priority` | each policy as it comes |
 //! | | `loads` | as the jobs offer |
-//! | | `transfer_share`: the rate of each transfer of the other policies | `"5 Gbit/s"` |
 //! | | `aim` | what the real thing plans for: `fair` (as it stands), `mean-completion`, `makespan` or `deadline-first` |
 //! | | `reservations`, `solve_every` | as a server's |
 //! | | `copy_ahead`: where so many reads by waiting jobs are expected, data is brought ahead; 0 for never | as a server's |
@@ -54,14 +53,14 @@ mod misread;
 pub use case::{Case, Played};
 pub use misread::Misread;
 
-use crate::baseline;
+use crate::baseline::{Baseline, Order};
 use crate::fault::Faults;
 use crate::load::{Speeds, delta};
 use crate::{Error, Setup};
 use controller::{Declarations, Settings};
 use files::Folders;
+use model::Span;
 use model::file::{Catalog, network};
-use model::{Rate, Span};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -81,7 +80,6 @@ pub struct Scenario {
     faults: Faults,
     settings: Settings,
     sample: Span,
-    share: Rate,
     speeds: Arc<Speeds>,
     folders: Folders,
     load: file::Load,
@@ -92,24 +90,36 @@ pub struct Scenario {
 /// Who plays a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
-    /// The real controller, planner and reconcilers.
-    Portolan,
+    /// The real controller, planner and reconcilers; where an aim is named, planning for that
+    /// instead of what the scenario says.
+    Portolan(Option<planner::Aim>),
     /// Another policy.
-    Baseline(baseline::Policy),
+    Baseline(Baseline),
 }
 
 impl Contender {
-    /// All there are.
+    /// All there are: every other policy in every order, and the real thing with every aim.
     pub fn all() -> impl Iterator<Item = Self> {
-        baseline::Policy::ALL.into_iter().map(Self::Baseline).chain([Self::Portolan])
+        let aims = planner::Aim::ALL.into_iter().map(Some);
+        let ours = std::iter::once(None).chain(aims).map(Self::Portolan);
+        Baseline::all().map(Self::Baseline).chain(ours)
+    }
+
+    /// Who plays where nobody is named: each policy as it comes.
+    pub fn usual() -> impl Iterator<Item = Self> {
+        Self::all().filter(|contender| match contender {
+            Self::Portolan(aim) => aim.is_none(),
+            Self::Baseline(baseline) => baseline.order == Order::FirstCome,
+        })
     }
 
     /// Its name in scenarios and tables.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> String {
         match self {
-            Self::Portolan => "portolan",
-            Self::Baseline(policy) => policy.name(),
+            Self::Portolan(None) => "portolan".to_owned(),
+            Self::Portolan(Some(aim)) => format!("portolan/{aim}"),
+            Self::Baseline(baseline) => baseline.name(),
         }
     }
 
@@ -132,8 +142,6 @@ pub struct Told {
     pub jobs: Option<PathBuf>,
     /// What part of each pool owners lend, in percent, instead of what they say; none is each alone.
     pub lend: Option<u8>,
-    /// What the real thing plans for, instead of what the scenario says.
-    pub aim: Option<planner::Aim>,
 }
 
 impl Scenario {
@@ -191,8 +199,8 @@ impl Scenario {
         };
         let mut settings = Settings::default();
         let policy = &file.policy;
-        if let Some(aim) = told.aim.or(policy.aim.map(|aim| *aim)) {
-            settings.policy = settings.policy.towards(aim);
+        if let Some(aim) = policy.aim {
+            settings.policy = settings.policy.towards(*aim);
         }
         if let Some(reservations) = policy.reservations {
             settings.policy.reservations = reservations;
@@ -209,7 +217,6 @@ impl Scenario {
         Ok(Self {
             faults: faults::read(&file.faults, &network, &source)?,
             loads: policy.loads.clone(),
-            share: *policy.transfer_share,
             sample: *file.measures.sample,
             about: file.about,
             seeds: file.seeds,
@@ -299,12 +306,22 @@ fn check(load: &toml::Spanned<file::Load>, source: &(String, String)) -> Result<
     }
 }
 
+/// Which contenders there are, for people.
+#[must_use]
+pub fn known_contenders() -> String {
+    let usual: Vec<String> = Contender::usual().map(Contender::name).collect();
+    let orders = Order::ALL.into_iter().skip(1).map(|order| format!("/{}", order.name()));
+    let aims = planner::Aim::ALL.into_iter().map(|aim| format!("portolan/{aim}"));
+    let (orders, aims): (Vec<_>, Vec<_>) = (orders.collect(), aims.collect());
+    let (usual, orders, aims) = (usual.join(", "), orders.join(" or "), aims.join(", "));
+    format!("known are {usual}, those of others with {orders} behind them, and {aims}")
+}
+
 fn contenders(file: &file::File, source: &(String, String)) -> Result<Vec<Contender>, Error> {
     let names = &file.policy.compare;
     let named = |name: &String| {
         Contender::named(name).ok_or_else(|| {
-            let known: Vec<_> = Contender::all().map(Contender::name).collect();
-            let help = format!("known are {}", known.join(", "));
+            let help = known_contenders();
             misread(source, names.span(), format!("there is no policy `{name}`"), Some(&help))
         })
     };

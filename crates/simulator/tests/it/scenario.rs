@@ -3,7 +3,7 @@
 use model::file::Catalog;
 use model::{Chips, Span};
 use simulator::Error;
-use simulator::baseline::Policy;
+use simulator::baseline::{Baseline, Policy};
 use simulator::measure::Fate;
 use simulator::report::{Comparison, Curves, page};
 use simulator::scenario::{Contender, Scenario, Told};
@@ -159,7 +159,7 @@ fn the_same_seed_gives_the_same_figures_and_another_does_not() {
     for contender in Contender::all() {
         assert_eq!(play(1, contender), play(1, contender), "{}", contender.name());
     }
-    let race = Contender::Baseline(Policy::FirstComeRace);
+    let race = Contender::Baseline(Policy::RaceToAll.into());
     assert_ne!(play(1, race), play(2, race));
 }
 
@@ -167,7 +167,8 @@ fn the_same_seed_gives_the_same_figures_and_another_does_not() {
 fn whoever_plays_every_job_is_over_once_and_no_pool_is_overfull() {
     let scenario = open("delta.toml");
     let case = scenario.case(Some(1.1), 2).unwrap();
-    for policy in Policy::ALL.into_iter().filter(|policy| *policy != Policy::EachAlone) {
+    let all = Baseline::all().filter(|baseline| baseline.policy != Policy::EachAlone);
+    for policy in all {
         let played = case.play(Contender::Baseline(policy), &mut || ()).unwrap();
         let mut numbers: Vec<u64> = played.finished.iter().map(|f| f.arrival).collect();
         numbers.sort_unstable();
@@ -195,10 +196,11 @@ fn whoever_plays_every_job_is_over_once_and_no_pool_is_overfull() {
 fn nobody_does_better_than_each_alone() {
     let scenario = open("delta.toml");
     let case = scenario.case(Some(1.1), 3).unwrap();
-    let play = |policy| case.play(Contender::Baseline(policy), &mut || ()).unwrap().summary;
-    let bound = play(Policy::EachAlone);
-    for policy in [Policy::FirstComeRace, Policy::CheapestFirst, Policy::LocalityOnly] {
-        let summary = play(policy);
+    let play = |baseline| case.play(Contender::Baseline(baseline), &mut || ()).unwrap().summary;
+    let bound = play(Policy::EachAlone.into());
+    let all = Baseline::all().filter(|baseline| baseline.policy != Policy::EveryCenterAlone);
+    for baseline in all {
+        let summary = play(baseline);
         assert_eq!(summary.refused, bound.refused);
         assert!(summary.mean_completion_h >= bound.mean_completion_h);
         assert!(summary.p99_completion_h >= bound.p99_completion_h);
