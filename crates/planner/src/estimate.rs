@@ -34,7 +34,7 @@ pub enum Basis {
 
 /// How long the job is expected to run as this variant on this chip: its tenant's figure where
 /// there is one, scaled by the variant's speed; else the limit, scaled by what was learned from
-/// finished jobs of the same tenant and workload. Never more than the limit. With it comes what it
+/// finished jobs of the same tenant and workload with about the same limit. Never more than the limit. With it comes what it
 /// rests on.
 pub(crate) fn estimate(
     lessons: Option<LessonsOf<'_>>,
@@ -49,7 +49,7 @@ pub(crate) fn estimate(
     };
     let variant = spec.parts.first().and_then(|p| p.variants.get(usize::from(index)));
     let speed = variant.and_then(|v| v.speed_thousandths).filter(|speed| *speed > 0);
-    let taught = || lessons?.on(chip);
+    let taught = || lessons?.on(chip, limit);
     let (run, basis) = match (told, speed) {
         (Some(told), Some(speed)) => {
             (told.scaled(1_000, u64::from(speed)), Basis::Told { speed_thousandths: speed })

@@ -46,10 +46,22 @@ impl Lesson {
     }
 }
 
-/// Lessons by tenant, workload and chip.
+/// Lessons by tenant, workload, limit and chip.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(crate) struct Lessons(BTreeMap<TenantId, BTreeMap<String, BTreeMap<String, Lesson>>>);
+pub(crate) struct Lessons(BTreeMap<TenantId, BTreeMap<String, Grades>>);
+
+/// Lessons by how long jobs might run, then by chip. Who takes the longest limit there is, for want of
+/// knowing better, says nothing about those who chose theirs.
+type Grades = BTreeMap<u32, BTreeMap<String, Lesson>>;
+
+/// Under which grade the lessons of all limits are kept; no limit has it.
+const ANY_LIMIT: u32 = u32::MAX;
+
+/// Limits less than a factor of two apart are of one grade.
+fn grade(limit: Span) -> u32 {
+    limit.0.max(1).ilog2()
+}
 
 /// Under which name a chip's lesson is kept; jobs without chips have one too.
 fn name(chip: Option<&ChipId>) -> &str {
@@ -68,33 +80,32 @@ pub struct Taught {
     pub on_this_chip: bool,
 }
 
-/// What was learned from a tenant's jobs of one workload, by chip.
+/// What was learned from a tenant's jobs of one workload, by limit and chip.
 #[derive(Debug, Clone, Copy)]
-pub struct LessonsOf<'a>(&'a BTreeMap<String, Lesson>);
+pub struct LessonsOf<'a>(&'a Grades);
 
 impl LessonsOf<'_> {
-    /// The lesson of this chip, or while too few jobs ran on it of all chips together, and which of
-    /// the two it is. `None` while nothing is known.
+    /// The lesson of jobs about as long as this limit on this chip, or while too few of them ran on it
+    /// of all chips together; while there are too few of these, of jobs of any limit. `None` while
+    /// nothing is known. With it comes whether it is of this chip.
     #[must_use]
-    pub fn on(&self, chip: Option<&ChipId>) -> Option<Taught> {
+    pub fn on(&self, chip: Option<&ChipId>, limit: Span) -> Option<Taught> {
         let enough = |lesson: &&Lesson| lesson.jobs >= ENOUGH;
         let taught = |on_this_chip| move |lesson: &Lesson| Taught { lesson: *lesson, on_this_chip };
-        let own = self.0.get(name(chip)).filter(enough).map(taught(true));
-        own.or_else(|| self.0.get(ALL).filter(enough).map(taught(false)))
+        let mut grades = [grade(limit), ANY_LIMIT].into_iter().filter_map(|of| self.0.get(&of));
+        grades.find_map(|lessons| {
+            let own = lessons.get(name(chip)).filter(enough).map(taught(true));
+            own.or_else(|| lessons.get(ALL).filter(enough).map(taught(false)))
+        })
     }
 }
 
 impl World {
-    /// What is known of a tenant's jobs of this workload on this chip; of all chips together while
-    /// too few ran on this one. `None` while nothing is known.
+    /// What is known of a tenant's jobs of this workload with such a limit, on whatever chip. `None`
+    /// while nothing is known.
     #[must_use]
-    pub fn lesson(
-        &self,
-        tenant: &TenantId,
-        workload: Option<&str>,
-        chip: Option<&ChipId>,
-    ) -> Option<Lesson> {
-        Some(self.lessons_of(tenant, workload)?.on(chip)?.lesson)
+    pub fn lesson(&self, tenant: &TenantId, workload: Option<&str>, limit: Span) -> Option<Lesson> {
+        Some(self.lessons_of(tenant, workload)?.on(None, limit)?.lesson)
     }
 
     /// All that was learned from a tenant's jobs of this workload, to be asked chip by chip.
@@ -125,8 +136,15 @@ impl World {
         let tenant = job.spec.tenant.clone();
         let workload = job.spec.workload.clone().unwrap_or_default();
         let lessons = self.lessons.0.entry(tenant).or_default().entry(workload).or_default();
-        for chip in [chip, ALL.to_owned()] {
-            lessons.entry(chip).or_default().add(ran, allowed);
+        for of in [grade(allowed), ANY_LIMIT] {
+            for chip in [&*chip, ALL] {
+                lessons
+                    .entry(of)
+                    .or_default()
+                    .entry(chip.to_owned())
+                    .or_default()
+                    .add(ran, allowed);
+            }
         }
     }
 }

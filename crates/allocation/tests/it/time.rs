@@ -1,6 +1,9 @@
 //! Bounds against the best of all orders, and rounds.
 
-use allocation::{Active, Choice, Counts, Goal, Rounds, Task, moments, soonest_end, timeline};
+use allocation::{
+    Active, Choice, Counts, Goal, Place, Rounds, Run, Task, completion_bound, moments, soonest_end,
+    timeline,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use smallvec::smallvec;
@@ -107,6 +110,34 @@ fn no_schedule_of_a_small_world_is_below_the_bounds() {
     // A bound that is nowhere near is none that anybody could use.
     assert!(sum_gap / 200.0 < 0.15, "{}", sum_gap / 200.0);
     assert!(end_gap / 200.0 < 0.35, "{}", end_gap / 200.0);
+}
+
+#[test]
+fn whatever_the_prices_no_schedule_of_a_small_world_is_below_their_bound() {
+    let (mut gap, mut first_gap) = (0.0, 0.0);
+    for seed in 0..200 {
+        let tasks = small(seed);
+        let (sum, _) = best(&tasks);
+        let released: f64 = tasks.iter().map(|task| task.from).sum();
+        let run =
+            |task: &Task| Run { from: task.from, places: task.choices.iter().map(place).collect() };
+        let runs: Vec<Run> = tasks.iter().map(run).collect();
+        let bound = |rounds| {
+            let priced = completion_bound(&CAPACITIES, &runs, (0.5, 40.0), rounds);
+            priced.completion + released
+        };
+        let (rough, good) = (bound(1), bound(400));
+        assert!(good <= sum + 1e-6, "seed {seed}: {good} is no bound, for {sum} can be");
+        assert!(rough <= good + 1e-9, "seed {seed}: more rounds are no worse");
+        gap += sum / good - 1.0;
+        first_gap += sum / rough - 1.0;
+    }
+    assert!(gap / 200.0 < 0.12, "{}", gap / 200.0);
+    assert!(gap < first_gap * 0.75, "prices make it better: {gap} after {first_gap}");
+}
+
+fn place(choice: &Choice) -> Place {
+    Place { long: 1.0 / choice.rate, uses: choice.uses.to_vec() }
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! nobody is preempted, and nothing fails that does not fail by itself. Guests have at most what an
 //! owner lends, and nobody is recalled.
 
+mod bounds;
 mod data;
 mod nodes;
 mod order;
@@ -16,6 +17,7 @@ mod play;
 mod queue;
 mod sites;
 
+pub use bounds::{Bound, Bounds, bounds};
 pub use order::Order;
 
 use crate::Error;

@@ -1,5 +1,6 @@
 //! Runs side by side: each figure's mean over the seeds, and its spread.
 
+use crate::baseline::Bounds;
 use crate::measure::{Summary, mean, spread, waits};
 use crate::scenario::Played;
 use model::{ChipTime, OwnerId, TenantId};
@@ -13,6 +14,20 @@ pub struct Comparison {
     pub rows: Vec<Row>,
     /// Each run by itself.
     pub runs: Vec<RunFigures>,
+    /// What no run does better than, by case.
+    pub bounds: Vec<CaseBounds>,
+}
+
+/// Bounds of a load at a seed.
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseBounds {
+    /// At which load.
+    pub load: f64,
+    /// At which seed.
+    pub seed: u64,
+    /// The bounds.
+    #[serde(flatten)]
+    pub bounds: Bounds,
 }
 
 /// A policy at a load, over all seeds.
@@ -63,8 +78,9 @@ pub struct RunFigures {
 type Measure = (&'static str, fn(&Summary) -> Option<f64>);
 
 /// The figures of a table, in its order.
-pub const FIGURES: [Measure; 12] = [
+pub const FIGURES: [Measure; 13] = [
     ("mean h", |s| Some(s.mean_completion_h)),
+    ("gap %", |s| s.gap_to_bound.map(|gap| gap * 100.0)),
     ("p99 h", |s| Some(s.p99_completion_h)),
     ("slowdown", |s| Some(s.mean_bounded_slowdown)),
     ("worst tenant", |s| Some(s.worst_tenant_slowdown)),
@@ -79,13 +95,25 @@ pub const FIGURES: [Measure; 12] = [
 ];
 
 impl Comparison {
+    /// Takes in what no run of a case does better than; before its runs.
+    pub fn bound(&mut self, load: f64, seed: u64, bounds: Bounds) {
+        self.bounds.push(CaseBounds { load, seed, bounds });
+    }
+
     /// Takes a run in.
     pub fn add(&mut self, played: &Played) {
+        let mut summary = played.summary.clone();
+        let bounds = self
+            .bounds
+            .iter()
+            .find(|case| case.load.total_cmp(&played.load).is_eq() && case.seed == played.seed);
+        let least = bounds.map(|case| case.bounds.mean_completion_h.value);
+        summary.gap_to_bound = least.map(|least| summary.mean_completion_h / least - 1.0);
         self.runs.push(RunFigures {
             load: played.load,
             policy: played.contender.name(),
             seed: played.seed,
-            summary: played.summary.clone(),
+            summary,
             waits_h: waits(&played.finished),
             lent_card_h: card_hours(&played.lent),
             violations: played.violations.iter().map(ToString::to_string).collect(),

@@ -7,7 +7,7 @@ mod comparison;
 mod curves;
 mod plots;
 
-pub use comparison::{Comparison, FIGURES, Figure, Row, RunFigures};
+pub use comparison::{CaseBounds, Comparison, FIGURES, Figure, Row, RunFigures};
 pub use curves::Curves;
 
 use crate::Error;

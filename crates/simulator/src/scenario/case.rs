@@ -2,7 +2,7 @@
 
 use super::{Contender, Scenario, file, files};
 use crate::Error;
-use crate::baseline::{self, Admission};
+use crate::baseline::{self, Admission, Bounds};
 use crate::load::generate::{DataRecipe, Made, Recipe, clusters};
 use crate::load::{Arrival, Ask, Speeds, Stock, Tailor, delta, gavel, lists, rounded, sets, swf};
 use crate::log::Nowhere;
@@ -301,6 +301,11 @@ impl Case<'_> {
         }
         played.summary = Summary::of(&played.finished, self.scenario.chips());
         Ok(played)
+    }
+
+    /// What no schedule of it does better than; none where nobody can run anything.
+    pub fn bounds(&self) -> Result<Option<Bounds>, Error> {
+        baseline::bounds(self.stage(), self.arrivals())
     }
 
     fn stage(&self) -> baseline::Stage<'_> {

@@ -1,0 +1,230 @@
+//! What no schedule of a load does better than, however clairvoyant.
+//!
+//! Chips are taken by kind, all centers' together, and what owners lend likewise; data is where it is
+//! wanted at once, and no job is in the way of another within a node. Each of these only makes things
+//! easier than they are, so that bounds stay bounds.
+
+use super::data::Copies;
+use super::sites::{Choice, Sites};
+use super::{Stage, choices};
+use crate::Error;
+use crate::load::{Arrival, at_speed};
+use crate::measure::hours;
+use allocation::{Binding, Place, Run, Task, completion_bound, soonest_end};
+use model::{ChipId, DatasetId};
+use serde::Serialize;
+use smallvec::smallvec;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// For how long a price holds, how often prices are made better, and how long after the last job came
+/// there are any.
+const STRETCH_H: f64 = 1.0;
+const ROUNDS: u32 = 48;
+const BEYOND_H: f64 = 24.0;
+
+/// In so many stretches at most jobs come, as far as the last end is concerned.
+const RELEASES: usize = 8;
+
+/// A value that no schedule is below, and what makes it so.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bound {
+    /// The value, in the unit its name says.
+    pub value: f64,
+    /// What it is, for people.
+    pub by: &'static str,
+}
+
+/// Bounds of a load on a network.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Bounds {
+    /// Mean time from submission to end, in hours.
+    pub mean_completion_h: Bound,
+    /// From the first submission to the last end, in hours.
+    pub makespan_h: Bound,
+    /// Terabytes that have to be moved between centers.
+    pub wan_tb: Bound,
+}
+
+/// Where a job can run.
+struct Job {
+    from: f64,
+    places: Vec<Spot>,
+}
+
+/// Chips of a kind that a job can run on.
+#[derive(Clone, Copy)]
+struct Spot {
+    kind: usize,
+    is_guest: bool,
+    chips: f64,
+    long: f64,
+}
+
+/// The bounds of these arrivals, those that can run nowhere left out; none when none are left.
+pub fn bounds(
+    stage: Stage<'_>,
+    arrivals: impl Iterator<Item = Arrival>,
+) -> Result<Option<Bounds>, Error> {
+    let sites = Sites::new(stage.network);
+    let copies = Copies::new(stage.network, stage.stock)?;
+    let kinds = Kinds::of(&sites);
+    let mut wanted: BTreeMap<DatasetId, BTreeSet<BTreeSet<usize>>> = BTreeMap::new();
+    let mut jobs = Vec::new();
+    for arrival in arrivals {
+        let able: Vec<Choice> = choices(&sites, &copies, &arrival, 0).collect();
+        if able.is_empty() {
+            continue;
+        }
+        if let Some(input) = arrival.spec.inputs.first() {
+            let centers = able.iter().map(|choice| choice.center).collect();
+            wanted.entry(input.dataset.dataset.clone()).or_default().insert(centers);
+        }
+        jobs.push(kinds.job(stage, &arrival, &able));
+    }
+    let (Some(first), Some(last)) = (jobs.first(), jobs.last()) else { return Ok(None) };
+    let (first, last) = (first.from, last.from);
+    let (end, by) = kinds.end(&jobs);
+    Ok(Some(Bounds {
+        mean_completion_h: kinds.completion(&jobs, last + BEYOND_H),
+        makespan_h: Bound { value: end - first, by },
+        wan_tb: Bound {
+            value: least_moved_tb(stage, &copies, &wanted),
+            by: "a copy of each dataset where none of those it has will do",
+        },
+    }))
+}
+
+/// Kinds of chips, by number.
+struct Kinds<'a> {
+    sites: &'a Sites<'a>,
+    numbers: BTreeMap<Option<&'a ChipId>, usize>,
+    /// Chips of each, then, in the same order, how many of them guests may have.
+    there: Vec<f64>,
+}
+
+impl<'a> Kinds<'a> {
+    fn of(sites: &'a Sites<'a>) -> Self {
+        let mut numbers = BTreeMap::new();
+        let (mut all, mut lent): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+        for (pool, (nodes, each, guests)) in sites.sizes().enumerate() {
+            let next = numbers.len();
+            let kind = *numbers.entry(sites.chip(pool)).or_insert(next);
+            if kind == next {
+                all.push(0.0);
+                lent.push(0.0);
+            }
+            all[kind] += f64::from(nodes) * each as f64 / 1e3;
+            lent[kind] += guests as f64 / 1e3;
+        }
+        all.extend(lent);
+        Self { sites, numbers, there: all }
+    }
+
+    /// A job by the kinds of chips it can run on.
+    fn job(&self, stage: Stage<'_>, arrival: &Arrival, able: &[Choice]) -> Job {
+        let mut spots: BTreeMap<(usize, bool), Spot> = BTreeMap::new();
+        for choice in able {
+            let chip = self.sites.chip(choice.pool);
+            let speed = stage.speeds.thousandths(chip, arrival.actual.kind);
+            let long = hours(at_speed(arrival.actual.work, speed).min(choice.limit));
+            let chips = choice.shape.each as f64 * f64::from(choice.shape.nodes) / 1e3;
+            let (kind, is_guest) = (self.numbers[&chip], choice.shape.guest);
+            let spot = Spot { kind, is_guest, chips, long };
+            let known = spots.entry((kind, is_guest)).or_insert(spot);
+            known.chips = known.chips.min(chips);
+            known.long = known.long.min(long);
+        }
+        Job { from: hours(arrival.after), places: spots.into_values().collect() }
+    }
+
+    fn completion(&self, jobs: &[Job], until: f64) -> Bound {
+        let place = |spot: &Spot| {
+            let lent = spot.is_guest.then_some((self.numbers.len() + spot.kind, spot.chips));
+            let uses = [(spot.kind, spot.chips)].into_iter().chain(lent).collect();
+            Place { long: spot.long, uses }
+        };
+        let run =
+            |job: &Job| Run { from: job.from, places: job.places.iter().map(place).collect() };
+        let runs: Vec<Run> = jobs.iter().map(run).collect();
+        let shortest = |job: &Job| job.places.iter().map(|spot| spot.long).fold(f64::MAX, f64::min);
+        let alone: f64 = jobs.iter().map(shortest).sum();
+        let priced = completion_bound(&self.there, &runs, (STRETCH_H, until), ROUNDS).completion;
+        let (sum, by) = match priced > alone {
+            true => (priced, "all jobs at prices of chips by the hour"),
+            false => (alone, "each job alone"),
+        };
+        Bound { value: sum / jobs.len() as f64, by }
+    }
+
+    /// Before when not all jobs are over, and why. Jobs that run equally well on the same chips are
+    /// one, by the chip.
+    fn end(&self, jobs: &[Job]) -> (f64, &'static str) {
+        let latest = |job: &Job| {
+            let least = job.places.iter().map(|spot| spot.long).fold(f64::MAX, f64::min);
+            job.from + least
+        };
+        let longest = jobs.iter().map(latest).fold(0.0, f64::max);
+        let last = jobs.last().map_or(0.0, |job| job.from);
+        let every = (last / RELEASES as f64).max(f64::MIN_POSITIVE);
+        let mut groups: BTreeMap<(u64, Vec<(usize, u64)>), (f64, f64)> = BTreeMap::new();
+        for job in jobs {
+            let most = job.places.iter().map(|spot| spot.long).fold(f64::MIN_POSITIVE, f64::max);
+            let chips = job.places.iter().map(|spot| spot.chips).fold(f64::MAX, f64::min);
+            let part = |long: f64| (long / most * 1e6).floor();
+            let fractions = job.places.iter().map(|spot| (spot.kind, part(spot.long).to_bits()));
+            let mut fractions: Vec<(usize, u64)> = fractions.collect();
+            fractions.dedup_by_key(|(kind, _)| *kind);
+            let release = (job.from / every).floor() * every;
+            let all = groups.entry((release.to_bits(), fractions)).or_default();
+            all.0 += chips;
+            all.1 += chips * most;
+        }
+        let tasks: Vec<Task> = groups.into_iter().map(task).collect();
+        match soonest_end(&self.there[..self.numbers.len()], &tasks, RELEASES) {
+            Ok((end, Binding::Capacity)) if end > longest => {
+                (end, "all work on all chips, divided at will")
+            }
+            _ => (longest, "the longest job"),
+        }
+    }
+}
+
+/// Work that came together and runs equally well on the same chips, as many tasks as it has chips.
+fn task(((from, places), (chips, work)): ((u64, Vec<(usize, u64)>), (f64, f64))) -> Task {
+    let choice = |(kind, part): (usize, u64)| {
+        let part = (f64::from_bits(part) / 1e6).max(1e-6);
+        allocation::Choice { rate: 1.0 / part, uses: smallvec![(kind, 1.0)] }
+    };
+    Task {
+        count: chips,
+        weight: 1.0,
+        from: f64::from_bits(from),
+        work: work / chips.max(f64::MIN_POSITIVE),
+        choices: places.into_iter().map(choice).collect(),
+    }
+}
+
+/// What has to be moved, in terabytes: jobs of which no two can run in the same center, and none where a
+/// copy is, need a copy each. They are found greedily, those with the fewest centers first.
+fn least_moved_tb(
+    stage: Stage<'_>,
+    copies: &Copies<'_>,
+    wanted: &BTreeMap<DatasetId, BTreeSet<BTreeSet<usize>>>,
+) -> f64 {
+    let mut moved = 0.0;
+    for (dataset, wishes) in wanted {
+        let Some(data) = copies.number(dataset) else { continue };
+        let is_at = |center: &usize| copies.is_at(data, *center, 0);
+        let mut apart: Vec<&BTreeSet<usize>> =
+            wishes.iter().filter(|centers| !centers.iter().any(is_at)).collect();
+        apart.sort_by_key(|centers| centers.len());
+        let mut served: BTreeSet<usize> = BTreeSet::new();
+        for centers in apart {
+            if served.is_disjoint(centers) {
+                served.extend(centers);
+                moved += stage.stock[data].bytes.0 as f64 / 1e12;
+            }
+        }
+    }
+    moved
+}
