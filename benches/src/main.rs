@@ -95,10 +95,12 @@ fn main() -> Result<()> {
             planner::run(&only, &planner::Player { portolan: portolan()?, data });
             Ok(())
         }
-        What::Quality(Options { only, data, .. }) => {
+        What::Quality(options) => {
+            let data = options.data.clone();
             let player = planner::Player { portolan: portolan()?, data: data.clone() };
-            quality::Quality { only, data, player }.run();
-            Ok(())
+            measure_live(options, |portolan, dir, only| async move {
+                quality::Quality { only, data, player, portolan, dir }.run().await;
+            })
         }
         What::Transfer(options) => {
             transfer::run(&options.only, &options.dir()?);

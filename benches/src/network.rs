@@ -149,6 +149,27 @@ impl Network {
         .await
     }
 
+    /// Replays a load here and returns the report of `portolan load`.
+    pub(crate) async fn replay(&self, portolan: &Path, file: &Path, speed: &str) -> Result<Value> {
+        let output = tokio::process::Command::new("timeout")
+            .arg(PATIENCE)
+            .arg(portolan)
+            .args(["--output", "json", "load", "--speed", speed])
+            .arg(file)
+            .env("PORTOLAN_SERVER", format!("http://{}", self.address))
+            .env("PORTOLAN_TOKEN_FILE", self.server_dir().join("operator.token"))
+            .output()
+            .await
+            .context("cannot run `timeout`")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if !output.status.success() {
+            bail!("the load did not end well: {}", said.trim());
+        }
+        let report: Value = serde_json::from_slice(&output.stdout).context("no report")?;
+        eprintln!("  {report}");
+        Ok(report)
+    }
+
     pub(crate) fn server_dir(&self) -> PathBuf {
         self.dir.join("server")
     }

@@ -1,5 +1,7 @@
 //! The group `quality`: how good decisions are, beside others' and beside what nobody can better.
 
+use crate::disk::Disk;
+use crate::network::{Network, Shape};
 use crate::planner::Player;
 use crate::row::{self, Better, Figure, Peer, Samples};
 use allocation::{Goal, even, fair};
@@ -52,6 +54,8 @@ const LOADED: [Figure; 2] = [
 const USUAL: [Figure; 2] =
     [higher("delta_09_gain_vs_best_peer_pct", 12.0), lower("delta_09_gap_to_bound_pct", "%", 15.0)];
 
+const PARITY: [Figure; 1] = [lower("live_parity_pct", "%", 2.0)];
+
 const fn higher(name: &'static str, target: f64) -> Figure {
     Figure { name, unit: "%", better: Better::Higher, target: Some(target) }
 }
@@ -65,6 +69,10 @@ pub(crate) struct Quality {
     pub(crate) data: Option<PathBuf>,
     /// Plays the delta.
     pub(crate) player: Player,
+    /// The program to measure.
+    pub(crate) portolan: PathBuf,
+    /// Where everything is kept meanwhile.
+    pub(crate) dir: PathBuf,
 }
 
 /// What HiGHS finds.
@@ -77,7 +85,7 @@ struct Found {
 
 impl Quality {
     /// Measures the group and prints its rows as they come.
-    pub(crate) fn run(&self) {
+    pub(crate) async fn run(&self) {
         self.lexicographic();
         self.noisy();
         self.maxmin();
@@ -94,15 +102,44 @@ impl Quality {
             Ok(vec![mean.mean_h(), fair.mean_h(), ratio])
         });
         self.delta("1.1", LOADED, |ours, means| {
-            Some((1.0 - ours / means.named("every-center-alone")?) * 100.0)
+            Some((1.0 - ours.0 / means.named("every-center-alone")?.0) * 100.0)
         });
-        self.delta("0.9", USUAL, |ours, means| {
-            Some((ours / means.named("each-alone")? - 1.0) * 100.0)
+        self.delta("0.9", USUAL, |ours, _| Some(ours.1));
+        self.parity().await;
+    }
+
+    /// The same load through a real server on timers and through the simulator: how far apart the mean
+    /// completions are.
+    async fn parity(&self) {
+        if !self.wants(&PARITY) {
+            return;
+        }
+        eprintln!("three minutes of jobs, live and simulated …");
+        let measured = self.live_and_simulated().await.map(|(live, simulated)| {
+            eprintln!("  mean completion {live:.3} s live, {simulated:.3} s simulated");
+            vec![Samples::median(&[(live / simulated - 1.0).abs() * 100.0])]
         });
+        row::print(&PARITY, "", None, &measured);
+    }
+
+    async fn live_and_simulated(&self) -> Result<(f64, f64)> {
+        let scenario = Player::scenario("parity.toml");
+        let simulated = self.player.mean_completion_h(&scenario)? * 3_600.0;
+        let dir = self.dir.join("parity");
+        let network = Network::start(&self.portolan, dir, Shape::Timers, Disk::Own).await?;
+        let report = network.replay(&self.portolan, &scenario, "1").await;
+        let report = report.map_err(|error| network.blame(&error))?;
+        let live = report["completed_ms"].as_f64().context("no job ended")?;
+        Ok((live / 1e3, simulated))
     }
 
     /// Everybody on the delta: how far below the best peer's mean ours is, and beside another figure.
-    fn delta(&self, load: &str, figures: [Figure; 2], other: impl Fn(f64, &Means) -> Option<f64>) {
+    fn delta(
+        &self,
+        load: &str,
+        figures: [Figure; 2],
+        other: impl Fn((f64, f64), &Means) -> Option<f64>,
+    ) {
         if !self.wants(&figures) {
             return;
         }
@@ -113,10 +150,10 @@ impl Quality {
             let peers = means
                 .0
                 .iter()
-                .filter(|(name, _)| !NO_PEERS.iter().any(|other| name.starts_with(other)));
-            let best = peers.map(|(_, mean)| *mean).fold(f64::INFINITY, f64::min);
+                .filter(|(name, ..)| !NO_PEERS.iter().any(|other| name.starts_with(other)));
+            let best = peers.map(|(_, mean, _)| *mean).fold(f64::INFINITY, f64::min);
             let second = other(ours, &means).context("whom to compare with did not play")?;
-            let gain = (1.0 - ours / best) * 100.0;
+            let gain = (1.0 - ours.0 / best) * 100.0;
             Ok(vec![Samples::median(&[gain]), Samples::median(&[second])])
         };
         row::print(&figures, "", None, &measured());
@@ -253,26 +290,27 @@ impl Quality {
     }
 }
 
-/// The mean completion of everybody who played, in hours.
-struct Means(Vec<(String, f64)>);
+/// The mean completion of everybody who played, in hours, and how far that is above its bound, in
+/// percent.
+struct Means(Vec<(String, f64, f64)>);
 
 impl Means {
     fn of(played: &serde_json::Value) -> Result<Self> {
         let rows = played["rows"].as_array().context("no rows")?;
-        let mean = |row: &serde_json::Value| {
+        let row = |row: &serde_json::Value| {
             let figures = row["figures"].as_array()?;
-            let mean =
-                figures.iter().find(|figure| figure["name"] == "mean h")?["mean"].as_f64()?;
-            Some((row["policy"].as_str()?.to_owned(), mean))
+            let named =
+                |name| figures.iter().find(|figure| figure["name"] == name)?["mean"].as_f64();
+            Some((row["policy"].as_str()?.to_owned(), named("mean h")?, named("gap %")?))
         };
         rows.iter()
-            .map(|row| mean(row).context("a row without its mean"))
+            .map(|of| row(of).context("a row without its mean and its gap"))
             .collect::<Result<_>>()
             .map(Self)
     }
 
-    fn named(&self, name: &str) -> Option<f64> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, mean)| *mean)
+    fn named(&self, name: &str) -> Option<(f64, f64)> {
+        self.0.iter().find(|(known, ..)| known == name).map(|(_, mean, gap)| (*mean, *gap))
     }
 }
 

@@ -10,12 +10,10 @@ use model::{Chips, FlavorId, Quota, Span, Tenant, TenantId};
 use serde_json::Value;
 use sharing::{Claim, Quotas, Usage};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The most that a load may take, in seconds.
-const PATIENCE: &str = "300";
 /// How many tenants the second load has.
 const MANY: usize = 1_000;
 /// How many of them form a cohort.
@@ -97,28 +95,8 @@ impl Owners {
         let file = dir.join("load.toml");
         std::fs::write(&file, load)?;
         eprintln!("{} …", file.display());
-        let report = self.replay(&network, &file, speed).await;
+        let report = network.replay(&self.portolan, &file, speed).await;
         report.map_err(|error| network.blame(&error))
-    }
-
-    async fn replay(&self, network: &Network, file: &Path, speed: &str) -> Result<Value> {
-        let output = tokio::process::Command::new("timeout")
-            .arg(PATIENCE)
-            .arg(&self.portolan)
-            .args(["--output", "json", "load", "--speed", speed])
-            .arg(file)
-            .env("PORTOLAN_SERVER", format!("http://{}", network.address))
-            .env("PORTOLAN_TOKEN_FILE", network.server_dir().join("operator.token"))
-            .output()
-            .await
-            .context("cannot run `timeout`")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() {
-            bail!("the load did not end well: {}", said.trim());
-        }
-        let report: Value = serde_json::from_slice(&output.stdout).context("no report")?;
-        eprintln!("  {report}");
-        Ok(report)
     }
 }
 

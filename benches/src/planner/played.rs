@@ -164,6 +164,17 @@ impl Player {
         self.simulate(arguments)
     }
 
+    /// Where a scenario that ships is.
+    pub(crate) fn scenario(name: &str) -> PathBuf {
+        Path::new(SCENARIOS).join(name)
+    }
+
+    /// Mean completion in a scenario as it stands, in hours.
+    pub(crate) fn mean_completion_h(&self, scenario: &Path) -> Result<f64> {
+        let arguments = [scenario.as_os_str(), "--policy".as_ref(), "portolan".as_ref()];
+        figure(&self.simulate(arguments)?, "mean h")
+    }
+
     /// The whole lists of the delta at 0.9.
     fn delta(&self, seed: &str, more: &[&str]) -> Result<Value> {
         let data = self.data("delta")?;

@@ -1,8 +1,8 @@
 //! A computing center of one owner: sites, pools, an engine, a store.
 
 use crate::{
-    Bytes, CenterId, Chip, ChipId, Chips, Cores, Currency, Guests, Lending, Money, OwnerId, PoolId,
-    Region, Span, TenantId, Window,
+    Bytes, CenterId, Chip, ChipId, ChipTime, Chips, Cores, Currency, Guests, Lending, Money,
+    OwnerId, PoolId, Region, Span, TenantId, Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,16 @@ impl Center {
     #[must_use]
     pub fn site(&self) -> Option<&Site> {
         self.sites.first()
+    }
+
+    /// What chips of this nominal power use in that time, cooling included, in milliwatt-hours; none
+    /// where the power is undisclosed.
+    #[must_use]
+    pub fn energy(&self, watts: Option<u32>, held: ChipTime) -> u64 {
+        let watts = u128::from(watts.unwrap_or(0));
+        // W × chip-ms × PUE/1000, brought from watt-milliseconds to milliwatt-hours.
+        let scaled = watts * u128::from(held.0) * u128::from(self.pue_thousandths);
+        u64::try_from(scaled / 3_600_000).unwrap_or(u64::MAX)
     }
 
     /// The pool of this name.

@@ -335,9 +335,7 @@ impl Board {
     /// twelfth job.
     fn note_lesson(&mut self, world: &World, attempt: AttemptId) {
         let Some(job) = world.job(attempt.job) else { return };
-        // Of variants the first stands for all: their limits are apart by their speeds, no more.
-        let limit = job.spec.limit(0).unwrap_or_default();
-        let lesson = world.lesson(&job.spec.tenant, job.spec.workload.as_deref(), limit);
+        let lesson = world.lesson(&job.spec);
         if lesson.is_some_and(|l| l.jobs.is_multiple_of(3) && (l.jobs / 3).is_power_of_two()) {
             Arc::make_mut(&mut self.view.lines).forget_options(&job.spec);
         }

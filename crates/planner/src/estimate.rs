@@ -49,7 +49,7 @@ pub(crate) fn estimate(
     };
     let variant = spec.parts.first().and_then(|p| p.variants.get(usize::from(index)));
     let speed = variant.and_then(|v| v.speed_thousandths).filter(|speed| *speed > 0);
-    let taught = || lessons?.on(chip, limit);
+    let taught = || lessons?.on(chip, spec);
     let (run, basis) = match (told, speed) {
         (Some(told), Some(speed)) => {
             (told.scaled(1_000, u64::from(speed)), Basis::Told { speed_thousandths: speed })

@@ -356,10 +356,6 @@ fn chip_fits(spec: &JobSpec, seat: &Seat, variant: &Variant) -> Result<(), Refus
 /// The energy the chips of a gang are expected to use in `run`, cooling included, in
 /// milliwatt-hours.
 pub(crate) fn energy(seat: &Seat, ask: &Ask, run: Span) -> u64 {
-    let watts = u128::from(seat.chip.as_ref().and_then(|c| c.power_watts).unwrap_or(0));
-    let milli_chips = u128::from(ask.chips.times(ask.nodes.into()).0);
-    let pue = u128::from(seat.center.pue_thousandths);
-    // W × chips/1000 × ms × PUE/1000, brought from watt-milliseconds to milliwatt-hours.
-    let scaled = watts * milli_chips * u128::from(run.0) * pue;
-    u64::try_from(scaled / 3_600_000_000).unwrap_or(u64::MAX)
+    let watts = seat.chip.as_ref().and_then(|chip| chip.power_watts);
+    seat.center.energy(watts, ask.chips.times(ask.nodes.into()).over(run))
 }

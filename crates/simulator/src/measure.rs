@@ -35,6 +35,9 @@ pub struct Finished {
     pub held: ChipTime,
     /// What all its attempts cost by the pools' prices, in millionths of the currency's unit.
     pub price_micros: i64,
+    /// Energy its chips used in that time by their nominal power, cooling included, in milliwatt-hours;
+    /// zero where the power is undisclosed.
+    pub energy_mwh: u64,
     /// Bytes moved between centers because of it.
     pub moved: Bytes,
 }
@@ -80,6 +83,8 @@ pub struct Summary {
     pub chip_hours: f64,
     /// What chips and links cost.
     pub yuan: f64,
+    /// Megawatt-hours that these chips used, cooling included.
+    pub mwh: f64,
     /// Share of all chips that ran jobs, from the first submission to the last.
     pub utilization: f64,
     /// From the first submission to the last end.
@@ -139,6 +144,7 @@ impl Summary {
             wan_tb: sum(ran.iter().map(|f| f.moved.0 as f64 / 1e12)),
             chip_hours: sum(ran.iter().map(|f| f.held.0 as f64 / 3.6e6)),
             yuan: sum(ran.iter().map(|f| f.price_micros as f64 / 1e6)),
+            mwh: sum(ran.iter().map(|f| f.energy_mwh as f64 / 1e9)),
             utilization: if window > 0.0 { busy / window } else { 0.0 },
             makespan_h: hours(end.saturating_sub(first)),
             promises_held: (!told.is_empty()).then(|| held / told.len() as f64),

@@ -76,6 +76,8 @@ impl Tally {
             let span = past.ended.since(started);
             finished.held = finished.held.saturating_add(chips(past).over(span));
             finished.price_micros = finished.price_micros.saturating_add(price(world, past, span));
+            let used = energy(world, past, span);
+            finished.energy_mwh = finished.energy_mwh.saturating_add(used);
         }
         self.finished.push(finished);
     }
@@ -132,6 +134,7 @@ fn nothing(arrival: u64, actual: Actual, spec: &JobSpec) -> Finished {
         center: None,
         held: model::ChipTime::ZERO,
         price_micros: 0,
+        energy_mwh: 0,
         moved: Bytes::ZERO,
     }
 }
@@ -142,6 +145,15 @@ fn chips(past: &PastAttempt) -> Chips {
     slots.fold(Chips::ZERO, |sum, slots| {
         sum.saturating_add(slots.share.times(slots.chips.len() as u64))
     })
+}
+
+/// What the chips of an attempt used, in milliwatt-hours.
+fn energy(world: &World, past: &PastAttempt, span: Span) -> u64 {
+    let Some(part) = past.placement.parts.first() else { return 0 };
+    let Some(state) = world.centers.get(&part.center) else { return 0 };
+    let pool = state.center.pool(&part.pool);
+    let chip = pool.and_then(|pool| world.chips.get(pool.chip.as_ref()?));
+    state.center.energy(chip.and_then(|chip| chip.power_watts), chips(past).over(span))
 }
 
 /// What an attempt cost by its pool's price.

@@ -2,7 +2,7 @@
 
 use crate::World;
 use model::fact::AttemptEnded;
-use model::{Attempt, ChipId, Outcome, Span, TenantId};
+use model::{Attempt, ChipId, JobSpec, Outcome, Span, TenantId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -58,9 +58,9 @@ type Grades = BTreeMap<u32, BTreeMap<String, Lesson>>;
 /// Under which grade the lessons of all limits are kept; no limit has it.
 const ANY_LIMIT: u32 = u32::MAX;
 
-/// Limits less than a factor of two apart are of one grade.
-fn grade(limit: Span) -> u32 {
-    limit.0.max(1).ilog2()
+/// Jobs whose limits, whatever chips they run on, are less than a factor of two apart are of one grade.
+fn grade(spec: &JobSpec) -> u32 {
+    spec.duration.limit().map_or(ANY_LIMIT, |limit| limit.0.max(1).ilog2())
 }
 
 /// Under which name a chip's lesson is kept; jobs without chips have one too.
@@ -85,14 +85,14 @@ pub struct Taught {
 pub struct LessonsOf<'a>(&'a Grades);
 
 impl LessonsOf<'_> {
-    /// The lesson of jobs about as long as this limit on this chip, or while too few of them ran on it
+    /// The lesson of jobs with about the limit of this one on this chip, or while too few of them ran on it
     /// of all chips together; while there are too few of these, of jobs of any limit. `None` while
     /// nothing is known. With it comes whether it is of this chip.
     #[must_use]
-    pub fn on(&self, chip: Option<&ChipId>, limit: Span) -> Option<Taught> {
+    pub fn on(&self, chip: Option<&ChipId>, spec: &JobSpec) -> Option<Taught> {
         let enough = |lesson: &&Lesson| lesson.jobs >= ENOUGH;
         let taught = |on_this_chip| move |lesson: &Lesson| Taught { lesson: *lesson, on_this_chip };
-        let mut grades = [grade(limit), ANY_LIMIT].into_iter().filter_map(|of| self.0.get(&of));
+        let mut grades = [grade(spec), ANY_LIMIT].into_iter().filter_map(|of| self.0.get(&of));
         grades.find_map(|lessons| {
             let own = lessons.get(name(chip)).filter(enough).map(taught(true));
             own.or_else(|| lessons.get(ALL).filter(enough).map(taught(false)))
@@ -101,11 +101,10 @@ impl LessonsOf<'_> {
 }
 
 impl World {
-    /// What is known of a tenant's jobs of this workload with such a limit, on whatever chip. `None`
-    /// while nothing is known.
+    /// What is known of its tenant's jobs like this one, on whatever chip. `None` while nothing is known.
     #[must_use]
-    pub fn lesson(&self, tenant: &TenantId, workload: Option<&str>, limit: Span) -> Option<Lesson> {
-        Some(self.lessons_of(tenant, workload)?.on(None, limit)?.lesson)
+    pub fn lesson(&self, spec: &JobSpec) -> Option<Lesson> {
+        Some(self.lessons_of(&spec.tenant, spec.workload.as_deref())?.on(None, spec)?.lesson)
     }
 
     /// All that was learned from a tenant's jobs of this workload, to be asked chip by chip.
@@ -133,10 +132,10 @@ impl World {
         let ran = fact.ended.ran + before.map_or(Span::ZERO, |kept| kept.work);
         let pool = self.centers.get(&part.center).and_then(|c| c.center.pool(&part.pool));
         let chip = name(pool.and_then(|pool| pool.chip.as_ref())).to_owned();
-        let tenant = job.spec.tenant.clone();
+        let (of, tenant) = (grade(&job.spec), job.spec.tenant.clone());
         let workload = job.spec.workload.clone().unwrap_or_default();
         let lessons = self.lessons.0.entry(tenant).or_default().entry(workload).or_default();
-        for of in [grade(allowed), ANY_LIMIT] {
+        for of in [of, ANY_LIMIT] {
             for chip in [&*chip, ALL] {
                 lessons
                     .entry(of)

@@ -39,6 +39,8 @@ pub(super) struct Report {
     chips: f64,
     /// From the load's start to the last end.
     makespan_ms: Span,
+    /// From acceptance to the end, on average over the jobs that ended.
+    completed_ms: Option<f64>,
     /// From the load's start to the last submission.
     submitted_after_ms: Span,
     /// The most that a submission came later than the load says.
@@ -152,6 +154,7 @@ impl Report {
             tenants: jobs.iter().map(|job| &job.spec.tenant).collect::<BTreeSet<_>>().len(),
             chips: whole(chips),
             makespan_ms: makespan,
+            completed_ms: completed(&seen),
             submitted_after_ms: seen.iter().filter_map(submitted).max().unwrap_or_default(),
             behind_ms: behind.max().unwrap_or_default(),
             per_s: rate(ended.values().sum(), makespan),
@@ -167,6 +170,14 @@ impl Report {
             ended,
         }
     }
+}
+
+/// How long jobs took from acceptance to their end, on average.
+fn completed(seen: &[Seen<'_>]) -> Option<f64> {
+    let took =
+        seen.iter().filter_map(|seen| Some(seen.end()?.since(seen.track.submitted?).0 as f64));
+    let all: Vec<f64> = took.collect();
+    (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
 }
 
 /// When the load began, by the server's clock: the latest moment for which no job was accepted before
@@ -401,6 +412,12 @@ pub(super) fn text(report: &Report, look: &Look) -> String {
                 per_s(report.per_s),
                 per_s(report.sustained_per_s)
             ),
+        ),
+        (
+            "completion",
+            report
+                .completed_ms
+                .map_or("-".to_owned(), |ms| format!("{:.2} s on average", ms / 1e3)),
         ),
         ("utilization", format!("{}{by_chip}", percent(report.utilization_pct))),
         ("floor", format!("{}: {}{over}", floor.ms, floor.what)),

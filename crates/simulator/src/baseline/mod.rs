@@ -228,6 +228,7 @@ pub fn refused(number: u64, arrival: &Arrival) -> Finished {
         center: None,
         held: ChipTime::ZERO,
         price_micros: 0,
+        energy_mwh: 0,
         moved: Bytes::ZERO,
     }
 }

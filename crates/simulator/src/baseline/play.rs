@@ -210,6 +210,8 @@ impl<'a> Play<'a> {
         let held = choices.iter().map(|choice| chips(choice).over(runs(choice).0)).min();
         let price = choices.iter().map(|choice| self.sites.price(choice, runs(choice).0));
         let price = price.min_by(f64::total_cmp).unwrap_or_default();
+        let energy =
+            |choice: &Choice| self.sites.energy(choice, chips(choice).over(runs(choice).0));
         let (ran, fate) = least.map_or((Span::ZERO, Fate::Refused), runs);
         Finished {
             first_started: Some(arrival.after),
@@ -219,6 +221,7 @@ impl<'a> Play<'a> {
             chips: least.map_or(Chips::ZERO, chips),
             center: least.map(|choice| self.sites.center(choice.center).clone()),
             held: held.unwrap_or_default(),
+            energy_mwh: choices.iter().map(energy).min().unwrap_or_default(),
             price_micros: micros(price),
             ..refused(job, arrival)
         }
@@ -393,6 +396,7 @@ impl<'a> Play<'a> {
             chips,
             center: Some(self.sites.center(choice.center).clone()),
             held: chips.over(held),
+            energy_mwh: self.sites.energy(choice, chips.over(held)),
             price_micros: micros(self.sites.price(choice, held)),
             moved: running.moved,
             ..refused(job, &live.arrival)

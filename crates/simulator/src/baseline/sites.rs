@@ -3,7 +3,7 @@
 use super::nodes::Shape;
 use controller::Declarations;
 use model::job::On;
-use model::{CenterId, ChipClass, ChipId, Chips, JobSpec, Pool, Span, Tenant, TenantId};
+use model::{CenterId, ChipClass, ChipId, ChipTime, Chips, JobSpec, Pool, Span, Tenant, TenantId};
 use std::collections::BTreeMap;
 
 /// A network's pools and centers by number.
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub(super) struct Sites<'a> {
     network: &'a Declarations,
     pools: Vec<(usize, &'a Pool, Option<&'a ChipClass>)>,
+    /// Of each pool, the nominal power of a chip.
+    watts: Vec<Option<u32>>,
     /// Where each tenant, and what it is part of, is at home; its own first.
     homes: BTreeMap<&'a TenantId, Vec<usize>>,
 }
@@ -48,7 +50,11 @@ impl<'a> Sites<'a> {
             });
             (&tenant.tenant, at.collect())
         };
-        Self { network, pools, homes: network.tenants.iter().map(homes).collect() }
+        let power: BTreeMap<&ChipId, Option<u32>> =
+            network.chips.iter().map(|chip| (&chip.chip, chip.power_watts)).collect();
+        let all = network.centers.iter().flat_map(|center| &center.pools);
+        let watts = all.map(|pool| power.get(pool.chip.as_ref()?).copied().flatten()).collect();
+        Self { network, pools, watts, homes: network.tenants.iter().map(homes).collect() }
     }
 
     /// Nodes of each pool, thousandths of chips on each of them, and what guests may have of all;
@@ -77,6 +83,11 @@ impl<'a> Sites<'a> {
     pub(super) fn chips(&self, pool: usize) -> u64 {
         let (_, pool, _) = self.pools[pool];
         node_chips(pool).saturating_mul(pool.nodes.into())
+    }
+
+    /// What the chips of a choice use in so long, in milliwatt-hours.
+    pub(super) fn energy(&self, choice: &Choice, held: ChipTime) -> u64 {
+        self.network.centers[choice.center].energy(self.watts[choice.pool], held)
     }
 
     /// What the chips of a choice cost for so long, in millionths.

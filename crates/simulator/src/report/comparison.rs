@@ -1,8 +1,11 @@
 //! Runs side by side: each figure's mean over the seeds, and its spread.
 
+use super::accounts::Accounts;
+use super::in_digits;
 use crate::baseline::Bounds;
 use crate::measure::{Summary, mean, spread, waits};
 use crate::scenario::Played;
+use controller::Declarations;
 use model::{ChipTime, OwnerId, TenantId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -66,6 +69,8 @@ pub struct RunFigures {
     /// Its figures.
     #[serde(flatten)]
     pub summary: Summary,
+    /// By line of work and by region.
+    pub accounts: Accounts,
     /// How long each tenant's jobs waited on average, in hours.
     pub waits_h: BTreeMap<TenantId, f64>,
     /// What owners lent one another, in card-hours: to whom, by who lent.
@@ -78,7 +83,7 @@ pub struct RunFigures {
 type Measure = (&'static str, fn(&Summary) -> Option<f64>);
 
 /// The figures of a table, in its order.
-pub const FIGURES: [Measure; 13] = [
+pub const FIGURES: [Measure; 14] = [
     ("mean h", |s| Some(s.mean_completion_h)),
     ("gap %", |s| s.gap_to_bound.map(|gap| gap * 100.0)),
     ("p99 h", |s| Some(s.p99_completion_h)),
@@ -87,6 +92,7 @@ pub const FIGURES: [Measure; 13] = [
     ("WAN TB", |s| Some(s.wan_tb)),
     ("k chip-h", |s| Some(s.chip_hours / 1e3)),
     ("M yuan", |s| Some(s.yuan / 1e6)),
+    ("MWh", |s| Some(s.mwh)),
     ("in use %", |s| Some(s.utilization * 100.0)),
     ("makespan h", |s| Some(s.makespan_h)),
     ("jobs", |s| Some(s.jobs as f64)),
@@ -100,8 +106,8 @@ impl Comparison {
         self.bounds.push(CaseBounds { load, seed, bounds });
     }
 
-    /// Takes a run in.
-    pub fn add(&mut self, played: &Played) {
+    /// Takes a run on a network in.
+    pub fn add(&mut self, played: &Played, network: &Declarations) {
         let mut summary = played.summary.clone();
         let bounds = self
             .bounds
@@ -114,6 +120,7 @@ impl Comparison {
             policy: played.contender.name(),
             seed: played.seed,
             summary,
+            accounts: Accounts::of(&played.finished, network),
             waits_h: waits(&played.finished),
             lent_card_h: card_hours(&played.lent),
             violations: played.violations.iter().map(ToString::to_string).collect(),
@@ -162,13 +169,9 @@ impl Figure {
     /// For people: three digits that matter, and the spread where there is one.
     #[must_use]
     pub fn text(&self) -> String {
-        let digits = |x: f64| match x.abs() {
-            x if x >= 99.95 => 0,
-            x if x >= 9.995 => 1,
-            _ => 2,
-        };
+        let places = |x: f64| in_digits(x).split_once('.').map_or(0, |(_, after)| after.len());
         let Some(mean) = self.mean else { return "-".to_owned() };
-        let places = digits(mean);
+        let places = places(mean);
         if self.spread > 0.0 {
             format!("{mean:.places$} ±{:.places$}", self.spread)
         } else {

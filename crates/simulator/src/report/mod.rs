@@ -3,20 +3,25 @@
 //! [`Comparison`] gathers figures, [`Curves`] what plots are drawn from; [`page`] makes one file of
 //! both that needs nothing beside it.
 
+mod accounts;
 mod comparison;
 mod curves;
 mod plots;
+mod tables;
 
+pub use accounts::{Accounts, Gave, Got};
 pub use comparison::{CaseBounds, Comparison, FIGURES, Figure, Row, RunFigures};
 pub use curves::Curves;
 
 use crate::Error;
+use crate::baseline::{Bound, Bounds};
 use std::fmt::Write;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;\
     padding:0 1rem;color:#222}table{border-collapse:collapse;font-size:.85rem}\
     th,td{padding:.25rem .6rem;text-align:right;border-bottom:1px solid #ddd;white-space:nowrap}\
-    th:nth-child(-n+2),td:nth-child(-n+2){text-align:left}figure{margin:1.5rem 0}\
+    th:first-child,td:first-child,.runs :is(th,td):nth-child(2){text-align:left}\
+    caption{text-align:left;padding:.8rem 0 .2rem;font-weight:600}figure{margin:1.5rem 0}\
     figcaption{color:#555}.scroll{overflow-x:auto}svg{max-width:100%;height:auto}";
 
 /// A page about runs of one scenario, in HTML.
@@ -34,6 +39,7 @@ pub fn page(
     put(&format!("<title>{title}</title><style>{STYLE}</style></head><body>\n"));
     put(&format!("<h1>{title}</h1><p>{about}</p>\n"));
     put(&table(comparison));
+    put(&bounds(comparison));
     put(LEGEND);
     let mut loads: Vec<f64> = curves.iter().map(|curves| curves.load).collect();
     loads.dedup();
@@ -44,6 +50,7 @@ pub fn page(
         put(&figure(&plots::utilization(&these)?, "Chips that ran jobs, over time."));
         put(&figure(&plots::waits(&these)?, "How long jobs waited from submission to start."));
         put(&figure(&plots::fairness(&these)?, "How the tenants fared, each policy's sorted."));
+        put(&tables::accounts(comparison, load));
         if let Some(promises) = plots::promises(&these)? {
             put(&figure(
                 &promises,
@@ -57,13 +64,44 @@ pub fn page(
 }
 
 const LEGEND: &str = "<p>Mean over the seeds, ± the sample's standard deviation. The first two are completion, from \
-    submission to end, whatever the end. Slowdown is that time beside the job's work at speed 1, at \
+    submission to end, whatever the end. The gap is how far the mean is above what no schedule \
+    does better than. Slowdown is the time to completion beside the job's work at speed 1, at \
     least 10 s, never less than 1; of the worst tenant it is the largest mean. In use are chips that \
     run jobs, from the first submission to the last. Plots show the first seed.</p>\n";
 
+/// What no run does better than, by load, and what makes it so.
+fn bounds(comparison: &Comparison) -> String {
+    let mut html = String::from("<p>No schedule does better, however clairvoyant:</p><ul>\n");
+    for CaseBounds { load, seed, bounds } in &comparison.bounds {
+        let Bounds { mean_completion_h, makespan_h, wan_tb } = bounds;
+        let said = |bound: &Bound| format!("{} ({})", in_digits(bound.value), escaped(bound.by));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            html,
+            "<li>load {load}, seed {seed}: mean completion {} h, makespan {} h, {} TB between centers</li>",
+            said(mean_completion_h),
+            said(makespan_h),
+            said(wan_tb),
+        );
+    }
+    html.push_str("</ul>\n");
+    if comparison.bounds.is_empty() { String::new() } else { html }
+}
+
+/// With the three digits that matter, or all before the point.
+fn in_digits(value: f64) -> String {
+    let places = match value.abs() {
+        x if x >= 99.95 => 0,
+        x if x >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.places$}")
+}
+
 fn table(comparison: &Comparison) -> String {
-    let mut html =
-        String::from("<div class=\"scroll\"><table><thead><tr><th>load</th><th>policy</th>");
+    let mut html = String::from(
+        "<div class=\"scroll\"><table class=\"runs\"><thead><tr><th>load</th><th>policy</th>",
+    );
     let titles = comparison.rows.first().map(|row| row.figures.as_slice()).unwrap_or_default();
     for figure in titles {
         // Writing to a string cannot fail.

@@ -28,7 +28,8 @@ pub struct Case<'a> {
     pub seed: u64,
     /// The load it offers, in the words of the scenario.
     pub load: f64,
-    network: Declarations,
+    /// Centers, links and tenants.
+    pub network: Declarations,
     stock: Vec<Stock>,
     speeds: Arc<Speeds>,
     jobs: Jobs,

@@ -230,7 +230,7 @@ fn the_report_has_a_row_and_a_line_for_everybody_who_played() {
         assert!(played.violations.is_empty(), "{:?}", played.violations);
         assert!(played.rejections.is_empty(), "{:?}", played.rejections);
         assert!(played.finished.iter().any(|f| f.fate == Fate::Completed));
-        comparison.add(&played);
+        comparison.add(&played, &scenario.network);
         curves.push(Curves::of(&played, scenario.chips()));
     }
     let html = page("laptop & co", &scenario.about, &comparison, &curves).unwrap();
