@@ -12,6 +12,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// The most that a load may take, in seconds.
+const LOAD_PATIENCE: &str = "300";
+
 /// The tenants of both networks; each submits with a token of its own.
 pub(crate) const TENANTS: [&str; 3] = ["lab", "startup", "university"];
 const CENTERS: [&str; 3] = ["lingang", "zhangjiang", "kunshan"];
@@ -152,7 +155,7 @@ impl Network {
     /// Replays a load here and returns the report of `portolan load`.
     pub(crate) async fn replay(&self, portolan: &Path, file: &Path, speed: &str) -> Result<Value> {
         let output = tokio::process::Command::new("timeout")
-            .arg(PATIENCE)
+            .arg(LOAD_PATIENCE)
             .arg(portolan)
             .args(["--output", "json", "load", "--speed", speed])
             .arg(file)

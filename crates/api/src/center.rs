@@ -80,12 +80,12 @@ fn lending(world: &World, center: &Center, pool: &Pool, held: &Held) -> view::Le
 }
 
 fn show(
-    world: &World,
+    c: &Controller,
     state: &world::CenterState,
     held: &Held,
     silent_since: Option<Moment>,
 ) -> view::Center {
-    let center = &state.center;
+    let (world, center) = (c.world(), &state.center);
     let site = center.site();
     let pool = |pool: &Pool| {
         let (chips, cores) = held.pools.get(&pool.pool).copied().unwrap_or_default();
@@ -100,6 +100,7 @@ fn show(
             chips_held_milli: chips,
             cores_held_milli: cores,
             price_per_hour: pool.price_per_hour,
+            indicative_price_ms: c.board().view().indicative_price(&center.center, &pool.pool),
             lending: Some(lending(world, center, pool, held)),
         }
     };
@@ -140,7 +141,7 @@ pub(crate) async fn list_centers(
     who.must(&api, Action::ListCenters, Resource::Network)?;
     let centers = api.gate.look(|c| {
         let silent = c.situation().silent;
-        let one = |(id, state)| show(c.world(), state, &Held::of(c, id), silent.get(id).copied());
+        let one = |(id, state)| show(c, state, &Held::of(c, id), silent.get(id).copied());
         c.world().centers.iter().map(one).collect()
     });
     Ok(Json(view::Centers { centers: centers.await? }))
@@ -159,7 +160,7 @@ pub(crate) async fn get_center(
     let shown = api.gate.look(move |c| {
         let state = c.world().centers.get(&center)?;
         let silent = c.situation().silent.get(&center).copied();
-        Some(show(c.world(), state, &Held::of(c, &center), silent))
+        Some(show(c, state, &Held::of(c, &center), silent))
     });
     shown.await?.map(Json).ok_or_else(|| Problem::not_found(format!("center {name}")))
 }

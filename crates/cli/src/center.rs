@@ -167,7 +167,9 @@ fn lends(pool: &Pool, lending: &Lending, look: &Look) -> String {
 }
 
 fn pools(center: &Center, look: &Look) -> String {
-    let mut table = Table::new([
+    let is_counted = center.pools.iter().any(|pool| pool.indicative_price_ms.is_some());
+    let counted = is_counted.then(|| Column::new("OTHERS LATER").right().rank(4));
+    let usual = [
         Column::new("POOL").least(8),
         Column::new("NODES").right(),
         Column::new("CHIP").least(10),
@@ -175,10 +177,12 @@ fn pools(center: &Center, look: &Look) -> String {
         Column::new("CORES HELD").right().rank(1),
         Column::new("MEMORY").right().rank(3),
         Column::new("PER HOUR").right().rank(2),
-    ]);
+    ];
+    let mut table = Table::new(usual.into_iter().chain(counted));
     for pool in &center.pools {
         let cores = pool.cores_milli.0.saturating_mul(pool.nodes.into());
-        table.row([
+        let later = pool.indicative_price_ms.map_or("-".to_owned(), |later| later.to_string());
+        let usual = [
             pool.pool.as_str().into(),
             pool.nodes.into(),
             or_dash(pool.chip.as_ref()).into(),
@@ -186,7 +190,8 @@ fn pools(center: &Center, look: &Look) -> String {
             format!("{} of {}", pool.cores_held_milli, model::Cores(cores)).into(),
             pool.memory_bytes.into(),
             pool.price_per_hour.into(),
-        ]);
+        ];
+        table.row(usual.into_iter().chain(is_counted.then(|| later.into())));
     }
     table.render(look, "no pools")
 }

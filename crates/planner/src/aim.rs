@@ -16,7 +16,7 @@ pub enum Aim {
     #[default]
     Fair,
     /// Jobs are over as soon as can be in the mean, whosever they are: who needs little comes before
-    /// who needs much.
+    /// who needs much, and nobody takes what costs all others more than it wins.
     MeanCompletion,
     /// All that waits is over as soon as can be: who needs much comes first.
     Makespan,

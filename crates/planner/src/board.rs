@@ -89,6 +89,8 @@ impl Board {
             booked: Arc::default(),
             inside: Arc::default(),
             no_quotas: false,
+            offered: Arc::default(),
+            tolls: Arc::default(),
             usage: quota::usage(world),
             roster,
         };
@@ -117,6 +119,7 @@ impl Board {
         for job in world.jobs.iter() {
             if !matches!(job.phase, Phase::Ended { .. }) {
                 board.recent.note(&job.spec);
+                Arc::make_mut(&mut board.view.offered).note(world, &job.spec, job.submitted);
             }
             match &job.phase {
                 Phase::Waiting { not_before } => {
@@ -191,6 +194,7 @@ impl Board {
             }
             Fact::JobSubmitted(f) => {
                 self.recent.note(&f.spec);
+                Arc::make_mut(&mut self.view.offered).note(world, &f.spec, now);
                 self.learn_what_is_typical();
                 self.follow(world, now, fact);
             }
@@ -300,6 +304,9 @@ impl Board {
     /// drawn up keep theirs.
     pub fn make_room(&mut self, plan: &Plan) {
         self.short.extend(&plan.short);
+        if let Some(tolls) = &plan.tolls {
+            self.view.tolls = Arc::clone(tolls);
+        }
         let starts: BTreeMap<_, _> = plan.starts.iter().map(|r| (r.job, r)).collect();
         let mut lifted: Vec<JobId> = plan.offers.iter().map(|offer| offer.job).collect();
         if plan.is_whole {

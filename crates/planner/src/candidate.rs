@@ -77,6 +77,9 @@ impl<'a> Scene<'a> {
     /// What stands against giving the class this choice just now, whatever its nodes are doing.
     pub(crate) fn closed(&self, asked: Asked<'_>, choice: &Choice) -> Result<(), Refusal> {
         self.shut(asked.class, self.view.roster.seat(choice.pool))?;
+        if let Some(thousandths) = self.is_poor(asked, choice) {
+            return Err(Refusal::FarFromBest { thousandths });
+        }
         if asked.spec.reservation.is_none() {
             self.within_share(asked, choice)?;
         }
@@ -154,7 +157,10 @@ impl<'a> Scene<'a> {
         let finish = self.start_in_rank(ready, start) + choice.run;
         let price = choice.price.saturating_add(price);
         let energy_mwh = &|| self.energy(asked, choice);
-        let terms = Terms { finish, price, energy_mwh };
+        let family = self.view.roster.seat(choice.pool).bands.start;
+        let run = (family, asked.options.ask(choice).gang_chips(), choice.run);
+        let toll = self.toll(asked, run, ready);
+        let terms = Terms { finish, toll, price, energy_mwh };
         Rank::of(asked.spec, self.policy, self.situation.now, &terms)
     }
 

@@ -55,6 +55,7 @@ mod tally;
 mod terms;
 #[cfg(test)]
 mod tests;
+mod toll;
 mod touched;
 mod trial;
 mod victims;
@@ -81,6 +82,7 @@ pub use remedy::{Of, Remedies, Remedy, remedies};
 pub use staging::copy;
 pub use stream::reroute;
 pub use terms::{Behind, Fetch, Risk, Terms};
+pub use toll::Tolls;
 pub use touched::Touched;
 pub use trial::{QuotaTrial, try_quotas};
 pub use view::View;

@@ -194,7 +194,8 @@ impl Options {
         let rank = |choice: &Choice| {
             let energy_mwh = || energy(roster.seat(choice.pool), self.ask(choice), choice.run);
             let (finish, price) = (Moment::ZERO + choice.run, choice.price);
-            let terms = Terms { finish, price, energy_mwh: &energy_mwh };
+            // What it costs others changes, and is seen to when places are ranked.
+            let terms = Terms { finish, toll: 0, price, energy_mwh: &energy_mwh };
             (Rank::in_time(spec, policy, Moment::ZERO, &terms), choice.pool, choice.variant)
         };
         // Those of a row are in order already, or nearly: a stable sort finds that out.

@@ -16,6 +16,7 @@ use crate::scene::{Asked, Reach, Scene, scene};
 use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
 use crate::tally::Tally;
+use crate::toll::Tolls;
 use crate::touched::Touched;
 use crate::view::View;
 use crate::{Policy, Situation};
@@ -82,6 +83,7 @@ impl<'a> Walk<'a> {
                 offers: Vec::new(),
                 starts: Vec::new(),
                 short: BTreeSet::new(),
+                tolls: None,
                 considered: 0,
                 left: 0,
                 opened: 0,
@@ -275,6 +277,10 @@ impl<'a> Walk<'a> {
     /// Goes through the whole queue anew, whatever was reserved before.
     pub(crate) fn all(mut self) -> Plan {
         self.plan.is_whole = true;
+        if let Some(tolls) = Tolls::renewed(&self.view, self.policy, self.situation.now) {
+            self.view.tolls = Arc::clone(&tolls);
+            self.plan.tolls = Some(tolls);
+        }
         let old = std::mem::take(&mut self.view.reserved);
         for reservation in old.values() {
             self.view.lift(reservation);

@@ -4,6 +4,7 @@ use crate::candidate::Candidate;
 use crate::class::ClassId;
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
+use crate::toll::Tolls;
 use crate::view::View;
 use model::attempt::{Slots, Stream};
 use model::{
@@ -11,6 +12,7 @@ use model::{
     TenantId, TransferId,
 };
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// A proposal. Nothing has happened until the controller made facts of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub struct Plan {
     pub starts: Vec<Reservation>,
     /// Classes that had no start for want of quota.
     pub short: BTreeSet<ClassId>,
+    /// What chips cost from now on, where that was worked out anew.
+    pub tolls: Option<Arc<Tolls>>,
     /// Jobs looked at, their class standing for them where it was refused as a whole.
     pub considered: usize,
     /// Jobs not looked at, for the work was spent.

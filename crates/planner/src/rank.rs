@@ -19,6 +19,8 @@ pub(crate) struct Rank {
 /// What a place is judged by.
 pub(crate) struct Terms<'a> {
     pub(crate) finish: Moment,
+    /// By how much it has all others over later, in milliseconds.
+    pub(crate) toll: u64,
     /// In micro-units.
     pub(crate) price: i64,
     /// Costs a division or two to work out, and few ask for it.
@@ -36,7 +38,7 @@ impl Rank {
         let signed = |unsigned: u64| i64::try_from(unsigned).unwrap_or(i64::MAX);
         let (finish, price) = (signed(terms.finish.0), terms.price);
         let terms = match spec.objective {
-            Objective::Fastest => (finish, price),
+            Objective::Fastest => (finish.saturating_add(signed(terms.toll)), price),
             Objective::Cheapest => (price, finish),
             Objective::Balanced => {
                 let (wait, worth) = (signed(terms.finish.since(now).0), policy.hour_is_worth);

@@ -172,6 +172,12 @@ pub enum Refusal {
         /// What it will cost.
         price: Money,
     },
+    /// It would run so much longer there than in the best place, counted with what that costs others, that
+    /// the job waits for one of the better places.
+    FarFromBest {
+        /// How many thousandths of the best.
+        thousandths: u64,
+    },
     /// Not looked at: this plan's work units were spent on jobs before this one.
     NotReached,
 }
@@ -202,7 +208,7 @@ impl Refusal {
             | Self::Declined { .. }
             | Self::InPassing { .. }
             | Self::NoWindow => 8,
-            Self::NotReached => 9,
+            Self::FarFromBest { .. } | Self::NotReached => 9,
             Self::Worse { .. } => 10,
             Self::Busy { .. } => 11,
         }
@@ -222,6 +228,7 @@ impl Refusal {
                 | Self::Declined { .. }
                 | Self::Worse { .. }
                 | Self::Busy { .. }
+                | Self::FarFromBest { .. }
                 | Self::NotReached
                 | Self::NoReplica { .. }
                 | Self::NoDoor { .. }
@@ -260,6 +267,7 @@ impl Refusal {
             Self::NoWindow => "no-window",
             Self::Worse { .. } => "worse",
             Self::Busy { .. } => "busy",
+            Self::FarFromBest { .. } => "far-from-best",
             Self::NotReached => "not-reached",
         }
     }
@@ -342,6 +350,14 @@ impl fmt::Display for Refusal {
                 write!(f, "would finish {later} later than the best, for {price}")
             }
             Self::Busy { start, .. } => write!(f, "the best place, free {start}"),
+            Self::FarFromBest { thousandths } => {
+                let times = *thousandths as f64 / 1e3;
+                write!(
+                    f,
+                    "counted with what that costs others it would run {times:.1} times as long as in \
+                     the best place; the job waits for a better one"
+                )
+            }
             Self::NotReached => write!(f, "not looked at yet: jobs before it took all the time"),
         }
     }

@@ -8,6 +8,7 @@ use crate::proposal::Reservation;
 use crate::roster::{PoolNumber, Roster};
 use crate::runs::Runs;
 use crate::tally::Tally;
+use crate::toll::{Offered, Tolls};
 use crate::victims::Victims;
 use model::job::Job;
 use model::{CenterId, Chips, JobId, Moment, PoolId, Refused};
@@ -51,6 +52,10 @@ pub struct View {
     pub(crate) no_quotas: bool,
     /// All there is in the network.
     pub(crate) totals: Totals,
+    /// What came lately.
+    pub(crate) offered: Arc<Offered>,
+    /// What chips cost by that.
+    pub(crate) tolls: Arc<Tolls>,
 }
 
 impl View {

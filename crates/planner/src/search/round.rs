@@ -108,7 +108,9 @@ impl<'a, 's> Round<'a, 's> {
             let pool = roster.seat(band.pools[place as usize]).pool();
             let price = pool.price(ask.nodes, ask.chips, run).micros.saturating_add(floor.price);
             let energy_mwh = &|| energy(roster.seat(band.thriftiest), ask, run);
-            let terms = Terms { finish: start + run, price, energy_mwh };
+            let family = roster.seat(band.thriftiest).bands.start;
+            let toll = self.scene.toll(self.asked, (family, ask.gang_chips(), run), floor.ready);
+            let terms = Terms { finish: start + run, toll, price, energy_mwh };
             Rank::of(self.asked.spec, self.scene.policy, self.scene.situation.now, &terms)
         };
         let start = self.scene.start_in_rank(floor.ready, at.max(floor.ready));

@@ -111,6 +111,11 @@ pub struct Pool {
     /// Price of one chip (of one node, where it has no chips) for an hour.
     #[schema(value_type = MoneySchema)]
     pub price_per_hour: Money,
+    /// The indicative price of one of its chips for an hour: by how much all others together are over
+    /// later for it. Absent where the network's policy counts no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub indicative_price_ms: Option<Span>,
     /// How it is lent to others.
     #[serde(default)]
     pub lending: Option<Lending>,
