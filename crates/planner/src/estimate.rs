@@ -34,8 +34,8 @@ pub enum Basis {
 
 /// How long the job is expected to run as this variant on this chip: its tenant's figure where
 /// there is one, scaled by the variant's speed; else the limit, scaled by what was learned from
-/// finished jobs of the same tenant and workload with about the same limit. Never more than the limit. With it comes what it
-/// rests on.
+/// finished jobs of the same tenant and workload with about the same limit. Never more than the limit.
+/// With it comes what it rests on.
 pub(crate) fn estimate(
     lessons: Option<LessonsOf<'_>>,
     spec: &JobSpec,

@@ -350,14 +350,7 @@ impl fmt::Display for Refusal {
                 write!(f, "would finish {later} later than the best, for {price}")
             }
             Self::Busy { start, .. } => write!(f, "the best place, free {start}"),
-            Self::FarFromBest { thousandths } => {
-                let times = *thousandths as f64 / 1e3;
-                write!(
-                    f,
-                    "counted with what that costs others it would run {times:.1} times as long as in \
-                     the best place; the job waits for a better one"
-                )
-            }
+            Self::FarFromBest { thousandths } => far_from_best(f, *thousandths),
             Self::NotReached => write!(f, "not looked at yet: jobs before it took all the time"),
         }
     }
@@ -370,4 +363,9 @@ pub struct Standing {
     pub center: CenterId,
     /// Why it will not do, or not yet.
     pub refusal: Refusal,
+}
+
+fn far_from_best(f: &mut fmt::Formatter<'_>, thousandths: u64) -> fmt::Result {
+    let times = thousandths as f64 / 1e3;
+    write!(f, "with what that costs others {times:.1} times the best place: waits for a better one")
 }

@@ -2313,6 +2313,12 @@ export interface components {
              * @description Cores of each node, in thousandths.
              */
             cores_milli: number;
+            /**
+             * Format: int64
+             * @description The indicative price of one of its chips for an hour: by how much all others together are over
+             *     later for it. Absent where the network's policy counts no such thing.
+             */
+            indicative_price_ms?: number | null;
             lending?: components["schemas"]["Lending"] | null;
             /**
              * Format: int64

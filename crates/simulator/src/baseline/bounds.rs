@@ -94,6 +94,10 @@ pub fn bounds(
     }))
 }
 
+/// When jobs came, and by kind of chip how long they run there, in millionths of the longest: floats, by
+/// their bits.
+type Alike = (u64, Vec<(usize, u64)>);
+
 /// Kinds of chips, by number.
 struct Kinds<'a> {
     sites: &'a Sites<'a>,
@@ -166,7 +170,7 @@ impl<'a> Kinds<'a> {
         let longest = jobs.iter().map(latest).fold(0.0, f64::max);
         let last = jobs.last().map_or(0.0, |job| job.from);
         let every = (last / RELEASES as f64).max(f64::MIN_POSITIVE);
-        let mut groups: BTreeMap<(u64, Vec<(usize, u64)>), (f64, f64)> = BTreeMap::new();
+        let mut groups: BTreeMap<Alike, (f64, f64)> = BTreeMap::new();
         for job in jobs {
             let most = job.places.iter().map(|spot| spot.long).fold(f64::MIN_POSITIVE, f64::max);
             let chips = job.places.iter().map(|spot| spot.chips).fold(f64::MAX, f64::min);
@@ -190,7 +194,7 @@ impl<'a> Kinds<'a> {
 }
 
 /// Work that came together and runs equally well on the same chips, as many tasks as it has chips.
-fn task(((from, places), (chips, work)): ((u64, Vec<(usize, u64)>), (f64, f64))) -> Task {
+fn task(((from, places), (chips, work)): (Alike, (f64, f64))) -> Task {
     let choice = |(kind, part): (usize, u64)| {
         let part = (f64::from_bits(part) / 1e6).max(1e-6);
         allocation::Choice { rate: 1.0 / part, uses: smallvec![(kind, 1.0)] }
