@@ -74,14 +74,16 @@ fn bounds(comparison: &Comparison) -> String {
     let mut html = String::from("<p>No schedule does better, however clairvoyant:</p><ul>\n");
     for CaseBounds { load, seed, bounds } in &comparison.bounds {
         let Bounds { mean_completion_h, makespan_h, wan_tb } = bounds;
-        let said = |bound: &Bound| format!("{} ({})", in_digits(bound.value), escaped(bound.by));
+        let said = |bound: &Bound, unit: &str| {
+            format!("{} {unit} ({})", in_digits(bound.value), escaped(bound.by))
+        };
         // Writing to a string cannot fail.
         let _ = writeln!(
             html,
-            "<li>load {load}, seed {seed}: mean completion {} h, makespan {} h, {} TB between centers</li>",
-            said(mean_completion_h),
-            said(makespan_h),
-            said(wan_tb),
+            "<li>load {load}, seed {seed}: mean completion {}, makespan {}, between centers {}</li>",
+            said(mean_completion_h, "h"),
+            said(makespan_h, "h"),
+            said(wan_tb, "TB"),
         );
     }
     html.push_str("</ul>\n");

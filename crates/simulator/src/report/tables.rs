@@ -57,14 +57,14 @@ fn table(runs: &[&RunFigures], title: &str, of: &dyn Fn(&Accounts) -> Named) -> 
     };
     let mut html =
         format!("<div class=\"scroll\"><table><caption>{title}</caption><thead><tr><th></th>");
-    for policy in &policies {
+    for name in &names {
         // Writing to a string cannot fail.
-        let _ = write!(html, "<th>{}</th>", escaped(policy));
+        let _ = write!(html, "<th>{}</th>", escaped(name));
     }
     html.push_str("</tr></thead><tbody>\n");
-    for name in &names {
-        let _ = write!(html, "<tr><td>{}</td>", escaped(name));
-        for policy in &policies {
+    for policy in &policies {
+        let _ = write!(html, "<tr><td>{}</td>", escaped(policy));
+        for name in &names {
             let text = cell(name, policy).map_or_else(|| "-".to_owned(), in_digits);
             let _ = write!(html, "<td>{text}</td>");
         }

@@ -195,6 +195,23 @@ fn whoever_plays_every_job_is_over_once_and_no_pool_is_overfull() {
 }
 
 #[test]
+fn no_policy_is_below_the_bounds() {
+    let scenario = open("delta.toml");
+    let case = scenario.case(Some(1.1), 1).unwrap();
+    let bounds = case.bounds().unwrap().expect("somebody can run");
+    let all = Baseline::all().filter(|baseline| {
+        ![Policy::EveryCenterAlone, Policy::EachAlone].contains(&baseline.policy)
+    });
+    for contender in all.map(Contender::Baseline) {
+        let summary = case.play(contender, &mut || ()).unwrap().summary;
+        let name = contender.name();
+        assert!(summary.mean_completion_h >= bounds.mean_completion_h.value, "{name}");
+        assert!(summary.makespan_h >= bounds.makespan_h.value - 1e-6, "{name}");
+        assert!(summary.wan_tb >= bounds.wan_tb.value - 1e-9, "{name}");
+    }
+}
+
+#[test]
 fn nobody_does_better_than_each_alone() {
     let scenario = open("delta.toml");
     let case = scenario.case(Some(1.1), 3).unwrap();
@@ -225,6 +242,8 @@ fn the_report_has_a_row_and_a_line_for_everybody_who_played() {
     let scenario = open("laptop-small.toml");
     let case = scenario.case(None, 1).unwrap();
     let (mut comparison, mut curves) = (Comparison::default(), Vec::new());
+    let bounds = case.bounds().unwrap().expect("somebody can run");
+    comparison.bound(case.load, case.seed, bounds);
     for contender in Contender::all() {
         let played = case.play(contender, &mut || ()).unwrap();
         assert!(played.violations.is_empty(), "{:?}", played.violations);
@@ -238,6 +257,15 @@ fn the_report_has_a_row_and_a_line_for_everybody_who_played() {
     assert_eq!(html.matches("<svg").count(), 4);
     for contender in Contender::all() {
         assert!(html.contains(&format!("<td>{}</td>", contender.name())));
+    }
+    for run in &comparison.runs {
+        let gap = run.summary.gap_to_bound.expect("there is a bound");
+        assert!(gap >= -1e-9, "{} is better than can be: {gap}", run.policy);
+        let had: f64 = run.accounts.industries.values().map(|got| got.chip_hours).sum();
+        let gave: f64 = run.accounts.regions.values().map(|gave| gave.chip_hours).sum();
+        assert!((had / run.summary.chip_hours - 1.0).abs() < 1e-9, "{}", run.policy);
+        assert!((gave / had - 1.0).abs() < 1e-9, "{}", run.policy);
+        assert!(run.summary.mwh > 0.0);
     }
     assert!(!html.contains("src=") && !html.contains("http-equiv"), "it needs nothing beside it");
 }
