@@ -2,9 +2,9 @@
 //!
 //! Whatever the prices: if everybody ran where and when that is best for it, counted with what it pays,
 //! the sum of that less all that could be earned is no more than the least sum of completions there is
-//! (Lagrange's relaxation of the program over starting times; Dyer and Wolsey, "Formulating the single
-//! machine sequencing problem with release dates", 1990, for the program). Better prices make it a better
-//! bound: they go up where more is wanted than there is, and down where less is.
+//! without interruption (Lagrange's relaxation of the program over starting times; Dyer and Wolsey,
+//! "Formulating the single machine sequencing problem with release dates", 1990, for the program). Better
+//! prices make it a better bound: they go up where more is wanted than there is, and down where less is.
 
 /// A job that runs at a stretch.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,4 @@
-//! What no schedule of a load does better than, however clairvoyant.
+//! What no schedule of a load does better than, however clairvoyant, in which each job runs at a stretch.
 //!
 //! Chips are taken by kind, all centers' together, and what owners lend likewise; data is where it is
 //! wanted at once, and no job is in the way of another within a node. Each of these only makes things
@@ -37,7 +37,8 @@ pub struct Bound {
 /// Bounds of a load on a network.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Bounds {
-    /// Mean time from submission to end, in hours.
+    /// Mean time from submission to end, in hours. It holds for schedules in which each job runs at a
+    /// stretch: who stops jobs while others pay more for the chips might come below it.
     pub mean_completion_h: Bound,
     /// From the first submission to the last end, in hours.
     pub makespan_h: Bound,

@@ -71,7 +71,9 @@ const LEGEND: &str = "<p>Mean over the seeds, ± the sample's standard deviation
 
 /// What no run does better than, by load, and what makes it so.
 fn bounds(comparison: &Comparison) -> String {
-    let mut html = String::from("<p>No schedule does better, however clairvoyant:</p><ul>\n");
+    let mut html = String::from(
+        "<p>No schedule that runs each job at a stretch does better, however clairvoyant:</p><ul>\n",
+    );
     for CaseBounds { load, seed, bounds } in &comparison.bounds {
         let Bounds { mean_completion_h, makespan_h, wan_tb } = bounds;
         let said = |bound: &Bound, unit: &str| {

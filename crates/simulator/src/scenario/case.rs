@@ -304,7 +304,8 @@ impl Case<'_> {
         Ok(played)
     }
 
-    /// What no schedule of it does better than; none where nobody can run anything.
+    /// What no schedule of it does better than in which each job runs at a stretch; none where
+    /// nobody can run anything.
     pub fn bounds(&self) -> Result<Option<Bounds>, Error> {
         baseline::bounds(self.stage(), self.arrivals())
     }
