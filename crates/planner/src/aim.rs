@@ -48,6 +48,12 @@ impl Aim {
         }
     }
 
+    /// Whether who has the higher priority takes the place of others. Where all are to be over soon, who
+    /// comes later by its priority alone loses nothing by it.
+    pub(crate) const fn minds_priority(self) -> bool {
+        !matches!(self, Self::MeanCompletion)
+    }
+
     /// Where a job of the class stands among those of all tenants: who is less comes first. None where
     /// that is up to tenants' shares.
     pub(crate) fn place(self, spec: &JobSpec, options: &Options, submitted: Moment) -> Option<u64> {

@@ -158,7 +158,7 @@ impl<'a> Scene<'a> {
         let price = choice.price.saturating_add(price);
         let energy_mwh = &|| self.energy(asked, choice);
         let family = self.view.roster.seat(choice.pool).bands.start;
-        let run = (family, asked.options.ask(choice).gang_chips(), choice.run);
+        let run = ((family, choice.is_lent), asked.options.ask(choice).gang_chips(), choice.run);
         let toll = self.toll(asked, run, ready);
         let terms = Terms { finish, toll, price, energy_mwh };
         Rank::of(asked.spec, self.policy, self.situation.now, &terms)
@@ -202,10 +202,10 @@ impl<'a> Scene<'a> {
         let (ask, limit) = (asked.options.ask(choice), asked.options.limit(choice));
         let nodes_free = |from: Moment, work: &mut Work| {
             let start = match reach {
-                Reach::Now if from <= self.situation.now => {
+                Reach::Now | Reach::Brought(_) if from <= self.situation.now => {
                     Some(from).filter(|start| board.fits(*start, limit, ask, work))
                 }
-                Reach::Now | Reach::Ever => board
+                Reach::Now | Reach::Brought(_) | Reach::Ever => board
                     .earliest(from, limit, ask, work)
                     .filter(|start| reach == Reach::Ever || self.is_due(data.ready, *start)),
             };
@@ -302,7 +302,11 @@ impl<'a> Scene<'a> {
     /// may be within `reach`.
     pub(crate) fn is_within(&self, reach: Reach, ready: Moment, start: Moment) -> bool {
         let by = self.at_once_by();
-        reach == Reach::Ever || (ready <= by && start <= by + self.policy.stage_ahead)
+        match reach {
+            Reach::Now => ready <= by && start <= by + self.policy.stage_ahead,
+            Reach::Brought(by) => ready <= by && start <= by + self.policy.stage_ahead,
+            Reach::Ever => true,
+        }
     }
 
     /// What it takes to have a job's inputs at a center.
@@ -316,6 +320,7 @@ impl<'a> Scene<'a> {
         let now = self.situation.now;
         let by = match reach {
             Reach::Now => self.at_once_by(),
+            Reach::Brought(by) => by,
             Reach::Ever => Moment::MAX,
         };
         let mut data = Data::none(now);

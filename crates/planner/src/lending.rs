@@ -92,6 +92,11 @@ impl<'a> Guest<'a> {
         Self { path, regions, owners }
     }
 
+    /// Where it is at home, and all that it is part of.
+    pub(crate) fn homes(&self) -> impl Iterator<Item = &'a CenterId> {
+        self.path.iter().filter_map(|tenant| tenant.home.as_ref())
+    }
+
     /// What it is to a center's owner.
     fn relation_to(&self, center: &Center) -> Relation {
         let is_partner = |of: &&Tenant| center.partners.contains(&of.tenant);
@@ -109,8 +114,7 @@ impl<'a> Guest<'a> {
 
     /// Whether anybody else has something where it is at home.
     pub(crate) fn has_guests(&self, view: &View) -> bool {
-        let homes = self.path.iter().filter_map(|tenant| tenant.home.as_ref());
-        let mut pools = homes.flat_map(|home| view.roster.pools_of(home));
+        let mut pools = self.homes().flat_map(|home| view.roster.pools_of(home));
         pools.any(|pool| view.guests.contains_key(&pool))
     }
 

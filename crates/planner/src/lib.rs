@@ -25,6 +25,7 @@ mod candidate;
 mod change;
 mod class;
 mod coming;
+mod demand;
 mod estimate;
 mod explain;
 mod holds;

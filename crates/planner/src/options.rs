@@ -21,6 +21,8 @@ const BROAD: usize = 4;
 pub(crate) struct Choice {
     pub(crate) pool: PoolNumber,
     pub(crate) variant: u16,
+    /// Whether it counts as lent.
+    pub(crate) is_lent: bool,
     /// How long it is expected to run there.
     pub(crate) run: Span,
     /// What its chips cost for that long, in micro-units.
@@ -36,6 +38,8 @@ pub(crate) struct Row {
     pub(crate) places: Vec<Places>,
     /// How many choices stand in the bands before each, and in the rows before.
     before: Vec<u32>,
+    /// Whether they all count as lent.
+    pub(crate) are_lent: bool,
     /// How long it is expected to run there.
     pub(crate) run: Span,
 }
@@ -103,7 +107,8 @@ impl Options {
                     let (bands, count) = (family.clone(), family.len());
                     let places = Vec::with_capacity(count);
                     let before = Vec::with_capacity(count);
-                    let row = Row { variant: index, bands, places, before, run };
+                    let are_lent = true;
+                    let row = Row { variant: index, bands, places, before, are_lent, run };
                     pools += options.fill((world, roster), (spec, &guest), kept, row);
                 }
             }
@@ -138,6 +143,7 @@ impl Options {
         if self.choices.len() == before {
             return 0;
         }
+        row.are_lent = self.choices[before..].iter().all(|choice| choice.is_lent);
         self.rows.push(row);
         pools
     }
@@ -185,7 +191,8 @@ impl Options {
             };
             known = Some(((*hourly, run), price));
             places |= 1 << place;
-            self.choices.push(Choice { pool: *pool, variant, run, price });
+            let is_lent = !guest.is_at_home(&seat.center.center);
+            self.choices.push(Choice { pool: *pool, variant, is_lent, run, price });
         }
         places
     }

@@ -9,6 +9,7 @@
 mod cut;
 #[cfg(test)]
 mod tests;
+pub(crate) mod worth;
 
 use crate::Situation;
 use crate::candidate::Candidate;
@@ -16,6 +17,7 @@ use crate::lending::Guest;
 use crate::options::Choice;
 use crate::pool::PoolBoard;
 use crate::proposal::Offer;
+use crate::roster::Seat;
 use crate::scene::{Asked, Scene};
 use crate::view::View;
 use calendar::Work;
@@ -98,7 +100,8 @@ pub(crate) fn find(
 ) -> Option<Found> {
     let policy = scene.policy.preempting?;
     let guest = Guest::of(scene.world, &asked.spec.tenant);
-    let any_below = scene.view.victims.any_below(asked.spec.priority);
+    let any_below =
+        scene.policy.aim.minds_priority() && scene.view.victims.any_below(asked.spec.priority);
     let mut cuts: Vec<(Cost, usize, Cut)> = Vec::new();
     for (number, choice) in asked.options.choices.iter().enumerate() {
         if work.is_spent() {
@@ -114,14 +117,7 @@ pub(crate) fn find(
         if victims.is_empty() || scene.closed(asked, choice).is_err() {
             continue;
         }
-        let room = Room {
-            typical: scene.view.typical(choice.pool),
-            board: &scene.view.pools[choice.pool as usize],
-            ask: asked.options.ask(choice),
-            limit: asked.options.limit(choice),
-            now: scene.situation.now,
-        };
-        if let Some((cost, cut)) = room.cheapest(&victims, work) {
+        if let Some((cost, cut)) = Room::of(scene, asked, choice).cheapest(&victims, work) {
             cuts.push((cost, number, cut));
         }
     }
@@ -148,20 +144,39 @@ fn victims<'a>(
     let here = scene.view.victims.in_pool(choice.pool);
     let may_tell = scene.may_tell(asked, choice);
     let seat = scene.view.roster.seat(choice.pool);
+    let minds_priority = scene.policy.aim.minds_priority();
     let of = |(attempt, priority): (AttemptId, i32)| {
         let job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
-        let comes_after = priority < asked.spec.priority && may_tell.is(&job.spec.tenant);
-        // What is lent is back within the notice, so whoever takes longer to leave is left alone.
-        let is_guest = || {
-            own && job.spec.grace() <= seat.lending.notice
-                && !Guest::of(world, &job.spec.tenant).is_at_home(&seat.center.center)
-        };
-        if !comes_after && !is_guest() {
+        let is_below = minds_priority && priority < asked.spec.priority;
+        let comes_after = is_below && may_tell.is(&job.spec.tenant);
+        if !comes_after && !(own && may_be_recalled(world, seat, job)) {
             return None;
         }
         Victim::of(job, world.live_attempt(attempt)?, scene.situation.now)
     };
     here.filter_map(of).collect()
+}
+
+/// Guests in a choice's pool that may be told to leave for one who is at home there.
+fn guests<'a>(
+    scene: &Scene<'a>,
+    choice: &Choice,
+    policy: Preempting,
+) -> impl Iterator<Item = (&'a Job, &'a Attempt)> {
+    let world: &'a World = scene.world;
+    let seat = scene.view.roster.seat(choice.pool);
+    scene.view.victims.in_pool(choice.pool).filter_map(move |(attempt, _)| {
+        let job: &Job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
+        let may = may_be_recalled(world, seat, job);
+        may.then(|| Some((job, world.live_attempt(attempt)?))).flatten()
+    })
+}
+
+/// Whether a job is a guest in a pool and leaves within the notice: what is lent is back by then, so
+/// whoever takes longer to leave is left alone.
+fn may_be_recalled(world: &World, seat: &Seat, job: &Job) -> bool {
+    job.spec.grace() <= seat.lending.notice
+        && !Guest::of(world, &job.spec.tenant).is_at_home(&seat.center.center)
 }
 
 /// When attempts of this grace that are told to stop now have left their nodes.

@@ -2,7 +2,7 @@
 
 use crate::Policy;
 use model::job::JobSpec;
-use model::{Moment, Objective};
+use model::{Moment, Objective, Span};
 
 /// Milliseconds of an hour.
 const HOUR_MS: i64 = 3_600_000;
@@ -31,6 +31,12 @@ impl Rank {
     pub(crate) fn of(spec: &JobSpec, policy: &Policy, now: Moment, terms: &Terms<'_>) -> Self {
         let late = spec.deadline.is_some_and(|deadline| terms.finish > deadline);
         Self { late, ..Self::in_time(spec, policy, now, terms) }
+    }
+
+    /// The rank of a place that is worth less by so much time.
+    pub(crate) fn later(self, by: Span) -> Self {
+        let by = i64::try_from(by.0).unwrap_or(i64::MAX);
+        Self { terms: (self.terms.0.saturating_add(by), self.terms.1), ..self }
     }
 
     /// The rank of a place that meets whatever deadline.

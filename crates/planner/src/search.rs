@@ -214,7 +214,7 @@ impl Search {
     /// both, may be within reach.
     fn is_in_time(&self, scene: &Scene<'_>, ready: Moment, start: Moment) -> bool {
         // Where no data has to come, what cannot start at once never can within this plan.
-        let is_too_late = self.reach == Reach::Now && self.data.is_empty() && start > ready;
+        let is_too_late = self.reach != Reach::Ever && self.data.is_empty() && start > ready;
         !is_too_late && scene.is_within(self.reach, ready, start)
     }
 

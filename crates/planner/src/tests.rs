@@ -290,7 +290,11 @@ fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy
         let options = Options::of(world, &view.roster, &class.spec, policy);
         assert_eq!(places(&options), places_by_hand(view, &class.spec));
         let asked = Asked { class: id_of, spec: &class.spec, options: &options };
-        let best = best_of_all(&walk.scene(), asked, walk.reach(&class.spec.tenant));
+        let best = best_of_all(
+            &walk.scene(),
+            asked,
+            walk.reach(*class.jobs.first().expect("a class has jobs"), class),
+        );
         walk.settle(id, id_of, &class, best);
     }
     walk.done()

@@ -2,13 +2,14 @@
 
 use crate::booking::{Booked, Inside};
 use crate::class::{Class, ClassId, Lines, class_of_job};
+use crate::demand::Offered;
 use crate::packing::Typical;
 use crate::pool::PoolBoard;
 use crate::proposal::Reservation;
 use crate::roster::{PoolNumber, Roster};
 use crate::runs::Runs;
 use crate::tally::Tally;
-use crate::toll::{Offered, Tolls};
+use crate::toll::Tolls;
 use crate::victims::Victims;
 use model::job::Job;
 use model::{CenterId, Chips, JobId, Moment, PoolId, Refused};

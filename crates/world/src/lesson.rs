@@ -11,6 +11,9 @@ const ENOUGH: u32 = 3;
 /// With this many what is old counts half: the newer jobs say more about the next.
 const MANY: u32 = 64;
 
+/// So many of all chips' jobs count beside those of one chip.
+const BESIDE: u128 = 64;
+
 /// How long jobs ran beside how long they might have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Lesson {
@@ -34,6 +37,20 @@ impl Lesson {
     #[must_use]
     pub fn confidence(&self) -> u64 {
         u64::from(self.jobs) * 1_000 / u64::from(self.jobs + ENOUGH)
+    }
+
+    /// What it teaches beside what all chips together do, of which it is a part: as if so many more had
+    /// run on this chip as on all. How long jobs run varies far more from one to the next than from what
+    /// is said of a chip's speed to what is true, and where few ran, chance would tell chips apart.
+    fn beside(self, all: Self) -> Self {
+        let more = u128::from(self.allowed) * BESIDE / u128::from(self.jobs.max(1));
+        let ran = more * u128::from(all.ran) / u128::from(all.allowed.max(1));
+        let whole = |more: u128| u64::try_from(more).unwrap_or(u64::MAX);
+        Self {
+            jobs: self.jobs,
+            ran: self.ran.saturating_add(whole(ran)),
+            allowed: self.allowed.saturating_add(whole(more)),
+        }
     }
 
     fn add(&mut self, ran: Span, allowed: Span) {
@@ -85,8 +102,8 @@ pub struct Taught {
 pub struct LessonsOf<'a>(&'a Grades);
 
 impl LessonsOf<'_> {
-    /// The lesson of jobs with about the limit of this one on this chip, or while too few of them ran on it
-    /// of all chips together; while there are too few of these, of jobs of any limit. `None` while
+    /// The lesson of jobs with about the limit of this one on this chip, beside those on all chips, or while
+    /// too few of them ran on it of all chips together; while there are too few of these, of jobs of any limit. `None` while
     /// nothing is known. With it comes whether it is of this chip.
     #[must_use]
     pub fn on(&self, chip: Option<&ChipId>, spec: &JobSpec) -> Option<Taught> {
@@ -94,8 +111,9 @@ impl LessonsOf<'_> {
         let taught = |on_this_chip| move |lesson: &Lesson| Taught { lesson: *lesson, on_this_chip };
         let mut grades = [grade(spec), ANY_LIMIT].into_iter().filter_map(|of| self.0.get(&of));
         grades.find_map(|lessons| {
-            let own = lessons.get(name(chip)).filter(enough).map(taught(true));
-            own.or_else(|| lessons.get(ALL).filter(enough).map(taught(false)))
+            let all = lessons.get(ALL).filter(enough)?;
+            let own = lessons.get(name(chip)).filter(enough);
+            Some(own.map_or_else(|| taught(false)(all), |own| taught(true)(&own.beside(*all))))
         })
     }
 }

@@ -1,7 +1,6 @@
 //! Offering a job the place of others.
 
 use super::Walk;
-use crate::Aim;
 use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
 use crate::lending::Guest;
@@ -24,25 +23,26 @@ impl Walk<'_> {
         best: Option<&(Rank, Candidate)>,
     ) -> bool {
         let own = || Guest::of(self.world, &class.spec.tenant).has_guests(&self.view);
-        // Who comes later by its priority alone loses nothing by it where all are to be over soon.
-        let by_priority = self.policy.aim != Aim::MeanCompletion;
-        let any = by_priority && self.view.victims.any_below(class.spec.priority) || own();
+        let minds_priority = self.policy.aim.minds_priority();
+        let any = minds_priority && self.view.victims.any_below(class.spec.priority) || own();
         // Nobody else is in a reservation, and it is not to be left for another place.
         let may = self.plan.is_whole && any && class.spec.reservation.is_none();
-        if !may || self.preempting.is_spent() || self.reach(&class.spec.tenant) == Reach::Now {
+        let reach = self.reach(job, class);
+        if !may || self.preempting.is_spent() || reach == Reach::Now {
             return false;
         }
-        let best = best.map(|(_, best)| best);
-        if best.is_some_and(|best| self.scene().is_due(best.data_ready, best.start)) {
+        if best.is_some_and(|(_, best)| self.scene().is_due(best.data_ready, best.start)) {
             return false;
         }
         let options = self.options(class);
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let scene = scene(self.world, &self.view, &self.coming, self.situation, self.policy);
-        let start = best.map(|best| best.start);
-        let Some(found) = preempt::find(&scene, asked, start, &mut self.preempting) else {
-            return false;
+        let work = &mut self.preempting;
+        let found = match reach {
+            Reach::Brought(_) => preempt::worth::find(&scene, asked, best, work),
+            _ => preempt::find(&scene, asked, best.map(|(_, best)| best.start), work),
         };
+        let Some(found) = found else { return false };
         for victim in &found.victims {
             self.view.cut_short(self.world, *victim, found.place.start);
         }

@@ -3,8 +3,10 @@
 use super::{Cost, Victim, gone, without};
 use crate::ask::Ask;
 use crate::node::Hold;
+use crate::options::Choice;
 use crate::packing::Typical;
 use crate::pool::PoolBoard;
+use crate::scene::{Asked, Scene};
 use calendar::Work;
 use model::{AttemptId, Moment, Slots, Span};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +33,17 @@ pub(super) struct Cut {
 /// What freeing a node takes: what is lost, and which victims go, by number.
 type Freed = (u128, Vec<usize>);
 
-impl Room<'_> {
+impl<'a> Room<'a> {
+    pub(super) fn of(scene: &Scene<'a>, asked: Asked<'a>, choice: &Choice) -> Self {
+        Self {
+            typical: scene.view.typical(choice.pool),
+            board: &scene.view.pools[choice.pool as usize],
+            ask: asked.options.ask(choice),
+            limit: asked.options.limit(choice),
+            now: scene.situation.now,
+        }
+    }
+
     /// The cheapest set of `victims` whose stop makes room.
     pub(super) fn cheapest(&self, victims: &[Victim<'_>], work: &mut Work) -> Option<(Cost, Cut)> {
         let levels: BTreeSet<i32> = victims.iter().map(|victim| victim.priority).collect();
@@ -43,7 +55,11 @@ impl Room<'_> {
     }
 
     /// The same, whatever their priorities.
-    fn cheapest_of(&self, victims: &[Victim<'_>], work: &mut Work) -> Option<(Cost, Cut)> {
+    pub(super) fn cheapest_of(
+        &self,
+        victims: &[Victim<'_>],
+        work: &mut Work,
+    ) -> Option<(Cost, Cut)> {
         let start = gone(self.now, victims.iter().map(|victim| victim.grace).max()?);
         let freed = self.nodes(victims, start, work);
         let mut going = self.gang(freed)?;

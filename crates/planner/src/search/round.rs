@@ -100,7 +100,7 @@ impl<'a, 's> Round<'a, 's> {
         (first, at): (u32, Moment),
         floor: &Data,
     ) -> Rank {
-        let Row { variant, run, .. } = *self.row(place);
+        let Row { variant, run, are_lent, .. } = *self.row(place);
         let roster = &self.scene.view.roster;
         let band = roster.band(place.band);
         let ask = &self.asked.options.asks[usize::from(variant)];
@@ -109,7 +109,8 @@ impl<'a, 's> Round<'a, 's> {
             let price = pool.price(ask.nodes, ask.chips, run).micros.saturating_add(floor.price);
             let energy_mwh = &|| energy(roster.seat(band.thriftiest), ask, run);
             let family = roster.seat(band.thriftiest).bands.start;
-            let toll = self.scene.toll(self.asked, (family, ask.gang_chips(), run), floor.ready);
+            let chips = ((family, are_lent), ask.gang_chips(), run);
+            let toll = self.scene.toll(self.asked, chips, floor.ready);
             let terms = Terms { finish: start + run, toll, price, energy_mwh };
             Rank::of(self.asked.spec, self.scene.policy, self.scene.situation.now, &terms)
         };
