@@ -6,7 +6,8 @@ use crate::options::{self, Options};
 use crate::rank::Rank;
 use crate::scene::{Asked, Reach, Scene};
 use crate::stream::bookings;
-use crate::{Board, Plan, Policy, Situation, Transfer, View, class_of, plan};
+use crate::toll::Tolls;
+use crate::{Aim, Board, Plan, Policy, Situation, Transfer, View, class_of, plan};
 use calendar::Work;
 use model::fact::{
     AgentJoined, DatasetRegistered, Fact, JobSubmitted, NetworkCreated, ReplicaInPlace,
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use world::World;
 
 mod remedy;
+mod toll;
 
 const CHIPS: [(&str, &str); 3] = [
     ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
@@ -290,11 +292,7 @@ fn exhaustive(world: &World, view: &View, situation: &Situation, policy: &Policy
         let options = Options::of(world, &view.roster, &class.spec, policy);
         assert_eq!(places(&options), places_by_hand(view, &class.spec));
         let asked = Asked { class: id_of, spec: &class.spec, options: &options };
-        let best = best_of_all(
-            &walk.scene(),
-            asked,
-            walk.reach(*class.jobs.first().expect("a class has jobs"), class),
-        );
+        let best = best_of_all(&walk.scene(), asked, walk.reach(id, &class));
         walk.settle(id, id_of, &class, best);
     }
     walk.done()
@@ -352,11 +350,15 @@ fn check(
 fn best_first_finds_what_looking_at_everything_finds() {
     let (mut offered, mut reserved, mut moved, mut read) = (0, 0, 0, 0);
     let mut judge = |seed: u64, small: &Small, board: &Board, at: &Situation, policy: &Policy| {
-        let found = plan(&small.world, board.view(), at, policy);
-        let all = exhaustive(&small.world, board.view(), at, policy);
+        let (world, mut view) = (&small.world, board.view().clone());
+        if let Some(tolls) = Tolls::renewed(world, &view, policy, at.now) {
+            view.tolls = tolls;
+        }
+        let found = plan(world, &view, at, policy);
+        let all = exhaustive(world, &view, at, policy);
         assert_eq!(told(&found), told(&all), "seed {seed}");
         assert_eq!(found.left, 0);
-        assert!(fits_the_links(board.view(), &found), "seed {seed}");
+        assert!(fits_the_links(&view, &found), "seed {seed}");
         read += found.offers.iter().filter(|o| !o.placement.streams.is_empty()).count();
         offered += found.offers.len();
         reserved += found.starts.len();
@@ -365,6 +367,9 @@ fn best_first_finds_what_looking_at_everything_finds() {
     check(0..4_000, 14, &mut judge);
     // Where many queue, choices are come back to again and again.
     check(4_000..4_150, 300, &mut judge);
+    check(5_000..6_000, 14, &mut |seed, small, board, at, policy| {
+        judge(seed, small, board, at, &policy.clone().towards(Aim::MeanCompletion));
+    });
     // Worlds in which nothing happens would prove nothing.
     let enough = offered > 8_000 && reserved > 1_000 && moved > 500 && read > 200;
     assert!(enough, "{offered} {reserved} {moved} {read}");

@@ -157,7 +157,9 @@ fn families(program: &mut Program, roster: &Roster) -> BTreeMap<BandNumber, Fami
     }
     let mut row = |chips: u64| program.at_most(chips as f64 / 1e3);
     let mut family = |(all, lent, own): (u64, u64, BTreeMap<CenterId, u64>)| {
-        let own = own.into_iter().map(|(center, chips)| (center, row(chips))).collect();
+        // A little more than there is: of one center's chips those of the family have the price, not these.
+        let own = own.into_iter().map(|(center, chips)| (center, row(chips + chips / 100)));
+        let own = own.collect();
         Family { all: row(all), lent: row(lent), own }
     };
     there.into_iter().map(|(number, chips)| (number, family(chips))).collect()

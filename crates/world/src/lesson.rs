@@ -165,3 +165,24 @@ impl World {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lesson(jobs: u32, thousandths: u64) -> Lesson {
+        let mut lesson = Lesson::default();
+        (0..jobs).for_each(|_| lesson.add(Span(thousandths), Span(1_000)));
+        lesson
+    }
+
+    #[test]
+    fn few_jobs_do_not_tell_a_chip_from_all() {
+        let all = lesson(60, 500);
+        let few = lesson(3, 50).beside(all).thousandths();
+        assert!((450..500).contains(&few), "{few}");
+        let many = lesson(60, 50).beside(all).thousandths();
+        assert!((200..350).contains(&many), "{many}");
+        assert_eq!(all.beside(all).thousandths(), 500);
+    }
+}
