@@ -149,7 +149,8 @@ fn victims<'a>(
         let job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
         let is_below = minds_priority && priority < asked.spec.priority;
         let comes_after = is_below && may_tell.is(&job.spec.tenant);
-        if !comes_after && !(own && may_be_recalled(world, seat, job)) {
+        let may_be_told = comes_after || own && may_be_recalled(world, seat, job);
+        if !may_be_told {
             return None;
         }
         Victim::of(job, world.live_attempt(attempt)?, scene.situation.now)

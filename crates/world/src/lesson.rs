@@ -102,9 +102,9 @@ pub struct Taught {
 pub struct LessonsOf<'a>(&'a Grades);
 
 impl LessonsOf<'_> {
-    /// The lesson of jobs with about the limit of this one on this chip, beside those on all chips, or while
-    /// too few of them ran on it of all chips together; while there are too few of these, of jobs of any limit. `None` while
-    /// nothing is known. With it comes whether it is of this chip.
+    /// The lesson of jobs with about the limit of this one on this chip, beside those on all chips, or
+    /// while too few of them ran on it of all chips together; while there are too few of these, of jobs of
+    /// any limit. `None` while nothing is known. With it comes whether it is of this chip.
     #[must_use]
     pub fn on(&self, chip: Option<&ChipId>, spec: &JobSpec) -> Option<Taught> {
         let enough = |lesson: &&Lesson| lesson.jobs >= ENOUGH;
