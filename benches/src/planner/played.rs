@@ -155,7 +155,7 @@ impl Player {
     pub(crate) fn delta_for_the_mean(&self, load: &str) -> Result<Value> {
         let data = self.data("delta")?;
         let scenario = Path::new(SCENARIOS).join("delta.toml");
-        let ours = Contender::Portolan(Some(Aim::MeanCompletion));
+        let ours = Contender::Portolan { aim: Some(Aim::MeanCompletion), without: None };
         let contenders = Baseline::all().map(Contender::Baseline).chain([ours]);
         let contenders = contenders.map(Contender::name).collect::<Vec<_>>().join(",");
         let mut arguments = vec![scenario.as_os_str(), "--data".as_ref(), data.as_os_str()];

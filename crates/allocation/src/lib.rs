@@ -35,5 +35,5 @@ pub use linear::{Program, Row, Solution, Unsolved};
 pub use makespan::{Binding, soonest_end};
 pub use priced::{Place, Priced, Run, completion_bound};
 pub use problem::{Choice, Class, Node, NodeNumber, Problem, ResourceNumber, Uses};
-pub use round::{Active, Goal, Rounds};
+pub use round::{Active, Gavel, Goal, Rounds};
 pub use timeline::{Counts, Task, Timeline, moments, timeline};

@@ -4,8 +4,13 @@
 //! have what; what does not fit into whole gangs is made up for later: who had less than it ought to
 //! comes first. Nothing is left idle that anybody who may run could use.
 
+mod gavel;
+
+pub use gavel::Gavel;
+
 use crate::timeline::{Counts, Task, moments, timeline};
 use crate::{Choice, Class, Error, Problem, Stage, even, fair_from};
+use gavel::Pasts;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -21,11 +26,21 @@ pub enum Goal {
     /// Everybody has an even part of every resource, whatever it is worth to whom: what the others are
     /// compared with.
     Isolated,
+    /// What others' policies want, rounds made of it as they do.
+    Gavel(Gavel),
 }
 
 impl Goal {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Fair, Self::MeanCompletion, Self::Makespan, Self::Isolated];
+    pub const ALL: [Self; 7] = [
+        Self::Fair,
+        Self::MeanCompletion,
+        Self::Makespan,
+        Self::Isolated,
+        Self::Gavel(Gavel::Las),
+        Self::Gavel(Gavel::FinishTime),
+        Self::Gavel(Gavel::Makespan),
+    ];
 
     /// Its name, as people write it.
     #[must_use]
@@ -35,6 +50,9 @@ impl Goal {
             Self::MeanCompletion => "mean-completion",
             Self::Makespan => "makespan",
             Self::Isolated => "isolated",
+            Self::Gavel(Gavel::Las) => "gavel-las",
+            Self::Gavel(Gavel::FinishTime) => "gavel-finish-time",
+            Self::Gavel(Gavel::Makespan) => "gavel-makespan",
         }
     }
 }
@@ -68,6 +86,8 @@ pub struct Rounds {
     fair: Vec<Active>,
     /// Who was ever among these.
     known: BTreeSet<u64>,
+    /// What jobs had so far, where Gavel's policies are played.
+    pasts: Pasts,
 }
 
 impl Rounds {
@@ -81,6 +101,7 @@ impl Rounds {
             stages: Vec::new(),
             fair: Vec::new(),
             known: BTreeSet::new(),
+            pasts: Pasts::new(),
         }
     }
 
@@ -98,10 +119,12 @@ impl Rounds {
             Goal::Makespan => self.shares(capacities, jobs)?,
             Goal::Fair | Goal::MeanCompletion => self.first_of_timeline(capacities, jobs)?,
             Goal::Isolated => jobs.iter().map(|job| even_share(capacities, job, jobs)).collect(),
+            Goal::Gavel(of) => self.gavel_shares(of, capacities, jobs)?,
         };
         let wishes = match self.goal {
             Goal::Makespan | Goal::Isolated => self.by_what_is_owed(jobs, &shares),
             Goal::MeanCompletion => by_what_is_left(jobs, &shares),
+            Goal::Gavel(_) => self.by_what_was_had(jobs, &shares),
             Goal::Fair => {
                 let pressing = self.pressing(capacities, jobs)?;
                 let mut wishes = by_what_is_left(jobs, &shares);
@@ -110,7 +133,10 @@ impl Rounds {
             }
         };
         let chosen = fill(capacities, jobs, wishes);
-        self.settle(jobs, &shares, &chosen);
+        match self.goal {
+            Goal::Gavel(_) => self.note_round(jobs, &chosen),
+            _ => self.settle(jobs, &shares, &chosen),
+        }
         Ok(chosen)
     }
 
@@ -151,21 +177,10 @@ impl Rounds {
 
     /// The time each job ought to have in each of its choices, as a share.
     fn shares(&mut self, capacities: &[f64], jobs: &[Active]) -> Result<Vec<Vec<f64>>, Error> {
-        let unit = |job: &Active| match self.goal {
+        let problem = evened(capacities, jobs, |job| match self.goal {
             Goal::Makespan => job.left,
-            Goal::Fair | Goal::MeanCompletion | Goal::Isolated => job.even_rate,
-        };
-        let class = |job: &Active| {
-            let choices = job.choices.iter();
-            let choices = choices
-                .map(|choice| Choice { rate: choice.rate / unit(job), uses: choice.uses.clone() });
-            Class { count: 1.0, of: None, weight: job.weight, choices: choices.collect() }
-        };
-        let problem = Problem {
-            capacities: capacities.to_vec(),
-            nodes: Vec::new(),
-            classes: jobs.iter().map(class).collect(),
-        };
+            Goal::Fair | Goal::MeanCompletion | Goal::Isolated | Goal::Gavel(_) => job.even_rate,
+        });
         if self.goal == Goal::Makespan {
             self.stages = vec![even(&problem, &self.stages)?];
         }
@@ -225,6 +240,21 @@ impl Rounds {
             owed[*at].1[*choice] -= 1.0;
         }
         self.owed = owed;
+    }
+}
+
+/// Jobs as classes of a problem, each with its own unit of throughput.
+fn evened(capacities: &[f64], jobs: &[Active], unit: impl Fn(&Active) -> f64) -> Problem {
+    let class = |job: &Active| {
+        let choice =
+            |choice: &Choice| Choice { rate: choice.rate / unit(job), uses: choice.uses.clone() };
+        let choices = job.choices.iter().map(choice).collect();
+        Class { count: 1.0, of: None, weight: job.weight, choices }
+    };
+    Problem {
+        capacities: capacities.to_vec(),
+        nodes: Vec::new(),
+        classes: jobs.iter().map(class).collect(),
     }
 }
 

@@ -6,8 +6,8 @@
 use crate::copies::Copies;
 use crate::promise::{Findings, Promise, Violation};
 use model::fact::JobSubmitted;
-use model::{AttemptId, Digest, Fact, JobId, Moment};
-use std::collections::BTreeMap;
+use model::{AttemptId, Digest, Fact, JobId, Moment, TenantId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Takes a log's facts from the first on and tells what cannot be.
 ///
@@ -24,8 +24,9 @@ pub struct History {
     jobs: BTreeMap<JobId, Line>,
     keys: BTreeMap<Digest, (JobId, Moment)>,
     copies: Copies,
+    tenants: BTreeSet<TenantId>,
     /// Whether a tenant's policies, or its home, ever let it take back what others use, whatever the
-    /// priorities.
+    /// priorities, or there was ever another to have its share beside.
     takes_back: bool,
 }
 
@@ -72,7 +73,9 @@ impl History {
         match fact {
             Fact::JobSubmitted(f) => self.submitted(at, f, &mut found),
             Fact::TenantDeclared(f) => {
-                self.takes_back |= f.preemption.is_some() || f.home.is_some();
+                self.tenants.insert(f.tenant.clone());
+                let shares = self.tenants.len() > 1;
+                self.takes_back |= f.preemption.is_some() || f.home.is_some() || shares;
             }
             Fact::KeysForgotten(f) => self.keys.retain(|_, (_, used)| *used >= f.before),
             Fact::JobsArchived(f) => {
@@ -174,8 +177,8 @@ impl History {
 }
 
 impl Line {
-    /// Whether it makes room for a job that waits.
-    /// Whether it makes room for another. What of quotas is taken back is for who knows them to judge.
+    /// Whether it makes room for another that waits. What is taken back of quotas and shares is for who
+    /// knows them to judge.
     fn yields_to(&self, other: Self, takes_back: bool) -> bool {
         let comes_after = self.priority < other.priority || takes_back;
         self.preemptible && comes_after && other.state == State::Waiting

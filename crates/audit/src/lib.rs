@@ -26,6 +26,7 @@ mod promise;
 mod quota;
 mod relay;
 mod replay;
+mod share;
 mod touched;
 
 pub use history::History;

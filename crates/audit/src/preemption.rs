@@ -1,7 +1,7 @@
 //! Preemption: who makes room for whom.
 
 use crate::promise::{Findings, Promise};
-use crate::{lending, quota};
+use crate::{lending, quota, share};
 use model::fact::AttemptPreempted;
 use model::{Attempt, Fact, Moment};
 use std::collections::BTreeSet;
@@ -39,7 +39,11 @@ fn judge_one(world: &World, facts: &[&Fact], preempted: &AttemptPreempted, found
     let (leaver_of, comer_of) = (&victim.spec.tenant, &winner.spec.tenant);
     let is_guest =
         leaver.is_some_and(|leaver| lending::is_guest_of(world, leaver, leaver_of, comer_of));
-    found.judge(Promise::Preemption, low < high || taken_back || is_guest, || {
+    // What anybody has a quota of is shared by that alone.
+    let by_quota = leaver.is_some_and(|leaver| quota::is_of_one(world, leaver));
+    let by_share = || !by_quota && share::runs_more(world, facts, leaver_of, comer_of);
+    let may = low < high || taken_back || is_guest || by_share();
+    found.judge(Promise::Preemption, may, || {
         format!("{attempt} of priority {low} makes room for {by} of priority {high}")
     });
     let grace = victim.spec.checkpoint.as_ref().map_or(model::JobSpec::GRACE, |c| c.grace);

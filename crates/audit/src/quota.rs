@@ -191,6 +191,13 @@ fn is_below(world: &World, tenant: &TenantId, of: &TenantId) -> bool {
     path.take(world.tenants.len()).any(|at| at == *of)
 }
 
+/// Whether somebody has a quota of what an attempt holds.
+pub(crate) fn is_of_one(world: &World, attempt: &Attempt) -> bool {
+    let flavors = attempt.placement.parts.iter().filter_map(|part| part.flavor.as_ref());
+    let has = |flavor| world.tenants.values().any(|tenant| tenant.quotas.contains_key(flavor));
+    flavors.into_iter().any(has)
+}
+
 /// Whether an attempt may be told to make room for a job whatever their priorities: it uses what is
 /// not its tenant's own, or comes after a job of its own tenant, and the policies say so.
 pub(crate) fn may_take_back(world: &World, facts: &[&Fact], leaves: &Attempt, by: JobId) -> bool {

@@ -53,6 +53,11 @@ pub(crate) struct Serve {
     /// deadline-first.
     #[arg(long, value_name = "AIM", default_value = "fair")]
     aim: planner::Aim,
+    /// At which intervals it is worked out what tenants are entitled to, such as `10m`, where plans are to
+    /// be fair: who has less comes first, and takes the place of preemptible jobs. Without it past use
+    /// alone decides whose turn it is.
+    #[arg(long, value_name = "EVERY", value_parser = round)]
+    round: Option<Span>,
     /// Let nobody make room: jobs of higher priority wait like all others.
     #[arg(long)]
     no_preemption: bool,
@@ -85,6 +90,12 @@ fn test_every(text: &str) -> Result<Span, String> {
     let every: Span = text.parse().map_err(|e: model::NotAnAmount| e.to_string())?;
     let fits = every >= Span::from_secs(600);
     fits.then_some(every).ok_or_else(|| format!("{every} is less than 10m"))
+}
+
+fn round(text: &str) -> Result<Span, String> {
+    let round: Span = text.parse().map_err(|e: model::NotAnAmount| e.to_string())?;
+    let fits = round >= Span::from_secs(60);
+    fits.then_some(round).ok_or_else(|| format!("{round} is less than 1m"))
 }
 
 /// A promise to break.
@@ -139,6 +150,7 @@ impl Serve {
             ..controller::Settings::default()
         };
         settings.controller.policy = settings.controller.policy.towards(self.aim);
+        settings.controller.policy.round = self.round;
         if self.no_preemption {
             settings.controller.policy.preempting = None;
         }

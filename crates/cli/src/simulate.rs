@@ -66,13 +66,18 @@ pub(crate) struct Simulate {
     seeds: Vec<u64>,
     /// Only this policy: portolan as the scenario has it, or portolan/fair, /mean-completion,
     /// /makespan or /deadline-first; every-center-alone, one-queue, race-to-all, race-by-threes,
-    /// cheapest-first, locality-only or data-first, each also with /priority or /fair-share for whose
+    /// cheapest-first, best-fit, fgd, locality-only or data-first, each also with /priority or /fair-share for whose
     /// turn it is; or each-alone, which no policy can better. May be said again.
     #[arg(long = "policy", value_name = "NAME", value_parser = contender, value_delimiter = ',')]
     policies: Vec<Contender>,
     /// All policies in all orders and with all aims, instead of those that the scenario names.
     #[arg(long, conflicts_with = "policies")]
     compare: bool,
+    /// Portolan with this aim, whole and without each of its parts (prices, lessons, joint-data,
+    /// copies-ahead, preemption, entitlements): what each earns. A single one is named
+    /// portolan/AIM/without-PART.
+    #[arg(long, value_name = "AIM", conflicts_with_all = ["policies", "compare"])]
+    ablate: Option<planner::Aim>,
     /// Only these loads: arrivals come as much closer together as it takes.
     #[arg(long = "load", value_name = "LOAD", value_delimiter = ',')]
     loads: Vec<f64>,
@@ -228,6 +233,9 @@ impl Simulate {
     }
 
     fn contenders(&self, scenario: &Scenario) -> Vec<Contender> {
+        if let Some(aim) = self.ablate {
+            return Contender::ablations(Some(aim)).collect();
+        }
         match (&*self.policies, self.compare) {
             (_, true) => Contender::all().collect(),
             ([], false) => scenario.contenders.clone(),

@@ -43,7 +43,7 @@ impl Controller {
         self.solve = match self.solve {
             Solve::Idle => Solve::Due(self.now + self.settings.solve_every),
             Solve::Running { since, .. } => Solve::Running { since, again: true },
-            due @ Solve::Due(_) => due,
+            Solve::Due(at) => Solve::Due(at.min(self.now + self.settings.solve_every)),
         };
     }
 
@@ -57,7 +57,11 @@ impl Controller {
                 let took = self.now.since(since);
                 Solve::Due(self.now + self.settings.solve_every.max(took.scaled(REST, 1)))
             }
-            _ => Solve::Idle,
+            // What tenants are entitled to is looked after whether anything else happens or not.
+            _ => match self.settings.policy.round.filter(|_| !self.board.nobody_waits()) {
+                Some(round) => Solve::Due(self.now + round),
+                None => Solve::Idle,
+            },
         };
     }
 

@@ -91,6 +91,7 @@ impl Board {
             no_quotas: false,
             offered: Arc::default(),
             tolls: Arc::default(),
+            entitlements: Arc::default(),
             usage: quota::usage(world),
             roster,
         };
@@ -306,6 +307,9 @@ impl Board {
         self.short.extend(&plan.short);
         if let Some(tolls) = &plan.tolls {
             self.view.tolls = Arc::clone(tolls);
+        }
+        if let Some(entitlements) = &plan.entitlements {
+            self.view.entitlements = Arc::clone(entitlements);
         }
         let starts: BTreeMap<_, _> = plan.starts.iter().map(|r| (r.job, r)).collect();
         let mut lifted: Vec<JobId> = plan.offers.iter().map(|offer| offer.job).collect();

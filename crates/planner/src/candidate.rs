@@ -161,7 +161,8 @@ impl<'a> Scene<'a> {
         let run = ((family, choice.is_lent), asked.options.ask(choice).gang_chips(), choice.run);
         let toll = self.toll(asked, run, ready);
         let terms = Terms { finish, toll, price, energy_mwh };
-        Rank::of(asked.spec, self.policy, self.situation.now, &terms)
+        let rank = Rank::of(asked.spec, self.policy, self.situation.now, &terms);
+        if self.policy.joint_data { rank } else { rank.by_data_first(ready) }
     }
 
     /// The rank of a choice that was opened.
@@ -292,21 +293,21 @@ impl<'a> Scene<'a> {
         if ready <= now { start <= now } else { start <= ready + self.policy.stage_ahead }
     }
 
-    /// Until when the data of a job has to be there that is given nothing but a start at once: what
-    /// takes longer waits until the job is one of those at the head of its tenant's queue.
-    fn at_once_by(&self) -> Moment {
-        self.situation.now + self.policy.stage_ahead
+    /// Until when the data of a job has to be there. Where it is given nothing but a start at once, what takes
+    /// longer waits until the job is one of those at the head of its tenant's queue.
+    fn data_by(&self, reach: Reach) -> Moment {
+        match reach {
+            Reach::Now => self.situation.now + self.policy.stage_ahead,
+            Reach::Brought(by) => by,
+            Reach::Ever => Moment::MAX,
+        }
     }
 
     /// Whether a job whose data is there at `ready` and that starts at `start`, or later for both,
     /// may be within `reach`.
     pub(crate) fn is_within(&self, reach: Reach, ready: Moment, start: Moment) -> bool {
-        let by = self.at_once_by();
-        match reach {
-            Reach::Now => ready <= by && start <= by + self.policy.stage_ahead,
-            Reach::Brought(by) => ready <= by && start <= by + self.policy.stage_ahead,
-            Reach::Ever => true,
-        }
+        let by = self.data_by(reach);
+        reach == Reach::Ever || ready <= by && start <= by + self.policy.stage_ahead
     }
 
     /// What it takes to have a job's inputs at a center.
@@ -318,11 +319,7 @@ impl<'a> Scene<'a> {
         work: &mut Work,
     ) -> Result<Data, Refusal> {
         let now = self.situation.now;
-        let by = match reach {
-            Reach::Now => self.at_once_by(),
-            Reach::Brought(by) => by,
-            Reach::Ever => Moment::MAX,
-        };
+        let by = self.data_by(reach);
         let mut data = Data::none(now);
         let mut links = Cow::Borrowed(&self.view.links);
         let mut brought = 0_usize;

@@ -8,8 +8,8 @@ use model::{CenterId, Chips, JobSpec, Moment, Span};
 use std::collections::BTreeMap;
 use world::World;
 
-/// What came counts half after so long.
-const HALF_LIFE: Span = Span::from_secs(12 * 3_600);
+/// What came counts half after so long: prices follow the time of day.
+const HALF_LIFE: Span = Span::from_secs(3 * 3_600);
 
 /// Within so long what waits is to be over.
 const WITHIN: Span = Span::from_secs(6 * 3_600);
@@ -80,7 +80,7 @@ pub(crate) fn demand(world: &World, view: &View, now: Moment) -> Option<BTreeMap
 }
 
 /// The shape of a job that takes chips from others, and its shortest run in milliseconds.
-fn shape_of(world: &World, spec: &JobSpec) -> Option<(Shape, f64)> {
+pub(crate) fn shape_of(world: &World, spec: &JobSpec) -> Option<(Shape, f64)> {
     if spec.is_reservation() || spec.reservation.is_some() {
         return None;
     }

@@ -1,6 +1,7 @@
 //! Whether what was planned a while ago still holds.
 
 use crate::Situation;
+use crate::preempt::right::is_rightful;
 use crate::proposal::{Offer, Transfer};
 use crate::staging::bookings;
 use crate::view::View;
@@ -55,6 +56,7 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
     };
     nodes
         && view.admits(world, offer)
+        && is_rightful(world, view, offer)
         && view.lends(world, offer)
         && transfers
         && streams

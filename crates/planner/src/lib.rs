@@ -26,6 +26,7 @@ mod change;
 mod class;
 mod coming;
 mod demand;
+mod entitlement;
 mod estimate;
 mod explain;
 mod holds;
@@ -52,6 +53,7 @@ mod search;
 mod shelf;
 mod staging;
 mod stream;
+mod supply;
 mod tally;
 mod terms;
 #[cfg(test)]
@@ -69,6 +71,7 @@ pub use booking::{Booking, book};
 pub use candidate::{Candidate, meet};
 pub use change::Change;
 pub use class::{Class, ClassId, Lines, class_of, class_of_job};
+pub use entitlement::{Entitled, Entitlements};
 pub use estimate::Basis;
 pub use explain::{Explanation, explain, trial};
 pub use holds::still_holds;
@@ -165,6 +168,16 @@ pub struct Policy {
     /// Once a job has waited this long, for want of its tenant's quota, others of its tenant that come
     /// after it no longer take what it waits for.
     pub quota_patience: Span,
+    /// At which intervals it is worked out what tenants are entitled to, where plans are to be fair: who
+    /// has less takes the place of preemptible jobs then. Never, where there is none; standings alone
+    /// decide then.
+    pub round: Option<Span>,
+    /// Whether what chips cost all others counts, where jobs are to be over soon in the mean.
+    pub prices: bool,
+    /// Whether runs are expected by what was learned from jobs that are over; else by limits alone.
+    pub lessons: bool,
+    /// Whether data and chips are decided on together; else a job goes to where its data can be soonest.
+    pub joint_data: bool,
     /// Whether and how jobs of higher priority take the place of preemptible ones.
     pub preempting: Option<Preempting>,
 }
@@ -194,6 +207,10 @@ impl Default for Policy {
             hour_is_worth: 10_000_000,
             stage_ahead: Span::from_secs(600),
             quota_patience: Span::from_secs(600),
+            round: None,
+            prices: true,
+            lessons: true,
+            joint_data: true,
             preempting: Some(Preempting::default()),
         }
     }

@@ -95,6 +95,7 @@ impl Options {
         };
         let guest = Guest::of(world, &spec.tenant);
         let lessons = world.lessons_of(&spec.tenant, spec.workload.as_deref());
+        let lessons = lessons.filter(|_| policy.lessons);
         let mut pools = 0;
         for (index, variant) in (0_u16..).zip(variants()) {
             for family in roster.families(&variant.on) {

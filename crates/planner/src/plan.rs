@@ -7,8 +7,10 @@ mod take_back;
 use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
 use crate::coming::Coming;
+use crate::entitlement::Entitlements;
 use crate::options::Options;
 use crate::pool::PoolBoard;
+use crate::preempt::right::Rights;
 use crate::proposal::{Offer, Plan, Reservation, Transfer};
 use crate::queue::Queue;
 use crate::rank::Rank;
@@ -53,6 +55,8 @@ pub(crate) struct Walk<'a> {
     calendars: Calendars,
     /// The work of looking for attempts that could make room.
     preempting: Work,
+    /// Whose place tenants may take that have less than they are entitled to; only at a round boundary.
+    rights: Option<Rights>,
     plan: Plan,
 }
 
@@ -76,6 +80,7 @@ impl<'a> Walk<'a> {
             calendars: Calendars { work: Work::up_to(work), shelves: Shelves::default() },
             preempting: Work::up_to(policy.preempting.map_or(0, |p| p.work)),
             placed: BTreeSet::new(),
+            rights: None,
             queue: Queue::new((world, view, policy), situation.now, std::iter::empty()),
             plan: Plan {
                 parent: world.number,
@@ -85,6 +90,7 @@ impl<'a> Walk<'a> {
                 starts: Vec::new(),
                 short: BTreeSet::new(),
                 tolls: None,
+                entitlements: None,
                 considered: 0,
                 left: 0,
                 opened: 0,
@@ -278,6 +284,7 @@ impl<'a> Walk<'a> {
             self.view.tolls = Arc::clone(&tolls);
             self.plan.tolls = Some(tolls);
         }
+        self.begin_round();
         let old = std::mem::take(&mut self.view.reserved);
         for reservation in old.values() {
             self.view.lift(reservation);
@@ -303,6 +310,16 @@ impl<'a> Walk<'a> {
             }
         }
         self.done()
+    }
+
+    /// Works out what tenants are entitled to, if a round is over.
+    fn begin_round(&mut self) {
+        let (world, policy, now) = (self.world, self.policy, self.situation.now);
+        if let Some(entitlements) = Entitlements::renewed(world, &self.view, policy, now) {
+            self.rights = Some(Rights::of(&entitlements));
+            self.view.entitlements = Arc::clone(&entitlements);
+            self.plan.entitlements = Some(entitlements);
+        }
     }
 
     /// Looks only at what changed: classes somebody came into line of, pools something was freed

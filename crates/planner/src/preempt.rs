@@ -7,6 +7,7 @@
 //! charged the whole loss until the set is known, and who need not go is spared at the end.
 
 mod cut;
+pub(crate) mod right;
 #[cfg(test)]
 mod tests;
 pub(crate) mod worth;
@@ -24,6 +25,7 @@ use calendar::Work;
 use cut::{Cut, Room};
 use model::job::Job;
 use model::{Attempt, AttemptId, Moment, Slots, Span};
+use right::Rights;
 use world::World;
 
 /// Between the end of an attempt's grace and the start of the next: for the order's way, the kill
@@ -96,9 +98,11 @@ pub(crate) fn find(
     scene: &Scene<'_>,
     asked: Asked<'_>,
     start: Option<Moment>,
+    rights: Option<&Rights>,
     work: &mut Work,
 ) -> Option<Found> {
     let policy = scene.policy.preempting?;
+    let rights = rights.filter(|rights| rights.has_any(&asked.spec.tenant));
     let guest = Guest::of(scene.world, &asked.spec.tenant);
     let any_below =
         scene.policy.aim.minds_priority() && scene.view.victims.any_below(asked.spec.priority);
@@ -109,10 +113,10 @@ pub(crate) fn find(
         }
         let seat = scene.view.roster.seat(choice.pool);
         let own = seat.has_own && guest.is_at_home(&seat.center.center);
-        if !any_below && !own {
+        if !any_below && !own && rights.is_none() {
             continue;
         }
-        let victims = victims(scene, asked, choice, (policy, own));
+        let victims = victims(scene, asked, choice, (policy, own, rights));
         work.count(1 + victims.len() as u64);
         if victims.is_empty() || scene.closed(asked, choice).is_err() {
             continue;
@@ -138,22 +142,26 @@ fn victims<'a>(
     scene: &Scene<'a>,
     asked: Asked<'_>,
     choice: &Choice,
-    (policy, own): (Preempting, bool),
+    (policy, own, rights): (Preempting, bool, Option<&Rights>),
 ) -> Vec<Victim<'a>> {
     let world: &'a World = scene.world;
     let here = scene.view.victims.in_pool(choice.pool);
     let may_tell = scene.may_tell(asked, choice);
     let seat = scene.view.roster.seat(choice.pool);
     let minds_priority = scene.policy.aim.minds_priority();
+    let by_right = |job: &Job, live: &Attempt| {
+        rights.is_some_and(|rights| rights.may_take(scene, (asked, choice), (job, live)))
+    };
     let of = |(attempt, priority): (AttemptId, i32)| {
         let job = world.job(attempt.job).filter(|job| job.preemptions() < policy.most)?;
         let is_below = minds_priority && priority < asked.spec.priority;
-        let comes_after = is_below && may_tell.is(&job.spec.tenant);
+        let live = world.live_attempt(attempt)?;
+        let comes_after = may_tell.is(&job.spec.tenant) && (is_below || by_right(job, live));
         let may_be_told = comes_after || own && may_be_recalled(world, seat, job);
         if !may_be_told {
             return None;
         }
-        Victim::of(job, world.live_attempt(attempt)?, scene.situation.now)
+        Victim::of(job, live, scene.situation.now)
     };
     here.filter_map(of).collect()
 }

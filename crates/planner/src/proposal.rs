@@ -2,6 +2,7 @@
 
 use crate::candidate::Candidate;
 use crate::class::ClassId;
+use crate::entitlement::Entitlements;
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
 use crate::toll::Tolls;
@@ -31,6 +32,8 @@ pub struct Plan {
     pub short: BTreeSet<ClassId>,
     /// What chips cost from now on, where that was worked out anew.
     pub tolls: Option<Arc<Tolls>>,
+    /// What tenants are entitled to from now on, where a round is over.
+    pub entitlements: Option<Arc<Entitlements>>,
     /// Jobs looked at, their class standing for them where it was refused as a whole.
     pub considered: usize,
     /// Jobs not looked at, for the work was spent.

@@ -1,7 +1,9 @@
-//! Whose turn it is: between tenants by fair share, within one by priority, then by age.
+//! Whose turn it is: between tenants by what they are entitled to, then by fair share; within one by
+//! priority, then by age.
 
 use crate::aim::placed;
 use crate::class::{ClassId, Turn};
+use crate::entitlement::Behind;
 use crate::view::View;
 use crate::{Aim, Policy};
 use model::{JobId, Moment, Span, TenantId};
@@ -14,6 +16,8 @@ use world::World;
 /// to others.
 pub(crate) struct Queue {
     round: Round,
+    /// Who has less than it is entitled to comes before all others.
+    behind: Behind,
     turns: BTreeMap<TenantId, BinaryHeap<Reverse<Turn>>>,
     /// Whose turn it was.
     last: Option<TenantId>,
@@ -44,7 +48,16 @@ impl Queue {
             }
         }
         let round = world.shares.standings.round(now, &view.totals, by.keys());
-        Self { round, turns: by, last: None, all, place: 0, in_one_order: policy.aim != Aim::Fair }
+        let behind = Behind::of(view, policy, by.keys());
+        Self {
+            round,
+            behind,
+            turns: by,
+            last: None,
+            all,
+            place: 0,
+            in_one_order: policy.aim != Aim::Fair,
+        }
     }
 
     /// The class whose turn it is; it is out of the queue until it is put [back](Self::push).
@@ -59,7 +72,9 @@ impl Queue {
             self.round.leave(&last);
         }
         // Who is not known to standings comes last, in the order of names.
-        let next = self.round.first().or_else(|| self.turns.keys().next())?.clone();
+        let first = self.behind.first(|tenant| self.turns.contains_key(tenant));
+        let first = first.or_else(|| self.round.first());
+        let next = first.or_else(|| self.turns.keys().next())?.clone();
         let turns = self.turns.get_mut(&next)?;
         let Reverse(turn) = turns.pop()?;
         if turns.is_empty() {
@@ -94,5 +109,6 @@ impl Queue {
     pub(crate) fn charge(&mut self, tenant: &TenantId, draw: &Draw, span: Span) {
         // Of one that standings do not know nothing is compared.
         let _unknown = self.round.charge(tenant, draw, span);
+        self.behind.charge(tenant, draw.chips);
     }
 }

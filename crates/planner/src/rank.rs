@@ -39,6 +39,11 @@ impl Rank {
         Self { terms: (self.terms.0.saturating_add(by), self.terms.1), ..self }
     }
 
+    /// The rank where data decides first: when it is there, then what else counts most.
+    pub(crate) fn by_data_first(self, ready: Moment) -> Self {
+        Self { terms: (i64::try_from(ready.0).unwrap_or(i64::MAX), self.terms.0), ..self }
+    }
+
     /// The rank of a place that meets whatever deadline.
     pub(crate) fn in_time(spec: &JobSpec, policy: &Policy, now: Moment, terms: &Terms<'_>) -> Self {
         let signed = |unsigned: u64| i64::try_from(unsigned).unwrap_or(i64::MAX);

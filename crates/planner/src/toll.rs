@@ -19,6 +19,7 @@ use crate::demand::{Shape, demand};
 use crate::options::Choice;
 use crate::roster::{BandNumber, Roster};
 use crate::scene::{Asked, Scene};
+use crate::supply::{Supply, supply};
 use crate::{Aim, Policy, View};
 use allocation::{Program, Row};
 use model::job::On;
@@ -68,7 +69,7 @@ impl Tolls {
         now: Moment,
     ) -> Option<Arc<Self>> {
         let is_good = view.tolls.at.is_some_and(|at| now.since(at) < GOOD_FOR);
-        if policy.aim != Aim::MeanCompletion || is_good {
+        if policy.aim != Aim::MeanCompletion || !policy.prices || is_good {
             return None;
         }
         let by_family = prices(&demand(world, view, now)?, &view.roster)?;
@@ -144,25 +145,14 @@ fn merged(
 }
 
 fn families(program: &mut Program, roster: &Roster) -> BTreeMap<BandNumber, Family> {
-    let mut there: BTreeMap<BandNumber, (u64, u64, BTreeMap<CenterId, u64>)> = BTreeMap::new();
-    for (_, seat) in roster.seats() {
-        let (all, lent, own) = there.entry(seat.bands.start).or_default();
-        let chips = seat.pool().chips();
-        let most = seat.lending.most(chips);
-        *all += chips.0;
-        *lent += most.0;
-        if seat.has_own && most < chips {
-            *own.entry(seat.center.center.clone()).or_default() += chips.0;
-        }
-    }
     let mut row = |chips: u64| program.at_most(chips as f64 / 1e3);
-    let mut family = |(all, lent, own): (u64, u64, BTreeMap<CenterId, u64>)| {
+    let mut family = |of: Supply| {
         // A little more than there is: of one center's chips those of the family have the price, not these.
-        let own = own.into_iter().map(|(center, chips)| (center, row(chips + chips / 100)));
+        let own = of.own.into_iter().map(|(center, chips)| (center, row(chips.0 + chips.0 / 100)));
         let own = own.collect();
-        Family { all: row(all), lent: row(lent), own }
+        Family { all: row(of.all.0), lent: row(of.lent.0), own }
     };
-    there.into_iter().map(|(number, chips)| (number, family(chips))).collect()
+    supply(roster).into_iter().map(|(number, of)| (number, family(of))).collect()
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]

@@ -3,6 +3,7 @@
 use crate::booking::{Booked, Inside};
 use crate::class::{Class, ClassId, Lines, class_of_job};
 use crate::demand::Offered;
+use crate::entitlement::Entitlements;
 use crate::packing::Typical;
 use crate::pool::PoolBoard;
 use crate::proposal::Reservation;
@@ -57,6 +58,8 @@ pub struct View {
     pub(crate) offered: Arc<Offered>,
     /// What chips cost by that.
     pub(crate) tolls: Arc<Tolls>,
+    /// What tenants may have.
+    pub(crate) entitlements: Arc<Entitlements>,
 }
 
 impl View {
@@ -100,6 +103,12 @@ impl View {
     #[must_use]
     pub fn lines(&self) -> &Lines {
         &self.lines
+    }
+
+    /// What tenants are entitled to of the network's chips.
+    #[must_use]
+    pub fn entitlements(&self) -> &Entitlements {
+        &self.entitlements
     }
 
     /// The class of a job that is in line.

@@ -291,6 +291,14 @@ impl Standings {
         Some(self.read(account, tenant, self.shape.weights[at], now, totals))
     }
 
+    /// The chips a tenant's jobs and those of all below it draw at present, in those of the reference chip;
+    /// none for an unknown one.
+    #[must_use]
+    pub fn drawn(&self, tenant: &TenantId) -> Chips {
+        let at = self.shape.tree.number(tenant);
+        at.map_or(Chips::ZERO, |at| Chips(self.seats.get(at).all.drawn()))
+    }
+
     fn read(
         &self,
         account: &Account,

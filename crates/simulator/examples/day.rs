@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             eprintln!("{arrived} jobs, {:.1} s, {} MiB", began.elapsed().as_secs_f64(), mib());
         }
     };
-    let played = case.play(Contender::Portolan(None), &mut each)?;
+    let played = case.play(Contender::Portolan { aim: None, without: None }, &mut each)?;
     println!(
         "{} jobs in {:.1} s, at most {} MiB",
         case.jobs(),

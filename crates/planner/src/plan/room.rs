@@ -24,7 +24,11 @@ impl Walk<'_> {
     ) -> bool {
         let own = || Guest::of(self.world, &class.spec.tenant).has_guests(&self.view);
         let minds_priority = self.policy.aim.minds_priority();
-        let any = minds_priority && self.view.victims.any_below(class.spec.priority) || own();
+        let by_right =
+            || self.rights.as_ref().is_some_and(|rights| rights.has_any(&class.spec.tenant));
+        let any = minds_priority && self.view.victims.any_below(class.spec.priority)
+            || own()
+            || by_right();
         // Nobody else is in a reservation, and it is not to be left for another place.
         let may = self.plan.is_whole && any && class.spec.reservation.is_none();
         let reach = self.reach(job, class);
@@ -40,9 +44,15 @@ impl Walk<'_> {
         let work = &mut self.preempting;
         let found = match reach {
             Reach::Brought(_) => preempt::worth::find(&scene, asked, best, work),
-            _ => preempt::find(&scene, asked, best.map(|(_, best)| best.start), work),
+            _ => {
+                let start = best.map(|(_, best)| best.start);
+                preempt::find(&scene, asked, start, self.rights.as_ref(), work)
+            }
         };
         let Some(found) = found else { return false };
+        if let Some(rights) = &mut self.rights {
+            rights.take(self.world, &class.spec.tenant, &self.view, &found);
+        }
         for victim in &found.victims {
             self.view.cut_short(self.world, *victim, found.place.start);
         }

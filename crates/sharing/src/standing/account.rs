@@ -68,6 +68,11 @@ impl Account {
         enough && self.chips >= u128::from(draw.chips.0)
     }
 
+    /// How many chips it draws at present, in those of the reference chip.
+    pub(super) fn drawn(&self) -> u64 {
+        u64::try_from(self.rate[0]).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.chips == 0 && self.rate == Amounts::default()
     }

@@ -51,6 +51,12 @@ pub enum Policy {
     /// Every job goes to the cheapest place that has room, as brokers of clouds do; where none has,
     /// it is tried again whenever something ends.
     CheapestFirst,
+    /// Every job goes to the pool with room that has least to spare, as packers of one large cluster do;
+    /// where none has, it is tried again whenever something ends.
+    BestFit,
+    /// The same where least is left that typical jobs cannot use: fragmentation gradient descent (FGD,
+    /// ATC 2023) between pools, best fit within one.
+    LeastFragments,
     /// Every job queues where a copy of its data is, and goes elsewhere only if no place with a copy
     /// could ever run it; else as [`Self::RaceToAll`].
     LocalityOnly,
@@ -62,13 +68,15 @@ pub enum Policy {
 
 impl Policy {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::EachAlone,
         Self::EveryCenterAlone,
         Self::OneQueue,
         Self::RaceToAll,
         Self::RaceByThrees,
         Self::CheapestFirst,
+        Self::BestFit,
+        Self::LeastFragments,
         Self::LocalityOnly,
         Self::DataFirst,
     ];
@@ -83,6 +91,8 @@ impl Policy {
             Self::RaceToAll => "race-to-all",
             Self::RaceByThrees => "race-by-threes",
             Self::CheapestFirst => "cheapest-first",
+            Self::BestFit => "best-fit",
+            Self::LeastFragments => "fgd",
             Self::LocalityOnly => "locality-only",
             Self::DataFirst => "data-first",
         }
@@ -90,7 +100,7 @@ impl Policy {
 
     const fn discipline(self) -> Discipline {
         match self {
-            Self::CheapestFirst => Discipline::FirstFit,
+            Self::CheapestFirst | Self::BestFit | Self::LeastFragments => Discipline::FirstFit,
             Self::OneQueue => Discipline::EasyForOne,
             Self::EachAlone
             | Self::EveryCenterAlone

@@ -1,6 +1,6 @@
 //! Which chips of a pool's nodes are free, counted by node.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many nodes with so many thousandths of chips on each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,11 @@ impl Nodes {
         }
     }
 
+    /// What is free on all nodes together.
+    pub(super) fn all_free(&self) -> u64 {
+        self.free.iter().sum()
+    }
+
     /// What is free on each node.
     pub(super) fn free(&self) -> &[u64] {
         &self.free
@@ -91,5 +96,32 @@ impl Nodes {
         let was = std::mem::replace(&mut self.free[node as usize], free);
         self.order.remove(&(was, node));
         self.order.insert((free, node));
+    }
+}
+
+/// What jobs ask for of a node, and how many did.
+#[derive(Debug, Default)]
+pub(super) struct Typical {
+    asked: BTreeMap<u64, u64>,
+}
+
+impl Typical {
+    /// Takes note of a job.
+    pub(super) fn note(&mut self, shape: Shape) {
+        *self.asked.entry(shape.each).or_default() += 1;
+    }
+
+    /// How much more of the nodes typical jobs cannot use, in the mean, once the shape is on those that
+    /// have least to spare (Weng et al., ATC 2023: a node's fragment for a job is all that is free on it
+    /// where that is less than the job asks for).
+    pub(super) fn fragments(&self, nodes: &Nodes, shape: Shape) -> f64 {
+        let all = self.asked.values().sum::<u64>().max(1) as f64;
+        let fragment = |free: u64| {
+            let more = self.asked.range(free + 1..).map(|(_, count)| count).sum::<u64>();
+            free as f64 * more as f64 / all
+        };
+        let taken =
+            nodes.best(shape).take(shape.nodes as usize).map(|node| nodes.free[node as usize]);
+        taken.map(|free| fragment(free - shape.each) - fragment(free)).sum()
     }
 }

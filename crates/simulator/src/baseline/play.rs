@@ -1,6 +1,7 @@
 //! One run of a policy: who waits where, what runs, and what happens next.
 
 use super::data::{Copies, Way};
+use super::nodes::Typical;
 use super::order::{Order, Standing};
 use super::queue::{PoolQueue, Waiter};
 use super::sites::{Choice, Sites};
@@ -63,6 +64,8 @@ pub(super) struct Play<'a> {
     pools: Vec<PoolQueue>,
     tenants: BTreeMap<&'a TenantId, usize>,
     standing: Standing,
+    /// What jobs asked for so far.
+    typical: Typical,
     /// Chip-milliseconds each pool was given by limits and has not seen the end of.
     backlog: Vec<u64>,
     waiting: BTreeMap<u64, Live>,
@@ -80,6 +83,7 @@ impl<'a> Play<'a> {
         Ok(Self {
             copies: Copies::new(stage.network, stage.stock)?,
             backlog: vec![0; pools.len()],
+            typical: Typical::default(),
             pools,
             tenants: tenants.iter().enumerate().map(|(n, t)| (&t.tenant, n)).collect(),
             standing: Standing::new(baseline.order, weights),
@@ -115,6 +119,7 @@ impl<'a> Play<'a> {
             let way = data.and_then(|data| self.copies.way(data, choice.center, now));
             choice.longest = choice.limit.0.saturating_add(way.map_or(0, |way| way.ready - now));
         }
+        choices.iter().take(1).for_each(|choice| self.typical.note(choice.shape));
         let tenant = self.tenants.get(&arrival.spec.tenant).copied().unwrap_or_default();
         let (brought, later) = (None, Vec::new());
         let mut live = Live { arrival, tenant, data, brought, choices, later };
@@ -260,6 +265,8 @@ impl<'a> Play<'a> {
             | Policy::RaceToAll
             | Policy::RaceByThrees
             | Policy::CheapestFirst
+            | Policy::BestFit
+            | Policy::LeastFragments
             | Policy::DataFirst => {}
         }
     }
@@ -273,20 +280,27 @@ impl<'a> Play<'a> {
                 able.push(choice);
             }
         }
-        if self.baseline.policy == Policy::CheapestFirst {
-            let price = |choice: &Choice| {
+        let score: &dyn Fn(&Choice) -> f64 = match self.baseline.policy {
+            Policy::CheapestFirst => &|choice| {
                 let way = live.data.and_then(|data| self.copies.way(data, choice.center, now));
                 self.sites.price(choice, choice.limit) + way.map_or(0.0, |way| way.price)
-            };
-            return able.into_iter().min_by(|a, b| price(a).total_cmp(&price(b))).cloned();
-        }
-        // Of those that could start it at once whoever has the data does; else chance decides, for
-        // which the job's number stands in.
-        let turn = |choice: &Choice| {
-            let pools = self.pools.len() as u64;
-            (choice.longest - choice.limit.0, (choice.pool as u64 + job) % pools)
+            },
+            Policy::BestFit => &|choice| self.pools[choice.pool].nodes().all_free() as f64,
+            Policy::LeastFragments => {
+                &|choice| self.typical.fragments(self.pools[choice.pool].nodes(), choice.shape)
+            }
+            // Of those that could start it at once whoever has the data does; else chance decides, for
+            // which the job's number stands in.
+            _ => {
+                let turn = |choice: &&&Choice| {
+                    let pools = self.pools.len() as u64;
+                    (choice.longest - choice.limit.0, (choice.pool as u64 + job) % pools)
+                };
+                return able.iter().min_by_key(turn).copied().cloned();
+            }
         };
-        able.into_iter().min_by_key(|choice| turn(choice)).cloned()
+        let better = |a: &&&Choice, b: &&&Choice| score(a).total_cmp(&score(b));
+        able.iter().min_by(better).copied().cloned()
     }
 
     /// Starts a job that waits nowhere. Its chips are held while its data is on its way.

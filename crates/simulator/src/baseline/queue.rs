@@ -93,6 +93,11 @@ impl PoolQueue {
         })
     }
 
+    /// What is free of it.
+    pub(super) const fn nodes(&self) -> &Nodes {
+        &self.nodes
+    }
+
     fn fits(&self, shape: Shape) -> bool {
         self.lent + shape.lent() <= self.most_lent.max(self.lent) && self.nodes.fit(shape)
     }

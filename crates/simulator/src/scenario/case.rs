@@ -1,6 +1,6 @@
 //! One case of a scenario: its load at one seed, to be played by whoever.
 
-use super::{Contender, Scenario, file, files};
+use super::{Contender, Part, Scenario, file, files};
 use crate::Error;
 use crate::baseline::{self, Admission, Bounds};
 use crate::load::generate::{DataRecipe, Made, Recipe, clusters};
@@ -294,7 +294,9 @@ impl Case<'_> {
             counts: None,
         };
         match contender {
-            Contender::Portolan(aim) => self.play_portolan(aim, arrivals, &mut played)?,
+            Contender::Portolan { aim, without } => {
+                self.play_portolan((aim, without), arrivals, &mut played)?;
+            }
             Contender::Baseline(baseline) => {
                 let finished = &mut played.finished;
                 baseline::run(self.stage(), baseline, arrivals, &mut |job| finished.push(job))?;
@@ -318,7 +320,7 @@ impl Case<'_> {
     /// the other policies do: nobody waits for them.
     fn play_portolan(
         &self,
-        aim: Option<planner::Aim>,
+        (aim, without): (Option<planner::Aim>, Option<Part>),
         arrivals: impl Iterator<Item = Arrival>,
         played: &mut Played,
     ) -> Result<(), Error> {
@@ -326,6 +328,9 @@ impl Case<'_> {
         let mut setup = self.scenario.setup();
         if let Some(aim) = aim {
             setup.settings.policy = setup.settings.policy.towards(aim);
+        }
+        if let Some(part) = without {
+            part.leave_out(&mut setup.settings);
         }
         setup.declarations = self.network.clone();
         setup.data.clone_from(&self.stock);

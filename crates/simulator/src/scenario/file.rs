@@ -375,6 +375,7 @@ pub(super) struct Policy {
     pub(super) aim: Option<Text<planner::Aim>>,
     pub(super) reservations: Option<usize>,
     pub(super) solve_every: Option<Text<Span>>,
+    pub(super) round: Option<Text<Span>>,
     pub(super) copy_ahead: Option<u32>,
     pub(super) preemption: bool,
 }
@@ -388,6 +389,7 @@ impl Default for Policy {
             aim: None,
             reservations: None,
             solve_every: None,
+            round: None,
             copy_ahead: None,
             preemption: true,
         }

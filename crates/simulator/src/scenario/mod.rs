@@ -37,6 +37,7 @@
 //! | | `loads` | as the jobs offer |
 //! | | `aim` | what the real thing plans for: `fair` (as it stands), `mean-completion`, `makespan` or `deadline-first` |
 //! | | `reservations`, `solve_every` | as a server's |
+//! | | `round`: at which intervals it is worked out what tenants are entitled to; `"0s"` for never | as a server's |
 //! | | `copy_ahead`: where so many reads by waiting jobs are expected, data is brought ahead; 0 for never | as a server's |
 //! | | `preemption`: whether jobs of higher priority take the place of preemptible ones | true |
 //! | `[faults]` | chances in thousandths (`lost`, `doubled`, `late`, `not_started`, `broken_copies`, `damaged_copies`), `latest`, `drift_ppm`, `until` | nothing goes wrong |
@@ -49,9 +50,11 @@ mod file;
 mod files;
 mod made;
 mod misread;
+mod part;
 
 pub use case::{Case, Played};
 pub use misread::Misread;
+pub use part::Part;
 
 use crate::baseline::{Baseline, Order};
 use crate::fault::Faults;
@@ -90,9 +93,13 @@ pub struct Scenario {
 /// Who plays a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Contender {
-    /// The real controller, planner and reconcilers; where an aim is named, planning for that
-    /// instead of what the scenario says.
-    Portolan(Option<planner::Aim>),
+    /// The real controller, planner and reconcilers.
+    Portolan {
+        /// What it plans for, instead of what the scenario says.
+        aim: Option<planner::Aim>,
+        /// What of it is left out.
+        without: Option<Part>,
+    },
     /// Another policy.
     Baseline(Baseline),
 }
@@ -100,15 +107,21 @@ pub enum Contender {
 impl Contender {
     /// All there are: every other policy in every order, and the real thing with every aim.
     pub fn all() -> impl Iterator<Item = Self> {
-        let aims = planner::Aim::ALL.into_iter().map(Some);
-        let ours = std::iter::once(None).chain(aims).map(Self::Portolan);
+        let ours = aims().map(|aim| Self::Portolan { aim, without: None });
         Baseline::all().map(Self::Baseline).chain(ours)
+    }
+
+    /// The real thing with this aim, whole and without each of its parts.
+    pub fn ablations(aim: Option<planner::Aim>) -> impl Iterator<Item = Self> {
+        let parts = Part::ALL.into_iter().map(Some);
+        let all = std::iter::once(None).chain(parts);
+        all.map(move |without| Self::Portolan { aim, without })
     }
 
     /// Who plays where nobody is named: each policy as it comes.
     pub fn usual() -> impl Iterator<Item = Self> {
         Self::all().filter(|contender| match contender {
-            Self::Portolan(aim) => aim.is_none(),
+            Self::Portolan { aim, .. } => aim.is_none(),
             Self::Baseline(baseline) => baseline.order == Order::FirstCome,
         })
     }
@@ -117,8 +130,11 @@ impl Contender {
     #[must_use]
     pub fn name(self) -> String {
         match self {
-            Self::Portolan(None) => "portolan".to_owned(),
-            Self::Portolan(Some(aim)) => format!("portolan/{aim}"),
+            Self::Portolan { aim, without } => {
+                let aim = aim.map(|aim| format!("/{aim}")).unwrap_or_default();
+                let without = without.map(|part| format!("/without-{}", part.name()));
+                format!("portolan{aim}{}", without.unwrap_or_default())
+            }
             Self::Baseline(baseline) => baseline.name(),
         }
     }
@@ -126,8 +142,14 @@ impl Contender {
     /// The contender of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::all().find(|contender| contender.name() == name)
+        let mut all = Self::all().chain(aims().flat_map(Self::ablations));
+        all.find(|contender| contender.name() == name)
     }
+}
+
+/// Every aim, and what a scenario says.
+fn aims() -> impl Iterator<Item = Option<planner::Aim>> {
+    std::iter::once(None).chain(planner::Aim::ALL.into_iter().map(Some))
 }
 
 /// What is said beside a scenario's file: by these, a case that nobody wrote a scenario for can be
@@ -207,6 +229,9 @@ impl Scenario {
         }
         if !policy.preemption {
             settings.policy.preempting = None;
+        }
+        if let Some(round) = &policy.round {
+            settings.policy.round = Some(**round).filter(|round| *round > Span::ZERO);
         }
         if let Some(every) = &policy.solve_every {
             settings.solve_every = **every;
@@ -314,7 +339,11 @@ pub fn known_contenders() -> String {
     let aims = planner::Aim::ALL.into_iter().map(|aim| format!("portolan/{aim}"));
     let (orders, aims): (Vec<_>, Vec<_>) = (orders.collect(), aims.collect());
     let (usual, orders, aims) = (usual.join(", "), orders.join(" or "), aims.join(", "));
-    format!("known are {usual}, those of others with {orders} behind them, and {aims}")
+    let parts = Part::ALL.map(|part| format!("/without-{}", part.name())).join(", ");
+    format!(
+        "known are {usual}, those of others with {orders} behind them, and {aims}, each also with one of \
+         {parts}"
+    )
 }
 
 fn contenders(file: &file::File, source: &(String, String)) -> Result<Vec<Contender>, Error> {

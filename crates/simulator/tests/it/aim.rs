@@ -33,7 +33,9 @@ fn check(aim: &str, expected: &[&str]) {
     std::fs::write(&path, text).expect("a file can be written");
     let scenario = Scenario::open(&path, &Told::default(), &catalog()).expect("it is right");
     let case = scenario.case(None, 1).expect("its load can be read");
-    let played = case.play(Contender::Portolan(None), &mut || ()).expect("it can be played");
+    let played = case
+        .play(Contender::Portolan { aim: None, without: None }, &mut || ())
+        .expect("it can be played");
     assert!(played.violations.is_empty(), "{:?}", played.violations);
     let mut ran: Vec<_> = played.finished.iter().collect();
     ran.sort_by_key(|job| job.started);

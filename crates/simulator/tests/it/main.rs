@@ -2,6 +2,7 @@
 //! wrong, and that a planted bug is noticed.
 
 mod aim;
+mod entitlement;
 mod fault;
 mod run;
 mod scenario;

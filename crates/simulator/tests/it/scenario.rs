@@ -63,9 +63,11 @@ fn a_wrong_scenario_is_told_with_its_line() {
     says(
         &format!("{NETWORK}[load.swf]\nfile = \"x\"\n[policy]\ncompare = [\"random\"]\n"),
         "s.toml:14:11: there is no policy `random`; known are each-alone, every-center-alone, \
-         one-queue, race-to-all, race-by-threes, cheapest-first, locality-only, data-first, \
-         portolan, those of others with /priority or /fair-share behind them, and portolan/fair, \
-         portolan/mean-completion, portolan/makespan, portolan/deadline-first",
+         one-queue, race-to-all, race-by-threes, cheapest-first, best-fit, fgd, locality-only, \
+         data-first, portolan, those of others with /priority or /fair-share behind them, and \
+         portolan/fair, portolan/mean-completion, portolan/makespan, portolan/deadline-first, each \
+         also with one of /without-prices, /without-lessons, /without-joint-data, \
+         /without-copies-ahead, /without-preemption, /without-entitlements",
     );
     says(&format!("{NETWORK}[load.swf]\nfile = \"none.swf\"\n"), "cannot read none.swf");
     says(
