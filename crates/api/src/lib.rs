@@ -27,6 +27,7 @@ mod link;
 mod log;
 mod metrics;
 mod network;
+mod plan;
 mod problem;
 mod promise;
 mod quality;
@@ -183,6 +184,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(share::read_shares))
         .routes(routes!(share::plan_quotas))
         .routes(routes!(share::read_lent))
+        .routes(routes!(plan::read_plan))
         .routes(routes!(share::recall_capacity))
         .routes(routes!(token::list_tokens, token::create_token))
         .routes(routes!(token::revoke_token))

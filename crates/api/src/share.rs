@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use controller::{Answer, Command, Controller};
 use model::{CenterId, Chips, Flavor, FlavorId, Moment, OwnerId, Tenant, TenantId};
-use planner::{QuotaTrial, Snapshot};
+use planner::{Entitlements, QuotaTrial, Snapshot};
 use sharing::{Account, Count, Share, Totals, Usage};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,6 +28,7 @@ struct Seen {
     usage: Usage,
     totals: Totals,
     waiting: BTreeSet<TenantId>,
+    entitled: Entitlements,
 }
 
 impl Seen {
@@ -51,6 +52,7 @@ impl Seen {
             usage: view.usage().clone(),
             totals: *view.totals(),
             waiting: view.lines().tenants().cloned().collect(),
+            entitled: view.entitlements().clone(),
         }
     }
 
@@ -77,6 +79,11 @@ impl Seen {
             dominant: standing.as_ref().map_or("chips".to_owned(), |s| s.dominant.to_string()),
             share_ppb: share.ppb(),
             share: share.to_string(),
+            entitled: self.entitled.of(&tenant.tenant).map(|of| view::Entitled {
+                to: of.to,
+                has: of.has,
+                behind_ms: of.behind_ms,
+            }),
             card_time: standing.map_or_else(Default::default, |standing| standing.card_time),
             running: self.usage.jobs(&tenant.tenant, Count::Running),
             max_running: tenant.max_running,

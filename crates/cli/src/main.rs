@@ -16,6 +16,8 @@ mod external;
 mod failure;
 mod job;
 mod keeping;
+mod last_plan;
+
 mod link;
 mod load;
 mod log;

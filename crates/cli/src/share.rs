@@ -3,7 +3,7 @@
 use crate::look::Look;
 use crate::network;
 use crate::session::Session;
-use crate::table::{Cell, Column, Table, Tone};
+use crate::table::{Cell, Column, Table, Tone, or_dash};
 use clap::{Args, Subcommand};
 use model::{CenterId, ChipTime, Chips, Moment, NotAnAmount, PoolId, Span, TenantId};
 use std::collections::BTreeMap;
@@ -262,6 +262,7 @@ pub(crate) fn shares(shares: &Shares, look: &Look) -> String {
         Column::new("WEIGHT").right().rank(1),
         Column::new("SHARE").right(),
         Column::new("OF ALL").rank(2),
+        Column::new("ENTITLED").right().rank(4),
         Column::new("CARD-HOURS").right(),
         Column::new("PLACED").right().rank(3),
         Column::new("WAITING").right(),
@@ -273,6 +274,7 @@ pub(crate) fn shares(shares: &Shares, look: &Look) -> String {
             tenant.weight.into(),
             tenant.share.as_str().into(),
             tenant.dominant.as_str().into(),
+            or_dash(tenant.entitled.map(|entitled| entitled.to)).into(),
             hours.split(' ').next().unwrap_or_default().into(),
             tenant.running.into(),
             tenant.queued.into(),

@@ -5,8 +5,8 @@ use model::{CenterId, LinkId, TenantId, TokenId};
 use reqwest::Method;
 use wire::view::{
     Applied, Center, Centers, Chips, Circles, Exchanges, Lent, LinkTest, Links, LogPage,
-    NetworkFiles, NewToken, Paths, QuotaPlan, RecallWanted, Recalled, Reservations, Shares,
-    Tenants, TokenSecret, Tokens,
+    NetworkFiles, NewToken, Paths, PlanReport, QuotaPlan, RecallWanted, Recalled, Reservations,
+    Shares, Tenants, TokenSecret, Tokens,
 };
 
 impl Client {
@@ -91,6 +91,11 @@ impl Client {
     /// What owners lent one another.
     pub async fn lent(&self) -> Result<Lent, Error> {
         self.get("/v1/lent", &[]).await
+    }
+
+    /// What the last plan for the whole queue came to.
+    pub async fn last_plan(&self) -> Result<PlanReport, Error> {
+        self.get("/v1/plans/last", &[]).await
     }
 
     /// What would change if these files were applied, which declare flavors and tenants.

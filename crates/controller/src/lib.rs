@@ -32,6 +32,7 @@ pub use archive::{ArchivePlan, in_external};
 pub use dataset::Outlook;
 pub use input::{Answer, Command, Declarations, Input, Key, Rejected, RequestId};
 pub use keeping::{Copied, Holding, Stays, StoreUse, stores};
+pub use plans::LastPlan;
 
 use audit::Violation;
 use model::fact::{Fact, NetworkCreated};
@@ -156,6 +157,7 @@ pub struct Controller {
     facts: Vec<Fact>,
     replies: Vec<(RequestId, Answer)>,
     solve: Solve,
+    last_plan: Option<LastPlan>,
     /// Ended jobs have been handed to the archive, and it has not answered.
     archiving: bool,
     upkeep: upkeep::Upkeep,
@@ -196,6 +198,7 @@ impl Controller {
             facts: Vec::new(),
             replies: Vec::new(),
             solve: Solve::Due(now),
+            last_plan: None,
             archiving: false,
             upkeep: upkeep::Upkeep::default(),
             relaying: relay::Relaying::default(),

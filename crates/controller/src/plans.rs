@@ -2,14 +2,37 @@
 
 use crate::{Controller, Solve};
 use model::fact::{AttemptPreempted, Fact, JobOffered, JobPromised};
-use model::{AttemptId, Phase, Placement, PlanId, Staging, TransferId};
-use planner::{Offer, Plan, Reservation, Situation, Snapshot, Transfer};
+use model::{AttemptId, Moment, Phase, Placement, PlanId, Staging, TransferId};
+use planner::{Gap, Offer, Plan, Reservation, Situation, Snapshot, Transfer};
 use std::sync::Arc;
 
 /// How many times as long as a background plan took the next one waits at least.
 const REST: u64 = 4;
 
+/// What the last plan for the whole queue came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastPlan {
+    /// When it was there.
+    pub at: Moment,
+    /// Jobs that were looked at.
+    pub considered: usize,
+    /// Jobs that were not, for the work was spent.
+    pub left: usize,
+    /// Jobs it gives a place now.
+    pub given: usize,
+    /// Jobs it keeps a start for.
+    pub told: usize,
+    /// How far it is from what no plan could better.
+    pub gap: Option<Gap>,
+}
+
 impl Controller {
+    /// The last plan for the whole queue; none yet after a start.
+    #[must_use]
+    pub const fn last_plan(&self) -> Option<LastPlan> {
+        self.last_plan
+    }
+
     /// What a background plan is drawn up from. Shares everything that is large.
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -49,6 +72,14 @@ impl Controller {
 
     /// A background plan came back. The world has moved on: each placement is checked by itself.
     pub(crate) fn solved(&mut self, plan: &Plan) {
+        self.last_plan = Some(LastPlan {
+            at: self.now,
+            considered: plan.considered,
+            left: plan.left,
+            given: plan.offers.len(),
+            told: plan.starts.len(),
+            gap: plan.gap,
+        });
         // What outlives its limit at this very moment still has its chips.
         self.board.wake(&self.world, self.now);
         self.put_in_force(plan);

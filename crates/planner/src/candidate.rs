@@ -293,8 +293,8 @@ impl<'a> Scene<'a> {
         if ready <= now { start <= now } else { start <= ready + self.policy.stage_ahead }
     }
 
-    /// Until when the data of a job has to be there. Where it is given nothing but a start at once, what takes
-    /// longer waits until the job is one of those at the head of its tenant's queue.
+    /// Until when the data of a job has to be there. Where it is given nothing but a start at once, what
+    /// takes longer waits until the job is one of those at the head of its tenant's queue.
     fn data_by(&self, reach: Reach) -> Moment {
         match reach {
             Reach::Now => self.situation.now + self.policy.stage_ahead,

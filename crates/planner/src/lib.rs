@@ -77,6 +77,7 @@ pub use explain::{Explanation, explain, trial};
 pub use holds::still_holds;
 pub use hosts::hosts;
 pub use lending::NotLent;
+pub use plan::{Bounding, Gap};
 pub use pool::PoolBoard;
 pub use preempt::{Preempting, retimed};
 pub use proposal::{Offer, Plan, Reservation, Transfer};

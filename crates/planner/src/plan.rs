@@ -1,8 +1,11 @@
 //! Going through the queue.
 
+mod gap;
 mod reach;
 mod room;
 mod take_back;
+
+pub use gap::{Bounding, Gap};
 
 use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
@@ -24,6 +27,7 @@ use crate::touched::Touched;
 use crate::view::View;
 use crate::{Policy, Situation};
 use calendar::Work;
+use gap::Ends;
 use model::{AttemptId, JobId, JobSpec, Moment};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -57,6 +61,8 @@ pub(crate) struct Walk<'a> {
     preempting: Work,
     /// Whose place tenants may take that have less than they are entitled to; only at a round boundary.
     rights: Option<Rights>,
+    /// When those that were given a start are expected to be over.
+    ends: Ends,
     plan: Plan,
 }
 
@@ -81,6 +87,7 @@ impl<'a> Walk<'a> {
             preempting: Work::up_to(policy.preempting.map_or(0, |p| p.work)),
             placed: BTreeSet::new(),
             rights: None,
+            ends: Ends::new(),
             queue: Queue::new((world, view, policy), situation.now, std::iter::empty()),
             plan: Plan {
                 parent: world.number,
@@ -91,6 +98,7 @@ impl<'a> Walk<'a> {
                 short: BTreeSet::new(),
                 tolls: None,
                 entitlements: None,
+                gap: None,
                 considered: 0,
                 left: 0,
                 opened: 0,
@@ -186,9 +194,11 @@ impl<'a> Walk<'a> {
         let Some((rank, best)) = best else { return Step::Stuck };
         let best = self.bind(class, best);
         if self.scene().is_due(best.data_ready, best.start) {
+            self.note_end(id, best.finish.since(self.situation.now));
             self.offer(job, &class.spec, best);
             return Step::Offered;
         }
+        self.note_end(id, best.finish.since(self.situation.now));
         let reservation = self.reservation(job, id, class, rank, &best);
         let draw = world::draw(&self.view.placed(&best));
         self.queue.charge(&class.spec.tenant, &draw, best.finish.since(best.start));
@@ -273,6 +283,7 @@ impl<'a> Walk<'a> {
 
     pub(crate) fn done(mut self) -> Plan {
         self.plan.work = self.calendars.work.done();
+        self.plan.gap = self.gap();
         self.plan
     }
 

@@ -3,6 +3,7 @@
 use crate::candidate::Candidate;
 use crate::class::ClassId;
 use crate::entitlement::Entitlements;
+use crate::plan::Gap;
 use crate::rank::Rank;
 use crate::roster::PoolNumber;
 use crate::toll::Tolls;
@@ -34,6 +35,9 @@ pub struct Plan {
     pub tolls: Option<Arc<Tolls>>,
     /// What tenants are entitled to from now on, where a round is over.
     pub entitlements: Option<Arc<Entitlements>>,
+    /// How far a plan for the whole queue is from what no plan could better; none where nobody was given a
+    /// start.
+    pub gap: Option<Gap>,
     /// Jobs looked at, their class standing for them where it was refused as a whole.
     pub considered: usize,
     /// Jobs not looked at, for the work was spent.

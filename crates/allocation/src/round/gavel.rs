@@ -47,8 +47,10 @@ impl Rounds {
     ) -> Result<Vec<Vec<f64>>, Error> {
         self.look_back(capacities, jobs);
         match of {
+            // What counts is chips had, not time: a gang of two is to have half the time.
             Gavel::Las => {
-                Ok(fair_from(&evened(capacities, jobs, |job| job.even_rate), &[])?.shares)
+                let problem = evened(capacities, jobs, |job| job.even_rate / gang(job));
+                Ok(fair_from(&problem, &[])?.shares)
             }
             Gavel::Makespan => {
                 Ok(fair_from(&evened(capacities, jobs, |job| job.left), &[])?.shares)
@@ -124,6 +126,12 @@ impl Rounds {
             }
         }
     }
+}
+
+/// How much of resources a job has at a time at the most: the chips of its gang.
+fn gang(job: &Active) -> f64 {
+    let uses = job.choices.iter().flat_map(|choice| &choice.uses).map(|(_, by)| *by);
+    uses.fold(f64::MIN_POSITIVE, f64::max)
 }
 
 /// What a job does in a unit of time with an even share of everything.

@@ -45,6 +45,7 @@ actions! {
     ReadPromises = "read_promises";
     ReadShares = "read_shares";
     ReadLent = "read_lent";
+    ReadPlan = "read_plan";
     ApplyNetwork = "apply_network";
     PlanQuotas = "plan_quotas";
     RecallCapacity = "recall_capacity";

@@ -97,6 +97,7 @@ fn matrix() -> Vec<Row> {
         ),
         ("read_shares", "GET", "/v1/shares".into(), None, everyone),
         ("read_lent", "GET", "/v1/lent".into(), None, everyone),
+        ("read_plan", "GET", "/v1/plans/last".into(), None, everyone),
         ("plan_quotas", "POST", "/v1/shares/plan".into(), Some(json!({})), operators),
         ("follow_events", "GET", "/v1/events".into(), None, everyone),
         ("apply_network", "PUT", "/v1/network".into(), Some(json!({})), operators),

@@ -2,6 +2,7 @@
 
 use super::file::{Form, read_all};
 use super::show::{reads, tries};
+use crate::last_plan;
 use crate::look::Look;
 use crate::session::Session;
 use crate::table::{Cell, Column, Table, Tone, sentence};
@@ -20,11 +21,12 @@ pub(crate) struct Explain {
     at: Option<CenterId>,
 }
 
-/// Say what would become of a job if it were submitted now. Nothing is submitted.
+/// Say what would become of a job if it were submitted now. Nothing is submitted. Without a job: what the
+/// last plan for the whole queue came to, and how far that is from what no plan could better.
 #[derive(Debug, Args)]
 pub(crate) struct Trial {
     /// A job file in TOML or YAML; `-` for standard input.
-    file: PathBuf,
+    file: Option<PathBuf>,
     /// For which tenant; operators must say.
     #[arg(long, value_name = "TENANT")]
     tenant: Option<TenantId>,
@@ -47,8 +49,11 @@ impl Explain {
 impl Trial {
     /// Prints the plan.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
-        let jobs = read_all(&[&self.file], self.format)?;
         let client = session.client()?;
+        let Some(file) = &self.file else {
+            return session.show(&client.last_plan().await?, last_plan::report);
+        };
+        let jobs = read_all(&[file], self.format)?;
         for job in &jobs {
             let plan = client.plan(job, self.tenant.as_ref(), self.at.as_ref()).await?;
             session.show(&plan, planned)?;

@@ -59,6 +59,7 @@ impl Walk<'_> {
         // They count on calendars that only fill up.
         self.searches.clear();
         self.calendars.shelves.give_back(found.place.number);
+        self.note_end(id, found.place.finish.since(self.situation.now));
         self.offer(job, &class.spec, found.place);
         if let Some(offer) = self.plan.offers.last_mut() {
             offer.preempts = found.victims;

@@ -14,6 +14,7 @@ mod keeping;
 mod link;
 mod log;
 mod network;
+mod plan;
 mod problem;
 mod promise;
 mod quality;
@@ -36,13 +37,14 @@ pub use keeping::{
 pub use link::{End, Exchange, Exchanges, Link, Links};
 pub use log::{Event, LogPage, LogRecord};
 pub use network::{Applied, Chip, Chips, Document, NetworkFiles, Tenant, Tenants};
+pub use plan::{LastPlan, PlanGap, PlanReport};
 pub use problem::{Problem, SpecError};
 pub use promise::{Cause, Kept, KeptAhead, KeptBy, Promises};
 pub use quality::{Circle, Circles, City, LinkTest, Near, Path, Paths, Quality, Sla, Tested};
 pub use reservation::{Reservation, Reservations};
 pub use share::{
-    Flavor, JobOf, Leaving, Lent, Loan, QuotaChange, QuotaPath, QuotaPlan, QuotaStep, QuotaUse,
-    RecallWanted, Recalled, Shares, TenantShare, Turn,
+    Entitled, Flavor, JobOf, Leaving, Lent, Loan, QuotaChange, QuotaPath, QuotaPlan, QuotaStep,
+    QuotaUse, RecallWanted, Recalled, Shares, TenantShare, Turn,
 };
 pub use token::{NewToken, Token, TokenRole, TokenSecret, Tokens};
 pub use transfer::{RateStep, Transfer, TransferLeg, Transfers};

@@ -62,6 +62,8 @@ pub struct TenantShare {
     pub share_ppb: u64,
     /// The same in words.
     pub share: String,
+    /// What its own jobs are entitled to of the network's chips, where that is worked out.
+    pub entitled: Option<Entitled>,
     /// Chips held over time since the beginning, as it was.
     #[schema(value_type = u64)]
     pub card_time: ChipTime,
@@ -78,6 +80,20 @@ pub struct TenantShare {
     pub budget: Option<ChipTime>,
     /// What it has of each flavor somebody has a quota of.
     pub quotas: Vec<QuotaUse>,
+}
+
+/// What a tenant's own jobs may have, in thousandths of chips that run them best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Entitled {
+    /// What they are entitled to since the last round boundary.
+    #[schema(value_type = u64)]
+    pub to: Chips,
+    /// What they had then.
+    #[schema(value_type = u64)]
+    pub has: Chips,
+    /// For how long they would have to have nothing to be where they are; below zero where they had more
+    /// than they were entitled to.
+    pub behind_ms: i64,
 }
 
 /// What a tenant has of a flavor.
