@@ -3,6 +3,7 @@
 mod gap;
 mod reach;
 mod room;
+mod round;
 mod take_back;
 
 pub use gap::{Bounding, Gap};
@@ -10,7 +11,6 @@ pub use gap::{Bounding, Gap};
 use crate::candidate::Candidate;
 use crate::class::{Class, ClassId};
 use crate::coming::Coming;
-use crate::entitlement::Entitlements;
 use crate::options::Options;
 use crate::pool::PoolBoard;
 use crate::preempt::right::Rights;
@@ -321,16 +321,6 @@ impl<'a> Walk<'a> {
             }
         }
         self.done()
-    }
-
-    /// Works out what tenants are entitled to, if a round is over.
-    fn begin_round(&mut self) {
-        let (world, policy, now) = (self.world, self.policy, self.situation.now);
-        if let Some(entitlements) = Entitlements::renewed(world, &self.view, policy, now) {
-            self.rights = Some(Rights::of(&entitlements));
-            self.view.entitlements = Arc::clone(&entitlements);
-            self.plan.entitlements = Some(entitlements);
-        }
     }
 
     /// Looks only at what changed: classes somebody came into line of, pools something was freed

@@ -765,6 +765,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/plans/last": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The last plan for the whole queue, and how far it is from what no plan could better */
+        get: operations["read_plan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/promises": {
         parameters: {
             query?: never;
@@ -1607,6 +1624,25 @@ export interface components {
             /** @description Its name. */
             name: string;
         };
+        /** @description What a tenant's own jobs may have, in thousandths of chips that run them best. */
+        Entitled: {
+            /**
+             * Format: int64
+             * @description For how long they would have to have nothing to be where they are; below zero where they had more
+             *     than they were entitled to.
+             */
+            behind_ms: number;
+            /**
+             * Format: int64
+             * @description What they had then.
+             */
+            has: number;
+            /**
+             * Format: int64
+             * @description What they are entitled to since the last round boundary.
+             */
+            to: number;
+        };
         /** @description A fact as an event. `C` is its content, whatever the kind says. */
         Event: {
             /**
@@ -1982,6 +2018,34 @@ export interface components {
             /** @description Whose. */
             name: string;
         };
+        /** @description The last plan for the whole queue. */
+        LastPlan: {
+            /**
+             * Format: int64
+             * @description When it was there.
+             */
+            at_ms: number;
+            /**
+             * Format: int64
+             * @description Jobs that were looked at.
+             */
+            considered: number;
+            /**
+             * Format: int64
+             * @description Jobs it gave a place.
+             */
+            given: number;
+            /**
+             * Format: int64
+             * @description Jobs that were not, for the work a plan may take was spent.
+             */
+            left: number;
+            /**
+             * Format: int64
+             * @description Jobs it kept a start for.
+             */
+            told: number;
+        };
         /** @description A job that leaves for an owner. */
         Leaving: {
             /**
@@ -2283,6 +2347,36 @@ export interface components {
             quota: components["schemas"]["QuotaPath"][];
             /** @description Where every center stands, by name. */
             standings: components["schemas"]["Standing"][];
+        };
+        /** @description How soon the jobs that were given a start are expected to be over in the mean. */
+        PlanGap: {
+            /**
+             * Format: int64
+             * @description At the least, whoever plans.
+             */
+            bound_ms: number;
+            /** @description What makes the bound. */
+            by: string;
+            /**
+             * Format: int64
+             * @description How much more the first is, in thousandths of the second.
+             */
+            gap_thousandths: number;
+            /**
+             * Format: int64
+             * @description How many of them were looked at.
+             */
+            jobs: number;
+            /**
+             * Format: int64
+             * @description By the plan, from then on.
+             */
+            value_ms: number;
+        };
+        /** @description What the last plan came to, and how far it is from what no plan could better. */
+        PlanReport: {
+            gap?: components["schemas"]["PlanGap"] | null;
+            plan?: components["schemas"]["LastPlan"] | null;
         };
         /** @description Identical nodes of a center, and what is held of them. */
         Pool: {
@@ -2945,6 +3039,7 @@ export interface components {
             card_time: number;
             /** @description Of what it used the largest share: `chips`, `cores`, `memory` or `bandwidth`. */
             dominant: string;
+            entitled?: components["schemas"]["Entitled"] | null;
             /**
              * Format: int64
              * @description The most that may wait at a time.
@@ -4598,6 +4693,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Plan"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_plan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanReport"];
                 };
             };
             /** @description What went wrong */
