@@ -102,7 +102,7 @@ pub(crate) fn find(
     work: &mut Work,
 ) -> Option<Found> {
     let policy = scene.policy.preempting?;
-    let rights = rights.filter(|rights| rights.has_any(&asked.spec.tenant));
+    let rights = rights.filter(|rights| rights.has_any(asked.spec));
     let guest = Guest::of(scene.world, &asked.spec.tenant);
     let any_below =
         scene.policy.aim.minds_priority() && scene.view.victims.any_below(asked.spec.priority);

@@ -24,8 +24,7 @@ impl Walk<'_> {
     ) -> bool {
         let own = || Guest::of(self.world, &class.spec.tenant).has_guests(&self.view);
         let minds_priority = self.policy.aim.minds_priority();
-        let by_right =
-            || self.rights.as_ref().is_some_and(|rights| rights.has_any(&class.spec.tenant));
+        let by_right = || self.rights.as_ref().is_some_and(|rights| rights.has_any(&class.spec));
         let any = minds_priority && self.view.victims.any_below(class.spec.priority)
             || own()
             || by_right();
@@ -49,7 +48,12 @@ impl Walk<'_> {
                 preempt::find(&scene, asked, start, self.rights.as_ref(), work)
             }
         };
-        let Some(found) = found else { return false };
+        let Some(found) = found else {
+            if let Some(rights) = &mut self.rights {
+                rights.in_vain(&class.spec);
+            }
+            return false;
+        };
         if let Some(rights) = &mut self.rights {
             rights.take(self.world, &class.spec.tenant, &self.view, &found);
         }

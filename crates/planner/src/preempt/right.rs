@@ -7,10 +7,10 @@ use crate::options::Choice;
 use crate::proposal::Offer;
 use crate::scene::{Asked, Scene};
 use crate::view::View;
-use model::job::Job;
-use model::{Attempt, AttemptId, Tenant, TenantId};
+use model::job::{Job, JobSpec, On, Variant};
+use model::{Attempt, AttemptId, Chips, Tenant, TenantId};
 use sharing::Draw;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use world::World;
 
 /// What tenants may take of each other, while turns are given at a round boundary.
@@ -21,6 +21,8 @@ pub(crate) struct Rights {
     /// a reference chip; and, in thousandths of a chip, their own jobs.
     moved: BTreeMap<TenantId, i128>,
     moved_own: BTreeMap<TenantId, i128>,
+    /// Whose jobs found nobody's place to take, and on how many chips of which kinds.
+    in_vain: BTreeSet<Wish>,
 }
 
 impl Rights {
@@ -29,6 +31,7 @@ impl Rights {
             entitlements: entitlements.clone(),
             moved: BTreeMap::new(),
             moved_own: BTreeMap::new(),
+            in_vain: BTreeSet::new(),
         }
     }
 
@@ -39,10 +42,16 @@ impl Rights {
         i128::from(has.0) + moved - i128::from(to.0)
     }
 
-    /// Whether a tenant has less than it is entitled to, and had for a while.
-    pub(crate) fn has_any(&self, tenant: &TenantId) -> bool {
-        let behind = self.entitlements.of(tenant).is_some_and(|of| of.behind_ms > 0);
-        behind && self.beyond(tenant) < 0
+    /// Whether a job's tenant has less than it is entitled to, and had for a while, and none like it looked
+    /// in vain.
+    pub(crate) fn has_any(&self, spec: &JobSpec) -> bool {
+        let behind = self.entitlements.of(&spec.tenant).is_some_and(|of| of.behind_ms > 0);
+        behind && self.beyond(&spec.tenant) < 0 && !self.in_vain.contains(&wish(spec))
+    }
+
+    /// Takes note that a job found nobody's place to take.
+    pub(crate) fn in_vain(&mut self, spec: &JobSpec) {
+        self.in_vain.insert(wish(spec));
     }
 
     /// Whether a job that is given a choice may take the place of another's attempt: its tenant has more
@@ -97,6 +106,15 @@ impl Rights {
             *moved += sign * i128::from(draw.standard.0);
         }
     }
+}
+
+/// Whose a job is, and on how many chips of which kinds it can run.
+type Wish = (TenantId, Vec<(On, Chips)>);
+
+fn wish(spec: &JobSpec) -> Wish {
+    let variants = spec.parts.iter().flat_map(|part| &part.variants);
+    let chips = |v: &Variant| (v.on.clone(), v.chips_per_node.times(v.nodes.into()));
+    (spec.tenant.clone(), variants.map(chips).collect())
 }
 
 /// A tenant and all it is part of, the whole last.
