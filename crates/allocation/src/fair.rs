@@ -178,8 +178,13 @@ impl<'a> Rise<'a> {
         let water = Water::new(self.market.problem, &self.caps);
         let mut throughputs = vec![0.0; self.caps.len()];
         // What stopped the water before weighs one, but for rounding, which is nobody's to pay for.
-        water.at(self.level, &mut throughputs);
-        let most = self.scales.heaviest(&throughputs, f64::INFINITY)?.load.max(1.0);
+        let most = match self.level > 0.0 {
+            true => {
+                water.at(self.level, &mut throughputs);
+                self.scales.heaviest(&throughputs, f64::INFINITY)?.load.max(1.0)
+            }
+            false => 1.0,
+        };
         let mut level = top;
         let mut forbids: Option<Vec<f64>> = None;
         loop {
