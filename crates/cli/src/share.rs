@@ -257,28 +257,34 @@ fn limits(tenant: &TenantShare) -> String {
 
 /// How tenants stand, and whose turn it is.
 pub(crate) fn shares(shares: &Shares, look: &Look) -> String {
-    let mut table = Table::new([
+    // Only a server that works in rounds works it out.
+    let in_rounds = shares.tenants.iter().any(|tenant| tenant.entitled.is_some());
+    let entitled = in_rounds.then(|| Column::new("ENTITLED").right().rank(4));
+    let mut columns = vec![
         Column::new("TENANT").least(12),
         Column::new("WEIGHT").right().rank(1),
         Column::new("SHARE").right(),
         Column::new("OF ALL").rank(2),
-        Column::new("ENTITLED").right().rank(4),
         Column::new("CARD-HOURS").right(),
         Column::new("PLACED").right().rank(3),
         Column::new("WAITING").right(),
-    ]);
+    ];
+    columns.extend(entitled);
+    let mut table = Table::new(columns);
     for (tenant, name) in shares.tenants.iter().zip(names(shares)) {
         let hours = tenant.card_time.to_string();
-        table.row([
+        let mut row: Vec<Cell> = vec![
             name.into(),
             tenant.weight.into(),
             tenant.share.as_str().into(),
             tenant.dominant.as_str().into(),
-            or_dash(tenant.entitled.map(|entitled| entitled.to)).into(),
             hours.split(' ').next().unwrap_or_default().into(),
             tenant.running.into(),
             tenant.queued.into(),
-        ]);
+        ];
+        let entitled = in_rounds.then(|| or_dash(tenant.entitled.map(|entitled| entitled.to)));
+        row.extend(entitled.map(Cell::from));
+        table.row(row);
     }
     let mut text = table.render(look, "no tenants");
     match &shares.next {

@@ -139,7 +139,7 @@ impl Controller {
     }
 
     pub(crate) fn solve_if_due(&mut self) -> Option<Effect> {
-        let Solve::Due(at) = self.solve else { return None };
+        let (Solve::Due(at) | Solve::Round(at)) = self.solve else { return None };
         if self.board.nobody_waits() {
             self.solve = Solve::Idle;
             return None;

@@ -172,6 +172,8 @@ pub struct Controller {
 enum Solve {
     /// Nothing has changed since the last one.
     Idle,
+    /// Nothing has changed, and at this moment a round is over.
+    Round(Moment),
     /// One is wanted, not before this moment.
     Due(Moment),
     /// One is being drawn up since then; whether another is wanted after it.

@@ -64,9 +64,9 @@ impl Controller {
 
     fn want_solve(&mut self) {
         self.solve = match self.solve {
-            Solve::Idle => Solve::Due(self.now + self.settings.solve_every),
+            Solve::Idle | Solve::Round(_) => Solve::Due(self.now + self.settings.solve_every),
             Solve::Running { since, .. } => Solve::Running { since, again: true },
-            Solve::Due(at) => Solve::Due(at.min(self.now + self.settings.solve_every)),
+            due @ Solve::Due(_) => due,
         };
     }
 
@@ -90,7 +90,7 @@ impl Controller {
             }
             // What tenants are entitled to is looked after whether anything else happens or not.
             _ => match self.settings.policy.round.filter(|_| !self.board.nobody_waits()) {
-                Some(round) => Solve::Due(self.now + round),
+                Some(round) => Solve::Round(self.now + round),
                 None => Solve::Idle,
             },
         };

@@ -8,8 +8,8 @@ use model::{Chips, Span};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Of the jobs of so many classes it is looked at at the most how soon they could be over.
-const MOST: usize = 500;
+/// Of so many jobs it is looked at how soon they could be over: a plan is hardly to take longer for it.
+const MOST: usize = 300;
 
 /// Prices of chips for so long and so often made better; the last counts of however much is left.
 const STRETCHES: f64 = 48.0;
@@ -61,7 +61,8 @@ pub(super) type Ends = BTreeMap<ClassId, (u64, u128)>;
 impl Walk<'_> {
     /// Takes note of when a job is expected to be over.
     pub(super) fn note_end(&mut self, id: ClassId, after: Span) {
-        if self.plan.is_whole && (self.ends.len() < MOST || self.ends.contains_key(&id)) {
+        let given = self.plan.offers.len() + self.plan.starts.len();
+        if self.plan.is_whole && given < MOST {
             let (jobs, all) = self.ends.entry(id).or_default();
             *jobs += 1;
             *all += u128::from(after.0);
