@@ -7,7 +7,7 @@ use crate::rank::Rank;
 use crate::scene::{Asked, Reach, Scene};
 use crate::stream::bookings;
 use crate::toll::Tolls;
-use crate::{Aim, Board, Plan, Policy, Situation, Transfer, View, class_of, plan};
+use crate::{Aim, Board, Bounding, Plan, Policy, Situation, Transfer, View, class_of, plan};
 use calendar::Work;
 use model::fact::{
     AgentJoined, DatasetRegistered, Fact, JobSubmitted, NetworkCreated, ReplicaInPlace,
@@ -349,6 +349,7 @@ fn check(
 #[test]
 fn best_first_finds_what_looking_at_everything_finds() {
     let (mut offered, mut reserved, mut moved, mut read) = (0, 0, 0, 0);
+    let (mut bounded, mut together) = (0, 0);
     let mut judge = |seed: u64, small: &Small, board: &Board, at: &Situation, policy: &Policy| {
         let (world, mut view) = (&small.world, board.view().clone());
         if let Some(tolls) = Tolls::renewed(world, &view, policy, at.now) {
@@ -359,6 +360,12 @@ fn best_first_finds_what_looking_at_everything_finds() {
         assert_eq!(told(&found), told(&all), "seed {seed}");
         assert_eq!(found.left, 0);
         assert!(fits_the_links(&view, &found), "seed {seed}");
+        if let Some(gap) = found.gap {
+            // Solvers round.
+            assert!(gap.bound.0 <= gap.value.0 + 1, "seed {seed}: {gap:?}");
+            bounded += usize::from(gap.bound == gap.value);
+            together += usize::from(gap.by == Bounding::AllChips);
+        }
         read += found.offers.iter().filter(|o| !o.placement.streams.is_empty()).count();
         offered += found.offers.len();
         reserved += found.starts.len();
@@ -373,4 +380,5 @@ fn best_first_finds_what_looking_at_everything_finds() {
     // Worlds in which nothing happens would prove nothing.
     let enough = offered > 8_000 && reserved > 1_000 && moved > 500 && read > 200;
     assert!(enough, "{offered} {reserved} {moved} {read}");
+    assert!(bounded > 500 && together > 50, "{bounded} {together}");
 }
