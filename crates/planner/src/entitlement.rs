@@ -13,6 +13,7 @@
 use crate::demand::{Shape, shape_of};
 use crate::roster::{BandNumber, Roster};
 use crate::supply::{Supply, supply};
+use crate::toll::whole;
 use crate::{Aim, Policy, View};
 use allocation::{Choice, Class, Node, Problem, fair};
 use model::job::{Job, On};
@@ -147,8 +148,8 @@ impl Wishes {
         for (((tenant, _), chips), throughput) in self.wanted.iter().zip(found.throughputs) {
             *entitled.entry(tenant.clone()).or_default() += chips * throughput;
         }
-        let whole = |chips: f64| Entitled { to: Chips(whole(chips * 1e3)), ..Entitled::default() };
-        Some(entitled.into_iter().map(|(tenant, chips)| (tenant, whole(chips))).collect())
+        let to = |chips: f64| Entitled { to: Chips(whole(chips * 1e3)), ..Entitled::default() };
+        Some(entitled.into_iter().map(|(tenant, chips)| (tenant, to(chips))).collect())
     }
 }
 
@@ -216,11 +217,6 @@ impl Market {
     ) -> impl Iterator<Item = &'m (usize, usize, BTreeMap<CenterId, usize>)> {
         roster.families(on).iter().filter_map(|family| self.families.get(&family.start))
     }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
-fn whole(number: f64) -> u64 {
-    number.clamp(0.0, 1e15).round() as u64
 }
 
 /// Who is behind, while turns are given.

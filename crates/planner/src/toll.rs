@@ -155,8 +155,9 @@ fn families(program: &mut Program, roster: &Roster) -> BTreeMap<BandNumber, Fami
     supply(roster).into_iter().map(|(number, of)| (number, family(of))).collect()
 }
 
+/// What a solver found, as a whole number; none below zero.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in range")]
-fn whole(number: f64) -> u64 {
+pub(crate) fn whole(number: f64) -> u64 {
     number.clamp(0.0, 1e15).round() as u64
 }
 
