@@ -110,6 +110,24 @@ const QUALITY: Group = Group {
     ],
 };
 
+/// How what is measured is built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Profile {
+    #[default]
+    Release,
+    Dev,
+}
+
+impl Profile {
+    /// What cargo calls it, and the folder where it puts what it built.
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Release => ("release", "release"),
+            Self::Dev => ("dev", "debug"),
+        }
+    }
+}
+
 /// The keys of a row, in the order they are written.
 const KEYS: [&str; 10] =
     ["name", "value", "unit", "better", "target", "samples", "spread", "peer", "bound", "why"];
@@ -119,28 +137,30 @@ pub(crate) fn run(
     names: &[String],
     data: Option<&Path>,
     json_file: Option<&Path>,
+    profile: Profile,
 ) -> Result<()> {
+    let (profile, folder) = profile.names();
     let groups = chosen(names)?;
-    if let Some(folder) = json_file.and_then(Path::parent) {
+    if let Some(results) = json_file.and_then(Path::parent) {
         // Before the measuring, which takes long.
-        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        std::fs::create_dir_all(results).with_context(|| results.display().to_string())?;
     }
     let machine = Machine::read();
     let commit = commit(workspace);
-    let built = shell::run(&mut workspace.cargo(["build", "--release", "--workspace"]));
+    let built = shell::run(&mut workspace.cargo(["build", "--profile", profile, "--workspace"]));
     let mut rows = Vec::new();
     for group in groups {
         let (printed, failure) = match &built {
-            Ok(()) => measure(&workspace.binary("release", "portolan-bench"), group.name, data),
+            Ok(()) => measure(&workspace.binary(folder, "portolan-bench"), group.name, data),
             Err(error) => (String::new(), Some(format!("{error:#}"))),
         };
         rows.extend(collect(group, &printed, failure.as_deref()));
     }
     println!("{}", table(&rows));
-    println!("commit {commit}, {}", machine.to_json());
+    println!("commit {commit}, {profile} build, {}", machine.to_json());
     let missing = rows.iter().filter(|row| row["value"].is_null()).count();
     if let Some(file) = json_file {
-        let object = json!({"commit": commit, "machine": machine.to_json(), "rows": rows});
+        let object = json!({"commit": commit, "profile": profile, "machine": machine.to_json(), "rows": rows});
         std::fs::write(file, format!("{object:#}\n"))
             .with_context(|| file.display().to_string())?;
     }

@@ -45,7 +45,7 @@ enum Task {
     },
     /// Check the house rules: layers, sizes, banned idioms
     Tidy,
-    /// Run benchmark groups on a release build and print one table
+    /// Run benchmark groups and print one table
     Bench {
         /// Groups to run; all of them when none is named
         groups: Vec<String>,
@@ -55,6 +55,10 @@ enum Task {
         /// Also write the table as one JSON object
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
+        /// How what is measured is built: `dev`, where only what decides is optimized, will do for rows
+        /// that say how good decisions are, not for those that say how fast
+        #[arg(long, value_enum, default_value_t)]
+        profile: bench::Profile,
     },
     /// Write openapi.json from the code, or check that it is current
     Openapi {
@@ -78,8 +82,8 @@ fn main() -> ExitCode {
         Task::Test { long, filter } => test::run(&workspace, long, filter.as_deref()),
         Task::Ci { deny } => ci::run(&workspace, deny),
         Task::Tidy => tidy::run(&workspace),
-        Task::Bench { groups, data, json } => {
-            bench::run(&workspace, &groups, data.as_deref(), json.as_deref())
+        Task::Bench { groups, data, json, profile } => {
+            bench::run(&workspace, &groups, data.as_deref(), json.as_deref(), profile)
         }
         Task::Openapi { check } => openapi::run(&workspace, check),
         Task::Dashboard => dashboard::build_and_check(&workspace),

@@ -4,6 +4,7 @@
 //! both that needs nothing beside it.
 
 mod accounts;
+mod bars;
 mod comparison;
 mod curves;
 mod plots;
@@ -15,6 +16,7 @@ pub use curves::Curves;
 
 use crate::Error;
 use crate::baseline::{Bound, Bounds};
+use crate::measure::mean;
 use std::fmt::Write;
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;\
@@ -47,6 +49,12 @@ pub fn page(
         let these: Vec<&Curves> =
             curves.iter().filter(|curves| curves.load.total_cmp(&load).is_eq()).collect();
         put(&format!("<h2>Load {load}</h2>\n"));
+        if let Some(gaps) = gaps(comparison, load)? {
+            put(&figure(
+                &gaps,
+                "Mean completion under each policy; gray is what no schedule does without, blue the gap.",
+            ));
+        }
         put(&figure(&plots::utilization(&these)?, "Chips that ran jobs, over time."));
         put(&figure(&plots::waits(&these)?, "How long jobs waited from submission to start."));
         put(&figure(&plots::fairness(&these)?, "How the tenants fared, each policy's sorted."));
@@ -90,6 +98,18 @@ fn bounds(comparison: &Comparison) -> String {
     }
     html.push_str("</ul>\n");
     if comparison.bounds.is_empty() { String::new() } else { html }
+}
+
+/// Bars of a load's policies beside its bound; both are means over the seeds.
+fn gaps(comparison: &Comparison, load: f64) -> Result<Option<String>, Error> {
+    let rows: Vec<&Row> =
+        comparison.rows.iter().filter(|row| row.load.total_cmp(&load).is_eq()).collect();
+    let cases = comparison.bounds.iter().filter(|case| case.load.total_cmp(&load).is_eq());
+    let least: Vec<f64> = cases.map(|case| case.bounds.mean_completion_h.value).collect();
+    if least.is_empty() {
+        return Ok(None);
+    }
+    bars::gaps(&rows, mean(least.iter().copied()))
 }
 
 /// With the three digits that matter, or all before the point.

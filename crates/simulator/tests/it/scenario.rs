@@ -256,7 +256,8 @@ fn the_report_has_a_row_and_a_line_for_everybody_who_played() {
     }
     let html = page("laptop & co", &scenario.about, &comparison, &curves).unwrap();
     assert!(html.contains("<h1>laptop &amp; co</h1>"));
-    assert_eq!(html.matches("<svg").count(), 4);
+    assert_eq!(html.matches("<svg").count(), 5);
+    assert!(html.contains(" h, +"), "the gap to the bound stands beside a bar");
     for contender in Contender::all() {
         assert!(html.contains(&format!("<td>{}</td>", contender.name())));
     }
