@@ -9,9 +9,9 @@
 //!
 //! A job whose places are ranked so waits rather than take one that is much worse than its best, counted
 //! with what that costs others: fast chips are left to those that win most by them, and slow ones to
-//! those that lose least. For a faster place it waits no longer than what it would have lost: who knows
-//! nothing of when something better comes free loses so at most twice what was to be lost (the rule of
-//! renting skis). For a cheaper one it waits until prices change: they rise with what waits.
+//! those that lose least. For a better place it waits no longer than what was to be lost by not having
+//! it: who knows nothing of when something better comes free loses so at most twice that (the rule of
+//! renting skis).
 //!
 //! Prices put places in order and are shown as indicative prices; no fact rests on them.
 
@@ -206,11 +206,8 @@ impl Scene<'_> {
         let waited = class.map_or(Span::ZERO, |class| self.waited(class));
         let own = cost(choice);
         let is_better = |other: &&Choice| {
-            let bearable = |most: u64| other.run.0.saturating_mul(most) / 1_000;
-            let bearable = match choice.run > other.run {
-                true => bearable(TOO_SLOW).max(waited.0),
-                false => bearable(TOO_DEAR),
-            };
+            let most = if choice.run > other.run { TOO_SLOW } else { TOO_DEAR };
+            let bearable = (other.run.0.saturating_mul(most) / 1_000).max(waited.0);
             cost(other).saturating_add(bearable) < own
                 && self.shut(asked.class, self.view.roster.seat(other.pool)).is_ok()
                 && self.within_quota(asked, other).is_ok()

@@ -239,6 +239,23 @@ fn twice_the_load_comes_in_half_the_time() {
     assert!(scenario.case(Some(0.0), 1).is_err());
 }
 
+/// Prices are good where many come for many chips. Where few do, waiting for better places must not
+/// cost more than these save.
+#[test]
+fn prices_do_little_harm_where_few_come_for_few_chips() {
+    let scenario = open("laptop-small.toml");
+    let mean = |policy| {
+        let contender = Contender::named(policy).expect("it is one");
+        let played = (1..=12).map(|seed| {
+            let case = scenario.case(None, seed).unwrap();
+            case.play(contender, &mut || ()).unwrap().summary.mean_completion_h
+        });
+        played.sum::<f64>() / 12.0
+    };
+    let (with_prices, fair) = (mean("portolan/mean-completion"), mean("portolan/fair"));
+    assert!(with_prices < fair * 1.15, "{with_prices} h beside {fair} h");
+}
+
 #[test]
 fn the_report_has_a_row_and_a_line_for_everybody_who_played() {
     let scenario = open("laptop-small.toml");
