@@ -8,7 +8,7 @@ use std::ops::Range;
 const SIZE: (u32, u32) = (760, 380);
 
 /// Colors that people who see few can tell apart (Okabe and Ito, 2008).
-const COLORS: [RGBColor; 7] = [
+pub(super) const COLORS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(230, 159, 0),
     RGBColor(0, 158, 115),
