@@ -123,6 +123,7 @@ impl Nation {
                 relay: None,
                 data_url: None,
                 pue_thousandths: 1_200,
+                carbon: model::CarbonIntensity::default(),
                 lend_percent: 100,
                 recall_notice: Span::from_secs(600),
                 lend_to: model::Guests::default(),

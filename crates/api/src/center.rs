@@ -127,6 +127,7 @@ fn show(
         store_bytes: center.store,
         relay_bytes: center.relay,
         pue_thousandths: center.pue_thousandths,
+        carbon_grams_per_kwh: center.carbon.grams().to_vec(),
         lend_percent: center.lend_percent,
         only_tenants: center.only_tenants.clone(),
     }

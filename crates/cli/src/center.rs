@@ -133,6 +133,7 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
     add("Relay", center.relay_bytes.map(|bytes| format!("lends {bytes} to copies in passing")));
     let pue = center.pue_thousandths;
     add("PUE", Some(format!("{}.{:02}", pue / 1_000, pue % 1_000 / 10)));
+    add("Grid", carbon(&center.carbon_grams_per_kwh));
     for pool in &center.pools {
         add("Lends", pool.lending.as_ref().map(|lending| lends(pool, lending, look)));
     }
@@ -143,6 +144,15 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
     add("Jobs", Some(center.attempts.to_string()));
     let title = look.bold(center.center.as_str());
     format!("{title}\n{}\n{}", list(&pairs, look), pools(center, look))
+}
+
+/// What its electricity comes with.
+fn carbon(grams: &[u32]) -> Option<String> {
+    let (least, most) = (grams.iter().min()?, grams.iter().max()?);
+    Some(match least == most {
+        true => format!("{least} g CO2 a kWh"),
+        false => format!("{least} to {most} g CO2 a kWh, by the hour of the day"),
+    })
 }
 
 /// What of a pool is lent, to whom and when, and what of it is taken back.

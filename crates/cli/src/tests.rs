@@ -167,7 +167,7 @@ fn plan() -> Value {
         "candidates": [
             {"center": "lingang", "pool": "a100", "variant": 0, "data_ready_ms": NOW,
              "start_ms": NOW, "finish_ms": NOW + 120_000, "until_ms": NOW + 600_000,
-             "price": cny(600_000), "energy_mwh": 26_700, "staged_bytes": 0, "wait_ms": 0,
+             "price": cny(600_000), "energy_mwh": 26_700, "carbon_mg": 14_337, "staged_bytes": 0, "wait_ms": 0,
              "run_ms": 120_000, "limit_ms": 600_000,
              "run_from": {"from": "told", "speed_thousandths": 1_000},
              "chips_price": cny(600_000), "transfers_price": cny(0), "fetches": [],
@@ -176,7 +176,7 @@ fn plan() -> Value {
              "behind": null},
             {"center": "kunshan", "pool": "dcu", "variant": 1, "data_ready_ms": NOW + 3_000,
              "start_ms": NOW + 3_000, "finish_ms": NOW + 243_000, "until_ms": NOW + 603_000,
-             "price": cny(320_000), "energy_mwh": 41_000, "staged_bytes": 256 << 20,
+             "price": cny(320_000), "energy_mwh": 41_000, "carbon_mg": 22_017, "staged_bytes": 256 << 20,
              "wait_ms": 3_000, "run_ms": 240_000, "limit_ms": 600_000,
              "run_from": {"from": "learned", "jobs": 9, "of_limit_thousandths": 400,
                 "confidence_thousandths": 750, "on_this_chip": true},

@@ -1,8 +1,8 @@
 //! A computing center of one owner: sites, pools, an engine, a store.
 
 use crate::{
-    Bytes, CenterId, Chip, ChipId, ChipTime, Chips, Cores, Currency, Guests, Lending, Money,
-    OwnerId, PoolId, Region, Span, TenantId, Window,
+    Bytes, CarbonIntensity, CenterId, Chip, ChipId, ChipTime, Chips, Cores, Currency, Guests,
+    Lending, Money, OwnerId, PoolId, Region, Span, TenantId, Window,
 };
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,9 @@ pub struct Center {
     pub data_url: Option<String>,
     /// Power usage effectiveness in thousandths: 1,250 is a PUE of 1.25.
     pub pue_thousandths: u32,
+    /// What its electricity comes with.
+    #[serde(default)]
+    pub carbon: CarbonIntensity,
     /// Share of each pool offered to others, in percent.
     pub lend_percent: u8,
     /// Notice before lent capacity is back.

@@ -1,7 +1,7 @@
 //! Places a job could go, with their terms.
 
 use crate::class::ClassId;
-use crate::options::{Choice, energy};
+use crate::options::{Choice, energy, least_carbon, says_power};
 use crate::proposal::Transfer;
 use crate::rank::{Rank, Terms};
 use crate::refusal::Refusal;
@@ -38,6 +38,8 @@ pub struct Candidate {
     /// Energy its chips are expected to use, in milliwatt-hours, cooling included; zero where the
     /// chip's power is undisclosed.
     pub energy_mwh: u64,
+    /// What carbon dioxide that energy comes with when and where it is used, in milligrams.
+    pub carbon_mg: u64,
     /// The nodes it takes; none before it is decided on.
     #[serde(skip)]
     pub slots: Vec<Slots>,
@@ -146,21 +148,33 @@ impl<'a> Scene<'a> {
         Some(bound)
     }
 
-    /// The rank of a choice whose data is there at `ready` for `price`, and that starts at `start`.
+    /// The rank of a choice whose data is there at `ready` for `price`, and that starts at `start`; or one
+    /// that it does not beat if it starts later.
     pub(crate) fn rank(
         &self,
         asked: Asked<'_>,
         choice: &Choice,
-        (ready, start): (Moment, Moment),
+        when: (Moment, Moment),
         price: i64,
+    ) -> Rank {
+        let seat = self.view.roster.seat(choice.pool);
+        let carbon_mg = || least_carbon(seat, asked.options.ask(choice), choice.run);
+        self.rank_by(asked, choice, when, (price, &carbon_mg))
+    }
+
+    fn rank_by(
+        &self,
+        asked: Asked<'_>,
+        choice: &Choice,
+        (ready, start): (Moment, Moment),
+        (price, carbon_mg): (i64, &dyn Fn() -> u64),
     ) -> Rank {
         let finish = self.start_in_rank(ready, start) + choice.run;
         let price = choice.price.saturating_add(price);
-        let energy_mwh = &|| self.energy(asked, choice);
         let family = self.view.roster.seat(choice.pool).bands.start;
         let run = ((family, choice.is_lent), asked.options.ask(choice).gang_chips(), choice.run);
         let toll = self.toll(asked, run, ready);
-        let terms = Terms { finish, toll, price, energy_mwh };
+        let terms = Terms { finish, toll, price, carbon_mg };
         let rank = Rank::of(asked.spec, self.policy, self.situation.now, &terms);
         if self.policy.joint_data { rank } else { rank.by_data_first(ready) }
     }
@@ -168,7 +182,9 @@ impl<'a> Scene<'a> {
     /// The rank of a choice that was opened.
     pub(crate) fn rank_found(&self, asked: Asked<'_>, choice: &Choice, found: &Candidate) -> Rank {
         let price = found.price.micros - choice.price;
-        self.rank(asked, choice, (found.data_ready, found.start), price)
+        let is_known = says_power(self.view.roster.seat(choice.pool));
+        let carbon_mg = || if is_known { found.carbon_mg } else { u64::MAX };
+        self.rank_by(asked, choice, (found.data_ready, found.start), (price, &carbon_mg))
     }
 
     /// When a start counts as: data that comes counts as there at the next full second. Nobody pays
@@ -179,10 +195,6 @@ impl<'a> Scene<'a> {
             true => start,
             false => start.max(ready.0.checked_next_multiple_of(1_000).map_or(Moment::MAX, Moment)),
         }
-    }
-
-    fn energy(&self, asked: Asked<'_>, choice: &Choice) -> u64 {
-        energy(self.view.roster.seat(choice.pool), asked.options.ask(choice), choice.run)
     }
 
     /// The choice's terms but for its nodes, or why it will not do. What is `known` of how soon its
@@ -262,6 +274,7 @@ impl<'a> Scene<'a> {
         let reading = streams.iter().map(|stream| stream.price.micros).sum::<i64>();
         let micros = choice.price.saturating_add(data.price).saturating_add(reading);
         let price = Money { micros, currency };
+        let energy_mwh = energy(seat, asked.options.ask(choice), choice.run);
         if let Some(budget) = asked.spec.budget
             && (budget.currency != price.currency || price.micros > budget.micros)
         {
@@ -276,7 +289,8 @@ impl<'a> Scene<'a> {
             until: start + asked.options.limit(choice),
             finish: start + choice.run,
             price,
-            energy_mwh: self.energy(asked, choice),
+            energy_mwh,
+            carbon_mg: center.carbon(energy_mwh, start, choice.run),
             slots,
             transfers: data.transfers,
             streams,

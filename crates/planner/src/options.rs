@@ -200,10 +200,10 @@ impl Options {
 
     fn put_in_order(&mut self, roster: &Roster, spec: &JobSpec, policy: &Policy) {
         let rank = |choice: &Choice| {
-            let energy_mwh = || energy(roster.seat(choice.pool), self.ask(choice), choice.run);
+            let carbon_mg = || least_carbon(roster.seat(choice.pool), self.ask(choice), choice.run);
             let (finish, price) = (Moment::ZERO + choice.run, choice.price);
             // What it costs others changes, and is seen to when places are ranked.
-            let terms = Terms { finish, toll: 0, price, energy_mwh: &energy_mwh };
+            let terms = Terms { finish, toll: 0, price, carbon_mg: &carbon_mg };
             (Rank::in_time(spec, policy, Moment::ZERO, &terms), choice.pool, choice.variant)
         };
         // Those of a row are in order already, or nearly: a stable sort finds that out.
@@ -367,4 +367,18 @@ fn chip_fits(spec: &JobSpec, seat: &Seat, variant: &Variant) -> Result<(), Refus
 pub(crate) fn energy(seat: &Seat, ask: &Ask, run: Span) -> u64 {
     let watts = seat.chip.as_ref().and_then(|chip| chip.power_watts);
     seat.center.energy(watts, ask.chips.times(ask.nodes.into()).over(run))
+}
+
+/// The least carbon dioxide that energy comes with, whenever the gang runs, in milligrams; more than
+/// any other where nobody says what the chips use.
+pub(crate) fn least_carbon(seat: &Seat, ask: &Ask, run: Span) -> u64 {
+    match says_power(seat) {
+        true => seat.center.least_carbon(energy(seat, ask, run)),
+        false => u64::MAX,
+    }
+}
+
+/// Whether it is known what the chips of a pool use.
+pub(crate) fn says_power(seat: &Seat) -> bool {
+    seat.chip.as_ref().is_some_and(|chip| chip.power_watts.is_some())
 }

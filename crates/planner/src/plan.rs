@@ -63,6 +63,8 @@ pub(crate) struct Walk<'a> {
     rights: Option<Rights>,
     /// When those that were given a start are expected to be over.
     ends: Ends,
+    /// What all had before anybody was given anything; only where the whole queue is gone through.
+    before: Option<View>,
     plan: Plan,
 }
 
@@ -88,6 +90,7 @@ impl<'a> Walk<'a> {
             placed: BTreeSet::new(),
             rights: None,
             ends: Ends::new(),
+            before: None,
             queue: Queue::new((world, view, policy), situation.now, std::iter::empty()),
             plan: Plan {
                 parent: world.number,
@@ -300,6 +303,7 @@ impl<'a> Walk<'a> {
         for reservation in old.values() {
             self.view.lift(reservation);
         }
+        self.before = Some(self.view.clone());
         let lines = Arc::clone(&self.view.lines);
         let known = (self.world, &self.view, self.policy);
         self.queue = Queue::new(known, self.situation.now, lines.turns());

@@ -23,8 +23,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) toll: u64,
     /// In micro-units.
     pub(crate) price: i64,
-    /// Costs a division or two to work out, and few ask for it.
-    pub(crate) energy_mwh: &'a dyn Fn() -> u64,
+    /// In milligrams. Costs a division or two to work out, and few ask for it.
+    pub(crate) carbon_mg: &'a dyn Fn() -> u64,
 }
 
 impl Rank {
@@ -57,7 +57,7 @@ impl Rank {
                 let costs = wait.checked_mul(worth).map_or(i64::MAX, |product| product / HOUR_MS);
                 (price.saturating_add(costs), finish)
             }
-            Objective::Greenest => (signed((terms.energy_mwh)()), finish),
+            Objective::Greenest => (signed((terms.carbon_mg)()), finish),
         };
         Self { late: false, terms }
     }

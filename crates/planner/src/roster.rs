@@ -41,8 +41,8 @@ pub(crate) struct Band {
     pub(crate) smallest: Pool,
     /// Whether all their centers take in jobs of every tenant.
     pub(crate) are_for_all: bool,
-    /// The one whose center needs least energy for cooling.
-    pub(crate) thriftiest: PoolNumber,
+    /// The one whose center's electricity comes with least carbon in its greenest hour, cooling included.
+    pub(crate) greenest: PoolNumber,
 }
 
 /// A pool and where it stands.
@@ -203,9 +203,12 @@ impl Roster {
     fn put_in_band(&self, numbers: &[PoolNumber]) -> Band {
         let pools = || numbers.iter().map(|number| self.seat(*number).pool());
         let least = |of: fn(&Pool) -> u32| pools().map(of).min().unwrap_or(0);
-        let pue = |number: &&PoolNumber| self.seat(**number).center.pue_thousandths;
-        let thriftiest = numbers.iter().min_by_key(pue).expect("a band is not empty");
-        let mut smallest = self.seat(*thriftiest).pool().clone();
+        let carbon = |number: &&PoolNumber| {
+            let center = &self.seat(**number).center;
+            u64::from(center.carbon.least()) * u64::from(center.pue_thousandths)
+        };
+        let greenest = numbers.iter().min_by_key(carbon).expect("a band is not empty");
+        let mut smallest = self.seat(*greenest).pool().clone();
         smallest.nodes = least(|pool| pool.nodes);
         // Where nodes are in no blocks, all are as in one.
         smallest.nodes_per_block = least(|pool| match pool.nodes_per_block {
@@ -222,7 +225,7 @@ impl Roster {
             hourly: pools().map(|pool| pool.price_per_hour.micros).collect(),
             smallest,
             are_for_all: numbers.iter().all(|number| self.seat(*number).is_for_all),
-            thriftiest: *thriftiest,
+            greenest: *greenest,
         }
     }
 

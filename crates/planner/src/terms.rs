@@ -53,8 +53,8 @@ pub enum Behind {
     Time(Span),
     /// It would cost so much more; for a `balanced` job with what its time is worth counted in.
     Price(Money),
-    /// It would use so much more energy, in milliwatt-hours.
-    Energy(u64),
+    /// Its energy would come with so much more carbon dioxide, in milligrams.
+    Carbon(u64),
     /// By nothing the objective looks at: the order of what would be best if all could start at
     /// once decides, then names.
     Nothing,
@@ -200,9 +200,9 @@ impl Scene<'_> {
         let later = found.finish.since(best.finish);
         let by_time = || (later > Span::ZERO).then_some(Behind::Time(later));
         let by_price = || dearer(price(found) - price(best));
-        let by_energy = || {
-            let more = found.energy_mwh.saturating_sub(best.energy_mwh);
-            (more > 0).then_some(Behind::Energy(more))
+        let by_carbon = || {
+            let more = found.carbon_mg.saturating_sub(best.carbon_mg);
+            (more > 0).then_some(Behind::Carbon(more))
         };
         let by_both = || {
             let Situation { now, .. } = self.situation;
@@ -216,7 +216,7 @@ impl Scene<'_> {
             Objective::Fastest => (by_time(), by_price()),
             Objective::Cheapest => (by_price(), by_time()),
             Objective::Balanced => (by_both(), by_time()),
-            Objective::Greenest => (by_energy(), by_time()),
+            Objective::Greenest => (by_carbon(), by_time()),
         };
         first.or(second).unwrap_or(Behind::Nothing)
     }

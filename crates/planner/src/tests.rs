@@ -27,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
 
+mod gap;
+mod green;
 mod remedy;
 mod toll;
 
@@ -85,10 +87,14 @@ impl Small {
         let mut text = String::new();
         for c in 0..centers {
             let region = self.any(&["cn/east", "cn/west"]);
+            let carbon = match self.rng.random_bool(0.5) {
+                true => format!("{:?}", [(); 24].map(|()| self.rng.random_range(1..900))),
+                false => self.rng.random_range(1..900).to_string(),
+            };
             text += &format!(
                 "[[center]]\ncenter = \"c{c}\"\nowner = \"o{c}\"\nregion = \"{region}\"\n\
                  latitude = 30\nlongitude = 120\ntime_zone = \"Asia/Shanghai\"\n\
-                 engine = \"timer\"\npue = 1.2\nstore = \"10 TiB\"\n"
+                 engine = \"timer\"\npue = 1.2\ncarbon = {carbon}\nstore = \"10 TiB\"\n"
             );
             for p in 0..self.rng.random_range(1..3) {
                 let chip = ["nvidia-a100-sxm4-80", "ascend-910b3", "nvidia-h20"];

@@ -38,6 +38,8 @@ pub struct Finished {
     /// Energy its chips used in that time by their nominal power, cooling included, in milliwatt-hours;
     /// zero where the power is undisclosed.
     pub energy_mwh: u64,
+    /// What carbon dioxide that came with, by each center's grid at the time, in milligrams.
+    pub carbon_mg: u64,
     /// Bytes moved between centers because of it.
     pub moved: Bytes,
 }
@@ -85,6 +87,8 @@ pub struct Summary {
     pub yuan: f64,
     /// Megawatt-hours that these chips used, cooling included.
     pub mwh: f64,
+    /// Tonnes of carbon dioxide that these came with.
+    pub co2_t: f64,
     /// Share of all chips that ran jobs, from the first submission to the last.
     pub utilization: f64,
     /// From the first submission to the last end.
@@ -145,6 +149,7 @@ impl Summary {
             chip_hours: sum(ran.iter().map(|f| f.held.0 as f64 / 3.6e6)),
             yuan: sum(ran.iter().map(|f| f.price_micros as f64 / 1e6)),
             mwh: sum(ran.iter().map(|f| f.energy_mwh as f64 / 1e9)),
+            co2_t: sum(ran.iter().map(|f| f.carbon_mg as f64 / 1e9)),
             utilization: if window > 0.0 { busy / window } else { 0.0 },
             makespan_h: hours(end.saturating_sub(first)),
             promises_held: (!told.is_empty()).then(|| held / told.len() as f64),

@@ -38,12 +38,15 @@ pub struct Setup {
     pub sabotage: Option<Sabotage>,
 }
 
+/// When runs start where nobody says otherwise: 2027-01-15 at 16:00 in Shanghai.
+pub(crate) const START: Moment = Moment(1_800_000_000_000);
+
 impl Setup {
     /// A network without data, load or faults, all else by default.
     #[must_use]
     pub fn new(declarations: Declarations) -> Self {
         Self {
-            start: Moment(1_800_000_000_000),
+            start: START,
             timing: Timing::of(&declarations),
             declarations,
             data: Vec::new(),

@@ -76,8 +76,9 @@ impl Tally {
             let span = past.ended.since(started);
             finished.held = finished.held.saturating_add(chips(past).over(span));
             finished.price_micros = finished.price_micros.saturating_add(price(world, past, span));
-            let used = energy(world, past, span);
+            let (used, carbon) = energy(world, past, (started, span));
             finished.energy_mwh = finished.energy_mwh.saturating_add(used);
+            finished.carbon_mg = finished.carbon_mg.saturating_add(carbon);
         }
         self.finished.push(finished);
     }
@@ -135,6 +136,7 @@ fn nothing(arrival: u64, actual: Actual, spec: &JobSpec) -> Finished {
         held: model::ChipTime::ZERO,
         price_micros: 0,
         energy_mwh: 0,
+        carbon_mg: 0,
         moved: Bytes::ZERO,
     }
 }
@@ -147,13 +149,15 @@ fn chips(past: &PastAttempt) -> Chips {
     })
 }
 
-/// What the chips of an attempt used, in milliwatt-hours.
-fn energy(world: &World, past: &PastAttempt, span: Span) -> u64 {
-    let Some(part) = past.placement.parts.first() else { return 0 };
-    let Some(state) = world.centers.get(&part.center) else { return 0 };
+/// What the chips of an attempt used, in milliwatt-hours, and what carbon that came with, in milligrams.
+fn energy(world: &World, past: &PastAttempt, (from, span): (Moment, Span)) -> (u64, u64) {
+    let Some(part) = past.placement.parts.first() else { return (0, 0) };
+    let Some(state) = world.centers.get(&part.center) else { return (0, 0) };
     let pool = state.center.pool(&part.pool);
     let chip = pool.and_then(|pool| world.chips.get(pool.chip.as_ref()?));
-    state.center.energy(chip.and_then(|chip| chip.power_watts), chips(past).over(span))
+    let watts = chip.and_then(|chip| chip.power_watts);
+    let used = state.center.energy(watts, chips(past).over(span));
+    (used, state.center.carbon(used, from, span))
 }
 
 /// What an attempt cost by its pool's price.

@@ -1191,16 +1191,16 @@ export interface components {
         /** @description What a candidate is worse by than the best, in what the job's objective looks at. */
         Behind: {
             /**
-             * @description `deadline`, `time`, `price`, `energy`, or `nothing` but the order of names.
+             * @description `deadline`, `time`, `price`, `carbon`, or `nothing` but the order of names.
              * @example time
              */
             by: string;
-            dearer?: components["schemas"]["Money"] | null;
             /**
              * Format: int64
-             * @description How much more energy, in milliwatt-hours.
+             * @description How much more carbon dioxide its energy comes with, in milligrams.
              */
-            energy_mwh?: number | null;
+            carbon_mg?: number | null;
+            dearer?: components["schemas"]["Money"] | null;
             /**
              * Format: int64
              * @description How much later than the deadline, or than the best.
@@ -1210,6 +1210,11 @@ export interface components {
         /** @description A place that would do, with its terms. */
         Candidate: {
             behind?: components["schemas"]["Behind"] | null;
+            /**
+             * Format: int64
+             * @description What carbon dioxide that comes with by its center's grid, at that time of the day, in milligrams.
+             */
+            carbon_mg?: number;
             /** @description The center. */
             center: string;
             /** @description What its chips are expected to cost. */
@@ -1302,6 +1307,8 @@ export interface components {
              * @description Attempts that are not over there.
              */
             attempts: number;
+            /** @description Grams of carbon dioxide a kilowatt-hour comes with: one figure, or 24 by the hour of the day. */
+            carbon_grams_per_kwh?: number[];
             /** @description Its name. */
             center: string;
             /**

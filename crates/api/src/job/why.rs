@@ -161,13 +161,13 @@ fn behind(behind: Behind) -> view::Behind {
         by: by.to_owned(),
         later_ms: None,
         dearer: None,
-        energy_mwh: None,
+        carbon_mg: None,
     };
     match behind {
         Behind::Deadline(late) => view::Behind { later_ms: Some(late), ..by("deadline") },
         Behind::Time(later) => view::Behind { later_ms: Some(later), ..by("time") },
         Behind::Price(dearer) => view::Behind { dearer: Some(dearer), ..by("price") },
-        Behind::Energy(more) => view::Behind { energy_mwh: Some(more), ..by("energy") },
+        Behind::Carbon(more) => view::Behind { carbon_mg: Some(more), ..by("carbon") },
         Behind::Nothing => by("nothing"),
     }
 }
@@ -198,6 +198,7 @@ fn candidate(candidate: &Candidate, terms: &Terms) -> view::Candidate {
         until_ms: candidate.until,
         price: candidate.price,
         energy_mwh: candidate.energy_mwh,
+        carbon_mg: candidate.carbon_mg,
         staged_bytes: staged.sum(),
         wait_ms: terms.wait,
         run_ms: terms.run,

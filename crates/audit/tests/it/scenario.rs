@@ -327,6 +327,7 @@ impl<'a> Line<'a> {
             relay: self.options.get("relay").map(|bytes| Bytes(number(bytes))),
             data_url: None,
             pue_thousandths: 1_000,
+            carbon: CarbonIntensity::default(),
             lend_percent: number(self.option("lends", "100")),
             recall_notice: number(self.option("notice", "0s")),
             lend_to: Guests::default(),

@@ -148,6 +148,7 @@ fn candidates(plan: &Plan, look: &Look) -> String {
         Column::new("PRICE").right(),
         Column::new("BEHIND").right().rank(1),
         Column::new("ENERGY").right().rank(4),
+        Column::new("CO2").right().rank(6),
     ]);
     for (i, place) in plan.candidates.iter().enumerate() {
         let at = |moment| {
@@ -164,6 +165,7 @@ fn candidates(plan: &Plan, look: &Look) -> String {
             place.price.into(),
             place.behind.as_ref().map_or(String::new(), behind).into(),
             energy(place.energy_mwh).into(),
+            carbon(place.carbon_mg).into(),
         ]);
     }
     table.render(look, "")
@@ -171,13 +173,13 @@ fn candidates(plan: &Plan, look: &Look) -> String {
 
 /// What a place is worse by than the best.
 fn behind(behind: &Behind) -> String {
-    let Behind { by, later_ms, dearer, energy_mwh } = behind;
+    let Behind { by, later_ms, dearer, carbon_mg } = behind;
     let later = later_ms.map(|later| match by.as_str() {
         "deadline" => format!("{later} overdue"),
         _ => format!("+{later}"),
     });
     let dearer = dearer.map(|dearer| format!("+{dearer}"));
-    let more = energy_mwh.map(|more| format!("+{}", energy(more)));
+    let more = carbon_mg.map(|more| format!("+{}", carbon(more)));
     later.or(dearer).or(more).unwrap_or_else(|| "equal".to_owned())
 }
 
@@ -332,6 +334,15 @@ fn standings(plan: &Plan, look: &Look) -> String {
         text.push('\n');
     }
     text
+}
+
+/// Carbon dioxide, from milligrams.
+fn carbon(mg: u64) -> String {
+    match mg {
+        0..1_000 => format!("{mg} mg"),
+        1_000..1_000_000 => format!("{}.{} g", mg / 1_000, mg % 1_000 / 100),
+        _ => format!("{}.{} kg", mg / 1_000_000, mg % 1_000_000 / 100_000),
+    }
 }
 
 /// Energy, from milliwatt-hours.

@@ -7,8 +7,8 @@ use client::Client;
 use controller::Declarations;
 use model::job::On;
 use model::{
-    Bytes, Capability, Center, CenterId, Chip, Chips, EngineKind, Pool, Site, Span, TenantId,
-    Variant,
+    Bytes, Capability, CarbonIntensity, Center, CenterId, Chip, Chips, EngineKind, Pool, Site,
+    Span, TenantId, Variant,
 };
 use simulator::floor::Way;
 use std::collections::BTreeSet;
@@ -173,6 +173,7 @@ fn center(seen: view::Center) -> Center {
         relay: seen.relay_bytes,
         data_url: None,
         pue_thousandths: seen.pue_thousandths,
+        carbon: carbon(seen.carbon_grams_per_kwh),
         lend_percent: seen.lend_percent,
         recall_notice: Span::ZERO,
         lend_to: model::Guests::default(),
@@ -180,6 +181,13 @@ fn center(seen: view::Center) -> Center {
         partners: Vec::new(),
         only_tenants: seen.only_tenants,
         external_ids: Vec::new(),
+    }
+}
+
+fn carbon(grams: Vec<u32>) -> CarbonIntensity {
+    match grams.as_slice() {
+        [always] => CarbonIntensity::always(*always),
+        _ => CarbonIntensity::hourly(grams).unwrap_or_default(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `[[center]]` | `center`, `owner`, `region`, `latitude`, `longitude`, `time_zone`, `engine` | |
 //! | | `pue` | 1.3 |
+//! | | `carbon`: g CO₂ a kWh, one figure or 24 by the hour in its zone | its region's grid's |
 //! | | `lend_percent` | 100: all of it |
 //! | | `recall_notice` | `"30m"` |
 //! | `[center.lending]` | `organizations`, `industries`, `regions` (of homes): to whom it is lent | everyone |
@@ -19,6 +20,7 @@
 //! | | `nodes_per_block` | 0: all nodes share one fast interconnect |
 //! | | `declared_tflops` (of one chip, bf16) | none |
 //! | `[center.pool.lending]` | `percent`, `notice`, and what `[center.lending]` has | its center's |
+//! | `[[grid]]` | `region`, `carbon`: what centers in it have that do not say; the smallest counts | 537 |
 //! | `[[exchange]]` | `exchange`, `region`, `latitude`, `longitude` | |
 //! | `[[link]]` | `link`, `a`, `b`, `capacity` (each way), `latency` (one way) | |
 //! | | `carrier`, `price_per_gbps_hour` | |
@@ -41,6 +43,7 @@
 
 mod check;
 mod entry;
+mod grid;
 mod share;
 
 pub(in crate::file) use entry::OneWay;

@@ -1,6 +1,6 @@
 use crate::{chips, lines};
 use model::file::network::{self, NetworkFile};
-use model::{Currency, Money, Rate, SiteId, Span};
+use model::{CarbonIntensity, Currency, Money, Rate, SiteId, Span};
 
 const NETWORK: &str = r#"
 [[center]]
@@ -160,6 +160,32 @@ net.toml:18:9: center[0].pool[0].cores: found `-1`; expected a number of cores w
 net.toml:32:12: link[0].capacity: found a link that carries nothing; expected a capacity above zero
 net.toml:39:10: tenant[0].weight: found `-3`; expected a whole number from 1 to 1000000
 "#,
+    );
+}
+
+#[test]
+fn electricity_is_that_of_the_smallest_region_unless_a_center_says_its_own() {
+    let hours = |grams: u32| (0..24).map(|_| grams.to_string()).collect::<Vec<_>>().join(", ");
+    let grids = |with: &str| {
+        let grid = |region: &str, carbon: &str| {
+            format!("[[grid]]\nregion = \"{region}\"\ncarbon = {carbon}\n")
+        };
+        let (china, city) =
+            (grid("cn", "540"), grid("cn/yrd/shanghai", &format!("[{}]", hours(580))));
+        let far = grid("cn/yrd/shanghai/elsewhere", "1");
+        read(&format!(
+            "{}{china}{city}{far}",
+            NETWORK.replacen("engine", &format!("{with}engine"), 1)
+        ))
+    };
+    let of_first = |network: NetworkFile| network.centers[0].carbon.grams().to_vec();
+    assert_eq!(of_first(grids("").unwrap()), vec![580; 24]);
+    assert_eq!(of_first(grids("carbon = 30\n").unwrap()), [30]);
+    assert_eq!(of_first(read(NETWORK).unwrap()), [CarbonIntensity::AVERAGE]);
+    let wrong = grids(&format!("carbon = [{}, 1]\n", hours(500))).unwrap_err();
+    assert!(
+        wrong.contains("center[0].carbon: found a list; expected grams of CO2 a kWh"),
+        "{wrong}"
     );
 }
 

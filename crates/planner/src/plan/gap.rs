@@ -2,7 +2,8 @@
 
 use super::Walk;
 use crate::class::{Class, ClassId};
-use crate::scene::Asked;
+use crate::coming::Coming;
+use crate::scene::{Asked, Scene, scene};
 use allocation::{Place, Run, completion_bound};
 use model::{Chips, Span};
 use std::collections::BTreeMap;
@@ -72,11 +73,14 @@ impl Walk<'_> {
     /// How far the plan is from what no plan could better, as runs and data are expected to take; none where
     /// nobody was given a start.
     pub(super) fn gap(&self) -> Option<Gap> {
+        // What the plan books is no reason for others to be over later.
+        let (before, coming) = (self.before.as_ref()?, Coming::default());
+        let scene = scene(self.world, before, &coming, self.situation, self.policy);
         let mut runs = Vec::new();
         let (mut jobs, mut all, mut alone) = (0_u64, 0_u128, 0_u128);
         for (id, (count, ends)) in &self.ends {
             let Some(class) = self.view.lines.class(*id) else { continue };
-            let Some((soonest, run)) = self.at_best(*id, class) else { continue };
+            let Some((soonest, run)) = self.at_best(&scene, *id, class) else { continue };
             jobs += count;
             all += ends;
             alone += u128::from(soonest.0) * u128::from(*count);
@@ -94,8 +98,8 @@ impl Walk<'_> {
     }
 
     /// How soon a job of the class could be over with all to itself, and where it could run.
-    fn at_best(&self, id: ClassId, class: &Class) -> Option<(Span, Run)> {
-        let (options, scene) = (self.options(class), self.scene());
+    fn at_best(&self, scene: &Scene<'_>, id: ClassId, class: &Class) -> Option<(Span, Run)> {
+        let options = self.options(class);
         let asked = Asked { class: id, spec: &class.spec, options: &options };
         let inputs = scene.soonest(&class.spec)?;
         let mut kinds: BTreeMap<usize, Place> = BTreeMap::new();

@@ -3,7 +3,7 @@
 
 use super::{Calendars, Data, Entry, Search, inputs_of, marked};
 use crate::candidate::Candidate;
-use crate::options::{Choice, Row, energy};
+use crate::options::{Choice, Row, least_carbon};
 use crate::rank::{Rank, Terms};
 use crate::roster::{BandNumber, Places};
 use crate::scene::{Asked, Scene};
@@ -107,11 +107,11 @@ impl<'a, 's> Round<'a, 's> {
         let rank = |place: u32, start: Moment| {
             let pool = roster.seat(band.pools[place as usize]).pool();
             let price = pool.price(ask.nodes, ask.chips, run).micros.saturating_add(floor.price);
-            let energy_mwh = &|| energy(roster.seat(band.thriftiest), ask, run);
-            let family = roster.seat(band.thriftiest).bands.start;
+            let carbon_mg = &|| least_carbon(roster.seat(band.greenest), ask, run);
+            let family = roster.seat(band.greenest).bands.start;
             let chips = ((family, are_lent), ask.gang_chips(), run);
             let toll = self.scene.toll(self.asked, chips, floor.ready);
-            let terms = Terms { finish: start + run, toll, price, energy_mwh };
+            let terms = Terms { finish: start + run, toll, price, carbon_mg };
             Rank::of(self.asked.spec, self.scene.policy, self.scene.situation.now, &terms)
         };
         let start = self.scene.start_in_rank(floor.ready, at.max(floor.ready));

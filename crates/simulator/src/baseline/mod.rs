@@ -239,6 +239,7 @@ pub fn refused(number: u64, arrival: &Arrival) -> Finished {
         held: ChipTime::ZERO,
         price_micros: 0,
         energy_mwh: 0,
+        carbon_mg: 0,
         moved: Bytes::ZERO,
     }
 }

@@ -215,8 +215,9 @@ impl<'a> Play<'a> {
         let held = choices.iter().map(|choice| chips(choice).over(runs(choice).0)).min();
         let price = choices.iter().map(|choice| self.sites.price(choice, runs(choice).0));
         let price = price.min_by(f64::total_cmp).unwrap_or_default();
-        let energy =
-            |choice: &Choice| self.sites.energy(choice, chips(choice).over(runs(choice).0));
+        let energy = |choice: &Choice| {
+            self.sites.energy(choice, chips(choice), arrival.after, runs(choice).0)
+        };
         let (ran, fate) = least.map_or((Span::ZERO, Fate::Refused), runs);
         Finished {
             first_started: Some(arrival.after),
@@ -226,7 +227,8 @@ impl<'a> Play<'a> {
             chips: least.map_or(Chips::ZERO, chips),
             center: least.map(|choice| self.sites.center(choice.center).clone()),
             held: held.unwrap_or_default(),
-            energy_mwh: choices.iter().map(energy).min().unwrap_or_default(),
+            energy_mwh: choices.iter().map(|c| energy(c).0).min().unwrap_or_default(),
+            carbon_mg: choices.iter().map(|c| energy(c).1).min().unwrap_or_default(),
             price_micros: micros(price),
             ..refused(job, arrival)
         }
@@ -402,6 +404,8 @@ impl<'a> Play<'a> {
         let Running { choice, live, .. } = running;
         let held = Span(now - running.held_from);
         let chips = Chips(choice.shape.each).times(choice.shape.nodes.into());
+        let from = Span(running.held_from);
+        let (energy_mwh, carbon_mg) = self.sites.energy(choice, chips, from, held);
         Finished {
             first_started: Some(Span(running.started)),
             started: Some(Span(running.started)),
@@ -410,7 +414,8 @@ impl<'a> Play<'a> {
             chips,
             center: Some(self.sites.center(choice.center).clone()),
             held: chips.over(held),
-            energy_mwh: self.sites.energy(choice, chips.over(held)),
+            energy_mwh,
+            carbon_mg,
             price_micros: micros(self.sites.price(choice, held)),
             moved: running.moved,
             ..refused(job, &live.arrival)

@@ -1,9 +1,10 @@
 //! The pools of a network by number, and which of them a job could run in.
 
 use super::nodes::Shape;
+use crate::setup::START;
 use controller::Declarations;
 use model::job::On;
-use model::{CenterId, ChipClass, ChipId, ChipTime, Chips, JobSpec, Pool, Span, Tenant, TenantId};
+use model::{CenterId, ChipClass, ChipId, Chips, JobSpec, Pool, Span, Tenant, TenantId};
 use std::collections::BTreeMap;
 
 /// A network's pools and centers by number.
@@ -85,9 +86,18 @@ impl<'a> Sites<'a> {
         node_chips(pool).saturating_mul(pool.nodes.into())
     }
 
-    /// What the chips of a choice use in so long, in milliwatt-hours.
-    pub(super) fn energy(&self, choice: &Choice, held: ChipTime) -> u64 {
-        self.network.centers[choice.center].energy(self.watts[choice.pool], held)
+    /// What so many chips of a choice use from a time on, in milliwatt-hours, and what carbon that comes
+    /// with, in milligrams.
+    pub(super) fn energy(
+        &self,
+        choice: &Choice,
+        chips: Chips,
+        from: Span,
+        span: Span,
+    ) -> (u64, u64) {
+        let center = &self.network.centers[choice.center];
+        let used = center.energy(self.watts[choice.pool], chips.over(span));
+        (used, center.carbon(used, START + from, span))
     }
 
     /// What the chips of a choice cost for so long, in millionths.

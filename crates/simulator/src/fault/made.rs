@@ -10,10 +10,10 @@ use crate::setup::{Audit, Setup, Timing};
 use controller::{Command, Declarations, Settings};
 use model::job::{Checkpoint, Duration, Input, InputMode, JobKind, On, Output, Together, Within};
 use model::{
-    Bytes, Capability, Center, CenterId, Chip, ChipClass, ChipId, Chips, Cores, Currency,
-    DatasetId, DatasetRef, DatasetVersion, Digest, EngineKind, Exchange, ExchangeId, JobSpec,
-    Keeping, Link, LinkId, Money, Objective, OwnerId, Part, Pool, PoolId, Rate, Region, Site,
-    SiteId, Span, Tenant, TenantId, Variant, WhenCutOff,
+    Bytes, Capability, CarbonIntensity, Center, CenterId, Chip, ChipClass, ChipId, Chips, Cores,
+    Currency, DatasetId, DatasetRef, DatasetVersion, Digest, EngineKind, Exchange, ExchangeId,
+    JobSpec, Keeping, Link, LinkId, Money, Objective, OwnerId, Part, Pool, PoolId, Rate, Region,
+    Site, SiteId, Span, Tenant, TenantId, Variant, WhenCutOff,
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -110,6 +110,7 @@ impl Maker {
             relay: None,
             data_url: None,
             pue_thousandths: 1_200,
+            carbon: CarbonIntensity::default(),
             lend_percent: 100,
             recall_notice: Span::from_secs(600),
             lend_to: model::Guests::default(),

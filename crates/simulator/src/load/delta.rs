@@ -22,8 +22,8 @@ use controller::Declarations;
 use model::center::EngineKind;
 use model::file::Catalog;
 use model::{
-    Bytes, Capability, Center, CenterId, Chips, Cores, Currency, DatasetVersion, Digest, Exchange,
-    Link, Money, Pool, Rate, Site, SiteId, Span, Tenant,
+    Bytes, Capability, CarbonIntensity, Center, CenterId, Chips, Cores, Currency, DatasetVersion,
+    Digest, Exchange, Link, Money, Pool, Rate, Site, SiteId, Span, Tenant,
 };
 use std::collections::BTreeSet;
 
@@ -81,6 +81,7 @@ fn centers(table: &Table) -> Result<Vec<Center>, Error> {
             relay: None,
             data_url: None,
             pue_thousandths: row.thousandths(pue)?,
+            carbon: CarbonIntensity::default(),
             lend_percent: row.get(lend, "a percentage from 0 to 100")?,
             recall_notice: row.seconds(notice)?,
             lend_to: model::Guests::default(),

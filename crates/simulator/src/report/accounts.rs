@@ -32,6 +32,8 @@ pub struct Gave {
     pub for_others: f64,
     /// Energy of these chips and their cooling.
     pub mwh: f64,
+    /// Tonnes of carbon dioxide that came with.
+    pub co2_t: f64,
 }
 
 /// A run by line of work and by region.
@@ -84,6 +86,7 @@ impl Accounts {
                 gave.chip_hours += held;
                 gave.for_others += if is_guest { held } else { 0.0 };
                 gave.mwh += job.energy_mwh as f64 / 1e9;
+                gave.co2_t += job.carbon_mg as f64 / 1e9;
             }
         }
         all

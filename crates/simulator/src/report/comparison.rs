@@ -83,7 +83,7 @@ pub struct RunFigures {
 type Measure = (&'static str, fn(&Summary) -> Option<f64>);
 
 /// The figures of a table, in its order.
-pub const FIGURES: [Measure; 14] = [
+pub const FIGURES: [Measure; 15] = [
     ("mean h", |s| Some(s.mean_completion_h)),
     ("gap %", |s| s.gap_to_bound.map(|gap| gap * 100.0)),
     ("p99 h", |s| Some(s.p99_completion_h)),
@@ -93,6 +93,7 @@ pub const FIGURES: [Measure; 14] = [
     ("k chip-h", |s| Some(s.chip_hours / 1e3)),
     ("M yuan", |s| Some(s.yuan / 1e6)),
     ("MWh", |s| Some(s.mwh)),
+    ("t CO2", |s| Some(s.co2_t)),
     ("in use %", |s| Some(s.utilization * 100.0)),
     ("makespan h", |s| Some(s.makespan_h)),
     ("jobs", |s| Some(s.jobs as f64)),

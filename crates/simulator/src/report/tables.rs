@@ -16,6 +16,7 @@ pub(super) fn accounts(comparison: &Comparison, load: f64) -> String {
     let in_use = |gave: &Gave| gave.chip_hours;
     let for_others = |gave: &Gave| gave.for_others;
     let mwh = |gave: &Gave| gave.mwh;
+    let co2 = |gave: &Gave| gave.co2_t;
     [
         table(&runs, "Hours waited, by line of work", &|all| named(&all.industries, waited)),
         table(&runs, "Hours to the end, by line of work", &|all| named(&all.industries, over)),
@@ -28,6 +29,7 @@ pub(super) fn accounts(comparison: &Comparison, load: f64) -> String {
             named(&all.regions, for_others)
         }),
         table(&runs, "Energy in MWh, cooling included, by region", &|all| named(&all.regions, mwh)),
+        table(&runs, "Tonnes of CO2 from it", &|all| named(&all.regions, co2)),
     ]
     .concat()
 }

@@ -7,8 +7,8 @@ use controller::Declarations;
 use model::center::EngineKind;
 use model::file::Catalog;
 use model::{
-    Bytes, Capability, Center, CenterId, Cores, Currency, Exchange, ExchangeId, Link, LinkId,
-    Money, OwnerId, Pool, PoolId, Rate, Region, Site, SiteId, Span,
+    Bytes, Capability, CarbonIntensity, Center, CenterId, Cores, Currency, Exchange, ExchangeId,
+    Link, LinkId, Money, OwnerId, Pool, PoolId, Rate, Region, Site, SiteId, Span,
 };
 
 /// The hubs of the national computing network: name, region, degrees north and east in millionths.
@@ -108,6 +108,7 @@ fn center(number: usize, made: &MadeNetwork) -> Center {
         relay: None,
         data_url: None,
         pue_thousandths: 1_200,
+        carbon: CarbonIntensity::default(),
         lend_percent: 100,
         recall_notice: Span::from_secs(1_800),
         lend_to: model::Guests::default(),

@@ -47,6 +47,9 @@ pub struct Center {
     pub relay_bytes: Option<Bytes>,
     /// Power usage effectiveness in thousandths.
     pub pue_thousandths: u32,
+    /// Grams of carbon dioxide a kilowatt-hour comes with: one figure, or 24 by the hour of the day.
+    #[serde(default)]
+    pub carbon_grams_per_kwh: Vec<u32>,
     /// Share of each pool offered to others.
     pub lend_percent: u8,
     /// Only these tenants, where any is named.

@@ -116,6 +116,9 @@ pub struct Candidate {
     pub price: Money,
     /// Energy its chips are expected to use, in milliwatt-hours, cooling included.
     pub energy_mwh: u64,
+    /// What carbon dioxide that comes with by its center's grid, at that time of the day, in milligrams.
+    #[serde(default)]
+    pub carbon_mg: u64,
     /// Data that would have to be brought there, not counting what is on its way.
     #[schema(value_type = u64)]
     pub staged_bytes: Bytes,
@@ -225,7 +228,7 @@ pub struct Risk {
 /// What a candidate is worse by than the best, in what the job's objective looks at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Behind {
-    /// `deadline`, `time`, `price`, `energy`, or `nothing` but the order of names.
+    /// `deadline`, `time`, `price`, `carbon`, or `nothing` but the order of names.
     #[schema(example = "time")]
     pub by: String,
     /// How much later than the deadline, or than the best.
@@ -234,8 +237,8 @@ pub struct Behind {
     /// How much dearer, for a `balanced` job with what its time is worth counted in.
     #[schema(value_type = Option<MoneySchema>)]
     pub dearer: Option<Money>,
-    /// How much more energy, in milliwatt-hours.
-    pub energy_mwh: Option<u64>,
+    /// How much more carbon dioxide its energy comes with, in milligrams.
+    pub carbon_mg: Option<u64>,
 }
 
 /// Why a center will not do, or not yet.

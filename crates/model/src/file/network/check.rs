@@ -1,13 +1,13 @@
 //! What entries say of each other: names given twice, and names that nothing has.
 
 use super::entry::{CenterEntry, Entries, LinkEntry, TenantEntry};
-use super::{Entry, NetworkFile};
+use super::{Entry, NetworkFile, grid};
 use crate::file::Catalog;
 use crate::file::near::hint;
 use crate::file::section::Section;
 use crate::{
     CenterId, Chip, ChipClass, ChipId, ExchangeId, Flavor, FlavorId, Link, LinkId, Pool,
-    PriorityClassId, SiteId, Tenant, TenantId,
+    PriorityClassId, Region, SiteId, Tenant, TenantId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub(super) fn network(
 ) -> NetworkFile {
     let names = Names::of(&entries, catalog).and(beside);
     for entry in &entries.centers {
-        if let Some(CenterEntry { center, pools }) = &entry.value {
+        if let Some(CenterEntry { center, pools, .. }) = &entry.value {
             center.only_tenants.iter().enumerate().for_each(|(i, tenant)| {
                 names.tenant(&entry.section, &format!("only_tenants[{i}]"), tenant);
             });
@@ -56,11 +56,18 @@ pub(super) fn network(
         }
     }
     circles(&entries.tenants);
+    let grids: Vec<_> = entries.grids.into_iter().filter_map(|e| Some((e.id?, e.value?))).collect();
+    let center = |CenterEntry { mut center, says_carbon, .. }: CenterEntry<'_>| {
+        if !says_carbon {
+            grid::supply(&mut center, &grids);
+        }
+        center
+    };
     let link =
         |entry: Entry<'_, LinkId, LinkEntry>| names.link(&entry.section, entry.id?, entry.value?);
     NetworkFile {
         links: entries.links.into_iter().filter_map(link).collect(),
-        centers: entries.centers.into_iter().filter_map(|e| Some(e.value?.center)).collect(),
+        centers: entries.centers.into_iter().filter_map(|e| e.value.map(center)).collect(),
         exchanges: entries.exchanges.into_iter().filter_map(|e| e.value).collect(),
         flavors: entries.flavors.into_iter().filter_map(|e| e.value).collect(),
         priority_classes: entries.priority_classes.into_iter().filter_map(|e| e.value).collect(),
@@ -92,6 +99,10 @@ impl Names {
             if let Some(id) = entry.id.clone() {
                 sites.entry(id.to_string()).or_insert(SiteId::Exchange(id));
             }
+        }
+        let mut seen = BTreeMap::new();
+        for entry in &entries.grids {
+            once(&mut seen, &entry.section, "region", entry.id.as_ref().map(Region::as_str));
         }
         let mut seen = BTreeMap::new();
         for entry in &entries.links {

@@ -1,6 +1,6 @@
 //! Reading entries one by one; what they say of each other is looked at later.
 
-use super::{Entry, share};
+use super::{Entry, grid, share};
 use crate::center::ExternalId;
 use crate::file::section::{Section, Wrong, choice, degrees, figure, parts, text, whole, words};
 use crate::file::tree::Value;
@@ -8,9 +8,9 @@ use crate::quality::Sla;
 use crate::quota::Flavor;
 use crate::unit::parse_with;
 use crate::{
-    Bytes, Capability, Center, CenterId, ChipClass, ChipId, ChipTime, Cores, EngineKind, Exchange,
-    ExchangeId, FlavorId, Lending, LinkId, Money, NotAnAmount, OwnerId, Pool, PoolId,
-    PriorityClass, PriorityClassId, Rate, Region, Site, Span, Tenant, TenantId,
+    Bytes, Capability, CarbonIntensity, Center, CenterId, ChipClass, ChipId, ChipTime, Cores,
+    EngineKind, Exchange, ExchangeId, FlavorId, Lending, LinkId, Money, NotAnAmount, OwnerId, Pool,
+    PoolId, PriorityClass, PriorityClassId, Rate, Region, Site, Span, Tenant, TenantId,
 };
 use std::str::FromStr;
 
@@ -26,6 +26,8 @@ const ENGINES: [(&str, EngineKind); 6] = [
 /// A center with the sections of its pools, for what is found wrong with them later.
 pub(super) struct CenterEntry<'a> {
     pub(super) center: Center,
+    /// Whether it says what its electricity comes with.
+    pub(super) says_carbon: bool,
     pub(super) pools: Vec<Section<'a>>,
 }
 
@@ -51,6 +53,7 @@ pub(super) struct TenantEntry<'a> {
 #[derive(Default)]
 pub(super) struct Entries<'a> {
     pub(super) centers: Vec<Entry<'a, CenterId, CenterEntry<'a>>>,
+    pub(super) grids: Vec<Entry<'a, Region, CarbonIntensity>>,
     pub(super) exchanges: Vec<Entry<'a, ExchangeId, Exchange>>,
     pub(super) links: Vec<Entry<'a, LinkId, LinkEntry>>,
     pub(super) flavors: Vec<Entry<'a, FlavorId, Flavor>>,
@@ -62,6 +65,7 @@ impl<'a> Entries<'a> {
     /// Adds what stands in one file.
     pub(super) fn read(&mut self, mut file: Section<'a>) {
         self.centers.extend(file.sections("center").into_iter().map(center));
+        self.grids.extend(file.sections("grid").into_iter().map(grid::grid));
         self.exchanges.extend(file.sections("exchange").into_iter().map(exchange));
         self.links.extend(file.sections("link").into_iter().map(link));
         self.flavors.extend(file.sections("flavor").into_iter().map(share::flavor));
@@ -83,6 +87,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
     let engine = section.need("engine", choice(&ENGINES));
     let pue = parts(1_000, 1_000, 10_000, "a power usage effectiveness such as 1.25, from 1 to 10");
     let pue = section.maybe("pue", pue).and_then(|pue| u32::try_from(pue).ok());
+    let carbon = section.maybe("carbon", grid::carbon);
     let lend_percent = section.maybe("lend_percent", whole(0, 100));
     let recall_notice = section.maybe("recall_notice", text::<Span>);
     let lending = share::Said::read(&mut section, false).unwrap_or_default();
@@ -112,6 +117,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
         }
     }
     let assemble = || {
+        let says_carbon = carbon.is_some();
         let center = Center {
             center: id.clone()?,
             owner: owner?,
@@ -122,6 +128,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
             relay,
             data_url,
             pue_thousandths: pue.unwrap_or(1_300),
+            carbon: carbon.unwrap_or_default(),
             lend_percent: rules.percent,
             recall_notice: rules.notice,
             lend_to: rules.to,
@@ -130,7 +137,7 @@ fn center(mut section: Section<'_>) -> Entry<'_, CenterId, CenterEntry<'_>> {
             only_tenants,
             external_ids: external_ids.unwrap_or_default().into_iter().map(external_id).collect(),
         };
-        Some(CenterEntry { center, pools: pool_sections })
+        Some(CenterEntry { center, says_carbon, pools: pool_sections })
     };
     let value = assemble();
     section.unknown();
