@@ -91,6 +91,7 @@ impl Board {
             no_quotas: false,
             offered: Arc::default(),
             tolls: Arc::default(),
+            idle: Arc::default(),
             entitlements: Arc::default(),
             usage: quota::usage(world),
             roster,

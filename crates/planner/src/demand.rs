@@ -28,6 +28,8 @@ pub(crate) struct Shape {
 pub(crate) struct Offered {
     /// Shortest runs by shape, in milliseconds; the later, the more they count.
     runs: BTreeMap<Shape, f64>,
+    /// Chips wanted, and for how many milliseconds all together.
+    chips: (f64, f64),
     /// Since when, and what counts as one now.
     since: Option<Moment>,
 }
@@ -37,6 +39,9 @@ impl Offered {
     pub(crate) fn note(&mut self, world: &World, spec: &JobSpec, now: Moment) {
         let Some((shape, least)) = shape_of(world, spec) else { return };
         let weight = self.weight(now);
+        let fastest = shape.ways.iter().min_by_key(|(_, _, thousandths)| *thousandths);
+        let chips = weight * fastest.map_or(0.0, |(_, chips, _)| chips.0 as f64);
+        self.chips = (self.chips.0 + chips, self.chips.1 + chips * least);
         *self.runs.entry(shape).or_default() += weight * least;
     }
 
@@ -49,9 +54,16 @@ impl Offered {
             return weight;
         }
         self.runs.values_mut().for_each(|run| *run /= weight);
+        self.chips = (self.chips.0 / weight, self.chips.1 / weight);
         self.runs.retain(|_, run| *run > 1.0);
         self.since = Some(now);
         1.0
+    }
+
+    /// For how long a chip is held on average that somebody gets, in milliseconds.
+    pub(crate) fn held_for(&self) -> f64 {
+        let (chips, long) = self.chips;
+        if chips > 0.0 { long / chips } else { 0.0 }
     }
 
     /// For how long it came, as runs are counted, in milliseconds.

@@ -52,6 +52,7 @@ pub fn explain(
     if let Some(own) = view.reserved.get(&job).cloned() {
         view.lift(&own);
     }
+    view.look_for_idle(policy, situation.now);
     let options = class.options(world, &view.roster, policy);
     let submitted = world.job(job)?.submitted;
     if let Some(place) = policy.aim.place(&class.spec, &options, submitted) {
@@ -81,16 +82,18 @@ pub fn trial(
     policy: &Policy,
     spec: &JobSpec,
 ) -> Explanation {
+    let mut view = view.clone();
+    view.look_for_idle(policy, situation.now);
     let options = Options::of(world, &view.roster, spec, policy);
     let ahead = match policy.aim.place(spec, &options, situation.now) {
-        Some(place) => ahead((world, view, policy), place, world.next.job),
+        Some(place) => ahead((world, &view, policy), place, world.next.job),
         None => {
             let turns = view.lines.turns_of(&spec.tenant);
             let turns = turns.take_while(|(priority, ..)| *priority <= Reverse(spec.priority));
             turns.filter_map(|(_, _, id)| Some(view.lines.class(*id)?.jobs.len())).sum()
         }
     };
-    Field::of(world, view, situation, policy, class_of(spec), spec, &options).told(ahead)
+    Field::of(world, &view, situation, policy, class_of(spec), spec, &options).told(ahead)
 }
 
 /// All that can be said of every center, nothing left out.

@@ -31,6 +31,7 @@ mod estimate;
 mod explain;
 mod holds;
 mod hosts;
+mod idle;
 mod lending;
 mod node;
 mod options;

@@ -76,11 +76,12 @@ impl<'a> Walk<'a> {
         policy: &'a Policy,
         work: u64,
     ) -> Self {
+        let mut view = view.clone();
+        view.look_for_idle(policy, situation.now);
         Self {
             world,
             situation,
             policy,
-            view: view.clone(),
             coming: Coming::default(),
             reserved: Arc::default(),
             lifted: BTreeSet::new(),
@@ -91,7 +92,8 @@ impl<'a> Walk<'a> {
             rights: None,
             ends: Ends::new(),
             before: None,
-            queue: Queue::new((world, view, policy), situation.now, std::iter::empty()),
+            queue: Queue::new((world, &view, policy), situation.now, std::iter::empty()),
+            view,
             plan: Plan {
                 parent: world.number,
                 next_job: world.next.job,

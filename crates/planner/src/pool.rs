@@ -79,6 +79,17 @@ impl PoolBoard {
         self.nodes().map(|holds| u64::from(held(holds).chips.count_ones())).sum()
     }
 
+    /// About how many whole chips are free at `at`, over all nodes: of each as many as the largest size
+    /// that it has room for.
+    pub(crate) fn about_free(&self, at: Moment) -> u64 {
+        let mut smaller = 0;
+        let more = |(size, profile): &(u32, Profile)| {
+            let more = size - std::mem::replace(&mut smaller, *size);
+            u64::from(more) * profile.free_at(at)
+        };
+        self.profiles.iter().map(more).sum()
+    }
+
     /// Notes that `attempt` holds `slots` in `[from, until)`. Reality may overcommit a chip for a
     /// while (one attempt ends late, another was promised the chip); the board bears it.
     pub fn hold(&mut self, attempt: AttemptId, slots: &[Slots], from: Moment, until: Moment) {

@@ -110,14 +110,15 @@ pub fn remedies(
     of: Of<'_>,
     at: Option<&CenterId>,
 ) -> Option<Remedies> {
-    let mut view = Cow::Borrowed(view);
+    let mut view = view.clone();
+    view.look_for_idle(policy, situation.now);
     let (class, spec, job) = match of {
         Of::Spec(spec) => (class_of(spec), Cow::Borrowed(spec), world.next.job),
         Of::Job(job) => {
             let (id, class) = view.class_of(world.job(job)?)?;
             let spec = class.spec.as_ref().clone();
             if let Some(own) = view.reserved.get(&job).cloned() {
-                view.to_mut().lift(&own);
+                view.lift(&own);
             }
             (id, Cow::Owned(spec), job)
         }

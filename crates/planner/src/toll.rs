@@ -13,6 +13,8 @@
 //! it: who knows nothing of when something better comes free loses so at most twice that (the rule of
 //! renting skis).
 //!
+//! A price is for the time that a chip would be others': where chips are [idle](crate::idle) a run is cheaper.
+//!
 //! Prices put places in order and are shown as indicative prices; no fact rests on them.
 
 use crate::demand::{Shape, demand};
@@ -74,6 +76,11 @@ impl Tolls {
         }
         let by_family = prices(&demand(world, view, now)?, &view.roster)?;
         Some(Arc::new(Self { at: Some(now), by_family }))
+    }
+
+    /// Whether there are any yet.
+    pub(crate) const fn are_there(&self) -> bool {
+        self.at.is_some()
     }
 
     /// What a run on chips of a family costs others, in milliseconds.
@@ -174,7 +181,14 @@ impl View {
     /// What a choice's run costs others, in milliseconds; nothing where nobody counts that.
     fn toll(&self, asked: Asked<'_>, choice: &Choice) -> u64 {
         let family = self.roster.seat(choice.pool).bands.start;
-        self.tolls.of((family, choice.is_lent), asked.options.ask(choice).gang_chips(), choice.run)
+        let chips = asked.options.ask(choice).gang_chips();
+        self.toll_now((family, choice.is_lent), chips, choice.run)
+    }
+
+    /// What a run that begins soon costs others on chips of a family, in milliseconds: not so long as
+    /// the chips would be nobody's.
+    fn toll_now(&self, family: (BandNumber, bool), chips: Chips, run: Span) -> u64 {
+        self.tolls.of(family, chips, run.saturating_sub(self.idle.of(family.0)))
     }
 }
 
@@ -191,13 +205,13 @@ impl Scene<'_> {
             return 0;
         }
         let moved = ready.since(self.situation.now).0;
-        self.view.tolls.of(family, chips, run).saturating_add(moved)
+        self.view.toll_now(family, chips, run).saturating_add(moved)
     }
 
     /// How many thousandths of the best there is a choice costs, counted with what it costs others, where
     /// that is so many that the job waits for something better.
     pub(crate) fn is_poor(&self, asked: Asked<'_>, choice: &Choice) -> Option<u64> {
-        if !pays(asked.spec, self.policy) || self.view.tolls.at.is_none() {
+        if !pays(asked.spec, self.policy) || !self.view.tolls.are_there() {
             return None;
         }
         let cost =

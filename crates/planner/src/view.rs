@@ -4,6 +4,7 @@ use crate::booking::{Booked, Inside};
 use crate::class::{Class, ClassId, Lines, class_of_job};
 use crate::demand::Offered;
 use crate::entitlement::Entitlements;
+use crate::idle::Idle;
 use crate::packing::Typical;
 use crate::pool::PoolBoard;
 use crate::proposal::Reservation;
@@ -58,6 +59,8 @@ pub struct View {
     pub(crate) offered: Arc<Offered>,
     /// What chips cost by that.
     pub(crate) tolls: Arc<Tolls>,
+    /// For how long chips that are free are nobody's.
+    pub(crate) idle: Arc<Idle>,
     /// What tenants may have.
     pub(crate) entitlements: Arc<Entitlements>,
 }
