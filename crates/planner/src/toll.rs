@@ -13,7 +13,7 @@
 //! it: who knows nothing of when something better comes free loses so at most twice that (the rule of
 //! renting skis).
 //!
-//! A price is for the time that a chip would be others': where chips are [idle](crate::idle) a run is cheaper.
+//! A price is for the time that a chip would be others': where some are [idle](crate::idle), runs cost less.
 //!
 //! Prices put places in order and are shown as indicative prices; no fact rests on them.
 

@@ -16,6 +16,8 @@ pub struct Finished {
     pub submitted: Span,
     /// The start it was first told, if it was told one.
     pub promised: Option<Span>,
+    /// By when it was to be over, if it had a deadline.
+    pub due: Option<Span>,
     /// When its first attempt started that did; none if it never ran. What was told is held against
     /// this.
     pub first_started: Option<Span>,
@@ -95,6 +97,8 @@ pub struct Summary {
     pub makespan_h: f64,
     /// Of the start times told, the share that held; none where nobody was told one.
     pub promises_held: Option<f64>,
+    /// Of the jobs with a deadline, the share that was over by then; none where nobody had one.
+    pub deadlines_met: Option<f64>,
 }
 
 /// Runs shorter than this count as this long in slowdowns.
@@ -135,6 +139,8 @@ impl Summary {
         let end = ran.iter().map(|f| f.ended).max().unwrap_or_default();
         let told: Vec<Span> = ran.iter().filter_map(|f| f.late()).collect();
         let held = told.iter().filter(|late| **late <= GRACE).count() as f64;
+        let due: Vec<bool> = ran.iter().filter_map(|f| Some(f.ended <= f.due?)).collect();
+        let met = due.iter().filter(|is_met| **is_met).count() as f64;
         let window = chips.over(last.saturating_sub(first)).0 as f64;
         let busy = sum(ran.iter().map(|f| f.busy(first, last)));
         Self {
@@ -153,6 +159,7 @@ impl Summary {
             utilization: if window > 0.0 { busy / window } else { 0.0 },
             makespan_h: hours(end.saturating_sub(first)),
             promises_held: (!told.is_empty()).then(|| held / told.len() as f64),
+            deadlines_met: (!due.is_empty()).then(|| met / due.len() as f64),
         }
     }
 }

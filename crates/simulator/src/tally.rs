@@ -96,6 +96,7 @@ impl Tally {
             arrival,
             submitted: job.submitted.since(self.start),
             promised: job.promise.as_ref().map(|told| told.start.since(self.start)),
+            due: job.spec.deadline.map(|deadline| deadline.since(self.start)),
             fate,
             ..nothing(arrival, actual, &job.spec)
         }
@@ -126,6 +127,7 @@ fn nothing(arrival: u64, actual: Actual, spec: &JobSpec) -> Finished {
         tenant: spec.tenant.clone(),
         submitted: Span::ZERO,
         promised: None,
+        due: None,
         first_started: None,
         started: None,
         ended: Span::ZERO,

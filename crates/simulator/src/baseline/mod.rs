@@ -23,6 +23,7 @@ pub use order::Order;
 use crate::Error;
 use crate::load::{Arrival, Speeds, Stock};
 use crate::measure::{Fate, Finished};
+use crate::setup::START;
 use controller::Declarations;
 use data::Copies;
 use model::{Bytes, ChipTime, Chips};
@@ -229,6 +230,7 @@ pub fn refused(number: u64, arrival: &Arrival) -> Finished {
         tenant: spec.tenant.clone(),
         submitted: arrival.after,
         promised: None,
+        due: spec.deadline.map(|deadline| deadline.since(START)),
         first_started: None,
         started: None,
         ended: arrival.after,

@@ -83,7 +83,7 @@ pub struct RunFigures {
 type Measure = (&'static str, fn(&Summary) -> Option<f64>);
 
 /// The figures of a table, in its order.
-pub const FIGURES: [Measure; 15] = [
+pub const FIGURES: [Measure; 16] = [
     ("mean h", |s| Some(s.mean_completion_h)),
     ("gap %", |s| s.gap_to_bound.map(|gap| gap * 100.0)),
     ("p99 h", |s| Some(s.p99_completion_h)),
@@ -99,6 +99,7 @@ pub const FIGURES: [Measure; 15] = [
     ("jobs", |s| Some(s.jobs as f64)),
     ("refused", |s| Some(s.refused as f64)),
     ("promises %", |s| s.promises_held.map(|share| share * 100.0)),
+    ("deadlines %", |s| s.deadlines_met.map(|share| share * 100.0)),
 ];
 
 impl Comparison {

@@ -1,5 +1,6 @@
 //! One case of a scenario: its load at one seed, to be played by whoever.
 
+use super::file::Due;
 use super::{Contender, Part, Scenario, file, files};
 use crate::Error;
 use crate::baseline::{self, Admission, Bounds};
@@ -8,9 +9,12 @@ use crate::load::{Arrival, Ask, Speeds, Stock, Tailor, delta, gavel, lists, roun
 use crate::log::Nowhere;
 use crate::measure::{Finished, Summary};
 use crate::run::{Counts, Sample, run};
+use crate::setup::START;
 use audit::Violation;
 use controller::Declarations;
-use model::{ChipTime, OwnerId, Span, Tenant, TenantId};
+use model::{ChipTime, JobSpec, OwnerId, Span, Tenant, TenantId};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -269,12 +273,27 @@ impl Case<'_> {
         let stretch = self.load / self.scenario.load.offers;
         let stretched =
             move |arrival: Arrival| Arrival { after: divided(arrival.after, stretch), ..arrival };
+        let due = self.due();
         match &self.jobs {
-            Jobs::Listed(arrivals) => Box::new(arrivals.iter().cloned().map(stretched)),
+            Jobs::Listed(arrivals) => Box::new(arrivals.iter().cloned().map(stretched).map(due)),
             Jobs::Made(made) => {
                 let tailor = self.scenario.tailor(&self.network, &self.speeds);
-                Box::new(made.arrivals(tailor).map(stretched))
+                Box::new(made.arrivals(tailor).map(stretched).map(due))
             }
+        }
+    }
+
+    /// Gives jobs their deadlines, one after the other.
+    fn due(&self) -> impl FnMut(Arrival) -> Arrival + use<> {
+        let due = self.scenario.load.due;
+        let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
+        move |arrival| {
+            let Some(Due { share, from, to }) = due else { return arrival };
+            let (is_due, times) = (rng.random_bool(share), rng.random_range(from..=to));
+            let Some(limit) = arrival.spec.limit(0).filter(|_| is_due) else { return arrival };
+            let deadline = START + arrival.after + divided(limit, 1.0 / times);
+            let spec = JobSpec { deadline: Some(deadline), ..(*arrival.spec).clone() };
+            Arrival { spec: Arc::new(spec), ..arrival }
         }
     }
 

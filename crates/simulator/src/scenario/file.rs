@@ -123,6 +123,16 @@ pub(super) struct Load {
     pub(super) checkpoints: bool,
     #[serde(default)]
     pub(super) objective: Objective,
+    pub(super) due: Option<Due>,
+}
+
+/// How many jobs have a deadline, and when: so many times their limit after they came.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Due {
+    pub(super) share: f64,
+    pub(super) from: f64,
+    pub(super) to: f64,
 }
 
 /// What numbers must be.
@@ -158,6 +168,13 @@ impl Load {
         ];
         if let Some(gavel) = &self.gavel {
             numbers.push(("jobs_per_hour", gavel.jobs_per_hour.is_none_or(above), ABOVE));
+        }
+        if let Some(Due { share: of, from, to }) = self.due {
+            numbers.extend([
+                ("due.share", share(of), SHARE),
+                ("due.from", above(from), ABOVE),
+                ("due.to", to.is_finite() && to >= from, "a number that is not below `from`"),
+            ]);
         }
         if let Some(made) = &self.made {
             let liked = !made.like.is_empty() && made.like.values().all(|share| above(*share));

@@ -21,6 +21,7 @@
 //! | | `limit_factor`: what people ask for, beside what they need, where a list has no limits | 2 |
 //! | | `checkpoints`: whether jobs say how often they keep their progress | false |
 //! | | `objective` | `"fastest"` |
+//! | `[load.due]` | `share` of the jobs that have a deadline, `from` so many times their limit after they came, `to` so many | |
 //! | `[load.delta]` | `jobs` (`{seed}` stands for the seed) | |
 //! | | `datasets` | `"datasets.csv"` |
 //! | `[load.csv]` | `file` | |

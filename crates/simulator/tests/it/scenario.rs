@@ -54,7 +54,7 @@ fn a_wrong_scenario_is_told_with_its_line() {
         "s.toml:11:7: unknown field `phily`, expected one of `delta`, `csv`, `philly`, `openb`, \
          `gavel`, `swf`, `made`, `sets`, `speeds`, `offers`, `from`, `until`, `first`, \
          `arrivals_divided_by`, `durations_divided_by`, `longest`, `limit_factor`, `checkpoints`, \
-         `objective`",
+         `objective`, `due`",
     );
     says(
         &NETWORK.replace("10 Gbit/s", "fast"),
@@ -112,11 +112,29 @@ fn numbers_that_cannot_be_meant_are_refused() {
     refused("workloads", "0", "a number above zero");
     refused("like", "{}", "clusters, each with a number above zero");
     refused("swing", "nan", "a number from 0 to 1");
+    let refused = |due: &str, expected: &str| {
+        let help = "the keys and what they mean are in the documentation of scenarios";
+        let text = format!("{NETWORK}[load]\nswf = {{ file = \"x\" }}\ndue = {due}\n");
+        says(&text, &format!("s.toml:11:1: {expected}; {help}"));
+    };
+    refused("{ share = 75, from = 1, to = 3 }", "`due.share` must be a number from 0 to 1");
+    let expected = "`due.to` must be a number that is not below `from`";
+    refused("{ share = 0.5, from = 3, to = 1 }", expected);
 }
 
 #[test]
 fn every_shipped_scenario_can_be_opened_and_has_jobs_where_its_files_are_shipped() {
-    for name in ["csv", "delta", "laptop-faults", "laptop-small", "philly", "short-jobs", "swf"] {
+    let shipped = [
+        "csv",
+        "deadlines",
+        "delta",
+        "laptop-faults",
+        "laptop-small",
+        "philly",
+        "short-jobs",
+        "swf",
+    ];
+    for name in shipped {
         let scenario = open(&format!("{name}.toml"));
         let case = scenario.case(None, scenario.seeds[0]).unwrap();
         assert_eq!(case.arrivals().count() as u64, case.jobs(), "{name}");
@@ -254,6 +272,27 @@ fn the_mean_is_better_than_under_fair_where_few_come_for_few_chips() {
     };
     let (with_prices, fair) = (mean("portolan/mean-completion"), mean("portolan/fair"));
     assert!(with_prices < fair * 0.95, "{with_prices} h beside {fair} h");
+}
+
+#[test]
+fn more_jobs_keep_their_deadlines_where_who_is_due_first_comes_first() {
+    let scenario = open("deadlines.toml");
+    let kept = |policy| {
+        let contender = Contender::named(policy).expect("it is one");
+        let played = (1..=6).map(|seed| {
+            let case = scenario.case(None, seed).unwrap();
+            let played = case.play(contender, &mut || ()).unwrap();
+            let due: Vec<_> = played.finished.iter().filter_map(|f| f.due).collect();
+            assert!((200..250).contains(&due.len()), "three in four of 300: {}", due.len());
+            played.summary.deadlines_met.unwrap()
+        });
+        played.sum::<f64>() / 6.0
+    };
+    let ours = kept("portolan/deadline-first");
+    assert!(ours > 0.9, "{ours}");
+    for other in ["portolan/fair", "cheapest-first/fair-share", "race-to-all/fair-share"] {
+        assert!(ours > kept(other) + 0.02, "{ours} beside {} of {other}", kept(other));
+    }
 }
 
 #[test]
