@@ -1,23 +1,25 @@
 //! What tenants are entitled to of the network's chips, and who has less than that.
 //!
 //! At each round boundary all that runs and waits is laid out as if it could be divided at will, by
-//! weighted lexicographic max-min in the tree of tenants, on the kinds of chips there are and on what
-//! owners lend of them ([`allocation::fair`]). What a tenant has there it is *entitled* to, counted in
-//! chips that run its jobs best. Entitled less had, over time, says how far it is behind: as the time that
-//! it would take to make up for it. Who is furthest behind has its turn first, before standings decide.
-//! At the boundary itself its jobs also take the place of preemptible ones, of tenants that have more
-//! than they are entitled to and run more beside their weights than it does.
+//! weighted lexicographic max-min in the tree of tenants, on the kinds of chips there are, on what owners
+//! lend of them, and where data may be ([`allocation::fair`]). What a tenant has there it is *entitled*
+//! to, counted in chips that run its jobs best. Entitled less had, over time, says how far it is behind:
+//! as the time that it would take to make up for it. Who is furthest behind has its turn first, before
+//! standings decide. At the boundary itself its jobs also take the place of preemptible ones, of tenants
+//! that have more than they are entitled to and run more beside their weights than it does.
 //!
 //! Nothing of this is a fact: a server that starts anew finds nobody behind.
 
+mod market;
+
 use crate::demand::{Shape, shape_of};
-use crate::roster::{BandNumber, Roster};
-use crate::supply::{Supply, supply};
+use crate::roster::Roster;
 use crate::toll::whole;
 use crate::{Aim, Policy, View};
-use allocation::{Choice, Class, Node, Problem, fair};
-use model::job::{Job, On};
-use model::{CenterId, Chips, Moment, Span, TenantId};
+use allocation::{Class, Node, Problem, fair};
+use market::{Inside, Market};
+use model::job::Job;
+use model::{Chips, JobSpec, Moment, Span, TenantId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -89,7 +91,7 @@ fn worth(chips: i128, span: Span, to: Chips) -> i64 {
 /// What runs or waits.
 struct Wishes {
     /// Chips of the first kind named, by whose they are and where they could be.
-    wanted: BTreeMap<(TenantId, Shape), f64>,
+    wanted: BTreeMap<(TenantId, Shape, Inside), f64>,
     /// What tenants have, in chips that run their jobs best.
     has: BTreeMap<TenantId, Chips>,
 }
@@ -99,7 +101,7 @@ impl Wishes {
         let mut wishes = Self { wanted: BTreeMap::new(), has: BTreeMap::new() };
         for (_, class) in view.lines.classes() {
             if let Some((shape, _)) = shape_of(world, &class.spec) {
-                wishes.want(&class.spec.tenant, shape, class.jobs.len() as f64);
+                wishes.want(world, &class.spec, shape, class.jobs.len() as f64);
             }
         }
         for job in world.jobs.iter() {
@@ -108,14 +110,16 @@ impl Wishes {
         wishes
     }
 
-    fn want(&mut self, tenant: &TenantId, mut shape: Shape, jobs: f64) {
+    fn want(&mut self, world: &World, spec: &JobSpec, mut shape: Shape, jobs: f64) {
         let Some((_, base, _)) = shape.ways.first() else { return };
+        let Some(inside) = Inside::of(world, spec) else { return };
         let base = base.0.max(1);
         // Gangs of all sizes are alike: what is divided at will is counted by the chip.
         for (_, chips, _) in &mut shape.ways {
             chips.0 = chips.0.saturating_mul(1_000) / base;
         }
-        *self.wanted.entry((tenant.clone(), shape)).or_default() += jobs * base as f64 / 1e3;
+        let wanted = self.wanted.entry((spec.tenant.clone(), shape, inside)).or_default();
+        *wanted += jobs * base as f64 / 1e3;
     }
 
     fn run(&mut self, world: &World, job: &Job) {
@@ -129,23 +133,23 @@ impl Wishes {
         let counts = base.0.saturating_mul(1_000) / (*times).max(1);
         let has = self.has.entry(job.spec.tenant.clone()).or_default();
         *has = has.saturating_add(Chips(counts));
-        self.want(&job.spec.tenant, shape, 1.0);
+        self.want(world, &job.spec, shape, 1.0);
     }
 
     /// What each tenant that wants anything is entitled to. None where the solver gives up.
     fn entitled(&self, world: &World, roster: &Roster) -> Option<BTreeMap<TenantId, Entitled>> {
         let (nodes, numbers) = tree(world);
-        let market = Market::of(roster);
-        let class = |((tenant, shape), chips): (&(TenantId, Shape), &f64)| Class {
+        let market = Market::of(roster, self.wanted.keys().map(|(_, _, inside)| inside));
+        let class = |((tenant, shape, inside), chips): (&(TenantId, Shape, Inside), &f64)| Class {
             count: *chips,
             of: numbers.get(tenant).copied(),
             weight: 1.0,
-            choices: market.choices(roster, shape),
+            choices: market.choices(roster, shape, inside),
         };
         let classes: Vec<Class> = self.wanted.iter().map(class).collect();
         let found = fair(&Problem { capacities: market.capacities, nodes, classes }).ok()?;
         let mut entitled: BTreeMap<TenantId, f64> = BTreeMap::new();
-        for (((tenant, _), chips), throughput) in self.wanted.iter().zip(found.throughputs) {
+        for (((tenant, ..), chips), throughput) in self.wanted.iter().zip(found.throughputs) {
             *entitled.entry(tenant.clone()).or_default() += chips * throughput;
         }
         let to = |chips: f64| Entitled { to: Chips(whole(chips * 1e3)), ..Entitled::default() };
@@ -169,54 +173,6 @@ fn tree(world: &World) -> (Vec<Node>, BTreeMap<TenantId, usize>) {
         nodes.push(Node { parent, weight: f64::from(tenant.weight.max(1)) });
     }
     (nodes, numbers)
-}
-
-/// Chips as the resources of a problem.
-struct Market {
-    capacities: Vec<f64>,
-    /// All, what is lent, and what is each home's, by number.
-    families: BTreeMap<BandNumber, (usize, usize, BTreeMap<CenterId, usize>)>,
-}
-
-impl Market {
-    fn of(roster: &Roster) -> Self {
-        let mut capacities = Vec::new();
-        let mut row = |chips: Chips| {
-            capacities.push(chips.0 as f64 / 1e3);
-            capacities.len() - 1
-        };
-        let mut family = |of: Supply| {
-            let own = of.own.into_iter().map(|(home, chips)| (home, row(chips))).collect();
-            (row(of.all), row(of.lent), own)
-        };
-        let families = supply(roster).into_iter().map(|(at, of)| (at, family(of))).collect();
-        Self { capacities, families }
-    }
-
-    /// Where a chip's worth of a shape could run.
-    fn choices(&self, roster: &Roster, shape: &Shape) -> Vec<Choice> {
-        let mut choices = Vec::new();
-        for (on, chips, times) in &shape.ways {
-            let rate = 1e3 / (*times).max(1) as f64;
-            let uses = chips.0 as f64 / 1e3;
-            for (all, lent, own) in self.families_of(roster, on) {
-                let homes = shape.homes.iter().filter_map(|home| own.get(home));
-                for row in homes.chain([lent]) {
-                    let uses = [(*all, uses), (*row, uses)].into_iter().collect();
-                    choices.push(Choice { rate, uses });
-                }
-            }
-        }
-        choices
-    }
-
-    fn families_of<'m>(
-        &'m self,
-        roster: &'m Roster,
-        on: &On,
-    ) -> impl Iterator<Item = &'m (usize, usize, BTreeMap<CenterId, usize>)> {
-        roster.families(on).iter().filter_map(|family| self.families.get(&family.start))
-    }
 }
 
 /// Who is behind, while turns are given.

@@ -1,7 +1,7 @@
 //! What there is of each kind of chip: in all, lent, and for those who are at home where it is.
 
 use crate::roster::{BandNumber, Roster};
-use model::{CenterId, Chips};
+use model::{Center, CenterId, Chips};
 use std::collections::BTreeMap;
 
 /// The chips of a family.
@@ -16,8 +16,16 @@ pub(crate) struct Supply {
 
 /// What there is, by the first band of each family.
 pub(crate) fn supply(roster: &Roster) -> BTreeMap<BandNumber, Supply> {
+    supply_in(roster, |_| true)
+}
+
+/// What there is in some of the centers.
+pub(crate) fn supply_in(
+    roster: &Roster,
+    counts: impl Fn(&Center) -> bool,
+) -> BTreeMap<BandNumber, Supply> {
     let mut there: BTreeMap<BandNumber, Supply> = BTreeMap::new();
-    for (_, seat) in roster.seats() {
+    for (_, seat) in roster.seats().filter(|(_, seat)| counts(&seat.center)) {
         let of = there.entry(seat.bands.start).or_default();
         let chips = seat.pool().chips();
         let most = seat.lending.most(chips);

@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use world::World;
 
+mod entitled;
 mod gap;
 mod green;
 mod remedy;
