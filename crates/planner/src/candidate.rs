@@ -38,8 +38,9 @@ pub struct Candidate {
     /// Energy its chips are expected to use, in milliwatt-hours, cooling included; zero where the
     /// chip's power is undisclosed.
     pub energy_mwh: u64,
-    /// What carbon dioxide that energy comes with when and where it is used, in milligrams.
-    pub carbon_mg: u64,
+    /// What carbon dioxide that energy comes with when and where it is used, in milligrams; none where the
+    /// chip's power is undisclosed.
+    pub carbon_mg: Option<u64>,
     /// The nodes it takes; none before it is decided on.
     #[serde(skip)]
     pub slots: Vec<Slots>,
@@ -182,8 +183,7 @@ impl<'a> Scene<'a> {
     /// The rank of a choice that was opened.
     pub(crate) fn rank_found(&self, asked: Asked<'_>, choice: &Choice, found: &Candidate) -> Rank {
         let price = found.price.micros - choice.price;
-        let is_known = says_power(self.view.roster.seat(choice.pool));
-        let carbon_mg = || if is_known { found.carbon_mg } else { u64::MAX };
+        let carbon_mg = || found.carbon_mg.unwrap_or(u64::MAX);
         self.rank_by(asked, choice, (found.data_ready, found.start), (price, &carbon_mg))
     }
 
@@ -290,7 +290,7 @@ impl<'a> Scene<'a> {
             finish: start + choice.run,
             price,
             energy_mwh,
-            carbon_mg: center.carbon(energy_mwh, start, choice.run),
+            carbon_mg: says_power(seat).then(|| center.carbon(energy_mwh, start, choice.run)),
             slots,
             transfers: data.transfers,
             streams,

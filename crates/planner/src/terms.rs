@@ -55,6 +55,8 @@ pub enum Behind {
     Price(Money),
     /// Its energy would come with so much more carbon dioxide, in milligrams.
     Carbon(u64),
+    /// Nobody says what its chips use.
+    UndisclosedPower,
     /// By nothing the objective looks at: the order of what would be best if all could start at
     /// once decides, then names.
     Nothing,
@@ -200,9 +202,10 @@ impl Scene<'_> {
         let later = found.finish.since(best.finish);
         let by_time = || (later > Span::ZERO).then_some(Behind::Time(later));
         let by_price = || dearer(price(found) - price(best));
-        let by_carbon = || {
-            let more = found.carbon_mg.saturating_sub(best.carbon_mg);
-            (more > 0).then_some(Behind::Carbon(more))
+        let by_carbon = || match (best.carbon_mg, found.carbon_mg) {
+            (Some(least), Some(mg)) if mg > least => Some(Behind::Carbon(mg - least)),
+            (Some(_), None) => Some(Behind::UndisclosedPower),
+            _ => None,
         };
         let by_both = || {
             let Situation { now, .. } = self.situation;

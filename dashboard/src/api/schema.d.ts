@@ -1191,7 +1191,7 @@ export interface components {
         /** @description What a candidate is worse by than the best, in what the job's objective looks at. */
         Behind: {
             /**
-             * @description `deadline`, `time`, `price`, `carbon`, or `nothing` but the order of names.
+             * @description `deadline`, `time`, `price`, `carbon`, `undisclosed-power`, or `nothing` but the order of names.
              * @example time
              */
             by: string;
@@ -1212,9 +1212,10 @@ export interface components {
             behind?: components["schemas"]["Behind"] | null;
             /**
              * Format: int64
-             * @description What carbon dioxide that comes with by its center's grid, at that time of the day, in milligrams.
+             * @description What carbon dioxide that comes with by its center's grid, at that time of the day, in milligrams;
+             *     absent where the chip's power is undisclosed.
              */
-            carbon_mg?: number;
+            carbon_mg?: number | null;
             /** @description The center. */
             center: string;
             /** @description What its chips are expected to cost. */

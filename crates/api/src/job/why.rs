@@ -168,6 +168,7 @@ fn behind(behind: Behind) -> view::Behind {
         Behind::Time(later) => view::Behind { later_ms: Some(later), ..by("time") },
         Behind::Price(dearer) => view::Behind { dearer: Some(dearer), ..by("price") },
         Behind::Carbon(more) => view::Behind { carbon_mg: Some(more), ..by("carbon") },
+        Behind::UndisclosedPower => by("undisclosed-power"),
         Behind::Nothing => by("nothing"),
     }
 }

@@ -165,7 +165,7 @@ fn candidates(plan: &Plan, look: &Look) -> String {
             place.price.into(),
             place.behind.as_ref().map_or(String::new(), behind).into(),
             energy(place.energy_mwh).into(),
-            carbon(place.carbon_mg).into(),
+            place.carbon_mg.map_or("unknown".to_owned(), carbon).into(),
         ]);
     }
     table.render(look, "")
@@ -179,8 +179,12 @@ fn behind(behind: &Behind) -> String {
         _ => format!("+{later}"),
     });
     let dearer = dearer.map(|dearer| format!("+{dearer}"));
-    let more = carbon_mg.map(|more| format!("+{}", carbon(more)));
-    later.or(dearer).or(more).unwrap_or_else(|| "equal".to_owned())
+    let more = carbon_mg.map(|more| format!("+{} CO2", carbon(more)));
+    let else_by = match by.as_str() {
+        "undisclosed-power" => "unknown power",
+        _ => "equal",
+    };
+    later.or(dearer).or(more).unwrap_or_else(|| else_by.to_owned())
 }
 
 /// What the figures of each place rest on, and what may come of them.

@@ -50,9 +50,9 @@ tenant = "t0"
 
 /// Where a job of four hours at most on eight chips goes that comes at a moment, for how many hours, and
 /// what the other place is worse by.
-fn greenest(at: &str) -> (String, f64, Option<Behind>) {
-    let catalog = Catalog::read(&CHIPS).unwrap();
-    let file = model::file::network::read(&[("n.toml", NETWORK)], &catalog).unwrap();
+fn greenest(network: &str, chips: &[(&str, &str)], at: &str) -> (String, f64, Option<Behind>) {
+    let catalog = Catalog::read(chips).unwrap();
+    let file = model::file::network::read(&[("n.toml", network)], &catalog).unwrap();
     let now: Moment = at.parse().unwrap();
     let mut world = World::default();
     let mut tell = |fact: Fact| world.fold(now, &fact).unwrap();
@@ -74,7 +74,7 @@ fn greenest(at: &str) -> (String, f64, Option<Behind>) {
     });
     file.tenants.into_iter().for_each(|tenant| tell(Fact::TenantDeclared(Arc::new(tenant))));
     let text = "name = \"j\"\ncommand = [\"true\"]\nlimit = \"4h\"\nobjective = \"greenest\"\n\
-                [[variant]]\nchip = \"nvidia-h20\"\nspeed = 1.0\nchips = 8\n";
+                [[variant]]\non = \"cuda\"\nchips = 8\n";
     let file = model::file::job::read("job.toml", text, Format::Toml).unwrap();
     let spec = Arc::new(file.spec(TenantId::new("t0").unwrap(), now).unwrap());
     let board = Board::of(&world, now);
@@ -86,9 +86,20 @@ fn greenest(at: &str) -> (String, f64, Option<Behind>) {
 }
 
 #[test]
+fn chips_of_unknown_power_are_the_last_of_green_places() {
+    let mut unknown = CHIPS;
+    let silent = CHIPS[0].1.replace("power_watts = 400", "undisclosed = [\"power_watts\"]");
+    unknown[0].1 = &silent;
+    let network = NETWORK.replacen("nvidia-h20", "nvidia-a100-sxm4-80", 1);
+    let (place, _, behind) = greenest(&network, &unknown, "2026-11-29T20:00:00+08:00");
+    assert_eq!((place.as_str(), behind), ("sun", Some(Behind::UndisclosedPower)));
+}
+
+#[test]
 fn a_green_job_runs_where_the_sun_shines_by_day_and_where_less_is_cooled_by_night() {
     let check = |hour: &str, place: &str, more_grams: f64| {
-        let (found, hours, behind) = greenest(&format!("2026-11-29T{hour}:00+08:00"));
+        let at = format!("2026-11-29T{hour}:00+08:00");
+        let (found, hours, behind) = greenest(NETWORK, &CHIPS, &at);
         // Eight chips of 400 W.
         let kwh = 3.2 * hours;
         let Some(Behind::Carbon(more)) = behind else { panic!("{behind:?}") };

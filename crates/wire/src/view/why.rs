@@ -116,9 +116,9 @@ pub struct Candidate {
     pub price: Money,
     /// Energy its chips are expected to use, in milliwatt-hours, cooling included.
     pub energy_mwh: u64,
-    /// What carbon dioxide that comes with by its center's grid, at that time of the day, in milligrams.
-    #[serde(default)]
-    pub carbon_mg: u64,
+    /// What carbon dioxide that comes with by its center's grid, at that time of the day, in milligrams;
+    /// absent where the chip's power is undisclosed.
+    pub carbon_mg: Option<u64>,
     /// Data that would have to be brought there, not counting what is on its way.
     #[schema(value_type = u64)]
     pub staged_bytes: Bytes,
@@ -228,7 +228,7 @@ pub struct Risk {
 /// What a candidate is worse by than the best, in what the job's objective looks at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Behind {
-    /// `deadline`, `time`, `price`, `carbon`, or `nothing` but the order of names.
+    /// `deadline`, `time`, `price`, `carbon`, `undisclosed-power`, or `nothing` but the order of names.
     #[schema(example = "time")]
     pub by: String,
     /// How much later than the deadline, or than the best.
