@@ -5,16 +5,17 @@
 //! easier than they are, so that bounds stay bounds.
 
 use super::data::Copies;
+use super::moved::Wanted;
 use super::sites::{Choice, Sites};
 use super::{Stage, choices};
 use crate::Error;
 use crate::load::{Arrival, at_speed};
 use crate::measure::hours;
 use allocation::{Binding, Place, Run, Task, completion_bound, soonest_end};
-use model::{ChipId, DatasetId};
+use model::ChipId;
 use serde::Serialize;
 use smallvec::smallvec;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// For how long a price holds, how often prices are made better, and how long after the last job came
 /// there are any.
@@ -49,7 +50,15 @@ pub struct Bounds {
 /// Where a job can run.
 struct Job {
     from: f64,
+    /// Before when its data is not where it could run, were that all that links carry.
+    data_there: f64,
     places: Vec<Spot>,
+}
+
+impl Job {
+    fn shortest(&self) -> f64 {
+        self.places.iter().map(|spot| spot.long).fold(f64::MAX, f64::min)
+    }
 }
 
 /// Chips of a kind that a job can run on.
@@ -69,27 +78,29 @@ pub fn bounds(
     let sites = Sites::new(stage.network);
     let copies = Copies::new(stage.network, stage.stock)?;
     let kinds = Kinds::of(&sites);
-    let mut wanted: BTreeMap<DatasetId, BTreeSet<BTreeSet<usize>>> = BTreeMap::new();
+    let mut wanted = Wanted::new(stage.stock, &copies);
     let mut jobs = Vec::new();
     for arrival in arrivals {
         let able: Vec<Choice> = choices(&sites, &copies, &arrival, 0).collect();
         if able.is_empty() {
             continue;
         }
+        let mut job = kinds.job(stage, &arrival, &able);
         if let Some(input) = arrival.spec.inputs.first() {
-            let centers = able.iter().map(|choice| choice.center).collect();
-            wanted.entry(input.dataset.dataset.clone()).or_default().insert(centers);
+            job.data_there = wanted.note(&input.dataset.dataset, &able, job.shortest());
         }
-        jobs.push(kinds.job(stage, &arrival, &able));
+        jobs.push(job);
     }
     let (Some(first), Some(last)) = (jobs.first(), jobs.last()) else { return Ok(None) };
     let (first, last) = (first.from, last.from);
-    let (end, by) = kinds.end(&jobs);
+    let behind = Bound { value: wanted.end(), by: "data that has to come into some centers first" };
+    let by_chips = kinds.end(&jobs);
+    let end = if behind.value > by_chips.value { behind } else { by_chips };
     Ok(Some(Bounds {
         mean_completion_h: kinds.completion(&jobs, last + BEYOND_H),
-        makespan_h: Bound { value: end - first, by },
+        makespan_h: Bound { value: end.value - first, by: end.by },
         wan_tb: Bound {
-            value: least_moved_tb(stage, &copies, &wanted),
+            value: wanted.least_tb(),
             by: "a copy of each dataset where none of those it has will do",
         },
     }))
@@ -139,7 +150,8 @@ impl<'a> Kinds<'a> {
             known.chips = known.chips.min(chips);
             known.long = known.long.min(long);
         }
-        Job { from: hours(arrival.after), places: spots.into_values().collect() }
+        let places = spots.into_values().collect();
+        Job { from: hours(arrival.after), data_there: 0.0, places }
     }
 
     fn completion(&self, jobs: &[Job], until: f64) -> Bound {
@@ -151,8 +163,7 @@ impl<'a> Kinds<'a> {
         let run =
             |job: &Job| Run { from: job.from, places: job.places.iter().map(place).collect() };
         let runs: Vec<Run> = jobs.iter().map(run).collect();
-        let shortest = |job: &Job| job.places.iter().map(|spot| spot.long).fold(f64::MAX, f64::min);
-        let alone: f64 = jobs.iter().map(shortest).sum();
+        let alone: f64 = jobs.iter().map(Job::shortest).sum();
         let priced = completion_bound(&self.there, &runs, (STRETCH_H, until), ROUNDS).completion;
         let (sum, by) = match priced > alone {
             true => (priced, "all jobs at prices of chips by the hour"),
@@ -163,12 +174,9 @@ impl<'a> Kinds<'a> {
 
     /// Before when not all jobs are over, and why. Jobs that run equally well on the same chips are
     /// one, by the chip.
-    fn end(&self, jobs: &[Job]) -> (f64, &'static str) {
-        let latest = |job: &Job| {
-            let least = job.places.iter().map(|spot| spot.long).fold(f64::MAX, f64::min);
-            job.from + least
-        };
-        let longest = jobs.iter().map(latest).fold(0.0, f64::max);
+    fn end(&self, jobs: &[Job]) -> Bound {
+        let alone = jobs.iter().map(|job| job.from.max(job.data_there) + job.shortest());
+        let longest = alone.fold(0.0, f64::max);
         let last = jobs.last().map_or(0.0, |job| job.from);
         let every = (last / RELEASES as f64).max(f64::MIN_POSITIVE);
         let mut groups: BTreeMap<Alike, (f64, f64)> = BTreeMap::new();
@@ -187,9 +195,9 @@ impl<'a> Kinds<'a> {
         let tasks: Vec<Task> = groups.into_iter().map(task).collect();
         match soonest_end(&self.there[..self.numbers.len()], &tasks, RELEASES) {
             Ok((end, Binding::Capacity)) if end > longest => {
-                (end, "all work on all chips, divided at will")
+                Bound { value: end, by: "all work on all chips, divided at will" }
             }
-            _ => (longest, "the longest job"),
+            _ => Bound { value: longest, by: "the longest job, with what of its data must come" },
         }
     }
 }
@@ -207,29 +215,4 @@ fn task(((from, places), (chips, work)): (Alike, (f64, f64))) -> Task {
         work: work / chips.max(f64::MIN_POSITIVE),
         choices: places.into_iter().map(choice).collect(),
     }
-}
-
-/// What has to be moved, in terabytes: jobs of which no two can run in the same center, and none where a
-/// copy is, need a copy each. They are found greedily, those with the fewest centers first.
-fn least_moved_tb(
-    stage: Stage<'_>,
-    copies: &Copies<'_>,
-    wanted: &BTreeMap<DatasetId, BTreeSet<BTreeSet<usize>>>,
-) -> f64 {
-    let mut moved = 0.0;
-    for (dataset, wishes) in wanted {
-        let Some(data) = copies.number(dataset) else { continue };
-        let is_at = |center: &usize| copies.is_at(data, *center, 0);
-        let mut apart: Vec<&BTreeSet<usize>> =
-            wishes.iter().filter(|centers| !centers.iter().any(is_at)).collect();
-        apart.sort_by_key(|centers| centers.len());
-        let mut served: BTreeSet<usize> = BTreeSet::new();
-        for centers in apart {
-            if served.is_disjoint(centers) {
-                served.extend(centers);
-                moved += stage.stock[data].bytes.0 as f64 / 1e12;
-            }
-        }
-    }
-    moved
 }

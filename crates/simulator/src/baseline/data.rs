@@ -9,7 +9,7 @@ use model::link::SiteId;
 use model::{Bytes, DatasetId, Moment, Rate, Region};
 use network::{Allowed, Link, Links, Site, Topology, TransferPlan, TransferRequest};
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Stretches that leave less than this part of a path are left to others, as the planner leaves them.
 const LEAST_PART: u64 = 16;
@@ -127,6 +127,14 @@ impl<'a> Copies<'a> {
     /// Whether a copy is at the center.
     pub(super) fn is_at(&self, data: usize, center: usize, now: u64) -> bool {
         self.copies.get(&(data, center)).is_some_and(|copy| copy.ready <= now)
+    }
+
+    /// How fast anything can come into these centers from elsewhere, by all links that lead there.
+    pub(super) fn inbound(&self, centers: &BTreeSet<usize>) -> Rate {
+        let inside = |site: &str| centers.iter().any(|center| self.centers[*center] == site);
+        let links = self.topology.links().iter();
+        let into = links.filter(|link| inside(&link.a) != inside(&link.b));
+        into.fold(Rate(0), |all, link| Rate(all.0.saturating_add(link.capacity.0)))
     }
 
     /// How a copy would come to the center from the nearest one there is if nothing else were on its

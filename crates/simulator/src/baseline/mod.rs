@@ -11,6 +11,7 @@
 
 mod bounds;
 mod data;
+mod moved;
 mod nodes;
 mod order;
 mod play;

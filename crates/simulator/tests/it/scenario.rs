@@ -231,6 +231,33 @@ fn no_policy_is_below_the_bounds() {
     }
 }
 
+/// Where links are thin, what ends last is what waits for data. Nobody ends before that, and who knows
+/// what will be wanted could not either.
+#[test]
+fn thin_links_bound_the_end() {
+    let dir = tempfile::tempdir().expect("a folder can be made");
+    let network = dir.path().join("thin.toml");
+    let wide = std::fs::read_to_string(root().join("catalog/networks/laptop.toml")).unwrap();
+    let thin = wide.replace("10 Gbit/s", "500 kbit/s").replace("5 Gbit/s", "500 kbit/s");
+    std::fs::write(&network, thin.replace("1 Gbit/s", "500 kbit/s")).unwrap();
+    let told = Told { network: vec![network], ..Told::default() };
+    let path = root().join("scenarios/laptop-small.toml");
+    let scenario = Scenario::open(&path, &told, &catalog()).unwrap();
+    let mut waits_for_data = 0;
+    for seed in 1..=4 {
+        let case = scenario.case(None, seed).unwrap();
+        let bounds = case.bounds().unwrap().expect("somebody can run");
+        waits_for_data += usize::from(bounds.makespan_h.by.contains("data that has to come"));
+        let all = Contender::all().filter(|contender| !contender.name().contains("alone"));
+        for contender in all {
+            let summary = case.play(contender, &mut || ()).unwrap().summary;
+            let (end, least) = (summary.makespan_h, bounds.makespan_h.value);
+            assert!(end >= least - 1e-6, "{} at {end} h, bound {least} h", contender.name());
+        }
+    }
+    assert!(waits_for_data > 0, "links this thin bound the end of some seed");
+}
+
 #[test]
 fn nobody_does_better_than_each_alone() {
     let scenario = open("delta.toml");
