@@ -74,7 +74,7 @@ pub(crate) struct Simulate {
     #[arg(long, conflicts_with = "policies")]
     compare: bool,
     /// Portolan with this aim, whole and without each of its parts (prices, lessons, joint-data,
-    /// copies-ahead, preemption, entitlements): what each earns. A single one is named
+    /// preemption, entitlements): what each earns. A single one is named
     /// portolan/AIM/without-PART.
     #[arg(long, value_name = "AIM", conflicts_with_all = ["policies", "compare"])]
     ablate: Option<planner::Aim>,

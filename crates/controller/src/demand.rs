@@ -3,7 +3,7 @@
 use crate::Controller;
 use crate::keeping::StoreUse;
 use model::job::Job;
-use model::{Bytes, CenterId, DatasetRef, DatasetVersion, Phase};
+use model::{Bytes, CenterId, DatasetVersion, Phase};
 use planner::ClassId;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ impl Demand {
     /// as many as [`ASKED`] of each.
     pub(crate) fn of(controller: &Controller) -> Self {
         let world = &controller.world;
-        let mut demand = Self::waiting(controller, 1);
+        let mut demand = Self { waiting: waiting(controller), ..Self::default() };
         let ended = world.ended().rev().take(ASKED).filter_map(|id| world.job(id));
         for past in ended.flat_map(|job: &Arc<Job>| &job.past) {
             demand.was_placed(&past.placement);
@@ -43,52 +43,10 @@ impl Demand {
         demand
     }
 
-    /// What jobs that wait read, of data that so many of them read. Costs a look at as many jobs as
-    /// [`ASKED`], and one into the planner's candidates for as many classes of them as [`CLASSES`].
-    pub(crate) fn waiting(controller: &Controller, enough: u64) -> Self {
-        let world = &controller.world;
-        let waits = |job: &&Arc<Job>| {
-            !job.spec.inputs.is_empty() && matches!(job.phase, Phase::Waiting { .. })
-        };
-        let waiting = world.waiting().take(ASKED).filter_map(|id| world.job(id));
-        let waiting: Vec<&Arc<Job>> = waiting.filter(waits).collect();
-        let mut readers: BTreeMap<&DatasetRef, u64> = BTreeMap::new();
-        for input in waiting.iter().flat_map(|job| &job.spec.inputs) {
-            *readers.entry(&input.dataset).or_default() += 1;
-        }
-        readers.retain(|_, readers| *readers >= enough);
-        let mut demand = Self::default();
-        let mut hosts: BTreeMap<ClassId, Vec<(CenterId, u64)>> = BTreeMap::new();
-        for job in waiting {
-            let many = job.spec.inputs.iter().filter(|input| readers.contains_key(&input.dataset));
-            let many: Vec<_> = many.filter_map(|input| world.version(&input.dataset)).collect();
-            if many.is_empty() {
-                continue;
-            }
-            let class = planner::class_of(&job.spec);
-            if hosts.len() == CLASSES && !hosts.contains_key(&class) {
-                continue;
-            }
-            let hosts = hosts.entry(class).or_insert_with(|| shares(controller, job));
-            for version in many {
-                for (center, share) in &*hosts {
-                    add(&mut demand.waiting, &version.registered.data, center, *share);
-                }
-            }
-        }
-        demand
-    }
-
     fn was_placed(&mut self, placement: &model::Placement) {
         for (data, part) in placement.inputs.iter().zip(placement.parts.iter().cycle()) {
             add(&mut self.past, data, &part.center, READ);
         }
-    }
-
-    /// How many reads by jobs that wait are expected of this data in each center.
-    pub(crate) fn expected(&self) -> impl Iterator<Item = (&DatasetVersion, &CenterId, u64)> {
-        let all = self.waiting.iter();
-        all.flat_map(|(data, reads)| reads.iter().map(move |(at, n)| (data, at, n / READ)))
     }
 
     fn at(&self, data: &DatasetVersion, center: &CenterId) -> u64 {
@@ -114,6 +72,30 @@ impl Demand {
         centers.sort_unstable();
         centers.into_iter().map(|(_, center)| center.clone()).collect()
     }
+}
+
+/// What jobs that wait read. Costs a look at as many jobs as [`ASKED`], and one into the planner's
+/// candidates for as many classes of them as [`CLASSES`].
+fn waiting(controller: &Controller) -> Reads {
+    let world = &controller.world;
+    let reads =
+        |job: &&Arc<Job>| !job.spec.inputs.is_empty() && matches!(job.phase, Phase::Waiting { .. });
+    let all = world.waiting().take(ASKED).filter_map(|id| world.job(id));
+    let mut demand = Reads::new();
+    let mut hosts: BTreeMap<ClassId, Vec<(CenterId, u64)>> = BTreeMap::new();
+    for job in all.filter(reads) {
+        let class = planner::class_of(&job.spec);
+        if hosts.len() == CLASSES && !hosts.contains_key(&class) {
+            continue;
+        }
+        let hosts = hosts.entry(class).or_insert_with(|| shares(controller, job));
+        for version in job.spec.inputs.iter().filter_map(|input| world.version(&input.dataset)) {
+            for (center, share) in &*hosts {
+                add(&mut demand, &version.registered.data, center, *share);
+            }
+        }
+    }
+    demand
 }
 
 impl Controller {

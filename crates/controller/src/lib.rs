@@ -99,9 +99,6 @@ pub struct Settings {
     pub tend_every: Span,
     /// How long after a copy was last read it is read again.
     pub scrub_every: Span,
-    /// Where so many reads of jobs that wait are expected, data is brought ahead of them; zero for
-    /// never.
-    pub copy_ahead: u32,
     /// Which part of a store is kept free, in percent: copies that can be had elsewhere go for it.
     pub keep_free_percent: u8,
     /// How long agents measure the ways between centers before each report.
@@ -127,7 +124,6 @@ impl Default for Settings {
             solve_every: Span::from_secs(1),
             tend_every: Span::from_secs(60),
             scrub_every: Span::from_secs(14 * 86_400),
-            copy_ahead: 4,
             keep_free_percent: 10,
             quality_window: Span::from_secs(300),
             test_links: None,

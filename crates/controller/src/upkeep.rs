@@ -19,17 +19,12 @@ const SOON: Span = Span::from_secs(1);
 const AGAIN_AFTER: Span = Span::from_secs(30);
 /// How many copies that no job waits for come to a center at once: jobs' data goes first.
 const AT_ONCE: usize = 2;
-/// How often it is asked what jobs that wait are expected to read: they wait for longer than this.
-const AHEAD_EVERY: Span = Span::from_secs(300);
-/// How many copies are made ahead of demand in one round.
-const AHEAD: usize = 64;
 
 /// What the loop remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Upkeep {
     due: Moment,
     last: Moment,
-    ahead_due: Moment,
     /// A copy is missing that could not be planned when it was last tried.
     lacks: bool,
     /// Copies that are not to be tried before.
@@ -94,10 +89,6 @@ impl Controller {
         self.reroute();
         self.retire();
         let short_of = self.copy_missing();
-        if self.upkeep.ahead_due <= now {
-            self.upkeep.ahead_due = now + AHEAD_EVERY;
-            self.copy_ahead();
-        }
         self.make_room(&short_of);
         self.scrub_at(None);
         let told = stores(&self.world).into_iter().filter(|(_, store)| store.is_told);
@@ -186,29 +177,6 @@ impl Controller {
             self.upkeep.lacks |= missing > 0;
         }
         short_of
-    }
-
-    /// Brings data to where jobs that wait are expected to read it, so that it is there when they may
-    /// start: where they are enough, over bandwidth that nobody has booked, into room that is free.
-    fn copy_ahead(&mut self) {
-        let enough = u64::from(self.settings.copy_ahead);
-        if enough == 0 || self.world.waiting().next().is_none() {
-            return;
-        }
-        let demand = Demand::waiting(self, enough);
-        let mut best: Vec<_> = demand.expected().filter(|(.., reads)| *reads >= enough).collect();
-        best.sort_by_key(|(.., reads)| std::cmp::Reverse(*reads));
-        let (mut round, mut planned) = (Round::of(self), 0);
-        for (data, center, _) in best {
-            if planned == AHEAD {
-                return;
-            }
-            let bytes = self.world.exact(data).map(|version| version.registered.bytes);
-            let (Some(bytes), Some(store)) = (bytes, round.stores.get(center)) else { continue };
-            if self.has_room(store, bytes) {
-                planned += usize::from(self.try_to_copy(&mut round, data, center));
-            }
-        }
     }
 
     /// The versions of a dataset that have fewer copies than are to be kept, with how many are

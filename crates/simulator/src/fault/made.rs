@@ -238,7 +238,6 @@ impl Maker {
             solve_every: self.millis(100, 5_000),
             tend_every: self.millis(1_000, 30_000),
             scrub_every: self.millis(10_000, 300_000),
-            copy_ahead: self.one_of(&[0, 1, 3]),
             keep_free_percent: self.one_of(&[0, 10, 50]),
             policy: planner::Policy {
                 // Waits are short here: what is worth it in a network would never be.

@@ -393,7 +393,6 @@ pub(super) struct Policy {
     pub(super) reservations: Option<usize>,
     pub(super) solve_every: Option<Text<Span>>,
     pub(super) round: Option<Text<Span>>,
-    pub(super) copy_ahead: Option<u32>,
     pub(super) preemption: bool,
 }
 
@@ -407,7 +406,6 @@ impl Default for Policy {
             reservations: None,
             solve_every: None,
             round: None,
-            copy_ahead: None,
             preemption: true,
         }
     }

@@ -39,7 +39,6 @@
 //! | | `aim` | what the real thing plans for: `fair` (as it stands), `mean-completion`, `makespan` or `deadline-first` |
 //! | | `reservations`, `solve_every` | as a server's |
 //! | | `round`: at which intervals it is worked out what tenants are entitled to; `"0s"` for never | as a server's |
-//! | | `copy_ahead`: where so many reads by waiting jobs are expected, data is brought ahead; 0 for never | as a server's |
 //! | | `preemption`: whether jobs of higher priority take the place of preemptible ones | true |
 //! | `[faults]` | chances in thousandths (`lost`, `doubled`, `late`, `not_started`, `broken_copies`, `damaged_copies`), `latest`, `drift_ppm`, `until` | nothing goes wrong |
 //! | `[[faults.event]]` | `after`, `what` (`agent-dies`, `hosts-die`, `cut`, `slow`, `rot`, `server-dies`), `center`, `lasts` (not of `rot`); `declared`, `wiped`, `holds` | |
@@ -236,9 +235,6 @@ impl Scenario {
         }
         if let Some(every) = &policy.solve_every {
             settings.solve_every = **every;
-        }
-        if let Some(reads) = policy.copy_ahead {
-            settings.copy_ahead = reads;
         }
         Ok(Self {
             faults: faults::read(&file.faults, &network, &source)?,

@@ -11,8 +11,6 @@ pub enum Part {
     Lessons,
     /// Data and chips are decided on together; without, a job goes to where its data can be soonest.
     JointData,
-    /// Data is brought ahead to where jobs that wait are expected to read it.
-    CopiesAhead,
     /// Jobs take the place of others: of lower priority, or of guests where their tenant is at home.
     Preemption,
     /// What tenants are entitled to orders the queue, and has preemptible jobs make room at boundaries.
@@ -21,14 +19,8 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Prices,
-        Self::Lessons,
-        Self::JointData,
-        Self::CopiesAhead,
-        Self::Preemption,
-        Self::Entitlements,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Prices, Self::Lessons, Self::JointData, Self::Preemption, Self::Entitlements];
 
     /// Its name in scenarios and tables.
     #[must_use]
@@ -37,7 +29,6 @@ impl Part {
             Self::Prices => "prices",
             Self::Lessons => "lessons",
             Self::JointData => "joint-data",
-            Self::CopiesAhead => "copies-ahead",
             Self::Preemption => "preemption",
             Self::Entitlements => "entitlements",
         }
@@ -50,7 +41,6 @@ impl Part {
             Self::Prices => policy.prices = false,
             Self::Lessons => policy.lessons = false,
             Self::JointData => policy.joint_data = false,
-            Self::CopiesAhead => settings.copy_ahead = 0,
             Self::Preemption => policy.preempting = None,
             Self::Entitlements => policy.round = None,
         }

@@ -67,7 +67,7 @@ fn a_wrong_scenario_is_told_with_its_line() {
          data-first, portolan, those of others with /priority or /fair-share behind them, and \
          portolan/fair, portolan/mean-completion, portolan/makespan, portolan/deadline-first, each \
          also with one of /without-prices, /without-lessons, /without-joint-data, \
-         /without-copies-ahead, /without-preemption, /without-entitlements",
+         /without-preemption, /without-entitlements",
     );
     says(&format!("{NETWORK}[load.swf]\nfile = \"none.swf\"\n"), "cannot read none.swf");
     says(
