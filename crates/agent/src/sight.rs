@@ -23,6 +23,7 @@ pub(crate) fn sight(state: State) -> Seen {
         (Cause::TimeLimit, _) => Outcome::TimedOut,
         (Cause::Stopped, _) => Outcome::Stopped(Stop::Withdrawn),
         (Cause::LeaseExpired, _) => Outcome::LeaseExpired,
+        (Cause::Evicted, _) => Outcome::Lost { why: "the center's own engine ended it".to_owned() },
         (Cause::OutOfMemory, _) => Outcome::OutOfMemory,
         (Cause::CouldNotStart(why), _) => Outcome::NotStarted { why },
         (Cause::Finished, Some(engines::Exit::Exited(code))) => Outcome::Exited { code },

@@ -3,28 +3,39 @@
 //! Everything appears whole (by rename or link) or not at all, and nothing is synced: after a
 //! crash of the machine the boot id differs and the attempt is lost whatever its files say.
 //!
+//! Where a batch system runs attempts, the directory lies on a file system that its nodes share, and
+//! neither process numbers nor clocks mean anything across it. There a lease is written as what is
+//! left of it, and how long ago that was is told by the file system's own clock: all stamps in it are
+//! of one server. What is read too late there only brings the end of a lease nearer.
+//!
 //! | file | by | says |
 //! |---|---|---|
 //! | `launch.json` | engine | what to run; without it the directory holds no attempt |
 //! | `claim` | whoever is first | which process decides this attempt's fate; linked, so only one is |
-//! | `lease` | engine | the present deadline, replaced as it moves |
+//! | `lease` | engine | the present deadline, replaced as it moves; where shared, what is left of it |
 //! | `stop` | engine | that it is to stop, and its grace |
 //! | `control` | engine | FIFO: a byte means "look at `stop`" |
 //! | `running.json` | supervisor | the command runs |
 //! | `stdout`, `stderr` | supervisor | the command's output, up to the cap |
 //! | `result.json` | claimant | how it ended; nothing of it lives any more |
 //! | `lost` | engine | gone without a result, and nothing of it lives any more |
+//! | `entry.json` | batch engine | what the batch system calls it |
+//! | `secrets.json` | batch engine | its secrets, for its own user; removed as they are read |
+//! | `alive` | supervisor | stamped every few seconds where shared, for as long as it lives |
 //! | `work/`, `tmp/` | the command | its work directory and `TMPDIR` |
 
-use crate::{BootTime, Error, Launch, Outcome, Stream};
+use crate::{BootTime, Error, Launch, LogChunk, Outcome, RunAs, State, Stream};
 use model::{BootId, Moment, Span};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Timestamps, UTIME_NOW};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// The FIFO beside the attempts of a network into which supervisors write the id of an attempt
 /// whenever it changes.
@@ -32,6 +43,10 @@ pub(crate) const WAKE: &str = "wake";
 
 /// The file beside the attempts of a network to which supervisors write what goes wrong.
 pub(crate) const COMPLAINTS: &str = "supervisors.log";
+
+/// The directory beside the attempts of a network in which supervisors on other machines leave a file
+/// by the name of an attempt whenever it changes.
+pub(crate) const CHANGES: &str = "changes";
 
 /// A process that cannot be mistaken for a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,7 +95,7 @@ pub(crate) fn boot_id() -> Result<BootId, Error> {
 
 /// The wall clock, for records only.
 pub(crate) fn wall_clock() -> Moment {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let since = SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Moment(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
 }
 
@@ -91,6 +106,35 @@ pub(crate) struct Order {
     /// it got before.
     pub(crate) boot: BootId,
     pub(crate) launch: Launch,
+    /// What a batch system's node has to know besides; none where a process of this machine runs it.
+    #[serde(default)]
+    pub(crate) batch: Option<Batch>,
+}
+
+/// What a supervisor that a batch system started goes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Batch {
+    /// Variables of the batch system that the command gets to see: those whose names begin so.
+    pub(crate) keeps: Vec<String>,
+    /// Which of them may list the chips that the batch system gave, the first that is there counts.
+    pub(crate) chips_in: Vec<String>,
+}
+
+/// What `lease` says.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Lease {
+    /// A deadline on this machine's clock.
+    Until(BootTime),
+    /// What was left when this was written.
+    Left { left: Span },
+}
+
+/// What `entry.json` says: what a batch system calls an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entered {
+    /// Its number there, which may be used again after a crash.
+    pub(crate) number: String,
 }
 
 /// What `running.json` says.
@@ -104,11 +148,18 @@ pub(crate) struct Running {
 #[derive(Debug, Clone)]
 pub(crate) struct AttemptDir {
     path: PathBuf,
+    /// Whether its files are for another user's eyes too: then the directory itself is closed.
+    shared: bool,
 }
 
 impl AttemptDir {
     pub(crate) const fn new(path: PathBuf) -> Self {
-        Self { path }
+        Self { path, shared: false }
+    }
+
+    /// One that the user whom the attempt runs as has to himself, beside the engine.
+    pub(crate) const fn shared(path: PathBuf) -> Self {
+        Self { path, shared: true }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -163,12 +214,86 @@ impl AttemptDir {
         self.write_json("lost", &why)
     }
 
+    /// The lease's deadline on this machine's clock.
     pub(crate) fn read_lease(&self) -> Result<Option<BootTime>, Error> {
-        self.read_json("lease")
+        let left = match self.read_json("lease")? {
+            None => return Ok(None),
+            Some(Lease::Until(deadline)) => return Ok(Some(deadline)),
+            Some(Lease::Left { left }) => left,
+        };
+        let age = self.age("lease")?.unwrap_or(left);
+        Ok(Some(BootTime::now().after(Span(left.0.saturating_sub(age.0)))))
     }
 
     pub(crate) fn write_lease(&self, deadline: BootTime) -> Result<(), Error> {
-        self.write_json("lease", &deadline)
+        if self.shared {
+            let left = deadline.since(BootTime::now());
+            return self.write_json("lease", &Lease::Left { left });
+        }
+        self.write_json("lease", &Lease::Until(deadline))
+    }
+
+    /// Says that the supervisor lives.
+    pub(crate) fn beat(&self) -> Result<(), Error> {
+        stamp(&self.path.join("alive")).map(|_| ())
+    }
+
+    /// For how long the supervisor has said nothing; none if it never did.
+    pub(crate) fn silent_for(&self) -> Result<Option<Span>, Error> {
+        self.age("alive")
+    }
+
+    /// How long ago a file was written, by the file system's own clock.
+    fn age(&self, name: &str) -> Result<Option<Span>, Error> {
+        let written = match fs::symlink_metadata(self.path.join(name)) {
+            Ok(about) => about.modified(),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::io("look at", &self.path)(error)),
+        };
+        let clock = self.path.join(format!(".clock.{}", std::process::id()));
+        let now = stamp(&clock)?;
+        let _ = fs::remove_file(&clock);
+        let written = written.map_err(Error::io("look at", &self.path))?;
+        let since = now.duration_since(written).unwrap_or_default();
+        Ok(Some(Span(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))))
+    }
+
+    /// Makes the attempt's user the owner of what it is to read or write.
+    pub(crate) fn give_to(&self, user: RunAs) -> Result<(), Error> {
+        let there = ["launch.json", "lease", "stop", "secrets.json", "control", ""];
+        for path in there.iter().map(|name| self.path.join(name)) {
+            match std::os::unix::fs::lchown(&path, Some(user.uid), Some(user.gid)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Error::io("give away", &path)(error));
+                }
+                _ => {}
+            }
+        }
+        fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))
+            .map_err(Error::io("close", &self.path))
+    }
+
+    pub(crate) fn read_entry(&self) -> Result<Option<Entered>, Error> {
+        self.read_json("entry.json")
+    }
+
+    pub(crate) fn write_entry(&self, entry: &Entered) -> Result<(), Error> {
+        self.write_json("entry.json", entry)
+    }
+
+    pub(crate) fn write_secrets(&self, secrets: &BTreeMap<&str, &str>) -> Result<(), Error> {
+        AttemptDir::new(self.path.clone()).write_json("secrets.json", secrets)
+    }
+
+    /// The secrets, which are then no longer there.
+    pub(crate) fn take_secrets(&self) -> Result<BTreeMap<String, String>, Error> {
+        let secrets = self.read_json("secrets.json")?.unwrap_or_default();
+        match fs::remove_file(self.path.join("secrets.json")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::io("remove the secrets in", &self.path)(error))
+            }
+            _ => Ok(secrets),
+        }
     }
 
     pub(crate) fn read_stop(&self) -> Result<Option<Span>, Error> {
@@ -224,12 +349,47 @@ impl AttemptDir {
         let mut line = name.as_encoded_bytes().to_vec();
         line.push(b'\n');
         write_hint(&network_dir.join(WAKE), &line);
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let _ = rustix::fs::open(network_dir.join(CHANGES).join(name), flags, Mode::RUSR);
+    }
+
+    /// At most `range.1` bytes of a log from `range.0` on; `over` once nothing more is written.
+    pub(crate) fn read_log(
+        &self,
+        stream: Stream,
+        range: (u64, usize),
+        over: bool,
+    ) -> Result<LogChunk, Error> {
+        let path = self.log(stream);
+        let mut file = match open_plain(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Ok(LogChunk { data: Vec::new(), complete: over });
+            }
+            Err(error) => return Err(Error::io("read", &path)(error)),
+        };
+        let max = u64::try_from(range.1).unwrap_or(u64::MAX);
+        let mut data = Vec::new();
+        let mut read = || {
+            let size = file.metadata()?.len();
+            file.seek(SeekFrom::Start(range.0.min(size)))?;
+            (&mut file).take(max).read_to_end(&mut data)?;
+            std::io::Result::Ok(file.stream_position()? >= size)
+        };
+        let at_end = read().map_err(Error::io("read", &path))?;
+        Ok(LogChunk { data, complete: over && at_end })
+    }
+
+    /// Notes that the attempt is gone without a result.
+    pub(crate) fn lose(&self, why: &str) -> Result<State, Error> {
+        self.write_lost(why)?;
+        Ok(State::Lost { why: why.to_owned() })
     }
 
     fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
         let path = self.path.join(name);
         let mut text = Vec::new();
-        match fs::File::open(&path).and_then(|mut file| file.read_to_end(&mut text)) {
+        match open_plain(&path).and_then(|mut file| file.read_to_end(&mut text)) {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", &path)(error)),
@@ -244,12 +404,15 @@ impl AttemptDir {
         fs::rename(&draft, &path).map_err(Error::io("write", &path))
     }
 
-    /// Writes `value` beside where it will appear, under a name no other process uses.
+    /// Writes `value` beside where it will appear, under a name nobody else uses.
     fn draft<T: Serialize>(&self, name: &str, value: &T) -> Result<PathBuf, Error> {
-        let path = self.path.join(format!(".{name}.{}", std::process::id()));
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = self.path.join(format!(".{name}.{}.{count}", std::process::id()));
         let text = serde_json::to_vec(value).expect("our records are plain data");
         let mut options = fs::OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        let mode = if self.shared { 0o644 } else { 0o600 };
+        let file = options.write(true).create_new(true).mode(mode).open(&path);
         file.and_then(|mut file| file.write_all(&text)).map_err(Error::io("write", &path))?;
         Ok(path)
     }
@@ -269,4 +432,23 @@ fn write_hint(path: &Path, bytes: &[u8]) {
     if let Ok(fifo) = rustix::fs::open(path, flags, Mode::empty()) {
         let _ = rustix::io::write(fifo, bytes);
     }
+}
+
+/// Opens a file that an attempt's user may have put anything in the place of: no link is followed, and
+/// no FIFO waited for.
+fn open_plain(path: &Path) -> std::io::Result<fs::File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    Ok(fs::File::from(rustix::fs::open(path, flags, Mode::empty())?))
+}
+
+/// Stamps a file, made if it is not there, with the file system's own clock; what that says.
+fn stamp(path: &Path) -> Result<SystemTime, Error> {
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    let stamped = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).and_then(|file| {
+        rustix::fs::futimens(&file, &Timestamps { last_access: now, last_modification: now })?;
+        Ok(fs::File::from(file))
+    });
+    let file = stamped.map_err(std::io::Error::from).map_err(Error::io("stamp", path))?;
+    file.metadata().and_then(|about| about.modified()).map_err(Error::io("look at", path))
 }

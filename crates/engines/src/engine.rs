@@ -128,6 +128,8 @@ pub enum Enforcement {
     CgroupV1,
     /// Time limits and leases only.
     ProcessGroup,
+    /// Whatever the batch system that runs it enforces, and time limits and leases besides.
+    Batch,
     /// Nothing real runs.
     Simulated,
 }
@@ -157,6 +159,23 @@ pub enum Error {
         /// Whose attempts it holds.
         network: NetworkUid,
     },
+    /// What runs behind this engine did not answer, or not as it should: nobody knows whether it did as
+    /// asked.
+    #[error("{who} does not answer: {said}")]
+    Silent {
+        /// What runs behind it.
+        who: &'static str,
+        /// What was seen instead of an answer.
+        said: String,
+    },
+    /// What runs behind this engine will never take what it was given.
+    #[error("{who} will not take it: {said}")]
+    Rejected {
+        /// What runs behind it.
+        who: &'static str,
+        /// What it said.
+        said: String,
+    },
     /// The engine is set up in a way that cannot work.
     #[error("{0}")]
     Setup(String),
@@ -177,8 +196,10 @@ impl Error {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         match self {
-            Self::Alive(_) | Self::InUse { .. } | Self::Io { .. } => true,
-            Self::Unknown(_) | Self::Refused { .. } | Self::Setup(_) => false,
+            Self::Alive(_) | Self::InUse { .. } | Self::Silent { .. } | Self::Io { .. } => true,
+            Self::Unknown(_) | Self::Refused { .. } | Self::Rejected { .. } | Self::Setup(_) => {
+                false
+            }
         }
     }
 

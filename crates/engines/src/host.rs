@@ -24,6 +24,7 @@ impl fmt::Display for Enforcement {
             Self::CgroupV2 => "memory and processor limits by cgroup v2",
             Self::CgroupV1 => "memory and processor limits by cgroup v1",
             Self::ProcessGroup => "time limits only",
+            Self::Batch => "limits by the batch system",
             Self::Simulated => "nothing real runs",
         })
     }

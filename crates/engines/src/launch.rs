@@ -34,6 +34,9 @@ pub struct Launch {
     pub grace: Span,
     /// When it must stop itself unless extended; none to keep running when cut off (`hold`).
     pub lease: Option<BootTime>,
+    /// Which part of the center it runs in, for engines that choose the nodes themselves.
+    #[serde(default)]
+    pub place: Option<Place>,
     /// The chip slots it may use.
     pub chips: Option<ChipSlots>,
     /// The most processor time it may use, enforced where the engine can.
@@ -63,6 +66,7 @@ impl Launch {
             limit: None,
             grace: Span::from_secs(5),
             lease: None,
+            place: None,
             chips: None,
             cpu: None,
             memory: None,
@@ -155,6 +159,17 @@ pub struct CheckpointDir {
     /// The signal that asks the command for a checkpoint, such as `USR1`: sent to the command
     /// itself before it is told to end, which it is after half of its grace.
     pub signal: Option<String>,
+}
+
+/// What an attempt takes of a center whose engine chooses the nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The pool.
+    pub pool: String,
+    /// How many of its nodes, all at once.
+    pub nodes: u32,
+    /// Whole chips on each of them.
+    pub chips_per_node: u32,
 }
 
 /// Which chips of a node an attempt may see.

@@ -109,6 +109,8 @@ pub enum Cause {
     Stopped,
     /// Its lease passed without being extended.
     LeaseExpired,
+    /// The batch system that ran it wanted it gone.
+    Evicted,
     /// It used more memory than it asked for.
     OutOfMemory,
     /// Its command could not be run; says why.

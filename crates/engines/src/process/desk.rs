@@ -1,22 +1,20 @@
 //! The process engine's file work: blocking, and without an async word but the reaping of its
 //! supervisors.
 
-use super::{Hints, ProcessConfig, SupervisorCommand, UidRange, lock};
+use super::{ProcessConfig, SupervisorCommand, UidRange};
 use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
+use crate::ground::Ground;
+use crate::hints::{Hints, lock};
 use crate::remains;
 use crate::supervisor::SECRETS;
-use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, RunAs, State, Stream};
+use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, State, Stream};
 use model::{AttemptId, BootId, NetworkUid, Span};
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
-
-/// The prefix of a directory that is being removed.
-const FORGOTTEN: &str = ".forgotten-";
 
 /// What the engine remembers of an attempt; its files are the truth.
 #[derive(Debug, Default)]
@@ -40,7 +38,7 @@ enum Claimant {
 
 #[derive(Debug)]
 pub(super) struct Desk {
-    dir: PathBuf,
+    ground: Ground,
     network: NetworkUid,
     boot: BootId,
     supervisor: SupervisorCommand,
@@ -49,57 +47,34 @@ pub(super) struct Desk {
     hints: Hints,
     /// What supervisors complain to.
     complaints: File,
-    /// Held for as long as the engine lives.
-    _sole_user: File,
 }
 
 impl Desk {
     pub(super) fn open(config: ProcessConfig) -> Result<Self, Error> {
         let ProcessConfig { base, network, supervisor, uids } = config;
-        let dir = base.join(network.to_string());
-        if !dir.is_absolute() {
-            return Err(Error::Setup(format!("{} is not an absolute path", base.display())));
-        }
         if uids.is_some() && !rustix::process::geteuid().is_root() {
             let why = "only root can run attempts as users of their own: leave out the range of \
                        user numbers, or start the agent as root";
             return Err(Error::Setup(why.to_owned()));
         }
-        let mode = if uids.is_some() { 0o711 } else { 0o700 };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(&dir)
-            .and_then(|()| fs::set_permissions(&dir, Permissions::from_mode(mode)))
-            .map_err(Error::io("make", &dir))?;
+        let ground = Ground::open(&base, network, uids.is_some())?;
         if uids.is_some() {
             check_searchable(&base)?;
         }
-        let sole_user = become_sole_user(&dir, network)?;
-        let log = dir.join(COMPLAINTS);
+        let log = ground.dir().join(COMPLAINTS);
         let mut options = fs::OpenOptions::new();
         let complaints = options.append(true).create(true).mode(0o600).open(&log);
         let complaints = complaints.map_err(Error::io("write", &log))?;
-        let mut known = BTreeMap::new();
-        for name in names_in(&dir)? {
-            if name.starts_with(FORGOTTEN) {
-                remove_all(&dir.join(name));
-            } else if let Ok(attempt) = name.parse::<AttemptId>()
-                && AttemptDir::new(dir.join(name)).holds_attempt()
-            {
-                known.insert(attempt, Known::default());
-            }
-        }
+        let known = ground.attempts()?.into_iter().map(|attempt| (attempt, Known::default()));
         Ok(Self {
-            dir,
+            known: Mutex::new(known.collect()),
+            ground,
             network,
             boot: boot_id()?,
             supervisor,
             uids,
-            known: Mutex::new(known),
             hints: Hints::default(),
             complaints,
-            _sole_user: sole_user,
         })
     }
 
@@ -112,11 +87,7 @@ impl Desk {
     }
 
     pub(super) fn workdir(&self, attempt: AttemptId) -> Option<PathBuf> {
-        lock(&self.known).contains_key(&attempt).then(|| self.place(attempt).work())
-    }
-
-    fn place(&self, attempt: AttemptId) -> AttemptDir {
-        AttemptDir::new(self.dir.join(attempt.to_string()))
+        lock(&self.known).contains_key(&attempt).then(|| self.ground.place(attempt).work())
     }
 
     pub(super) fn launch(self: &Arc<Self>, mut launch: Launch) -> Result<(), Error> {
@@ -154,7 +125,7 @@ impl Desk {
             }
             Err(error) => {
                 self.not_supervised(attempt);
-                if fresh && !self.place(attempt).holds_attempt() {
+                if fresh && !self.ground.place(attempt).holds_attempt() {
                     lock(&self.known).remove(&attempt);
                 }
                 Err(error)
@@ -170,19 +141,18 @@ impl Desk {
 
     /// Makes the attempt's directory. True if its fate was decided already.
     fn prepare(&self, launch: &Launch) -> Result<bool, Error> {
-        let place = self.place(launch.attempt);
+        let place = self.ground.place(launch.attempt);
         if place.holds_attempt() {
             if self.claimant(&place)? != Claimant::Nobody {
                 return Ok(true);
             }
         } else {
-            remove_all(place.path());
-            furnish(&place, launch)?;
+            place.furnish(launch)?;
         }
         if let Some(deadline) = launch.lease {
             place.write_lease(deadline)?;
         }
-        place.write_order(&Order { boot: self.boot, launch: launch.clone() })?;
+        place.write_order(&Order { boot: self.boot, launch: launch.clone(), batch: None })?;
         Ok(false)
     }
 
@@ -205,8 +175,9 @@ impl Desk {
     }
 
     fn start_supervisor(self: &Arc<Self>, launch: &Launch) -> Result<(), Error> {
-        let place = self.place(launch.attempt);
-        let complaints = self.complaints.try_clone().map_err(Error::io("share", &self.dir))?;
+        let place = self.ground.place(launch.attempt);
+        let complaints =
+            self.complaints.try_clone().map_err(Error::io("share", self.ground.dir()))?;
         let mut command = tokio::process::Command::new(&self.supervisor.program);
         command
             .args(&self.supervisor.arguments)
@@ -237,11 +208,11 @@ impl Desk {
 
     /// A supervisor that ended before it claimed its attempt will never do so: the engine does.
     fn supervisor_ended(&self, attempt: AttemptId, status: Option<std::process::ExitStatus>) {
-        let place = self.place(attempt);
+        let place = self.ground.place(attempt);
         let settled = place.read_claim().and_then(|claim| {
             if claim.is_none() && place.holds_attempt() {
                 let status = status.map_or_else(|| "unseen".to_owned(), |s| s.to_string());
-                let log = self.dir.join(COMPLAINTS);
+                let log = self.ground.dir().join(COMPLAINTS);
                 let why = format!("its supervisor ended at once ({status}); see {}", log.display());
                 self.give_up(&place, Cause::CouldNotStart(why))?;
             }
@@ -279,7 +250,7 @@ impl Desk {
 
     /// What the files and the process table say.
     fn judge(&self, attempt: AttemptId, supervised: bool) -> Result<State, Error> {
-        let place = self.place(attempt);
+        let place = self.ground.place(attempt);
         // Whether it lives is found out before the result is looked for: one that ends in between
         // has written it.
         let alive = match self.claimant(&place)? {
@@ -301,7 +272,7 @@ impl Desk {
             let running = place.read_running()?;
             return Ok(running.map_or(State::Starting, |r| State::Running { started: r.started }));
         }
-        lose(&place, "its supervisor was killed; what it left behind has been killed too")
+        place.lose("its supervisor was killed; what it left behind has been killed too")
     }
 
     pub(super) fn observe(&self) -> Result<Vec<Observation>, Error> {
@@ -324,7 +295,7 @@ impl Desk {
         if self.expect_known(attempt)?.is_final() {
             return Ok(());
         }
-        let place = self.place(attempt);
+        let place = self.ground.place(attempt);
         place.write_stop(grace)?;
         if place.read_claim()?.is_none() {
             // If its supervisor claims it first, it finds the request before it starts anything.
@@ -339,7 +310,7 @@ impl Desk {
         if self.expect_known(attempt)?.is_final() {
             return Ok(());
         }
-        let place = self.place(attempt);
+        let place = self.ground.place(attempt);
         if place.read_lease()?.is_none() { Ok(()) } else { place.write_lease(deadline) }
     }
 
@@ -351,24 +322,7 @@ impl Desk {
         max: usize,
     ) -> Result<LogChunk, Error> {
         let over = self.expect_known(attempt)?.is_final();
-        let path = self.place(attempt).log(stream);
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(LogChunk { data: Vec::new(), complete: over });
-            }
-            Err(error) => return Err(Error::io("read", &path)(error)),
-        };
-        let max = u64::try_from(max).unwrap_or(u64::MAX);
-        let mut data = Vec::new();
-        let mut read = || {
-            let size = file.metadata()?.len();
-            file.seek(SeekFrom::Start(offset.min(size)))?;
-            (&mut file).take(max).read_to_end(&mut data)?;
-            io::Result::Ok(file.stream_position()? >= size)
-        };
-        let at_end = read().map_err(Error::io("read", &path))?;
-        Ok(LogChunk { data, complete: over && at_end })
+        self.ground.place(attempt).read_log(stream, (offset, max), over)
     }
 
     pub(super) fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
@@ -377,11 +331,8 @@ impl Desk {
             Some(state) if !state.is_final() => return Err(Error::Alive(attempt)),
             Some(_) => {}
         }
-        let place = self.place(attempt);
-        let aside = self.dir.join(format!("{FORGOTTEN}{attempt}"));
-        fs::rename(place.path(), &aside).map_err(Error::io("remove", place.path()))?;
+        self.ground.remove(attempt)?;
         lock(&self.known).remove(&attempt);
-        remove_all(&aside);
         Ok(())
     }
 }
@@ -394,63 +345,7 @@ fn judge_after_restart(place: &AttemptDir) -> Result<State, Error> {
     if let Ok(Some(why)) = place.read_lost() {
         return Ok(State::Lost { why });
     }
-    lose(place, "the machine has been restarted")
-}
-
-fn lose(place: &AttemptDir, why: &str) -> Result<State, Error> {
-    place.write_lost(why)?;
-    Ok(State::Lost { why: why.to_owned() })
-}
-
-/// Makes everything in an attempt's directory but the launch itself.
-fn furnish(place: &AttemptDir, launch: &Launch) -> Result<(), Error> {
-    let make = |path: &Path, mode: u32| {
-        DirBuilder::new()
-            .mode(mode)
-            .create(path)
-            // The process's own mask may have taken bits away.
-            .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
-            .map_err(Error::io("make", path))
-    };
-    let give = |path: &Path, to: RunAs| {
-        std::os::unix::fs::chown(path, Some(to.uid), Some(to.gid))
-            .map_err(Error::io("give away", path))
-    };
-    make(place.path(), if launch.run_as.is_some() { 0o711 } else { 0o700 })?;
-    place.make_control()?;
-    let work = place.work();
-    let mut dirs = vec![work.clone(), place.tmp()];
-    let below = |name: &Path| {
-        name.ancestors()
-            .filter(|a| !a.as_os_str().is_empty())
-            .map(|a| work.join(a))
-            .collect::<Vec<_>>()
-    };
-    for input in &launch.inputs {
-        dirs.extend(input.name.parent().map(below).unwrap_or_default());
-    }
-    dirs.extend(launch.outputs.iter().flat_map(|output| below(output)));
-    if let Some(checkpoint) = &launch.checkpoint {
-        dirs.extend(checkpoint.name.parent().map(below).unwrap_or_default());
-        if !checkpoint.target.is_dir() {
-            dirs.push(checkpoint.target.clone());
-        }
-    }
-    dirs.sort();
-    dirs.dedup();
-    for dir in &dirs {
-        make(dir, 0o700)?;
-        if let Some(user) = launch.run_as {
-            give(dir, user)?;
-        }
-    }
-    let inputs = launch.inputs.iter().map(|input| (&input.name, &input.target));
-    let kept = launch.checkpoint.iter().map(|kept| (&kept.name, &kept.target));
-    for (name, target) in inputs.chain(kept) {
-        let link = work.join(name);
-        std::os::unix::fs::symlink(target, &link).map_err(Error::io("link", &link))?;
-    }
-    Ok(())
+    place.lose("the machine has been restarted")
 }
 
 /// Attempts that run as other users must be able to reach their work directories.
@@ -468,32 +363,4 @@ fn check_searchable(base: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn become_sole_user(dir: &Path, network: NetworkUid) -> Result<File, Error> {
-    let path = dir.join("lock");
-    let file = File::create(&path).map_err(Error::io("make", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::InUse { path: dir.to_owned(), network }),
-        Err(fs::TryLockError::Error(error)) => Err(Error::io("lock", &path)(error)),
-    }
-}
-
-fn names_in(dir: &Path) -> Result<Vec<String>, Error> {
-    let names = |entries: fs::ReadDir| {
-        entries.map(|entry| entry.map(|e| e.file_name().to_string_lossy().into_owned())).collect()
-    };
-    fs::read_dir(dir).and_then(names).map_err(Error::io("list", dir))
-}
-
-/// Removes a directory as far as possible; links are removed, not followed.
-fn remove_all(dir: &Path) {
-    match fs::remove_dir_all(dir) {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => {
-            tracing::warn!(dir = %dir.display(), %error, "cannot remove an attempt's files");
-        }
-    }
 }

@@ -4,21 +4,20 @@ mod desk;
 
 use crate::attempt_dir::{WAKE, make_fifo};
 use crate::cgroup::Cgroups;
+use crate::hints::lock;
 use crate::{
     BootTime, Capabilities, Capacity, Enforcement, Engine, Error, Launch, LogChunk, Observation,
     RunAs, State, Stream,
 };
 use desk::Desk;
 use model::{AttemptId, Bytes, Cores, NetworkUid, Span};
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::unix::pipe;
-use tokio::sync::Notify;
 
 /// A killed agent's lock lives on, for a moment, in a child that it was just forking.
 const LOCK_TRIES: u32 = 50;
@@ -88,25 +87,6 @@ pub struct ProcessEngine {
     half_read: Mutex<Vec<u8>>,
 }
 
-/// Attempts that may have changed, and a bell.
-#[derive(Debug, Default)]
-struct Hints {
-    pending: Mutex<BTreeSet<AttemptId>>,
-    bell: Notify,
-}
-
-impl Hints {
-    fn add(&self, attempt: AttemptId) {
-        lock(&self.pending).insert(attempt);
-        self.bell.notify_one();
-    }
-}
-
-/// A lock whose holder panicked still guards plain data that is whole between statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl ProcessEngine {
     /// Opens the directory and finds what runs there. Finishes what an earlier agent began to
     /// forget.
@@ -115,15 +95,11 @@ impl ProcessEngine {
     /// attempts could never run so.
     pub async fn open(config: ProcessConfig) -> Result<Self, Error> {
         let base = config.base.join(config.network.to_string());
-        let mut patience = LOCK_TRIES;
-        let desk = loop {
+        let desk = patiently(|| {
             let config = config.clone();
-            match blocking(move || Desk::open(config)).await {
-                Err(Error::InUse { .. }) if patience > 0 => patience -= 1,
-                opened => break Arc::new(opened?),
-            }
-            tokio::time::sleep(LOCK_PAUSE).await;
-        };
+            blocking(move || Desk::open(config))
+        });
+        let desk = Arc::new(desk.await?);
         let groups = Cgroups::of_this_process();
         groups.prepare();
         let wake = base.join(WAKE);
@@ -147,14 +123,15 @@ impl ProcessEngine {
     /// Notes the hints that supervisors have written since the last time.
     fn read_hints(&self) {
         let mut half_read = lock(&self.half_read);
-        let mut pending = lock(&self.desk.hints().pending);
+        let hints = self.desk.hints();
         let mut buffer = [0; 4_096];
         while let Ok(count @ 1..) = self.wake.try_read(&mut buffer) {
             half_read.extend_from_slice(&buffer[..count]);
             let whole = half_read.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
             let lines: Vec<u8> = half_read.drain(..whole).collect();
             let lines = String::from_utf8_lossy(&lines);
-            pending.extend(lines.lines().filter_map(|line| line.parse::<AttemptId>().ok()));
+            let attempts = lines.lines().filter_map(|line| line.parse::<AttemptId>().ok());
+            attempts.for_each(|attempt| hints.add(attempt));
             // Nobody of ours writes lines this long.
             if half_read.len() > buffer.len() {
                 half_read.clear();
@@ -163,8 +140,19 @@ impl ProcessEngine {
     }
 }
 
+/// Opens a directory that an earlier engine may hold for a moment longer.
+pub(crate) async fn patiently<T>(open: impl AsyncFn() -> Result<T, Error>) -> Result<T, Error> {
+    for _ in 0..LOCK_TRIES {
+        match open().await {
+            Err(Error::InUse { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+            opened => return opened,
+        }
+    }
+    open().await
+}
+
 /// Runs file work where it holds up no other task.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
@@ -234,14 +222,11 @@ impl Engine for ProcessEngine {
     async fn changed(&self) -> Vec<AttemptId> {
         loop {
             self.read_hints();
-            let pending = std::mem::take(&mut *lock(&self.desk.hints().pending));
-            if !pending.is_empty() {
-                return pending.into_iter().collect();
-            }
             tokio::select! {
-                () = self.desk.hints().bell.notified() => {}
+                biased;
+                changed = self.desk.hints().taken() => return changed,
                 readable = self.wake.readable() => if readable.is_err() {
-                    self.desk.hints().bell.notified().await;
+                    return self.desk.hints().taken().await;
                 },
             }
         }

@@ -1,7 +1,7 @@
 //! Starting the command.
 
 use crate::Launch;
-use crate::attempt_dir::AttemptDir;
+use crate::attempt_dir::{AttemptDir, Batch};
 use crate::cgroup::AttemptGroups;
 use std::collections::BTreeMap;
 use std::env;
@@ -20,6 +20,7 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 pub(super) fn spawn(
     dir: &AttemptDir,
     launch: &Launch,
+    batch: Option<&Batch>,
     groups: Option<&AttemptGroups>,
 ) -> Result<Child, String> {
     let (program, arguments) =
@@ -29,7 +30,7 @@ pub(super) fn spawn(
         .args(arguments)
         .current_dir(dir.work())
         .env_clear()
-        .envs(environment(dir, launch)?)
+        .envs(environment(dir, launch, batch)?)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -54,8 +55,13 @@ pub(super) fn spawn(
     Ok(child)
 }
 
-/// All the command gets to see; nothing of the agent's own environment but `PATH`.
-fn environment(dir: &AttemptDir, launch: &Launch) -> Result<BTreeMap<String, String>, String> {
+/// All the command gets to see: nothing of the agent's own environment but `PATH`, and of a batch
+/// system's what is its own.
+fn environment(
+    dir: &AttemptDir,
+    launch: &Launch,
+    batch: Option<&Batch>,
+) -> Result<BTreeMap<String, String>, String> {
     let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
     let attempt = launch.attempt;
     let mut all = BTreeMap::from([
@@ -63,20 +69,33 @@ fn environment(dir: &AttemptDir, launch: &Launch) -> Result<BTreeMap<String, Str
         ("HOME".to_owned(), text(dir.work())),
         ("TMPDIR".to_owned(), text(dir.tmp())),
     ]);
-    all.extend(launch.env.iter().cloned());
-    if let Ok(secrets) = env::var(SECRETS) {
-        let secrets: BTreeMap<String, String> =
-            serde_json::from_str(&secrets).map_err(|_| "its secrets cannot be read".to_owned())?;
-        all.extend(secrets);
+    if let Some(batch) = batch {
+        let own = |(name, _): &(String, String)| batch.keeps.iter().any(|is| name.starts_with(is));
+        all.extend(env::vars().filter(own));
     }
+    all.extend(launch.env.iter().cloned());
+    all.extend(secrets(dir, batch)?);
     if let Some(chips) = &launch.chips {
-        let slots: Vec<String> = chips.slots.iter().map(ToString::to_string).collect();
-        all.insert(chips.variable.clone(), slots.join(","));
+        let planned = || {
+            let slots: Vec<String> = chips.slots.iter().map(ToString::to_string).collect();
+            slots.join(",")
+        };
+        let given = batch.and_then(|batch| batch.chips_in.iter().find_map(|of| env::var(of).ok()));
+        all.insert(chips.variable.clone(), given.unwrap_or_else(planned));
     }
     all.insert("PORTOLAN_NETWORK".to_owned(), launch.network.to_string());
     all.insert("PORTOLAN_JOB".to_owned(), attempt.job.to_string());
     all.insert("PORTOLAN_ATTEMPT".to_owned(), attempt.to_string());
     Ok(all)
+}
+
+/// The attempt's secrets: from the engine by the environment, or by a file that nobody else may read.
+fn secrets(dir: &AttemptDir, batch: Option<&Batch>) -> Result<BTreeMap<String, String>, String> {
+    if batch.is_some() {
+        return dir.take_secrets().map_err(crate::Error::in_full);
+    }
+    let Ok(secrets) = env::var(SECRETS) else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(&secrets).map_err(|_| "its secrets cannot be read".to_owned())
 }
 
 /// Asks the kernel, which grants it to root only, to take this process last when memory runs out:

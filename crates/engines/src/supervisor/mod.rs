@@ -1,6 +1,6 @@
 //! The process that looks after one attempt.
 //!
-//! It is started by the engine, claims the attempt, runs the command, enforces limit, lease and
+//! It is started by the engine, or by a batch system on a node of its own, claims the attempt, runs the command, enforces limit, lease and
 //! stop requests, and writes the result once nothing of the attempt lives any more. It needs
 //! neither agent nor server: killed agents, full pipes and lost hints change nothing.
 //!
@@ -9,15 +9,17 @@
 
 mod command;
 mod deadline;
+mod eviction;
 mod log;
 mod tree;
 
 pub(crate) use command::SECRETS;
 
-use crate::attempt_dir::{AttemptDir, Order, Running, wall_clock};
+use crate::attempt_dir::{AttemptDir, Batch, Order, Running, wall_clock};
 use crate::cgroup::{AttemptGroups, Cgroups};
 use crate::{BootTime, Cause, Error, Exit, Launch, Outcome, Stream};
 use deadline::Alarm;
+use eviction::Eviction;
 use log::LogPump;
 use model::{Moment, Span};
 use rustix::event::{PollFd, PollFlags};
@@ -30,6 +32,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use tree::Tree;
 
+/// How often a supervisor on a node that nobody can reach looks whether it is to stop.
+const LOOK_EVERY: Span = Span::from_secs(1);
+/// What a batch system leaves between its TERM and its KILL: half of Slurm's default, for the result has
+/// to be written too.
+const KILL_WAIT: Span = Span::from_secs(15);
 /// How often, and how far apart, the result is tried to be written.
 const RESULT_TRIES: u32 = 600;
 const RESULT_PAUSE: Span = Span::from_secs(1);
@@ -56,11 +63,11 @@ fn run(dir: &AttemptDir) -> Result<(), Error> {
     if !dir.claim()? {
         return Ok(());
     }
-    let Some(Order { launch, .. }) = dir.read_order()? else { return Ok(()) };
+    let Some(Order { launch, batch, .. }) = dir.read_order()? else { return Ok(()) };
     let begun = wall_clock();
     let outcome = match given_up_before_start(dir)? {
         Some(cause) => Outcome::never_ran(cause, begun),
-        None => look_after(dir, &launch)
+        None => look_after(dir, &launch, batch.as_ref())
             .unwrap_or_else(|why| Outcome::never_ran(Cause::CouldNotStart(why), begun)),
     };
     record(dir, &outcome)?;
@@ -98,7 +105,8 @@ fn given_up_before_start(dir: &AttemptDir) -> Result<Option<Cause>, Error> {
 }
 
 /// Runs the command to its end. The error is why it could not be started; nothing of it lives then.
-fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
+fn look_after(dir: &AttemptDir, launch: &Launch, batch: Option<&Batch>) -> Result<Outcome, String> {
+    let evicted = batch.map(|_| Eviction::new()).transpose()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| format!("its orphans cannot be adopted: {error}"))?;
     let control = dir.open_control().map_err(Error::in_full)?;
@@ -106,7 +114,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
     let lease_at = dir.read_lease().map_err(Error::in_full)?;
     let groups = Cgroups::of_this_process().make(launch);
     let started = wall_clock();
-    let mut child = command::spawn(dir, launch, groups.as_ref()).inspect_err(|_| {
+    let mut child = command::spawn(dir, launch, batch, groups.as_ref()).inspect_err(|_| {
         groups.iter().for_each(AttemptGroups::remove);
     })?;
     command::outlive_the_hungry();
@@ -135,6 +143,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch) -> Result<Outcome, String> {
         logs,
         control,
         alarm,
+        evicted,
         limit_at,
         lease_at,
         grace: launch.grace,
@@ -160,6 +169,8 @@ struct Watch<'a> {
     logs: [LogPump; 2],
     control: File,
     alarm: Alarm,
+    /// Where a batch system runs it, by which it says that it is to go.
+    evicted: Option<Eviction>,
     limit_at: Option<BootTime>,
     lease_at: Option<BootTime>,
     grace: Span,
@@ -177,6 +188,7 @@ impl Watch<'_> {
                 return Some(exit);
             }
             self.heed_stop_request();
+            self.heed_eviction();
             if self.enforce(BootTime::now()) {
                 return None;
             }
@@ -188,12 +200,14 @@ impl Watch<'_> {
     fn wait(&mut self) {
         let stopping = self.stopping.as_ref();
         let next = stopping.map(|stopping| stopping.end_at.unwrap_or(stopping.kill_at));
-        self.alarm.set([self.limit_at, self.lease_at, next].into_iter().flatten().min());
+        let look = self.evicted.as_ref().map(|_| BootTime::now().after(LOOK_EVERY));
+        self.alarm.set([self.limit_at, self.lease_at, next, look].into_iter().flatten().min());
         let mut fds = vec![
             PollFd::new(&self.ended, PollFlags::IN),
             PollFd::new(self.alarm.fd(), PollFlags::IN),
             PollFd::new(&self.control, PollFlags::IN),
         ];
+        fds.extend(self.evicted.iter().map(|told| PollFd::new(told.fd(), PollFlags::IN)));
         let logs = self.logs.iter().filter_map(LogPump::source);
         fds.extend(logs.map(|fd| PollFd::new(fd, PollFlags::IN)));
         match rustix::event::poll(&mut fds, None) {
@@ -219,6 +233,17 @@ impl Watch<'_> {
             Ok(Some(grace)) => self.begin_stop(Cause::Stopped, grace),
             Ok(None) => {}
             Err(error) => complain(self.dir, error),
+        }
+    }
+
+    /// On a batch system's node: shows that it lives, and ends what the batch system wants to be gone.
+    fn heed_eviction(&mut self) {
+        let Some(evicted) = &mut self.evicted else { return };
+        if evicted.is_to_beat() {
+            let _ = self.dir.beat();
+        }
+        if evicted.came() {
+            self.begin_stop(Cause::Evicted, self.grace.min(KILL_WAIT));
         }
     }
 

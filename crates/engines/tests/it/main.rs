@@ -4,6 +4,7 @@
 
 mod conformance;
 mod isolation;
+mod slurm;
 mod supervision;
 
 use engines::{Engine, Launch, Outcome, ProcessConfig, ProcessEngine, State, SupervisorCommand};

@@ -1,0 +1,200 @@
+//! Real Slurm clusters on loopback, for tests: a controller, a few nodes with made-up chips, all of them
+//! daemons of Debian's packages in a directory of their own.
+//!
+//! The door is [`Cluster::boot`]. A cluster has its own name, key and ports, so that any number of them
+//! run beside each other and beside a real one; it takes everything with it when it is dropped, the
+//! processes of jobs whose node daemon was killed too.
+//!
+//! Needs root: nodes start jobs as other users, and chips are device nodes. No part of the product links
+//! this crate.
+
+mod daemons;
+mod files;
+
+use daemons::Daemons;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a cluster may take to boot, and to answer.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often something is looked for that nothing announces.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The packages of Debian that [`Cluster::boot`] needs.
+pub const PACKAGES: [&str; 4] = ["slurmctld", "slurmd", "slurm-client", "munge"];
+
+/// The user whom jobs may run as on such a cluster: the one that every machine has.
+pub const USER: &str = "nobody";
+
+/// Why a cluster does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be made.
+    #[error("cannot make {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the machine said.
+        source: std::io::Error,
+    },
+    /// A program could not be started.
+    #[error("cannot start {program}; is it installed?")]
+    Start {
+        /// Which.
+        program: String,
+        /// What the machine said.
+        source: std::io::Error,
+    },
+    /// Something did not come about in time.
+    #[error("{what} did not come about in {PATIENCE:?}; see {}:\n{log}", dir.display())]
+    Late {
+        /// What was waited for.
+        what: String,
+        /// The cluster's directory.
+        dir: PathBuf,
+        /// The end of its controller's log.
+        log: String,
+    },
+}
+
+/// What a cluster is like.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape<'a> {
+    /// Its nodes; each claims 64 cores and 500 GB.
+    pub nodes: u16,
+    /// The type of the generic resource `gpu` that each node has eight of.
+    pub chip: &'a str,
+}
+
+/// A cluster that runs.
+#[derive(Debug)]
+pub struct Cluster {
+    name: String,
+    nodes: u16,
+    daemons: Daemons,
+    dir: TempDir,
+}
+
+/// Whether clusters can be booted here.
+#[must_use]
+pub fn can_boot() -> bool {
+    let is_there = |program: &str| Path::new("/usr/sbin").join(program).exists();
+    rustix::process::geteuid().is_root()
+        && ["slurmctld", "slurmd", "munged"].into_iter().all(is_there)
+}
+
+impl Cluster {
+    /// Boots a cluster and waits until all its nodes are idle: the partition `train`, whose jobs take
+    /// the places of those in `spot`.
+    pub fn boot(shape: Shape<'_>) -> Result<Self, Error> {
+        let dir = tempfile::Builder::new().prefix("slurm-").tempdir();
+        let dir = dir.map_err(|source| Error::File { path: std::env::temp_dir(), source })?;
+        // Two clusters of one name would find each other's processes.
+        let name = format!("c{}n{}", std::process::id(), free_port());
+        let ports: Vec<u16> = (0..=shape.nodes).map(|_| free_port()).collect();
+        files::write(dir.path(), &name, shape, &ports)?;
+        let daemons = Daemons::new(dir.path().to_owned(), name.clone());
+        let mut cluster = Self { name, nodes: shape.nodes, daemons, dir };
+        cluster.daemons.start_munge()?;
+        let socket = cluster.dir.path().join("munge.sock");
+        cluster.until("the socket of munge", |_| socket.exists())?;
+        cluster.start_controller()?;
+        for node in 1..=shape.nodes {
+            cluster.start_node(node)?;
+        }
+        let idle = format!("{}:idle", shape.nodes);
+        cluster.until("all nodes idle", |cluster| {
+            cluster.says("sinfo", &["-h", "-p", "train", "-o", "%D:%t"]).trim() == idle
+        })?;
+        Ok(cluster)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its `slurm.conf`.
+    #[must_use]
+    pub fn conf(&self) -> PathBuf {
+        self.dir.path().join("slurm.conf")
+    }
+
+    /// A directory beside it that jobs may reach.
+    #[must_use]
+    pub fn shared(&self) -> PathBuf {
+        self.dir.path().join("shared")
+    }
+
+    /// Runs one of Slurm's commands on it.
+    pub fn command(&self, program: &str, arguments: &[&str]) -> std::io::Result<Output> {
+        Command::new(program).args(arguments).env("SLURM_CONF", self.conf()).output()
+    }
+
+    /// What a command says; nothing if it fails.
+    #[must_use]
+    pub fn says(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(program, arguments).ok().filter(|o| o.status.success());
+        output.map_or_else(String::new, |o| String::from_utf8_lossy(&o.stdout).into_owned())
+    }
+
+    /// Starts the controller and waits until it answers.
+    pub fn start_controller(&mut self) -> Result<(), Error> {
+        self.daemons.start_controller()?;
+        self.until("an answer of the controller", |cluster| {
+            cluster.says("scontrol", &["ping"]).contains("is UP")
+        })
+    }
+
+    /// Kills the controller at once, as a crash does.
+    pub fn kill_controller(&mut self) {
+        self.daemons.kill("slurmctld");
+    }
+
+    /// Starts a node's daemon; nodes are counted from 1.
+    pub fn start_node(&mut self, node: u16) -> Result<(), Error> {
+        self.daemons.start_node(node)
+    }
+
+    /// Kills a node's daemon at once; what it runs goes on.
+    pub fn kill_node(&mut self, node: u16) {
+        self.daemons.kill(&format!("n{node}"));
+    }
+
+    /// How many nodes it has.
+    #[must_use]
+    pub const fn nodes(&self) -> u16 {
+        self.nodes
+    }
+
+    /// Waits until something is so.
+    pub fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so(self) {
+            if Instant::now() > deadline {
+                return Err(self.late(what));
+            }
+            // tidy: daemons announce nothing
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    fn late(&self, what: &str) -> Error {
+        let log = std::fs::read_to_string(self.dir.path().join("slurmctld.log"));
+        let log = log.unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines[lines.len().saturating_sub(20)..].join("\n");
+        Error::Late { what: what.to_owned(), dir: self.dir.path().to_owned(), log: end }
+    }
+}
+
+/// A port of loopback that nobody listens on.
+fn free_port() -> u16 {
+    let bound = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    bound.map_or(0, |address| address.port())
+}

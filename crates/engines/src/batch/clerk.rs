@@ -1,0 +1,145 @@
+//! Who enters attempts and asks what has become of them.
+
+use super::desk::Desk;
+use super::{Entry, Queue};
+use crate::Error;
+use crate::process::blocking;
+use model::AttemptId;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+/// How many attempts are entered at once.
+const AT_ONCE: usize = 4;
+/// How often notes of supervisors are looked for.
+const NOTES_EVERY: Duration = Duration::from_millis(50);
+/// How soon a batch system that did not answer is asked again, and how long it is left alone at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How many attempts that are no longer active are asked about one by one in a round.
+const ASKED_ONE_BY_ONE: usize = 100;
+
+/// What enters `wanted` and looks after what was entered, until it is dropped.
+pub(super) fn begin<Q: Queue>(
+    desk: &Arc<Desk<Q>>,
+    wanted: mpsc::UnboundedReceiver<AttemptId>,
+    ask_every: Duration,
+) -> JoinSet<()> {
+    let mut clerks = JoinSet::new();
+    let wanted = Arc::new(Mutex::new(wanted));
+    for _ in 0..AT_ONCE {
+        clerks.spawn(enter_all(Arc::downgrade(desk), Arc::clone(&wanted)));
+    }
+    clerks.spawn(read_notes(Arc::downgrade(desk)));
+    clerks.spawn(look_around(Arc::downgrade(desk), ask_every));
+    clerks
+}
+
+async fn enter_all<Q: Queue>(
+    desk: Weak<Desk<Q>>,
+    wanted: Arc<Mutex<mpsc::UnboundedReceiver<AttemptId>>>,
+) {
+    loop {
+        let Some(attempt) = wanted.lock().await.recv().await else { return };
+        let Some(desk) = desk.upgrade() else { return };
+        enter(&desk, attempt).await;
+    }
+}
+
+/// Enters an attempt, once: where an answer was lost, it is looked for first.
+async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, attempt: AttemptId) {
+    let mut pause = FIRST_PAUSE;
+    // Whoever opened the engine before may have entered it and died before writing that down.
+    let mut may_be_there = true;
+    loop {
+        match try_to_enter(desk, attempt, &mut may_be_there).await {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%attempt, %error, "could not be entered yet"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn try_to_enter<Q: Queue>(
+    desk: &Arc<Desk<Q>>,
+    attempt: AttemptId,
+    may_be_there: &mut bool,
+) -> Result<(), Error> {
+    let at = Arc::clone(desk);
+    let Some(wanted) = blocking(move || at.to_enter(attempt)).await? else { return Ok(()) };
+    if *may_be_there && let Some(entry) = there(desk, attempt).await? {
+        return desk.entered(attempt, entry);
+    }
+    *may_be_there = true;
+    match desk.queue.submit(&wanted.ticket()).await {
+        Ok(entry) => desk.entered(attempt, entry),
+        Err(error @ Error::Rejected { .. }) => desk.refused(attempt, error.in_full()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn there<Q: Queue>(desk: &Desk<Q>, attempt: AttemptId) -> Result<Option<Entry>, Error> {
+    Ok(desk.queue.named(&desk.name(attempt)).await?.into_iter().next_back())
+}
+
+async fn read_notes<Q: Queue>(desk: Weak<Desk<Q>>) {
+    let mut ticks = tokio::time::interval(NOTES_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(desk) = desk.upgrade() else { return };
+        // Fails only while the runtime shuts down.
+        let _ = blocking(move || {
+            desk.read_changes();
+            Ok(())
+        })
+        .await;
+    }
+}
+
+async fn look_around<Q: Queue>(desk: Weak<Desk<Q>>, every: Duration) {
+    loop {
+        {
+            let Some(desk) = desk.upgrade() else { return };
+            if let Err(error) = look(&desk).await {
+                tracing::warn!(%error, "it is unknown what became of the attempts");
+            }
+        }
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// Asks about all attempts that have no result, and ends what is to be ended.
+async fn look<Q: Queue>(desk: &Arc<Desk<Q>>) -> Result<(), Error> {
+    for entry in desk.to_cancel() {
+        desk.queue.cancel(&entry).await?;
+    }
+    let at = Arc::clone(desk);
+    let open = blocking(move || Ok(at.open())).await?;
+    if open.is_empty() {
+        return Ok(());
+    }
+    let mut active: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for entry in desk.queue.active(&desk.prefix()).await? {
+        active.entry(entry.name.clone()).or_default().push(entry);
+    }
+    let mut asked = 0;
+    for attempt in open {
+        let name = desk.name(attempt);
+        let entries = match active.remove(&name) {
+            Some(entries) => entries,
+            None if asked == ASKED_ONE_BY_ONE => continue,
+            None => {
+                asked += 1;
+                desk.queue.named(&name).await?
+            }
+        };
+        for entry in desk.heard(attempt, entries) {
+            desk.queue.cancel(&entry).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,445 @@
+//! The batch engine's file work, and its judgment of what files and the batch system say.
+
+use super::{BatchConfig, Entry, Phase, Queue, Ticket};
+use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, wall_clock};
+use crate::ground::{Ground, names_in};
+use crate::hints::{Hints, lock};
+use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, State, Stream};
+use model::{AttemptId, BootId, NetworkUid, Span};
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use tokio::sync::{Notify, mpsc};
+
+/// How long a supervisor must have said nothing until it is believed that it is gone, when the batch
+/// system says so: three of its beats.
+const SILENT: Span = Span::from_secs(15);
+/// How much longer than its grace an attempt that is to stop is waited for before the batch system is
+/// told to end it.
+const STOP_MARGIN: Span = Span::from_secs(10);
+/// How much longer than its own limit and grace an attempt's entry may run: it is ended by its
+/// supervisor, and by the batch system only if that fails.
+const LIMIT_MARGIN: Span = Span::from_secs(120);
+
+/// The directory that a batch engine works in.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    ground: Ground,
+    network: NetworkUid,
+    /// The supervisor's program and first arguments, as nodes are to call it.
+    supervisor: Vec<String>,
+}
+
+impl Shelf {
+    pub(super) fn open(config: BatchConfig) -> Result<Self, Error> {
+        let BatchConfig { base, network, supervisor, .. } = config;
+        let ground = Ground::open(&base, network, true)?;
+        let bin = base.join("bin");
+        fs::create_dir_all(&bin).map_err(Error::io("make", &bin))?;
+        let program = put_program(&supervisor.program, &bin)?;
+        let text = |path: &Path| {
+            let wrong = || Error::Setup(format!("{} is not plain text", path.display()));
+            path.to_str().map(str::to_owned).ok_or_else(wrong)
+        };
+        let mut command = vec![text(&program)?];
+        for argument in &supervisor.arguments {
+            command.push(text(Path::new(argument))?);
+        }
+        Ok(Self { ground, network, supervisor: command })
+    }
+}
+
+/// Copies a program to where all nodes find it, under a name that another build does not have.
+fn put_program(program: &Path, bin: &Path) -> Result<PathBuf, Error> {
+    let about = fs::metadata(program).map_err(Error::io("look at", program))?;
+    let made = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    let made = made.unwrap_or_default().as_millis();
+    let target = bin.join(format!("supervisor-{}-{made}", about.len()));
+    if !target.exists() {
+        let draft = bin.join(format!(".draft-{}", std::process::id()));
+        fs::copy(program, &draft)
+            .and_then(|_| fs::set_permissions(&draft, Permissions::from_mode(0o755)))
+            .and_then(|()| fs::rename(&draft, &target))
+            .map_err(Error::io("copy the supervisor to", &target))?;
+    }
+    Ok(target)
+}
+
+/// What the engine remembers of an attempt; its files are the truth.
+#[derive(Debug, Default)]
+struct Known {
+    /// Its final state, once seen.
+    verdict: Option<State>,
+    /// What the batch system last said of it.
+    said: Said,
+    /// When its entry is to be ended by force.
+    cancel_at: Option<BootTime>,
+}
+
+/// What a batch system last said of an attempt.
+#[derive(Debug, Default)]
+enum Said {
+    /// It was not entered yet, or nobody asked since.
+    #[default]
+    Nothing,
+    /// It has this entry.
+    Active(Entry),
+    /// It has none any more.
+    Gone { why: String, out_of_reach: bool },
+}
+
+#[derive(Debug)]
+pub(super) struct Desk<Q> {
+    shelf: Shelf,
+    boot: BootId,
+    pub(super) queue: Q,
+    known: Mutex<BTreeMap<AttemptId, Known>>,
+    pub(super) hints: Hints,
+    /// Attempts to be entered.
+    wanted: mpsc::UnboundedSender<AttemptId>,
+    /// Rung when the batch system should be asked sooner than usual.
+    pub(super) ring: Notify,
+}
+
+impl<Q: Queue> Desk<Q> {
+    /// With what is to be entered.
+    pub(super) fn new(
+        shelf: Shelf,
+        queue: Q,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<AttemptId>), Error> {
+        let changes = shelf.ground.dir().join(CHANGES);
+        // Whoever runs an attempt may leave a note there, and take none away.
+        let mode = if queue.user().is_some() { 0o1733 } else { 0o700 };
+        fs::create_dir_all(&changes)
+            .and_then(|()| fs::set_permissions(&changes, Permissions::from_mode(mode)))
+            .map_err(Error::io("make", &changes))?;
+        let (wanted, inbox) = mpsc::unbounded_channel();
+        let mut known = BTreeMap::new();
+        for attempt in shelf.ground.attempts()? {
+            known.insert(attempt, Known::default());
+            // Fails only if there is nobody to enter anything.
+            let _ = wanted.send(attempt);
+        }
+        let (known, hints, ring) = (Mutex::new(known), Hints::default(), Notify::new());
+        Ok((Self { shelf, boot: boot_id()?, queue, known, hints, wanted, ring }, inbox))
+    }
+
+    fn place(&self, attempt: AttemptId) -> AttemptDir {
+        AttemptDir::shared(self.shelf.ground.dir().join(attempt.to_string()))
+    }
+
+    pub(super) fn workdir(&self, attempt: AttemptId) -> Option<PathBuf> {
+        lock(&self.known).contains_key(&attempt).then(|| self.place(attempt).work())
+    }
+
+    /// What names of this engine's entries begin with: a network's, as far as names may be long.
+    pub(super) fn prefix(&self) -> String {
+        let network = self.shelf.network.to_string();
+        format!("portolan-{}-", network.get(..16).unwrap_or(&network))
+    }
+
+    /// What an attempt is called in the batch system.
+    pub(super) fn name(&self, attempt: AttemptId) -> String {
+        format!("{}{}-{}", self.prefix(), attempt.job.number(), attempt.epoch)
+    }
+
+    pub(super) fn launch(&self, mut launch: Launch) -> Result<(), Error> {
+        let attempt = launch.attempt;
+        let refuse = |why: String| Err(Error::Refused { attempt, why });
+        if launch.network != self.shelf.network {
+            let is = self.shelf.network;
+            return refuse(format!("it belongs to network {}, not {is}", launch.network));
+        }
+        if lock(&self.known).contains_key(&attempt) {
+            return Ok(());
+        }
+        launch.run_as = self.queue.user();
+        let place = self.place(attempt);
+        if !place.holds_attempt() {
+            place.furnish(&launch)?;
+            if let Some(deadline) = launch.lease {
+                place.write_lease(deadline)?;
+            }
+            let secrets = launch.secrets.iter();
+            let secrets: BTreeMap<&str, &str> =
+                secrets.map(|(name, value)| (name.as_str(), value.expose())).collect();
+            if !secrets.is_empty() {
+                place.write_secrets(&secrets)?;
+            }
+            let texts = |all: &[&str]| all.iter().map(|&text| text.to_owned()).collect();
+            let batch =
+                Batch { keeps: texts(self.queue.keeps()), chips_in: texts(self.queue.chips_in()) };
+            place.write_order(&Order { boot: self.boot, launch, batch: Some(batch) })?;
+        }
+        lock(&self.known).entry(attempt).or_default();
+        let _ = self.wanted.send(attempt);
+        Ok(())
+    }
+
+    /// What is still to be entered of an attempt; none if that is done, or it is over.
+    pub(super) fn to_enter(&self, attempt: AttemptId) -> Result<Option<Wanted>, Error> {
+        let place = self.place(attempt);
+        let over = self.find(attempt)?.is_none_or(|state| state.is_final());
+        if over || place.read_claim()?.is_some() || place.read_entry()?.is_some() {
+            return Ok(None);
+        }
+        let Some(Order { launch, .. }) = place.read_order()? else { return Ok(None) };
+        if let Some(user) = launch.run_as {
+            place.give_to(user)?;
+        }
+        let mut command = self.shelf.supervisor.clone();
+        command.push(place.path().to_string_lossy().into_owned());
+        let dir = place.path().to_owned();
+        Ok(Some(Wanted { name: self.name(attempt), command, dir, launch }))
+    }
+
+    /// An attempt has this entry from now on.
+    pub(super) fn entered(&self, attempt: AttemptId, entry: Entry) -> Result<(), Error> {
+        self.place(attempt).write_entry(&Entered { number: entry.number.clone() })?;
+        self.said(attempt, Said::Active(entry));
+        self.ring.notify_one();
+        Ok(())
+    }
+
+    /// An attempt will never be entered.
+    pub(super) fn refused(&self, attempt: AttemptId, why: String) -> Result<(), Error> {
+        self.give_up(&self.place(attempt), Cause::CouldNotStart(why))?;
+        self.hints.add(attempt);
+        Ok(())
+    }
+
+    fn said(&self, attempt: AttemptId, said: Said) {
+        if let Some(known) = lock(&self.known).get_mut(&attempt) {
+            known.said = said;
+        }
+    }
+
+    /// What the batch system says of an attempt of which it knows these entries; the entries that are
+    /// to be ended.
+    pub(super) fn heard(&self, attempt: AttemptId, entries: Vec<Entry>) -> Vec<Entry> {
+        let is_active = |entry: &Entry| matches!(entry.phase, Phase::Waiting(_) | Phase::Running);
+        let (active, over): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_active);
+        let mut active = active.into_iter();
+        let said = match (active.next(), over.into_iter().next_back()) {
+            (Some(entry), _) => Said::Active(entry),
+            (None, Some(Entry { phase: Phase::OutOfReach(why), .. })) => {
+                Said::Gone { why, out_of_reach: true }
+            }
+            (None, Some(Entry { phase: Phase::Over(why), .. })) => {
+                Said::Gone { why, out_of_reach: false }
+            }
+            (None, _) => {
+                let why = format!("{} no longer knows it", self.queue.kind());
+                Said::Gone { why, out_of_reach: true }
+            }
+        };
+        if matches!(said, Said::Gone { .. }) {
+            self.hints.add(attempt);
+        }
+        self.said(attempt, said);
+        // Those entered twice because the answer to the first time was lost: one will do.
+        active.collect()
+    }
+
+    /// Attempts the batch system is to be asked about: entered, and not over.
+    pub(super) fn open(&self) -> Vec<AttemptId> {
+        let all: Vec<AttemptId> = {
+            let known = lock(&self.known);
+            let open = known.iter().filter(|(_, known)| known.verdict.is_none());
+            open.map(|(attempt, _)| *attempt).collect()
+        };
+        let is_open = |attempt: &AttemptId| {
+            let over = self.find(*attempt).is_ok_and(|state| state.is_none_or(|s| s.is_final()));
+            if over {
+                self.hints.add(*attempt);
+            }
+            !over && self.place(*attempt).read_entry().is_ok_and(|entry| entry.is_some())
+        };
+        all.into_iter().filter(is_open).collect()
+    }
+
+    /// Entries whose attempts have had their time to stop.
+    pub(super) fn to_cancel(&self) -> Vec<Entry> {
+        let now = BootTime::now();
+        let mut known = lock(&self.known);
+        let due = known.values_mut().filter(|known| known.cancel_at.is_some_and(|at| at <= now));
+        let entries = due.filter_map(|known| match &known.said {
+            Said::Active(entry) => {
+                known.cancel_at = Some(now.after(STOP_MARGIN));
+                Some(entry.clone())
+            }
+            Said::Nothing | Said::Gone { .. } => None,
+        });
+        entries.collect()
+    }
+
+    /// Takes the notes that supervisors left.
+    pub(super) fn read_changes(&self) {
+        let changes = self.shelf.ground.dir().join(CHANGES);
+        for name in names_in(&changes).unwrap_or_default() {
+            let _ = fs::remove_file(changes.join(&name));
+            if let Ok(attempt) = name.parse::<AttemptId>() {
+                self.hints.add(attempt);
+            }
+        }
+    }
+
+    /// Ends an attempt that nobody has claimed yet: whatever the batch system does, it will not run.
+    fn give_up(&self, place: &AttemptDir, cause: Cause) -> Result<bool, Error> {
+        let given_up = place.claim()?;
+        if given_up {
+            place.write_result(&Outcome::never_ran(cause, wall_clock()))?;
+        }
+        Ok(given_up)
+    }
+
+    pub(super) fn find(&self, attempt: AttemptId) -> Result<Option<State>, Error> {
+        let gone = match lock(&self.known).get(&attempt) {
+            None => return Ok(None),
+            Some(Known { verdict: Some(verdict), .. }) => return Ok(Some(verdict.clone())),
+            Some(Known { said: Said::Gone { why, out_of_reach }, .. }) => {
+                Some((why.clone(), *out_of_reach))
+            }
+            Some(_) => None,
+        };
+        let state = self.judge(&self.place(attempt), gone)?;
+        if state.is_final()
+            && let Some(known) = lock(&self.known).get_mut(&attempt)
+        {
+            known.verdict = Some(state.clone());
+        }
+        Ok(Some(state))
+    }
+
+    fn judge(&self, place: &AttemptDir, gone: Option<(String, bool)>) -> Result<State, Error> {
+        if let Some(outcome) = place.read_result()? {
+            return Ok(State::Ended(outcome));
+        }
+        if let Some(why) = place.read_lost()? {
+            return Ok(State::Lost { why });
+        }
+        if let Some((why, out_of_reach)) = gone {
+            // Who claims it now keeps any start that is still to come from running it.
+            if place.claim()? || self.is_dead(place, out_of_reach)? {
+                return match place.read_result()? {
+                    Some(outcome) => Ok(State::Ended(outcome)),
+                    None => place.lose(&why),
+                };
+            }
+        }
+        let running = place.read_running()?;
+        Ok(running.map_or(State::Starting, |r| State::Running { started: r.started }))
+    }
+
+    /// Whether nothing of an attempt lives that the batch system says is gone. It may have been started
+    /// twice, and only the second be over; it may run on where nobody hears of it until its lease
+    /// passes.
+    fn is_dead(&self, place: &AttemptDir, out_of_reach: bool) -> Result<bool, Error> {
+        let silent = place.silent_for()?.is_none_or(|silent| silent >= SILENT);
+        let lease = place.read_lease()?;
+        Ok(silent && !(out_of_reach && lease.is_some_and(|until| until > BootTime::now())))
+    }
+
+    pub(super) fn observe(&self) -> Result<Vec<Observation>, Error> {
+        let attempts: Vec<AttemptId> = lock(&self.known).keys().copied().collect();
+        let mut observations = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            if let Some(state) = self.find(attempt)? {
+                observations.push(Observation { attempt, state });
+            }
+        }
+        Ok(observations)
+    }
+
+    /// The present state of an attempt that must be known.
+    fn expect_known(&self, attempt: AttemptId) -> Result<State, Error> {
+        self.find(attempt)?.ok_or(Error::Unknown(attempt))
+    }
+
+    pub(super) fn stop(&self, attempt: AttemptId, grace: Span) -> Result<(), Error> {
+        if self.expect_known(attempt)?.is_final() {
+            return Ok(());
+        }
+        let place = self.place(attempt);
+        place.write_stop(grace)?;
+        // If its supervisor claims it first, it finds the request before it starts anything.
+        let now = BootTime::now();
+        let at = match self.give_up(&place, Cause::Stopped)? {
+            true => now,
+            false => now.after(grace).after(STOP_MARGIN),
+        };
+        if let Some(known) = lock(&self.known).get_mut(&attempt) {
+            known.cancel_at = Some(known.cancel_at.map_or(at, |before| before.min(at)));
+        }
+        self.hints.add(attempt);
+        place.poke();
+        self.ring.notify_one();
+        Ok(())
+    }
+
+    pub(super) fn extend_lease(&self, attempt: AttemptId, deadline: BootTime) -> Result<(), Error> {
+        if self.expect_known(attempt)?.is_final() {
+            return Ok(());
+        }
+        let gone = lock(&self.known).get(&attempt).is_some_and(|known| {
+            // It is to pass: nothing else tells when what is out of reach is over.
+            matches!(known.said, Said::Gone { out_of_reach: true, .. })
+        });
+        let place = self.place(attempt);
+        let silent = gone && place.silent_for()?.is_none_or(|silent| silent >= SILENT);
+        if silent || place.read_lease()?.is_none() {
+            return Ok(());
+        }
+        place.write_lease(deadline)
+    }
+
+    pub(super) fn logs(
+        &self,
+        attempt: AttemptId,
+        stream: Stream,
+        range: (u64, usize),
+    ) -> Result<LogChunk, Error> {
+        let over = self.expect_known(attempt)?.is_final();
+        self.place(attempt).read_log(stream, range, over)
+    }
+
+    pub(super) fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
+        match self.find(attempt)? {
+            None => return Ok(()),
+            Some(state) if !state.is_final() => return Err(Error::Alive(attempt)),
+            Some(_) => {}
+        }
+        self.shelf.ground.remove(attempt)?;
+        lock(&self.known).remove(&attempt);
+        Ok(())
+    }
+}
+
+/// An attempt that is to be entered.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    name: String,
+    command: Vec<String>,
+    dir: PathBuf,
+    launch: Launch,
+}
+
+impl Wanted {
+    pub(super) fn ticket(&self) -> Ticket<'_> {
+        let place = self.launch.place.as_ref();
+        let limit = self.launch.limit;
+        Ticket {
+            name: &self.name,
+            command: &self.command,
+            dir: &self.dir,
+            pool: place.map_or("", |place| &place.pool),
+            nodes: place.map_or(1, |place| place.nodes),
+            chips_per_node: place.map_or(0, |place| place.chips_per_node),
+            cores: self.launch.cpu,
+            memory: self.launch.memory,
+            limit: limit.map(|limit| limit + self.launch.grace + LIMIT_MARGIN),
+        }
+    }
+}

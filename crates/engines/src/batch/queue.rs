@@ -1,0 +1,97 @@
+//! What a batch system has to do to be an engine: this trait is all of it.
+
+use crate::{Capacity, Error, RunAs};
+use model::{Bytes, Cores, Span};
+use std::fmt;
+use std::path::Path;
+
+/// A batch system, as one cluster runs it.
+///
+/// It starts a command on the first node of what it gives, and may lose it, start it twice, forget it or
+/// call another by its number: none of this is the queue's concern. What it must not do is guess. Where
+/// it does not know, it fails with [`Error::Silent`], and is asked again.
+pub trait Queue: fmt::Debug + Send + Sync + 'static {
+    /// The engine's kind, such as `slurm`.
+    fn kind(&self) -> &'static str;
+
+    /// The version it was found in, for people.
+    fn version(&self) -> &str;
+
+    /// What the command gets to see of the environment it is started in: variables whose names begin
+    /// with one of these.
+    fn keeps(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The variables in which it may list the chips that it gave.
+    fn chips_in(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Whom entries run as; none for the agent's own user.
+    fn user(&self) -> Option<RunAs>;
+
+    /// Enters a command. [`Error::Rejected`] if it will never be taken.
+    fn submit(&self, ticket: &Ticket<'_>) -> impl Future<Output = Result<Entry, Error>> + Send;
+
+    /// All entries of this name that it still knows, over or not.
+    fn named(&self, name: &str) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send;
+
+    /// All entries that are not over and whose names begin so. Costs one call, however many there are,
+    /// and nothing for entries of others where that can be had.
+    fn active(&self, prefix: &str) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send;
+
+    /// Asks for an entry's end, at once. One that is over, or not there, is no error.
+    fn cancel(&self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// What all its nodes have that are in order now.
+    fn capacity(&self) -> impl Future<Output = Result<Capacity, Error>> + Send;
+}
+
+/// A command to be entered.
+#[derive(Debug, Clone, Copy)]
+pub struct Ticket<'a> {
+    /// Its name, which no other entry of this engine has: letters, digits and hyphens.
+    pub name: &'a str,
+    /// Program and arguments.
+    pub command: &'a [String],
+    /// Where it is started, and where what it says before it does anything is to go.
+    pub dir: &'a Path,
+    /// The pool it is for.
+    pub pool: &'a str,
+    /// How many nodes, all at once.
+    pub nodes: u32,
+    /// Chips on each.
+    pub chips_per_node: u32,
+    /// Cores on each; none leaves it to the batch system.
+    pub cores: Option<Cores>,
+    /// Memory on each; none leaves it to the batch system.
+    pub memory: Option<Bytes>,
+    /// When it may be ended by force; none for never.
+    pub limit: Option<Span>,
+}
+
+/// A command that a batch system knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number there, which may be used again after a crash.
+    pub number: String,
+    /// The name it was entered by.
+    pub name: String,
+    /// How it is.
+    pub phase: Phase,
+}
+
+/// How an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// It waits, for the reason given.
+    Waiting(String),
+    /// It runs, or is about to, or is being cleaned up behind.
+    Running,
+    /// It is over, and every process of it is known to be gone.
+    Over(String),
+    /// It is over as far as the batch system is concerned, but what ran on a node that does not answer
+    /// may run on.
+    OutOfReach(String),
+}

@@ -1,0 +1,63 @@
+//! What is made for an attempt before it runs.
+
+use crate::attempt_dir::AttemptDir;
+use crate::ground::remove_all;
+use crate::{Error, Launch, RunAs};
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+
+impl AttemptDir {
+    /// Makes everything in the attempt's directory but the launch itself. What an earlier try left
+    /// there goes.
+    pub(crate) fn furnish(&self, launch: &Launch) -> Result<(), Error> {
+        remove_all(self.path());
+        let make = |path: &Path, mode: u32| {
+            DirBuilder::new()
+                .mode(mode)
+                .create(path)
+                // The process's own mask may have taken bits away.
+                .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
+                .map_err(Error::io("make", path))
+        };
+        let give = |path: &Path, to: RunAs| {
+            std::os::unix::fs::chown(path, Some(to.uid), Some(to.gid))
+                .map_err(Error::io("give away", path))
+        };
+        make(self.path(), if launch.run_as.is_some() { 0o711 } else { 0o700 })?;
+        self.make_control()?;
+        let work = self.work();
+        let mut dirs = vec![work.clone(), self.tmp()];
+        let below = |name: &Path| {
+            name.ancestors()
+                .filter(|a| !a.as_os_str().is_empty())
+                .map(|a| work.join(a))
+                .collect::<Vec<_>>()
+        };
+        for input in &launch.inputs {
+            dirs.extend(input.name.parent().map(below).unwrap_or_default());
+        }
+        dirs.extend(launch.outputs.iter().flat_map(|output| below(output)));
+        if let Some(checkpoint) = &launch.checkpoint {
+            dirs.extend(checkpoint.name.parent().map(below).unwrap_or_default());
+            if !checkpoint.target.is_dir() {
+                dirs.push(checkpoint.target.clone());
+            }
+        }
+        dirs.sort();
+        dirs.dedup();
+        for dir in &dirs {
+            make(dir, 0o700)?;
+            if let Some(user) = launch.run_as {
+                give(dir, user)?;
+            }
+        }
+        let inputs = launch.inputs.iter().map(|input| (&input.name, &input.target));
+        let kept = launch.checkpoint.iter().map(|kept| (&kept.name, &kept.target));
+        for (name, target) in inputs.chain(kept) {
+            let link = work.join(name);
+            std::os::unix::fs::symlink(target, &link).map_err(Error::io("link", &link))?;
+        }
+        Ok(())
+    }
+}
