@@ -25,7 +25,10 @@ mod witness;
 pub use home::HomeError;
 
 use client::Client;
-use engines::{AnyEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine};
+use engines::slurm::{Slurm, SlurmConfig};
+use engines::{
+    AnyEngine, BatchConfig, BatchEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine,
+};
 use home::Home;
 use measuring::Answering;
 use model::{Bytes, Cores, EngineKind, NetworkUid, Rate, Span};
@@ -44,6 +47,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// What runs the jobs.
     pub engine: EngineKind,
+    /// How Slurm is used, where that is the engine.
+    pub slurm: SlurmConfig,
     /// Where the store's door listens; none when the center gives nothing away.
     pub data_listen: Option<SocketAddr>,
     /// How others reach that door, if not at the address it listens on.
@@ -82,6 +87,7 @@ impl Settings {
         Self {
             dir,
             engine,
+            slurm: SlurmConfig::default(),
             data_listen: None,
             data_url: None,
             probe_listen: None,
@@ -215,6 +221,7 @@ impl Shared {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let enforcement = match self.settings.engine {
             EngineKind::Timer => "attempts are timers".to_owned(),
+            EngineKind::Slurm => engines::Enforcement::Batch.to_string(),
             _ => engines::enforcement_here().to_string(),
         };
         (version, enforcement)
@@ -232,6 +239,16 @@ impl Shared {
                 };
                 Ok(AnyEngine::Process(ProcessEngine::open(config).await?))
             }
+            EngineKind::Slurm => {
+                let config = BatchConfig {
+                    base: self.settings.dir.join("attempts"),
+                    network,
+                    supervisor: self.settings.supervisor.clone(),
+                    ask_every: ASK_EVERY,
+                };
+                let slurm = Slurm::find(self.settings.slurm.clone()).await?;
+                Ok(AnyEngine::Slurm(BatchEngine::open(config, slurm).await?))
+            }
             EngineKind::Timer => {
                 let capacity = Capacity { cpu: Cores::MAX, memory: Bytes::MAX };
                 Ok(AnyEngine::Timer(TimerEngine::new(network, capacity)))
@@ -245,6 +262,10 @@ impl Shared {
 fn boot_now() -> u64 {
     engines::BootTime::now().0
 }
+
+/// How often a batch system is asked about attempts that have no result: those that ran tell by
+/// themselves.
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// The longest an agent waits before it tries the server again.
 const LONGEST_PAUSE: Span = Span::from_secs(2);

@@ -8,7 +8,9 @@ use crate::sight::sight;
 use crate::staging::Fetches;
 use crate::under_way;
 use crate::{Error, Shared, boot_now, copies, external, keeping, staging, witness};
-use engines::{AnyEngine, BootTime, CheckpointDir, Engine, InputLink, Launch, Secret, Stream};
+use engines::{
+    AnyEngine, BootTime, CheckpointDir, Engine, InputLink, Launch, Place, Secret, Stream,
+};
 use model::{AttemptId, Bytes, DatasetVersion, NetworkUid};
 use reconciler::{Abilities, Action, Event, Fetched, Reconciler};
 use std::collections::{BTreeMap, VecDeque};
@@ -372,6 +374,12 @@ impl Mind {
         launch.cpu = (run.cores.0 > 0).then_some(run.cores);
         launch.memory = (run.memory.0 > 0).then_some(run.memory);
         launch.log_cap = LOG_CAP;
+        let each = run.nodes.first().map_or(0, |node| node.chips.len());
+        launch.place = Some(Place {
+            pool: run.pool.clone(),
+            nodes: u32::try_from(run.nodes.len()).unwrap_or(u32::MAX),
+            chips_per_node: u32::try_from(each).unwrap_or(u32::MAX),
+        });
         launch.chips = run.visible_devices.clone().map(|variable| {
             let slot = |node: u32, chip: u16| {
                 u16::try_from(node).unwrap_or(u16::MAX).saturating_mul(run.chips_per_node) + chip
@@ -444,7 +452,7 @@ impl Mind {
     /// Lets go of attempts whose logs have been kept long enough.
     async fn forget_old(&mut self) {
         let settings = &self.shared.settings;
-        let keeps = matches!(*self.engine, AnyEngine::Process(_));
+        let keeps = !matches!(*self.engine, AnyEngine::Timer(_));
         while let Some((since, attempt)) = self.settled.front().copied() {
             let room = self.settled.len() <= settings.keep_logs_most;
             if keeps && room && since.elapsed() < settings.keep_logs {

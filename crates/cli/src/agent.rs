@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use client::Client;
 use model::{Bytes, EngineKind, Rate};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,9 @@ pub(crate) struct Agent {
     /// What runs the center's jobs.
     #[arg(long, value_enum, default_value = "process")]
     engine: Engine,
+    /// How that engine is used: a file with a table of its name, such as `[slurm]`.
+    #[arg(long, value_name = "FILE")]
+    engine_config: Option<PathBuf>,
     /// Where the store's door listens, for other centers and for people who put data there.
     #[arg(long, value_name = "ADDRESS")]
     data_listen: Option<SocketAddr>,
@@ -73,6 +76,8 @@ pub(crate) struct Agent {
 enum Engine {
     /// Plain processes of this machine.
     Process,
+    /// A Slurm cluster, by its commands. DIR has to be on a file system that all nodes share.
+    Slurm,
     /// Timers; for load and soak runs.
     Timer,
 }
@@ -101,6 +106,19 @@ fn parse_uids(text: &str) -> Result<Uids, String> {
 /// The users set aside for attempts when the agent is root and nothing else is said.
 const UIDS: engines::UidRange = engines::UidRange { first: 200_000, count: 50_000 };
 
+/// What `--engine-config` names.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct EngineConfig {
+    slurm: engines::slurm::SlurmConfig,
+}
+
+fn read_engine_config(file: &Path) -> anyhow::Result<EngineConfig> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read how the engine is used in {}", file.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} says something else", file.display()))
+}
+
 impl Agent {
     /// Runs until a signal comes; attempts go on without it.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
@@ -125,6 +143,7 @@ impl Agent {
     fn settings(&self) -> anyhow::Result<agent::Settings> {
         let engine = match self.engine {
             Engine::Process => EngineKind::Process,
+            Engine::Slurm => EngineKind::Slurm,
             Engine::Timer => EngineKind::Timer,
         };
         let root = engines::is_root();
@@ -141,6 +160,9 @@ impl Agent {
         }
         let dir = std::path::absolute(&self.dir)?;
         let mut settings = agent::Settings::new(dir, engine);
+        if let Some(file) = &self.engine_config {
+            settings.slurm = read_engine_config(file)?.slurm;
+        }
         settings.data_listen = self.data_listen;
         settings.data_url = self.data_url.clone();
         if self.probe_address.is_none()

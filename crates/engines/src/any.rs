@@ -1,8 +1,9 @@
 //! The engines an agent may hold, behind one type.
 
+use crate::slurm::Slurm;
 use crate::{
-    BootTime, Capabilities, Capacity, Engine, Error, Launch, LogChunk, Observation, ProcessEngine,
-    State, Stream, TimerEngine,
+    BatchEngine, BootTime, Capabilities, Capacity, Engine, Error, Launch, LogChunk, Observation,
+    ProcessEngine, State, Stream, TimerEngine,
 };
 use model::{AttemptId, Span};
 use std::path::PathBuf;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 pub enum AnyEngine {
     /// Processes of this machine.
     Process(ProcessEngine),
+    /// Entries of a Slurm cluster.
+    Slurm(BatchEngine<Slurm>),
     /// Timers in memory.
     Timer(TimerEngine),
 }
@@ -21,6 +24,7 @@ macro_rules! with {
     ($any:expr, $engine:ident => $call:expr) => {
         match $any {
             AnyEngine::Process($engine) => $call,
+            AnyEngine::Slurm($engine) => $call,
             AnyEngine::Timer($engine) => $call,
         }
     };

@@ -5,7 +5,7 @@ use crate::attempt_dir::AttemptDir;
 use model::{AttemptId, NetworkUid};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// The prefix of a directory that is being removed.
@@ -68,6 +68,23 @@ impl Ground {
         remove_all(&aside);
         Ok(())
     }
+}
+
+/// Attempts that run as other users must be able to reach their work directories.
+pub(crate) fn check_searchable(base: &Path) -> Result<(), Error> {
+    for dir in base.ancestors() {
+        let mode = fs::metadata(dir).map_err(Error::io("look at", dir))?.mode();
+        if mode & 0o001 == 0 {
+            return Err(Error::Setup(format!(
+                "attempts that run as users of their own could not reach {}: {} is closed to them \
+                 (mode {:o}); chmod o+x it, or choose another directory",
+                base.display(),
+                dir.display(),
+                mode & 0o7777,
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn become_sole_user(dir: &Path, network: NetworkUid) -> Result<File, Error> {

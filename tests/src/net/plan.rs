@@ -1,6 +1,8 @@
 //! What is to be started.
 
 use super::{LAPTOP, Net};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wan::Wan;
 
@@ -12,6 +14,7 @@ pub struct Plan {
     pub(super) agent: Vec<String>,
     pub(super) centers: Option<Vec<String>>,
     pub(super) doorless: Vec<String>,
+    pub(super) engines: BTreeMap<String, PathBuf>,
     pub(super) follow: bool,
     pub(super) wan: Option<Arc<Wan>>,
 }
@@ -22,7 +25,8 @@ impl Plan {
     pub fn of(network: &str) -> Self {
         let (serve, agent) = (Vec::new(), Vec::new());
         let (network, doorless) = (network.to_owned(), Vec::new());
-        Self { network, serve, agent, centers: None, doorless, follow: true, wan: None }
+        let engines = BTreeMap::new();
+        Self { network, serve, agent, centers: None, doorless, engines, follow: true, wan: None }
     }
 
     /// The sample network of three centers.
@@ -50,6 +54,13 @@ impl Plan {
     #[must_use]
     pub fn only(mut self, centers: &[&str]) -> Self {
         self.centers = Some(centers.iter().map(ToString::to_string).collect());
+        self
+    }
+
+    /// With what this file says of a center's engine.
+    #[must_use]
+    pub fn engine_of(mut self, center: &str, file: &Path) -> Self {
+        self.engines.insert(center.to_owned(), file.to_owned());
         self
     }
 

@@ -106,6 +106,8 @@ impl Net {
         let (listen, url) = agent.door.clone().unwrap_or(anywhere);
         let listen = listen.to_string();
         args.extend(["--engine", engine]);
+        let config = self.plan.engines.get(center).map(|file| file.display().to_string());
+        args.extend(config.iter().flat_map(|file| ["--engine-config", file]));
         if !self.plan.doorless.iter().any(|shut| shut == center) {
             args.extend(["--data-listen", &listen]);
         }
@@ -128,7 +130,8 @@ impl Net {
         let of = format!("center = \"{center}\"");
         let rest = self.plan.network.split(&of).nth(1).unwrap_or_default();
         let next = rest.split("engine = \"").nth(1).unwrap_or_default();
-        if next.starts_with("timer") { "timer" } else { "process" }
+        let known = ["timer", "slurm"].into_iter().find(|engine| next.starts_with(engine));
+        known.unwrap_or("process")
     }
 
     /// `kill -9` of an agent; its attempts go on.

@@ -26,6 +26,7 @@ mod preemption;
 mod quality;
 mod quota;
 mod relay;
+mod slurm;
 mod streams;
 mod whatif;
 mod why;

@@ -14,6 +14,7 @@ mod queue;
 
 pub use queue::{Entry, Phase, Queue, Ticket};
 
+use crate::ground::check_searchable;
 use crate::process::{blocking, patiently};
 use crate::{
     BootTime, Capabilities, Capacity, Enforcement, Engine, Error, Launch, LogChunk, Observation,
@@ -56,7 +57,11 @@ impl<Q: Queue> BatchEngine<Q> {
             let config = config.clone();
             blocking(move || Shelf::open(config))
         });
-        let (desk, wanted) = Desk::new(shelf.await?, queue)?;
+        let shelf = shelf.await?;
+        if queue.user().is_some() {
+            check_searchable(&config.base)?;
+        }
+        let (desk, wanted) = Desk::new(shelf, queue)?;
         let desk = Arc::new(desk);
         let clerks = clerk::begin(&desk, wanted, ask_every);
         Ok(Self { desk, _clerks: clerks })

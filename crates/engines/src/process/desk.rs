@@ -3,7 +3,7 @@
 
 use super::{ProcessConfig, SupervisorCommand, UidRange};
 use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
-use crate::ground::Ground;
+use crate::ground::{Ground, check_searchable};
 use crate::hints::{Hints, lock};
 use crate::remains;
 use crate::supervisor::SECRETS;
@@ -11,8 +11,8 @@ use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, Stat
 use model::{AttemptId, BootId, NetworkUid, Span};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
@@ -346,21 +346,4 @@ fn judge_after_restart(place: &AttemptDir) -> Result<State, Error> {
         return Ok(State::Lost { why });
     }
     place.lose("the machine has been restarted")
-}
-
-/// Attempts that run as other users must be able to reach their work directories.
-fn check_searchable(base: &Path) -> Result<(), Error> {
-    for dir in base.ancestors() {
-        let mode = fs::metadata(dir).map_err(Error::io("look at", dir))?.mode();
-        if mode & 0o001 == 0 {
-            return Err(Error::Setup(format!(
-                "attempts that run as users of their own could not reach {}: {} is closed to them \
-                 (mode {:o}); chmod o+x it, or choose another directory",
-                base.display(),
-                dir.display(),
-                mode & 0o7777,
-            )));
-        }
-    }
-    Ok(())
 }

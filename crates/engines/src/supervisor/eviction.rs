@@ -2,12 +2,16 @@
 
 use crate::BootTime;
 use model::Span;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGTERM;
 use std::io::{ErrorKind, Read};
 use std::os::unix::net::UnixStream;
 
 /// How often a supervisor shows that it lives.
 const BEAT_EVERY: Span = Span::from_secs(5);
+
+/// How much later than its command a supervisor may be told.
+const ON_ITS_WAY: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000_000 };
 
 /// TERM, which batch systems send before they kill: for a job of more worth, a node to be mended, an
 /// operator's will.
@@ -34,11 +38,21 @@ impl Eviction {
     }
 
     /// Whether it was told to go since this was last asked.
-    pub(super) fn came(&mut self) -> bool {
-        match self.told.read(&mut [0; 64]) {
+    pub(super) fn came(&self) -> bool {
+        match (&self.told).read(&mut [0; 64]) {
             Ok(count) => count > 0,
             Err(error) => error.kind() == ErrorKind::Interrupted,
         }
+    }
+
+    /// The same for a command that is over; where a signal ended it, one to the supervisor may be on its
+    /// way.
+    pub(super) fn comes(&self, is_likely: bool) -> bool {
+        if is_likely {
+            let mut told = [PollFd::new(&self.told, PollFlags::IN)];
+            let _ = poll(&mut told, Some(&ON_ITS_WAY));
+        }
+        self.came()
     }
 
     /// Whether it is time to show that it lives.

@@ -1,6 +1,6 @@
 //! The process that looks after one attempt.
 //!
-//! It is started by the engine, or by a batch system on a node of its own, claims the attempt, runs the command, enforces limit, lease and
+//! It is started by the engine, or by a batch system on a node of its own. It claims the attempt, runs the command, enforces limit, lease and
 //! stop requests, and writes the result once nothing of the attempt lives any more. It needs
 //! neither agent nor server: killed agents, full pipes and lost hints change nothing.
 //!
@@ -286,6 +286,14 @@ impl Watch<'_> {
         self.stopping = Some(Stopping { cause, end_at, kill_at });
     }
 
+    /// Whether a command that ended, not well, was told to by a batch system. That tells all processes at
+    /// once, and the command may have gone before its supervisor heard of it.
+    fn was_evicted(&self, exit: Option<Exit>) -> bool {
+        let told = matches!(exit, Some(Exit::Signaled(15)));
+        let well = exit == Some(Exit::Exited(0));
+        !well && self.evicted.as_ref().is_some_and(|evicted| evicted.comes(told))
+    }
+
     /// Kills whatever is left and tells how it all ended.
     fn finish(
         mut self,
@@ -301,6 +309,7 @@ impl Watch<'_> {
         groups.into_iter().for_each(AttemptGroups::remove);
         let cause = match self.stopping {
             Some(stopping) => stopping.cause,
+            None if self.was_evicted(exit) => Cause::Evicted,
             None if out_of_memory && exit != Some(Exit::Exited(0)) => Cause::OutOfMemory,
             None => Cause::Finished,
         };

@@ -4,7 +4,6 @@
 
 mod conformance;
 mod isolation;
-mod slurm;
 mod supervision;
 
 use engines::{Engine, Launch, Outcome, ProcessConfig, ProcessEngine, State, SupervisorCommand};

@@ -1,0 +1,297 @@
+//! Centers whose jobs real Slurm clusters run.
+
+use clusters::{Cluster, Shape};
+use engines::conformance::{Verdict, check};
+use engines::slurm::{Slurm, SlurmConfig, SlurmPool};
+use engines::{BatchConfig, BatchEngine, SupervisorCommand};
+use model::{JobId, NetworkUid};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+use tempfile::TempDir;
+use whole_system::{Net, Plan, portolan, sh};
+
+/// A network of two Slurm clusters and a machine.
+const NETWORK: &str = r#"
+[[center]]
+center = "alpha"
+owner = "alpha-university"
+region = "cn/yrd/shanghai"
+latitude = 31.2
+longitude = 121.6
+time_zone = "Asia/Shanghai"
+engine = "slurm"
+pue = 1.2
+store = "1 GiB"
+
+[[center.pool]]
+pool = "train"
+chip = "ascend-910b3"
+nodes = 4
+chips_per_node = 8
+cores = 64
+memory = "400 GiB"
+price_per_chip_hour = "5 CNY"
+
+[[center]]
+center = "beta"
+owner = "beta-institute"
+region = "cn/yrd/jiangsu"
+latitude = 32.0
+longitude = 118.8
+time_zone = "Asia/Shanghai"
+engine = "slurm"
+pue = 1.2
+store = "1 GiB"
+
+[[center.pool]]
+pool = "spot"
+chip = "cambricon-mlu370-x8"
+nodes = 2
+chips_per_node = 8
+cores = 64
+memory = "400 GiB"
+price_per_chip_hour = "3 CNY"
+
+[[center]]
+center = "gamma"
+owner = "gamma-lab"
+region = "cn/yrd/shanghai"
+latitude = 31.2
+longitude = 121.6
+time_zone = "Asia/Shanghai"
+engine = "process"
+pue = 1.2
+store = "1 GiB"
+
+[[center.pool]]
+pool = "a100"
+chip = "nvidia-a100-sxm4-80"
+nodes = 1
+chips_per_node = 8
+cores = 16
+memory = "32 GiB"
+price_per_chip_hour = "9 CNY"
+
+[[tenant]]
+tenant = "lab"
+home = "alpha"
+classes = ["cann", "neuware", "cuda"]
+"#;
+
+const ALPHA: Shape<'_> = Shape { nodes: 4, chip: "ascend910b" };
+const BETA: Shape<'_> = Shape { nodes: 2, chip: "mlu370" };
+
+/// Both clusters and the network that they are centers of.
+struct Ground {
+    alpha: Cluster,
+    beta: Cluster,
+    net: Net,
+    _configs: TempDir,
+}
+
+impl Ground {
+    /// None where no cluster can be booted.
+    async fn boot() -> Option<Self> {
+        if !clusters::can_boot() {
+            eprintln!("skipped: no Slurm here, or not root; apt install {:?}", clusters::PACKAGES);
+            return None;
+        }
+        let (alpha, beta) = (Cluster::boot(ALPHA).unwrap(), Cluster::boot(BETA).unwrap());
+        let configs = tempfile::tempdir().unwrap();
+        let config = |cluster: &Cluster, pool: &str, shape: Shape<'_>| {
+            let path = configs.path().join(format!("{pool}.toml"));
+            let (conf, user, chip) = (cluster.conf(), clusters::USER, shape.chip);
+            let text = format!(
+                "[slurm]\nconf = {conf:?}\nuser = \"{user}\"\n\n[slurm.pools.{pool}]\ngres = \"gpu:{chip}\"\n"
+            );
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let plan = Plan::of(NETWORK)
+            .engine_of("alpha", &config(&alpha, "train", ALPHA))
+            .engine_of("beta", &config(&beta, "spot", BETA));
+        Some(Self { net: plan.start().await, alpha, beta, _configs: configs })
+    }
+
+    async fn submit(&self, job: &Value, on: &str, (nodes, chips): (u32, u32)) -> JobId {
+        let mut job = job.clone();
+        job["variant"] = json!([{"on": on, "chips": chips, "nodes": nodes}]);
+        self.net.submit("lab", &job).await
+    }
+
+    /// Waits until the job's output has this word.
+    async fn says(&self, job: JobId, word: &str) {
+        let logs = format!("/v1/jobs/{job}/logs");
+        let said = async || {
+            let text = self.net.operator().get(&logs).await.text;
+            text.contains(word).then_some(())
+        };
+        self.net.until(&format!("{job} says {word}"), said).await;
+    }
+}
+
+/// The words behind `NAME=` in what a job wrote.
+fn value<'a>(output: &'a str, name: &str) -> &'a str {
+    let lines = output.lines().filter_map(|line| line.split_once('='));
+    lines.into_iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slurm_conforms() {
+    if !clusters::can_boot() {
+        eprintln!("skipped: no Slurm here, or not root; apt install {:?}", clusters::PACKAGES);
+        return;
+    }
+    let cluster = Cluster::boot(ALPHA).unwrap();
+    let network = NetworkUid::from_bytes(u64::from(std::process::id()).to_be_bytes());
+    let train = SlurmPool { gres: Some("gpu:ascend910b".to_owned()), ..SlurmPool::default() };
+    let config = SlurmConfig {
+        conf: Some(cluster.conf()),
+        user: Some(clusters::USER.to_owned()),
+        pools: BTreeMap::from([("train".to_owned(), train)]),
+    };
+    let batch = BatchConfig {
+        base: cluster.shared(),
+        network,
+        supervisor: SupervisorCommand { program: portolan(), arguments: vec!["supervise".into()] },
+        ask_every: Duration::from_secs(1),
+    };
+    let open = async || {
+        let slurm = Slurm::find(config.clone()).await?;
+        BatchEngine::open(batch.clone(), slurm).await
+    };
+    let findings = check(network, open).await.unwrap();
+    let unmet: Vec<String> = findings
+        .iter()
+        .filter(|finding| finding.verdict != Verdict::Met)
+        .map(ToString::to_string)
+        .collect();
+    assert!(unmet.is_empty(), "{unmet:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_run_on_two_clusters_and_a_machine() {
+    let Some(ground) = Ground::boot().await else { return };
+    let net = &ground.net;
+    let show = "echo nodes=$SLURM_JOB_NUM_NODES; echo user=$(id -u); echo cluster=$SLURM_CLUSTER_NAME; \
+                echo npu=$ASCEND_RT_VISIBLE_DEVICES; echo mlu=$MLU_VISIBLE_DEVICES; \
+                echo cuda=$CUDA_VISIBLE_DEVICES";
+    let gang = ground.submit(&sh("gang", show), "cann", (2, 8)).await;
+    let part = ground.submit(&sh("part", show), "neuware", (1, 2)).await;
+    let here = ground.submit(&sh("here", show), "cuda", (1, 1)).await;
+    let fails = ground.submit(&sh("fails", "echo no >&2; exit 7"), "cann", (1, 1)).await;
+    let mut long = sh("long", "echo begun; sleep 300");
+    long["limit"] = "1h".into();
+    let withdrawn = ground.submit(&long, "neuware", (1, 1)).await;
+    long["limit"] = "3s".into();
+    let late = ground.submit(&long, "cann", (1, 1)).await;
+
+    let user = "65534";
+    for (job, at, cluster) in [(gang, "alpha", &ground.alpha), (part, "beta", &ground.beta)] {
+        let ended = net.ended(job).await;
+        assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", net.said(at));
+        let output = net.output(job).await;
+        assert_eq!(value(&output, "cluster"), cluster.name(), "{output}");
+        assert_eq!(value(&output, "user"), user, "{output}");
+    }
+    let output = net.output(gang).await;
+    assert_eq!((value(&output, "nodes"), value(&output, "npu")), ("2", "0,1,2,3,4,5,6,7"));
+    assert_eq!(value(&net.output(part).await, "mlu").split(',').count(), 2);
+    assert_eq!(net.ended(here).await.job.state, "completed");
+    assert_eq!(value(&net.output(here).await, "cluster"), "");
+    let ended = net.ended(fails).await;
+    assert_eq!(ended.job.state, "failed");
+    assert_eq!(ended.tries[0].outcome.as_deref(), Some("exit code 7"));
+
+    ground.says(withdrawn, "begun").await;
+    let cancel = format!("/v1/jobs/{withdrawn}/cancel");
+    let _: Value = net.tenant("lab").post(&cancel, &Value::Null).await.ok();
+    assert_eq!(net.ended(withdrawn).await.job.state, "canceled");
+    let ended = net.ended(late).await;
+    assert_eq!(ended.job.state, "timed-out", "{ended:?}");
+    ground
+        .beta
+        .until("nothing of Portolan's is left in the queue", |beta| {
+            beta.says("squeue", &["-h"]).is_empty()
+        })
+        .unwrap();
+}
+
+/// A controller that crashes forgets jobs, gives their numbers to others and starts them twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_of_the_controller_loses_no_job_and_runs_none_twice() {
+    let Some(mut ground) = Ground::boot().await else { return };
+    let runs = ground.alpha.shared().join("runs");
+    std::fs::create_dir(&runs).unwrap();
+    std::fs::set_permissions(&runs, std::fs::Permissions::from_mode(0o777)).unwrap();
+    // The kernel gives the lock back with the last process of whoever holds it.
+    let script = format!(
+        "cd {}; exec 9> $PORTOLAN_JOB.lock; flock --nonblock 9 || touch $PORTOLAN_JOB.double; \
+         echo begun; sleep 6; echo done",
+        runs.display()
+    );
+    let mut jobs = Vec::new();
+    for (number, after) in [(0, 300), (1, 2_000)] {
+        let mut job = sh(&format!("crash-{number}"), &script);
+        job["retries"] = 3.into();
+        let first = ground.submit(&job, "cann", (1, 1)).await;
+        ground.says(first, "begun").await;
+        let second = ground.submit(&job, "cann", (1, 1)).await;
+        tokio::time::sleep(Duration::from_millis(after)).await;
+        ground.alpha.kill_controller();
+        ground.alpha.start_controller().unwrap();
+        jobs.extend([first, second]);
+    }
+    for job in jobs {
+        let ended = ground.net.ended(job).await;
+        assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", ground.net.said("alpha"));
+    }
+    let names = std::fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().file_name());
+    let doubles: Vec<_> =
+        names.filter(|name| name.to_string_lossy().ends_with(".double")).collect();
+    assert!(doubles.is_empty(), "{doubles:?}");
+}
+
+/// A cluster's own jobs, nodes and operators go first: what they end is tried again, elsewhere or later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_cluster_ends_is_tried_again() {
+    let Some(mut ground) = Ground::boot().await else { return };
+    let mut job = sh("goes-on", "echo begun; sleep 4; echo done");
+    job["limit"] = "1h".into();
+    // An owner's job of more worth takes the place of a guest's.
+    let preempted = ground.submit(&job, "neuware", (1, 1)).await;
+    ground.says(preempted, "begun").await;
+    let own = ["--partition=train", "--nodes=2", "--exclusive", "--output=/dev/null"];
+    let own = [&own[..], &["--chdir=/", "--wrap=sleep 5"]].concat();
+    let taken = ground.beta.command("sbatch", &own).unwrap();
+    assert!(taken.status.success(), "{taken:?}");
+    let ended = ground.net.ended(preempted).await;
+    assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", ground.net.said("beta"));
+    assert_eq!(ended.job.attempts, 2, "{ended:?}");
+
+    // An operator drains a node: what runs there runs on, what comes goes elsewhere.
+    let drain = ["update", "nodename=n1", "state=drain", "reason=test"];
+    assert!(ground.alpha.command("scontrol", &drain).unwrap().status.success());
+    let mut gang = sh("gang", "echo node=$SLURM_JOB_NODELIST");
+    gang["limit"] = "1h".into();
+    let gang = ground.submit(&gang, "cann", (3, 8)).await;
+    assert_eq!(ground.net.ended(gang).await.job.state, "completed");
+    assert_eq!(value(&ground.net.output(gang).await, "node"), "n[2-4]");
+
+    // The agent is killed while its jobs run, one ends meanwhile, and it finds both.
+    let (short, long) = (
+        ground.submit(&sh("short", "echo begun; sleep 2"), "cann", (1, 1)).await,
+        ground.submit(&sh("long", "echo begun; sleep 8"), "cann", (1, 1)).await,
+    );
+    ground.says(short, "begun").await;
+    ground.says(long, "begun").await;
+    ground.net.kill_agent("alpha");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ground.net.start_agent("alpha").await;
+    for job in [short, long] {
+        let ended = ground.net.ended(job).await;
+        assert_eq!((&*ended.job.state, ended.job.attempts), ("completed", 1), "{ended:?}");
+    }
+}
