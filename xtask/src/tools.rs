@@ -2,6 +2,7 @@
 
 use crate::shell::{self, Workspace};
 use anyhow::{Result, bail};
+use std::path::Path;
 use std::process::Command;
 
 /// A compiler for the C parts (SQLite, ring, zstd), and the Rust components that check style.
@@ -41,6 +42,14 @@ pub(crate) fn has_subcommand(workspace: &Workspace, name: &str) -> bool {
     shell::works(&mut workspace.cargo([name, "--version"]))
 }
 
+/// The programs of Slurm that tests start, and the packages that have them.
+const SLURM: [(&str, &str); 4] = [
+    ("/usr/sbin/slurmctld", "slurmctld"),
+    ("/usr/sbin/slurmd", "slurmd"),
+    ("/usr/bin/sbatch", "slurm-client"),
+    ("/usr/sbin/munged", "munge"),
+];
+
 /// Makes sure of npm, through apt where we may use it.
 pub(crate) fn provide_npm() -> Result<()> {
     if has_npm() {
@@ -65,6 +74,27 @@ pub(crate) fn provide_ping() {
             println!("ping could not be installed: going on without the test beside it");
         }
     }
+}
+
+/// Makes sure of Slurm, through apt where we may use it. Only root can run what the tests need of it;
+/// everybody else goes on without those tests.
+pub(crate) fn provide_slurm() -> Result<()> {
+    let is_root = shell::capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    let has_slurm = || SLURM.iter().all(|(program, _)| Path::new(program).exists());
+    if !is_root {
+        println!("only root can run Slurm clusters: going on without the tests beside them");
+        return Ok(());
+    }
+    if has_slurm() {
+        return Ok(());
+    }
+    let packages = SLURM.map(|(_, package)| package);
+    println!("Slurm is missing: running `apt-get install {}`", packages.join(" "));
+    let _ = apt_install(&packages);
+    if !has_slurm() {
+        bail!("Slurm is missing and could not be installed: apt install {}", packages.join(" "));
+    }
+    Ok(())
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {

@@ -1,8 +1,9 @@
 //! The process that looks after one attempt.
 //!
-//! It is started by the engine, or by a batch system on a node of its own. It claims the attempt, runs the command, enforces limit, lease and
-//! stop requests, and writes the result once nothing of the attempt lives any more. It needs
-//! neither agent nor server: killed agents, full pipes and lost hints change nothing.
+//! It is started by the engine, or by a batch system on a node of its own. It claims the attempt, runs
+//! the command, enforces limit, lease and stop requests, and writes the result once nothing of the
+//! attempt lives any more. It needs neither agent nor server: killed agents, full pipes and lost hints
+//! change nothing.
 //!
 //! One thread, no async runtime, and it only ever signals its own unreaped children, so that no
 //! signal can hit a stranger that was given a used process number.
