@@ -40,7 +40,7 @@ pub(crate) fn stages(workspace: &Workspace, long: bool) -> Result<Stages> {
     stages.stage("tools", "cargo xtask test", || {
         tools::provide_compilers()?;
         tools::provide_ping();
-        tools::provide_slurm()?;
+        tools::provide_engines()?;
         if has_dashboard { tools::provide_npm() } else { Ok(()) }
     })?;
     stages.command("fmt", workspace.cargo(["fmt", "--all", "--check"]))?;

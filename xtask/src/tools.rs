@@ -42,12 +42,13 @@ pub(crate) fn has_subcommand(workspace: &Workspace, name: &str) -> bool {
     shell::works(&mut workspace.cargo([name, "--version"]))
 }
 
-/// The programs of Slurm that tests start, and the packages that have them.
-const SLURM: [(&str, &str); 4] = [
+/// The programs of engines that tests start, and the packages that have them.
+const ENGINES: [(&str, &str); 5] = [
     ("/usr/sbin/slurmctld", "slurmctld"),
     ("/usr/sbin/slurmd", "slurmd"),
     ("/usr/bin/sbatch", "slurm-client"),
     ("/usr/sbin/munged", "munge"),
+    ("/usr/bin/tsp", "task-spooler"),
 ];
 
 /// Makes sure of npm, through apt where we may use it.
@@ -76,23 +77,23 @@ pub(crate) fn provide_ping() {
     }
 }
 
-/// Makes sure of Slurm, through apt where we may use it. Only root can run what the tests need of it;
-/// everybody else goes on without those tests.
-pub(crate) fn provide_slurm() -> Result<()> {
+/// Makes sure of the engines that tests start, through apt where we may use it. Only root can run what
+/// the tests need of them; everybody else goes on without those tests.
+pub(crate) fn provide_engines() -> Result<()> {
     let is_root = shell::capture(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    let has_slurm = || SLURM.iter().all(|(program, _)| Path::new(program).exists());
+    let are_there = || ENGINES.iter().all(|(program, _)| Path::new(program).exists());
     if !is_root {
         println!("only root can run Slurm clusters: going on without the tests beside them");
         return Ok(());
     }
-    if has_slurm() {
+    if are_there() {
         return Ok(());
     }
-    let packages = SLURM.map(|(_, package)| package);
-    println!("Slurm is missing: running `apt-get install {}`", packages.join(" "));
+    let packages = ENGINES.map(|(_, package)| package);
+    println!("Slurm or task spooler is missing: running `apt-get install {}`", packages.join(" "));
     let _ = apt_install(&packages);
-    if !has_slurm() {
-        bail!("Slurm is missing and could not be installed: apt install {}", packages.join(" "));
+    if !are_there() {
+        bail!("engines could not be installed: run `apt install {}` as root", packages.join(" "));
     }
     Ok(())
 }

@@ -26,6 +26,7 @@ pub use home::HomeError;
 
 use client::Client;
 use engines::slurm::{Slurm, SlurmConfig};
+use engines::task_spooler::{TaskSpooler, TaskSpoolerConfig};
 use engines::{
     AnyEngine, BatchConfig, BatchEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine,
 };
@@ -49,6 +50,8 @@ pub struct Settings {
     pub engine: EngineKind,
     /// How Slurm is used, where that is the engine.
     pub slurm: SlurmConfig,
+    /// How task spooler is used, where that is the engine.
+    pub task_spooler: TaskSpoolerConfig,
     /// Where the store's door listens; none when the center gives nothing away.
     pub data_listen: Option<SocketAddr>,
     /// How others reach that door, if not at the address it listens on.
@@ -88,6 +91,7 @@ impl Settings {
             dir,
             engine,
             slurm: SlurmConfig::default(),
+            task_spooler: TaskSpoolerConfig::default(),
             data_listen: None,
             data_url: None,
             probe_listen: None,
@@ -198,6 +202,18 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
     }
 }
 
+impl Settings {
+    /// How a batch system's attempts are kept.
+    fn batch(&self, network: NetworkUid) -> BatchConfig {
+        BatchConfig {
+            base: self.dir.join("attempts"),
+            network,
+            supervisor: self.supervisor.clone(),
+            ask_every: ASK_EVERY,
+        }
+    }
+}
+
 /// What all parts of an agent hold.
 #[derive(Debug)]
 struct Shared {
@@ -221,33 +237,39 @@ impl Shared {
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let enforcement = match self.settings.engine {
             EngineKind::Timer => "attempts are timers".to_owned(),
-            EngineKind::Slurm => engines::Enforcement::Batch.to_string(),
+            EngineKind::Slurm | EngineKind::TaskSpooler => engines::Enforcement::Batch.to_string(),
             _ => engines::enforcement_here().to_string(),
         };
         (version, enforcement)
     }
+}
 
-    /// Opens the engine for a network.
-    async fn open_engine(&self, network: NetworkUid) -> Result<AnyEngine, Error> {
-        match self.settings.engine {
+impl Settings {
+    /// Opens the engine for a network, as an agent with these settings does.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be used.
+    pub async fn open_engine(&self, network: NetworkUid) -> Result<AnyEngine, Error> {
+        match self.engine {
             EngineKind::Process => {
                 let config = ProcessConfig {
-                    base: self.settings.dir.join("attempts"),
+                    base: self.dir.join("attempts"),
                     network,
-                    supervisor: self.settings.supervisor.clone(),
-                    uids: self.settings.uids,
+                    supervisor: self.supervisor.clone(),
+                    uids: self.uids,
                 };
                 Ok(AnyEngine::Process(ProcessEngine::open(config).await?))
             }
             EngineKind::Slurm => {
-                let config = BatchConfig {
-                    base: self.settings.dir.join("attempts"),
-                    network,
-                    supervisor: self.settings.supervisor.clone(),
-                    ask_every: ASK_EVERY,
-                };
-                let slurm = Slurm::find(self.settings.slurm.clone()).await?;
-                Ok(AnyEngine::Slurm(BatchEngine::open(config, slurm).await?))
+                let slurm = Slurm::find(self.slurm.clone()).await?;
+                let batch = self.batch(network);
+                Ok(AnyEngine::Slurm(BatchEngine::open(batch, slurm).await?))
+            }
+            EngineKind::TaskSpooler => {
+                let spooler = TaskSpooler::find(self.task_spooler.clone()).await?;
+                let batch = self.batch(network);
+                Ok(AnyEngine::TaskSpooler(BatchEngine::open(batch, spooler).await?))
             }
             EngineKind::Timer => {
                 let capacity = Capacity { cpu: Cores::MAX, memory: Bytes::MAX };

@@ -49,7 +49,7 @@ pub(crate) async fn run(
         joined = line.joined() => joined,
         Some(ended) = tasks.join_next() => return ended.unwrap_or(Ok(())),
     };
-    let engine = Arc::new(shared.open_engine(joined.network).await?);
+    let engine = Arc::new(shared.settings.open_engine(joined.network).await?);
     let (events, mut happened) = mpsc::channel(1_024);
     if let Some(listener) = listener {
         tasks.spawn(open_door(Arc::clone(&shared), listener, joined.clone(), events.clone()));

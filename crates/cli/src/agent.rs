@@ -73,11 +73,13 @@ pub(crate) struct Agent {
 
 /// What runs the center's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Engine {
+pub(crate) enum Engine {
     /// Plain processes of this machine.
     Process,
     /// A Slurm cluster, by its commands. DIR has to be on a file system that all nodes share.
     Slurm,
+    /// The task spooler of the agent's own user.
+    TaskSpooler,
     /// Timers; for load and soak runs.
     Timer,
 }
@@ -108,9 +110,32 @@ const UIDS: engines::UidRange = engines::UidRange { first: 200_000, count: 50_00
 
 /// What `--engine-config` names.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct EngineConfig {
     slurm: engines::slurm::SlurmConfig,
+    task_spooler: engines::task_spooler::TaskSpoolerConfig,
+}
+
+impl Engine {
+    /// Settings of an agent that has this engine, used as `config` says.
+    pub(crate) fn settings(
+        self,
+        dir: PathBuf,
+        config: Option<&Path>,
+    ) -> anyhow::Result<agent::Settings> {
+        let engine = match self {
+            Self::Process => EngineKind::Process,
+            Self::Slurm => EngineKind::Slurm,
+            Self::TaskSpooler => EngineKind::TaskSpooler,
+            Self::Timer => EngineKind::Timer,
+        };
+        let mut settings = agent::Settings::new(dir, engine);
+        if let Some(file) = config {
+            let config = read_engine_config(file)?;
+            (settings.slurm, settings.task_spooler) = (config.slurm, config.task_spooler);
+        }
+        Ok(settings)
+    }
 }
 
 fn read_engine_config(file: &Path) -> anyhow::Result<EngineConfig> {
@@ -141,11 +166,6 @@ impl Agent {
     }
 
     fn settings(&self) -> anyhow::Result<agent::Settings> {
-        let engine = match self.engine {
-            Engine::Process => EngineKind::Process,
-            Engine::Slurm => EngineKind::Slurm,
-            Engine::Timer => EngineKind::Timer,
-        };
         let root = engines::is_root();
         let uids = match self.uids {
             Some(Uids::None) => None,
@@ -159,10 +179,7 @@ impl Agent {
             );
         }
         let dir = std::path::absolute(&self.dir)?;
-        let mut settings = agent::Settings::new(dir, engine);
-        if let Some(file) = &self.engine_config {
-            settings.slurm = read_engine_config(file)?.slurm;
-        }
+        let mut settings = self.engine.settings(dir, self.engine_config.as_deref())?;
         settings.data_listen = self.data_listen;
         settings.data_url = self.data_url.clone();
         if self.probe_address.is_none()

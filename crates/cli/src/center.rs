@@ -1,5 +1,6 @@
-//! `portolan centers` and `portolan center lost`.
+//! `portolan centers` and `portolan center`.
 
+use crate::center_check::Check;
 use crate::look::Look;
 use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone, list, or_dash};
@@ -18,6 +19,8 @@ pub(crate) struct List {
 /// Change a center.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Change {
+    /// Check whether an engine does all that a center's engine has to, by running small jobs on it.
+    Check(Box<Check>),
     /// Declare a center lost: its attempts are over, and their jobs are placed elsewhere.
     Lost {
         /// Which. Make sure that nothing runs there any more: it cannot be told to stop.
@@ -41,7 +44,10 @@ impl List {
 impl Change {
     /// Changes the center.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
-        let Self::Lost { center } = self;
+        let center = match self {
+            Self::Check(check) => return check.run(session).await,
+            Self::Lost { center } => center,
+        };
         session.client()?.declare_lost(&center).await?;
         note(format!("{center} is declared lost"));
         Ok(())

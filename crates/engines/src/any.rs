@@ -1,6 +1,7 @@
 //! The engines an agent may hold, behind one type.
 
 use crate::slurm::Slurm;
+use crate::task_spooler::TaskSpooler;
 use crate::{
     BatchEngine, BootTime, Capabilities, Capacity, Engine, Error, Launch, LogChunk, Observation,
     ProcessEngine, State, Stream, TimerEngine,
@@ -15,6 +16,8 @@ pub enum AnyEngine {
     Process(ProcessEngine),
     /// Entries of a Slurm cluster.
     Slurm(BatchEngine<Slurm>),
+    /// Entries of a machine's task spooler.
+    TaskSpooler(BatchEngine<TaskSpooler>),
     /// Timers in memory.
     Timer(TimerEngine),
 }
@@ -25,6 +28,7 @@ macro_rules! with {
         match $any {
             AnyEngine::Process($engine) => $call,
             AnyEngine::Slurm($engine) => $call,
+            AnyEngine::TaskSpooler($engine) => $call,
             AnyEngine::Timer($engine) => $call,
         }
     };

@@ -2,7 +2,8 @@
 //! joins.
 
 use crate::{
-    BootTime, Cause, ChipSlots, Enforcement, Engine, Error, Exit, Launch, Outcome, State, Stream,
+    BootTime, Cause, ChipSlots, Enforcement, Engine, Error, Exit, Launch, Outcome, Place, State,
+    Stream,
 };
 use model::{AttemptId, Bytes, JobId, NetworkUid, Span};
 use std::fmt;
@@ -45,18 +46,28 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks an engine against every requirement, one after the other, and forgets what it ran.
+/// Where an engine is checked.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The network whose attempts the suite runs: a new one, so that no real attempt is met.
+    pub network: NetworkUid,
+    /// Which part of the center they run in, for engines that choose nodes themselves.
+    pub place: Option<Place>,
+}
+
+/// Checks an engine against every requirement, one after the other, and forgets what it ran. Each
+/// finding is told as it is made.
 ///
-/// `open` opens the engine for `network`; it is called again, after the engine was dropped, to
-/// see what survives. `network` must be new, so that no real attempt is met. An error is one of
-/// opening; all else is a finding.
-pub async fn check<E: Engine>(
-    network: NetworkUid,
-    mut open: impl AsyncFnMut() -> Result<E, Error>,
-) -> Result<Vec<Finding>, Error> {
+/// `open` opens the engine for the site's network; it is called again, after the engine was dropped, to
+/// see what survives. An error is one of opening; all else is a finding.
+pub async fn check<E: Engine, X>(
+    site: &Site,
+    mut open: impl AsyncFnMut() -> Result<E, X>,
+    mut told: impl FnMut(&Finding),
+) -> Result<Vec<Finding>, X> {
     let mut findings = Vec::new();
     let engine = open().await?;
-    let mut bench = Bench { engine: &engine, network, job: JobId::new(0) };
+    let mut bench = Bench { engine: &engine, site, job: JobId::new(0) };
     macro_rules! require {
         ($requirement:literal, $real:literal, $case:path) => {
             let verdict = match bench.applies($real) {
@@ -64,6 +75,7 @@ pub async fn check<E: Engine>(
                 false => Verdict::NotApplicable,
             };
             findings.push(Finding { requirement: $requirement, verdict });
+            findings.last().into_iter().for_each(&mut told);
         };
     }
     // The middle column: whether it takes an engine that really runs commands.
@@ -88,11 +100,11 @@ pub async fn check<E: Engine>(
     let requirement = "a new engine finds the attempts of the old one";
     let verdict = if survives {
         let engine = open().await?;
-        let bench = Bench { engine: &engine, network, job };
+        let bench = Bench { engine: &engine, site, job };
         let started = bench.start_for_a_successor().await;
         drop(engine);
         let engine = open().await?;
-        let mut bench = Bench { engine: &engine, network, job };
+        let mut bench = Bench { engine: &engine, site, job };
         match started {
             Ok(()) => bench.verdict(bench.find_as_successor().await).await,
             Err(why) => Verdict::Broken(why),
@@ -101,13 +113,14 @@ pub async fn check<E: Engine>(
         Verdict::NotApplicable
     };
     findings.push(Finding { requirement, verdict });
+    findings.last().into_iter().for_each(&mut told);
     Ok(findings)
 }
 
 /// One engine, and the job of the present case: each case has its own.
 struct Bench<'a, E> {
     engine: &'a E,
-    network: NetworkUid,
+    site: &'a Site,
     job: JobId,
 }
 
@@ -148,11 +161,17 @@ impl<E: Engine> Bench<'_, E> {
         AttemptId { job: self.job, epoch: 1 }
     }
 
+    fn command(&self, command: Vec<String>) -> Launch {
+        let mut launch = Launch::new(self.site.network, self.attempt(), command);
+        launch.place.clone_from(&self.site.place);
+        launch
+    }
+
     /// A launch that takes `millis` and exits with `code` on an engine of timers, and runs
     /// `script` on any other.
     fn script(&self, script: &str, millis: &str, code: &str) -> Launch {
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-        let mut launch = Launch::new(self.network, self.attempt(), command);
+        let mut launch = self.command(command);
         launch.env = vec![
             (crate::timer::RUN_TIME.to_owned(), millis.to_owned()),
             (crate::timer::EXIT_CODE.to_owned(), code.to_owned()),
@@ -284,7 +303,7 @@ async fn the_signal_is_reported(bench: &Bench<'_, impl Engine>) -> Case {
 
 async fn a_command_that_cannot_run_says_why(bench: &Bench<'_, impl Engine>) -> Case {
     let command = vec!["/no/such/program".to_owned()];
-    bench.launch(&Launch::new(bench.network, bench.attempt(), command)).await?;
+    bench.launch(&bench.command(command)).await?;
     match bench.outcome().await? {
         Outcome { exit: None, cause: Cause::CouldNotStart(why), .. }
             if why.contains("/no/such/program") =>

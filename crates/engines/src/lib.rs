@@ -29,6 +29,7 @@ mod remains;
 pub mod slurm;
 mod state;
 mod supervisor;
+pub mod task_spooler;
 pub mod timer;
 
 pub use any::AnyEngine;

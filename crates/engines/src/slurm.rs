@@ -11,21 +11,14 @@
 //! * Which chips a partition's generic resources are is said by the center for each pool, never guessed
 //!   from a label.
 
-use crate::batch::{Entry, Phase, Queue, Ticket};
+use crate::batch::{Entry, Phase, Queue, Ticket, call, quoted};
 use crate::{Capacity, Error, RunAs};
 use model::{Bytes, Cores, Span};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::{Output, Stdio};
-use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-
-/// How long Slurm may take for an answer: a controller that is away costs its commands up to twenty
-/// seconds before they say so.
-const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What its commands say when they never reached the controller, or it had other things to do: nobody
 /// knows then what became of a request.
@@ -122,34 +115,14 @@ impl Slurm {
         arguments: impl IntoIterator<Item = I>,
         input: &str,
     ) -> Result<String, Error> {
-        let silent = |said: String| Error::Silent { who: "Slurm", said };
         let mut command = Command::new(program);
-        command.args(arguments).kill_on_drop(true);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments);
         command.envs(self.config.conf.iter().map(|conf| ("SLURM_CONF", conf)));
         // Their formats are for people: a center's own defaults must not change them.
         for variable in ["SQUEUE_FORMAT", "SQUEUE_STATES", "SQUEUE_SORT", "SINFO_FORMAT"] {
             command.env_remove(variable);
         }
-        let mut child =
-            command.spawn().map_err(|error| silent(format!("{program} cannot be run: {error}")))?;
-        let talk = async {
-            if let Some(mut stdin) = child.stdin.take() {
-                // Who does not read it says why on its other outputs.
-                let _ = stdin.write_all(input.as_bytes()).await;
-            }
-            child.wait_with_output().await
-        };
-        let Output { status, stdout, stderr } = match tokio::time::timeout(PATIENCE, talk).await {
-            Err(_) => return Err(silent(format!("{program} took longer than {PATIENCE:?}"))),
-            Ok(Err(error)) => return Err(silent(format!("{program} broke off: {error}"))),
-            Ok(Ok(output)) => output,
-        };
-        if status.success() {
-            return Ok(String::from_utf8_lossy(&stdout).into_owned());
-        }
-        let said = String::from_utf8_lossy(&stderr);
-        Err(silent(format!("{program}: {}", said.trim())))
+        call("Slurm", command, input).await
     }
 
     async fn entries(&self, arguments: &[&str]) -> Result<Vec<Entry>, Error> {
@@ -260,12 +233,6 @@ fn options(ticket: &Ticket<'_>, pool: &SlurmPool, user: Option<RunAs>) -> Vec<St
     add("gid", user.map(|user| user.gid.to_string()));
     options.extend(pool.options.iter().cloned());
     options
-}
-
-/// Words as a shell reads them.
-fn quoted(words: &[String]) -> String {
-    let quote = |word: &String| format!("'{}'", word.replace('\'', r"'\''"));
-    words.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 /// A line of `squeue`: number, name, state, reason.
@@ -380,11 +347,5 @@ mod tests {
         ] {
             assert!(said.contains(expected), "{expected} in {said}");
         }
-    }
-
-    #[test]
-    fn words_reach_the_script_as_they_are() {
-        let words = ["/a b/c".to_owned(), "it's".to_owned(), "$HOME".to_owned()];
-        assert_eq!(quoted(&words), r"'/a b/c' 'it'\''s' '$HOME'");
     }
 }

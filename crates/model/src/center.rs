@@ -99,6 +99,8 @@ pub enum EngineKind {
     Timer,
     /// A Slurm cluster.
     Slurm,
+    /// A machine with task spooler.
+    TaskSpooler,
     /// A Kubernetes cluster.
     Kubernetes,
     /// A Ray cluster.

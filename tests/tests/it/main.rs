@@ -28,5 +28,6 @@ mod quota;
 mod relay;
 mod slurm;
 mod streams;
+mod task_spooler;
 mod whatif;
 mod why;

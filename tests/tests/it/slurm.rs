@@ -1,16 +1,16 @@
 //! Centers whose jobs real Slurm clusters run.
 
 use clusters::{Cluster, Shape};
-use engines::conformance::{Verdict, check};
+use engines::conformance::{Site, Verdict, check};
 use engines::slurm::{Slurm, SlurmConfig, SlurmPool};
-use engines::{BatchConfig, BatchEngine, SupervisorCommand};
+use engines::{BatchConfig, BatchEngine, Place, SupervisorCommand};
 use model::{JobId, NetworkUid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use tempfile::TempDir;
-use whole_system::{Net, Plan, portolan, sh};
+use whole_system::{Finished, Net, Plan, portolan, sh};
 
 /// A network of two Slurm clusters and a machine.
 const NETWORK: &str = r#"
@@ -162,7 +162,9 @@ async fn slurm_conforms() {
         let slurm = Slurm::find(config.clone()).await?;
         BatchEngine::open(batch.clone(), slurm).await
     };
-    let findings = check(network, open).await.unwrap();
+    let place = Place { pool: "train".to_owned(), nodes: 2, chips_per_node: 1 };
+    let site = Site { network, place: Some(place) };
+    let findings = check(&site, open, |_| ()).await.unwrap();
     let unmet: Vec<String> = findings
         .iter()
         .filter(|finding| finding.verdict != Verdict::Met)
@@ -294,4 +296,29 @@ async fn what_a_cluster_ends_is_tried_again() {
         let ended = ground.net.ended(job).await;
         assert_eq!((&*ended.job.state, ended.job.attempts), ("completed", 1), "{ended:?}");
     }
+}
+
+/// The suite as the owner of a center runs it, and what it says of one whose Slurm is away.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_checks_a_center_before_it_joins() {
+    if !clusters::can_boot() {
+        eprintln!("skipped: no Slurm here, or not root; apt install {:?}", clusters::PACKAGES);
+        return;
+    }
+    let cluster = Cluster::boot(BETA).unwrap();
+    let config = cluster.shared().join("engine.toml");
+    let (conf, user) = (cluster.conf(), clusters::USER);
+    std::fs::write(&config, format!("[slurm]\nconf = {conf:?}\nuser = \"{user}\"\n")).unwrap();
+    let (config, dir) = (config.display().to_string(), cluster.shared().display().to_string());
+    let args = ["center", "check", "--engine", "slurm", "--config", &config, "--dir", &dir];
+    let checked = Finished::run(&args, &[], &cluster.shared()).await;
+    assert_eq!(checked.code, Some(0), "{checked:?}");
+    assert!(checked.stdout.contains("ready: 16 of 16"), "{}", checked.stdout);
+
+    std::fs::write(&config, format!("[slurm]\nconf = {conf:?}\nuser = \"root\"\n")).unwrap();
+    let refused = Finished::run(&args, &[], &cluster.shared()).await;
+    assert!(refused.code == Some(1) && refused.stderr.contains("would run as root"), "{refused:?}");
+    std::fs::write(&config, "[slurm]\npartition = \"x\"\n").unwrap();
+    let refused = Finished::run(&args, &[], &cluster.shared()).await;
+    assert!(refused.stderr.contains("unknown field `partition`"), "{refused:?}");
 }

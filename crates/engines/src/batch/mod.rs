@@ -8,10 +8,12 @@
 //!
 //! A new batch system is one file that implements [`Queue`]; `docs/engines.md` has the checklist.
 
+mod call;
 mod clerk;
 mod desk;
 mod queue;
 
+pub(crate) use call::{call, quoted};
 pub use queue::{Entry, Phase, Queue, Ticket};
 
 use crate::ground::check_searchable;

@@ -1,5 +1,5 @@
 use crate::{config, fresh_network};
-use engines::conformance::{Finding, Verdict, check};
+use engines::conformance::{Finding, Site, Verdict, check};
 use engines::{AnyEngine, Capacity, ProcessEngine, TimerEngine};
 use model::{Bytes, Cores};
 
@@ -16,9 +16,10 @@ fn assert_conforms(findings: &[Finding]) {
 async fn the_process_engine_conforms() {
     let dir = tempfile::tempdir().unwrap();
     let network = fresh_network();
+    let site = Site { network, place: None };
     let open =
         async || ProcessEngine::open(config(dir.path(), network)).await.map(AnyEngine::Process);
-    let findings = check(network, open).await.unwrap();
+    let findings = check(&site, open, |_| ()).await.unwrap();
     assert_conforms(&findings);
     assert!(findings.iter().all(|finding| finding.verdict == Verdict::Met));
     let left: Vec<_> = std::fs::read_dir(dir.path().join(network.to_string()))
@@ -33,8 +34,10 @@ async fn the_process_engine_conforms() {
 async fn the_timer_engine_conforms() {
     let capacity = Capacity { cpu: Cores(64_000), memory: Bytes(1 << 40) };
     let network = fresh_network();
-    let open = async || Ok(AnyEngine::Timer(TimerEngine::new(network, capacity)));
-    let findings = check(network, open).await.unwrap();
+    let site = Site { network, place: None };
+    let open =
+        async || Ok::<_, engines::Error>(AnyEngine::Timer(TimerEngine::new(network, capacity)));
+    let findings = check(&site, open, |_| ()).await.unwrap();
     assert_conforms(&findings);
     assert!(findings.iter().any(|finding| finding.verdict == Verdict::Met));
 }

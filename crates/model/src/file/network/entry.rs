@@ -14,10 +14,11 @@ use crate::{
 };
 use std::str::FromStr;
 
-const ENGINES: [(&str, EngineKind); 6] = [
+const ENGINES: [(&str, EngineKind); 7] = [
     ("process", EngineKind::Process),
     ("timer", EngineKind::Timer),
     ("slurm", EngineKind::Slurm),
+    ("task-spooler", EngineKind::TaskSpooler),
     ("kubernetes", EngineKind::Kubernetes),
     ("ray", EngineKind::Ray),
     ("portolan", EngineKind::Portolan),
