@@ -4,7 +4,7 @@ use crate::Error;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Marks all that a cluster's daemons start, jobs apart: those bear the cluster's own name.
@@ -77,24 +77,65 @@ impl Daemons {
         }
     }
 
+    /// Kills all of a node at once: its daemon, the steps that it runs, and what they run.
+    pub(super) fn burn(&mut self, node: u16) {
+        self.kill(&format!("n{node}"));
+        let node_name = format!("SLURMD_NODENAME=n{node}");
+        let marks = [format!("SLURM_CLUSTER_NAME={}", self.cluster), node_name];
+        let jobs = marked(|entries| marks.iter().all(|mark| entries.contains(&mark.as_bytes())));
+        // The steps first: they would tell the controller that their jobs are over.
+        let steps = steps(&self.dir.join(format!("n{node}.log")));
+        steps.into_iter().chain(jobs).for_each(end);
+    }
+
     /// Kills what the daemons left behind: jobs outlive them. True if there was anything.
     fn sweep(&self) -> bool {
         let marks =
             [format!("{MARK}={}", self.cluster), format!("SLURM_CLUSTER_NAME={}", self.cluster)];
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-        let mut any = false;
-        for pid in names.filter_map(|name| name.parse().ok()).filter_map(Pid::from_raw) {
-            let environ = fs::read(format!("/proc/{}/environ", pid.as_raw_pid()));
-            let environ = environ.unwrap_or_default();
-            let mut entries = environ.split(|&byte| byte == 0);
-            if entries.any(|entry| marks.iter().any(|mark| mark.as_bytes() == entry)) {
-                any = true;
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
+        let left = marked(|entries| marks.iter().any(|mark| entries.contains(&mark.as_bytes())));
+        let left: Vec<Pid> = left.into_iter().chain(steps(&self.dir)).collect();
+        let any = !left.is_empty();
+        left.into_iter().for_each(end);
         any
     }
+}
+
+/// All processes of this machine.
+fn processes() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| name.parse().ok()).filter_map(Pid::from_raw)
+}
+
+fn of(pid: Pid, what: &str) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/{what}", pid.as_raw_pid()))
+}
+
+/// The processes that were born with an environment such as this.
+fn marked(is_such: impl Fn(&[&[u8]]) -> bool) -> Vec<Pid> {
+    let is_marked = |pid: &Pid| {
+        let environ = fs::read(of(*pid, "environ")).unwrap_or_default();
+        let entries: Vec<&[u8]> = environ.split(|&byte| byte == 0).collect();
+        is_such(&entries)
+    };
+    processes().filter(is_marked).collect()
+}
+
+/// The processes that look after jobs and write to this log, or to one below this directory. They write
+/// over their environment.
+fn steps(log: &Path) -> Vec<Pid> {
+    let writes = |pid: &Pid| {
+        let open = fs::read_dir(of(*pid, "fd")).into_iter().flatten().flatten();
+        open.filter_map(|fd| fs::read_link(fd.path()).ok()).any(|path| path.starts_with(log))
+    };
+    let is_step = |pid: &Pid| {
+        fs::read_to_string(of(*pid, "comm")).is_ok_and(|name| name.starts_with("slurmstepd"))
+    };
+    processes().filter(is_step).filter(writes).collect()
+}
+
+fn end(pid: Pid) {
+    let _ = kill_process(pid, Signal::KILL);
 }
 
 impl Drop for Daemons {

@@ -87,7 +87,7 @@ fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> String
          SlurmdParameters=config_overrides\n\
          ReturnToService=2\n\
          SlurmctldTimeout=30\n\
-         SlurmdTimeout=20\n\
+         SlurmdTimeout=10\n\
          KillWait=5\n\
          MinJobAge=300\n\
          MessageTimeout=20\n\

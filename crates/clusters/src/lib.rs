@@ -165,6 +165,11 @@ impl Cluster {
         self.daemons.kill(&format!("n{node}"));
     }
 
+    /// Kills all of a node at once: its daemon and every job on it.
+    pub fn burn_node(&mut self, node: u16) {
+        self.daemons.burn(node);
+    }
+
     /// How many nodes it has.
     #[must_use]
     pub const fn nodes(&self) -> u16 {

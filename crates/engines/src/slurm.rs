@@ -146,7 +146,7 @@ impl Queue for Slurm {
     }
 
     fn keeps(&self) -> &'static [&'static str] {
-        &["SLURM_"]
+        &["SLURM_", "SLURMD_NODENAME"]
     }
 
     fn chips_in(&self) -> &'static [&'static str] {
