@@ -162,7 +162,7 @@ async fn slurm_conforms() {
         let slurm = Slurm::find(config.clone()).await?;
         BatchEngine::open(batch.clone(), slurm).await
     };
-    let place = Place { pool: "train".to_owned(), nodes: 2, chips_per_node: 1 };
+    let place = Place { pool: "train".to_owned(), nodes: 2, chips_per_node: 0 };
     let site = Site { network, place: Some(place) };
     let findings = check(&site, open, |_| ()).await.unwrap();
     let unmet: Vec<String> = findings
