@@ -248,6 +248,9 @@ fn phase(state: &str, reason: &str) -> Phase {
     let is_told = !reason.is_empty() && reason != "None";
     let told = if is_told { format!(" ({reason})") } else { String::new() };
     match state {
+        "PENDING" if is_hopeless(reason) => {
+            Phase::Hopeless(format!("Slurm took it, but will never start it: {reason}"))
+        }
         "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT"
         | "RESV_DEL_HOLD" => {
             Phase::Waiting(if is_told { reason.to_owned() } else { "for its turn".to_owned() })
@@ -264,6 +267,14 @@ fn phase(state: &str, reason: &str) -> Phase {
         "NODE_FAIL" => Phase::OutOfReach(format!("its node failed{told}")),
         _ => Phase::Running,
     }
+}
+
+/// Whether a job that waits for this reason waits for ever: what it asks for is more than a partition,
+/// an account or a quality of service gives to any one job.
+fn is_hopeless(reason: &str) -> bool {
+    matches!(reason, "PartitionNodeLimit" | "PartitionTimeLimit" | "BadConstraints")
+        || ((reason.starts_with("Assoc") || reason.starts_with("QOS"))
+            && (reason.contains("PerJob") || reason.contains("PerNode")))
 }
 
 /// The sum of lines of `sinfo`: node, cores, MiB, state; a node is in as many lines as partitions.
@@ -302,6 +313,9 @@ mod tests {
         assert_eq!(phase("RUNNING", "None"), Phase::Running);
         assert_eq!(phase("A_STATE_OF_TOMORROW", "None"), Phase::Running);
         assert_eq!(phase("PENDING", "Resources"), Phase::Waiting("Resources".to_owned()));
+        assert!(matches!(phase("PENDING", "PartitionTimeLimit"), Phase::Hopeless(_)));
+        assert!(matches!(phase("PENDING", "QOSMaxNodePerJobLimit"), Phase::Hopeless(_)));
+        assert!(matches!(phase("PENDING", "QOSGrpNodeLimit"), Phase::Waiting(_)));
         assert!(matches!(phase("CANCELLED", "None"), Phase::Over(_)));
         assert!(matches!(phase("NODE_FAIL", "NodeDown"), Phase::OutOfReach(_)));
     }

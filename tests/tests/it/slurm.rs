@@ -207,6 +207,19 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
     assert_eq!(ended.job.state, "failed");
     assert_eq!(ended.tries[0].outcome.as_deref(), Some("exit code 7"));
 
+    // More nodes than a partition gives to any one job: Slurm takes it, and would never start it.
+    let most = ["update", "partition=spot", "maxnodes=1"];
+    assert!(ground.beta.command("scontrol", &most).unwrap().status.success());
+    let wide = ground.submit(&sh("wide", "true"), "neuware", (2, 1)).await;
+    let told = async || {
+        let tries = net.job(wide).await.tries;
+        let told = tries.iter().filter_map(|one| one.outcome.clone());
+        told.into_iter().find(|why| why.contains("PartitionNodeLimit"))
+    };
+    net.until("what Slurm would never start is given back", told).await;
+    let cancel = format!("/v1/jobs/{wide}/cancel");
+    let _: Value = net.tenant("lab").post(&cancel, &Value::Null).await.ok();
+
     ground.says(withdrawn, "begun").await;
     let cancel = format!("/v1/jobs/{withdrawn}/cancel");
     let _: Value = net.tenant("lab").post(&cancel, &Value::Null).await.ok();

@@ -101,25 +101,28 @@ async fn read_notes<Q: Queue>(desk: Weak<Desk<Q>>) {
 }
 
 async fn look_around<Q: Queue>(desk: Weak<Desk<Q>>, every: Duration) {
+    let mut is_first = true;
     loop {
         {
             let Some(desk) = desk.upgrade() else { return };
-            if let Err(error) = look(&desk).await {
-                tracing::warn!(%error, "it is unknown what became of the attempts");
+            match look(&desk, is_first).await {
+                Ok(()) => is_first = false,
+                Err(error) => tracing::warn!(%error, "it is unknown what became of the attempts"),
             }
         }
         tokio::time::sleep(every).await;
     }
 }
 
-/// Asks about all attempts that have no result, and ends what is to be ended.
-async fn look<Q: Queue>(desk: &Arc<Desk<Q>>) -> Result<(), Error> {
+/// Asks about all attempts that have no result, and ends what is to be ended; the first time also what
+/// an earlier engine left.
+async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error> {
     for entry in desk.to_cancel() {
         desk.queue.cancel(&entry).await?;
     }
     let at = Arc::clone(desk);
     let open = blocking(move || Ok(at.open())).await?;
-    if open.is_empty() {
+    if open.is_empty() && !is_first {
         return Ok(());
     }
     let mut active: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
@@ -137,7 +140,12 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>) -> Result<(), Error> {
                 desk.queue.named(&name).await?
             }
         };
-        for entry in desk.heard(attempt, entries) {
+        for entry in desk.heard(attempt, entries)? {
+            desk.queue.cancel(&entry).await?;
+        }
+    }
+    if is_first {
+        for entry in desk.left_over(active.into_values().flatten()) {
             desk.queue.cancel(&entry).await?;
         }
     }

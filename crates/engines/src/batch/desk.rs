@@ -218,9 +218,18 @@ impl<Q: Queue> Desk<Q> {
 
     /// What the batch system says of an attempt of which it knows these entries; the entries that are
     /// to be ended.
-    pub(super) fn heard(&self, attempt: AttemptId, entries: Vec<Entry>) -> Vec<Entry> {
-        let is_active = |entry: &Entry| matches!(entry.phase, Phase::Waiting(_) | Phase::Running);
+    pub(super) fn heard(
+        &self,
+        attempt: AttemptId,
+        entries: Vec<Entry>,
+    ) -> Result<Vec<Entry>, Error> {
+        let is_active =
+            |entry: &Entry| !matches!(entry.phase, Phase::Over(_) | Phase::OutOfReach(_));
         let (active, over): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_active);
+        if let Some(Entry { phase: Phase::Hopeless(why), .. }) = active.first() {
+            self.refused(attempt, why.clone())?;
+            return Ok(active);
+        }
         let mut active = active.into_iter();
         let said = match (active.next(), over.into_iter().next_back()) {
             (Some(entry), _) => Said::Active(entry),
@@ -240,7 +249,22 @@ impl<Q: Queue> Desk<Q> {
         }
         self.said(attempt, said);
         // Those entered twice because the answer to the first time was lost: one will do.
-        active.collect()
+        Ok(active.collect())
+    }
+
+    /// Those of these entries that wait although their attempts are over: they were given up by an
+    /// engine that could not end them any more.
+    pub(super) fn left_over(&self, entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
+        let waiting: BTreeMap<String, Entry> = entries
+            .filter(|entry| !matches!(entry.phase, Phase::Running))
+            .map(|entry| (entry.name.clone(), entry))
+            .collect();
+        let all: Vec<AttemptId> = lock(&self.known).keys().copied().collect();
+        let theirs = all.into_iter().filter_map(|id| Some((id, waiting.get(&self.name(id))?)));
+        let over = theirs.filter(|(attempt, _)| {
+            self.find(*attempt).is_ok_and(|state| state.is_some_and(|state| state.is_final()))
+        });
+        over.map(|(_, entry)| entry.clone()).collect()
     }
 
     /// Attempts the batch system is to be asked about: entered, and not over.

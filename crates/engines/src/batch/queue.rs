@@ -87,6 +87,9 @@ pub struct Entry {
 pub enum Phase {
     /// It waits, for the reason given.
     Waiting(String),
+    /// It waits for what will never be, for the reason given: some batch systems take what they could
+    /// never run.
+    Hopeless(String),
     /// It runs, or is about to, or is being cleaned up behind.
     Running,
     /// It is over, and every process of it is known to be gone.

@@ -151,7 +151,7 @@ fn numbers_out_of_range_are_refused() {
         r#"
 net.toml:6:12: center[0].latitude: found `91`; expected degrees between -90 and 90 with at most six decimals
 net.toml:7:13: center[0].longitude: found `nan`; expected degrees between -180 and 180 with at most six decimals
-net.toml:9:10: center[0].engine: found `slurn` (did you mean `slurm`?); expected one of `process`, `timer`, `slurm`, `kubernetes`, `ray`, `portolan`
+net.toml:9:10: center[0].engine: found `slurn` (did you mean `slurm`?); expected one of `process`, `timer`, `slurm`, `task-spooler`, `kubernetes`, `ray`, `portolan`
 net.toml:10:7: center[0].pue: found `0.9`; expected a power usage effectiveness such as 1.25, from 1 to 10
 net.toml:11:16: center[0].lend_percent: found `101`; expected a whole number from 0 to 100
 net.toml:16:9: center[0].pool[0].nodes: found `0`; expected a whole number from 1 to 1000000
