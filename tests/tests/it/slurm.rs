@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 use tempfile::TempDir;
 use whole_system::{Finished, Net, Plan, portolan, sh};
+use wire::view;
 
 /// A network of two Slurm clusters and a machine.
 const NETWORK: &str = r#"
@@ -119,6 +120,15 @@ impl Ground {
         let mut job = job.clone();
         job["variant"] = json!([{"on": on, "chips": chips, "nodes": nodes}]);
         self.net.submit("lab", &job).await
+    }
+
+    /// The job once it has ended, after as many tries as it takes: each may first have to be found dead.
+    async fn ended(&self, job: JobId) -> view::JobDetail {
+        let ended = async || {
+            let seen = self.net.job(job).await;
+            seen.job.ended_ms.is_some().then_some(seen)
+        };
+        self.net.within(Duration::from_secs(240), &format!("{job} has ended"), ended).await
     }
 
     /// Waits until the job's output has this word; all of it so far.
@@ -263,7 +273,7 @@ async fn a_crash_of_the_controller_loses_no_job_and_runs_none_twice() {
         jobs.extend([first, second]);
     }
     for job in jobs {
-        let ended = ground.net.ended(job).await;
+        let ended = ground.ended(job).await;
         assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", ground.net.said("alpha"));
     }
     let names = std::fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().file_name());
@@ -356,14 +366,9 @@ async fn jobs_of_a_node_that_fails_are_tried_again_once_their_lease_has_passed()
     }
     ground.alpha.kill_node(nodes[0]);
     ground.alpha.burn_node(nodes[1]);
-    let patience = Duration::from_secs(240);
     // Until Slurm knows, it may give the second try another node that is no longer there.
     for (job, attempts) in [(runs_on, 1..=1), (runs_again, 2..=u32::MAX)] {
-        let ended = async || {
-            let seen = ground.net.job(job).await;
-            seen.job.ended_ms.is_some().then_some(seen)
-        };
-        let ended = ground.net.within(patience, &format!("{job} has ended"), ended).await;
+        let ended = ground.ended(job).await;
         assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", ground.net.said("alpha"));
         assert!(attempts.contains(&ended.job.attempts), "{ended:?}");
     }
