@@ -103,14 +103,18 @@ async fn read_notes<Q: Queue>(desk: Weak<Desk<Q>>) {
 async fn look_around<Q: Queue>(desk: Weak<Desk<Q>>, every: Duration) {
     let mut is_first = true;
     loop {
-        {
+        let ring = {
             let Some(desk) = desk.upgrade() else { return };
             match look(&desk, is_first).await {
                 Ok(()) => is_first = false,
                 Err(error) => tracing::warn!(%error, "it is unknown what became of the attempts"),
             }
+            Arc::clone(&desk.ring)
+        };
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            () = ring.notified() => {}
         }
-        tokio::time::sleep(every).await;
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc};
 
 /// How long a supervisor must have said nothing until it is believed that it is gone, when the batch
@@ -100,7 +100,7 @@ pub(super) struct Desk<Q> {
     /// Attempts to be entered.
     wanted: mpsc::UnboundedSender<AttemptId>,
     /// Rung when the batch system should be asked sooner than usual.
-    pub(super) ring: Notify,
+    pub(super) ring: Arc<Notify>,
 }
 
 impl<Q: Queue> Desk<Q> {
@@ -122,7 +122,7 @@ impl<Q: Queue> Desk<Q> {
             // Fails only if there is nobody to enter anything.
             let _ = wanted.send(attempt);
         }
-        let (known, hints, ring) = (Mutex::new(known), Hints::default(), Notify::new());
+        let (known, hints, ring) = (Mutex::new(known), Hints::default(), Arc::default());
         Ok((Self { shelf, boot: boot_id()?, queue, known, hints, wanted, ring }, inbox))
     }
 
@@ -199,7 +199,6 @@ impl<Q: Queue> Desk<Q> {
     pub(super) fn entered(&self, attempt: AttemptId, entry: Entry) -> Result<(), Error> {
         self.place(attempt).write_entry(&Entered { number: entry.number.clone() })?;
         self.said(attempt, Said::Active(entry));
-        self.ring.notify_one();
         Ok(())
     }
 
