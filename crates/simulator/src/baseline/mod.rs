@@ -31,6 +31,7 @@ use model::{Bytes, ChipTime, Chips};
 use play::Play;
 use queue::Discipline;
 use sites::{Choice, Sites};
+use std::borrow::Cow;
 
 /// A policy, named for what it imitates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,9 +48,9 @@ pub enum Policy {
     /// MultiKueue's dispatcher for all at once; the first that can start it wins. Each has EASY
     /// backfill.
     RaceToAll,
-    /// The same, in three more centers by name every five minutes that it waits, as MultiKueue's
-    /// incremental dispatcher does by default.
-    RaceByThrees,
+    /// The same, in a few more centers by name every few minutes that it waits, as MultiKueue's
+    /// incremental dispatcher does.
+    RaceInSteps(Steps),
     /// Every job goes to the cheapest place that has room, as brokers of clouds do; where none has,
     /// it is tried again whenever something ends.
     CheapestFirst,
@@ -68,14 +69,36 @@ pub enum Policy {
     DataFirst,
 }
 
+/// In how many more centers a job queues each time it is dispatched anew, and how often that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Steps {
+    /// So many centers more.
+    pub centers: u8,
+    /// Minutes between.
+    pub minutes: u8,
+}
+
+impl Steps {
+    /// Kueue's defaults, `race-by-threes`.
+    pub const USUAL: Self = Self { centers: 3, minutes: 5 };
+
+    /// Those of a name such as `race-by-2-every-10m`.
+    fn named(name: &str) -> Option<Self> {
+        let (centers, minutes) = name.strip_prefix("race-by-")?.split_once("-every-")?;
+        let minutes = minutes.strip_suffix('m')?.parse().ok()?;
+        let steps = Self { centers: centers.parse().ok()?, minutes };
+        (steps.centers > 0 && steps.minutes > 0).then_some(steps)
+    }
+}
+
 impl Policy {
-    /// All of them.
+    /// All of them, their own knobs as they are shipped.
     pub const ALL: [Self; 10] = [
         Self::EachAlone,
         Self::EveryCenterAlone,
         Self::OneQueue,
         Self::RaceToAll,
-        Self::RaceByThrees,
+        Self::RaceInSteps(Steps::USUAL),
         Self::CheapestFirst,
         Self::BestFit,
         Self::LeastFragments,
@@ -85,19 +108,23 @@ impl Policy {
 
     /// Its name in scenarios and tables.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
+    pub fn name(self) -> Cow<'static, str> {
+        let name = match self {
             Self::EachAlone => "each-alone",
             Self::EveryCenterAlone => "every-center-alone",
             Self::OneQueue => "one-queue",
             Self::RaceToAll => "race-to-all",
-            Self::RaceByThrees => "race-by-threes",
+            Self::RaceInSteps(Steps::USUAL) => "race-by-threes",
+            Self::RaceInSteps(Steps { centers, minutes }) => {
+                return format!("race-by-{centers}-every-{minutes}m").into();
+            }
             Self::CheapestFirst => "cheapest-first",
             Self::BestFit => "best-fit",
             Self::LeastFragments => "fgd",
             Self::LocalityOnly => "locality-only",
             Self::DataFirst => "data-first",
-        }
+        };
+        name.into()
     }
 
     const fn discipline(self) -> Discipline {
@@ -107,7 +134,7 @@ impl Policy {
             Self::EachAlone
             | Self::EveryCenterAlone
             | Self::RaceToAll
-            | Self::RaceByThrees
+            | Self::RaceInSteps(_)
             | Self::LocalityOnly
             | Self::DataFirst => Discipline::Easy,
         }
@@ -132,11 +159,23 @@ impl Baseline {
         })
     }
 
+    /// The one of this name, which may set a policy's own knobs (`race-by-2-every-10m`).
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let (policy, order) = name.split_once('/').unwrap_or((name, Order::FirstCome.name()));
+        let known = Policy::ALL.into_iter().find(|known| known.name() == policy);
+        let policy = known.or_else(|| Steps::named(policy).map(Policy::RaceInSteps))?;
+        let order = Order::ALL.into_iter().find(|known| known.name() == order)?;
+        let this = Self { policy, order };
+        (this.name() == name && (policy != Policy::EachAlone || order == Order::FirstCome))
+            .then_some(this)
+    }
+
     /// Its name in scenarios and tables: the policy's, and the order's where that is not first come.
     #[must_use]
     pub fn name(self) -> String {
         match self.order {
-            Order::FirstCome => self.policy.name().to_owned(),
+            Order::FirstCome => self.policy.name().into_owned(),
             order => format!("{}/{}", self.policy.name(), order.name()),
         }
     }

@@ -5,18 +5,13 @@ use super::nodes::Typical;
 use super::order::{Order, Standing};
 use super::queue::{PoolQueue, Waiter};
 use super::sites::{Choice, Sites};
-use super::{Baseline, Policy, Stage, choices, refused};
+use super::{Baseline, Policy, Stage, Steps, choices, refused};
 use crate::Error;
 use crate::load::{Arrival, Ending, at_speed};
 use crate::measure::{Fate, Finished};
 use model::{Bytes, Chips, Span, TenantId};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-
-/// In how many more centers a job queues each time it is dispatched anew, and how often that is: the
-/// defaults of MultiKueue's incremental dispatcher.
-const BATCH: usize = 3;
-const DISPATCHED_EVERY_MS: u64 = 300_000;
 
 /// A job that waits or runs.
 #[derive(Debug)]
@@ -53,7 +48,7 @@ enum Event {
     /// Its data has come.
     DataComes,
     /// It has waited long enough to be sent to more centers.
-    Widens,
+    Widens(Steps),
 }
 
 pub(super) struct Play<'a> {
@@ -125,10 +120,10 @@ impl<'a> Play<'a> {
         let mut live = Live { arrival, tenant, data, brought, choices, later };
         match self.baseline.policy {
             Policy::DataFirst if data.is_some() => self.send_data(job, live, now),
-            Policy::RaceByThrees => {
+            Policy::RaceInSteps(steps) => {
                 live.choices.sort_by_key(|choice| Reverse(self.sites.center(choice.center)));
                 live.later = std::mem::take(&mut live.choices);
-                self.widen(job, live, now);
+                self.widen(job, live, steps, now);
             }
             _ => self.queue(job, live, now),
         }
@@ -186,7 +181,7 @@ impl<'a> Play<'a> {
     }
 
     /// Sends a job that waits to the next few centers.
-    fn widen(&mut self, job: u64, mut live: Live, now: u64) {
+    fn widen(&mut self, job: u64, mut live: Live, steps: Steps, now: u64) {
         for choice in &live.choices {
             self.backlog[choice.pool] -= self.bulk(choice) / live.choices.len() as u64;
             let waiter = self.waiter(job, &live, choice);
@@ -194,7 +189,7 @@ impl<'a> Play<'a> {
         }
         let mut centers = BTreeSet::new();
         while let Some(next) = live.later.pop() {
-            if centers.len() == BATCH && !centers.contains(&next.center) {
+            if centers.len() == usize::from(steps.centers) && !centers.contains(&next.center) {
                 live.later.push(next);
                 break;
             }
@@ -202,7 +197,8 @@ impl<'a> Play<'a> {
             live.choices.push(next);
         }
         if !live.later.is_empty() {
-            self.events.push(Reverse((now + DISPATCHED_EVERY_MS, Event::Widens, job)));
+            let then = now + u64::from(steps.minutes) * 60_000;
+            self.events.push(Reverse((then, Event::Widens(steps), job)));
         }
         self.queue(job, live, now);
     }
@@ -265,7 +261,7 @@ impl<'a> Play<'a> {
             Policy::EachAlone
             | Policy::OneQueue
             | Policy::RaceToAll
-            | Policy::RaceByThrees
+            | Policy::RaceInSteps(_)
             | Policy::CheapestFirst
             | Policy::BestFit
             | Policy::LeastFragments
@@ -376,9 +372,9 @@ impl<'a> Play<'a> {
                     self.queue(job, live, now);
                 }
             }
-            Some(Reverse((now, Event::Widens, job))) => {
+            Some(Reverse((now, Event::Widens(steps), job))) => {
                 if let Some(live) = self.waiting.remove(&job) {
-                    self.widen(job, live, now);
+                    self.widen(job, live, steps, now);
                 }
             }
             None => {}

@@ -142,8 +142,9 @@ impl Contender {
     /// The contender of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let mut all = Self::all().chain(aims().flat_map(Self::ablations));
-        all.find(|contender| contender.name() == name)
+        let mut ours = aims().flat_map(Self::ablations);
+        let other = Baseline::named(name).map(Self::Baseline);
+        other.or_else(|| ours.find(|contender| contender.name() == name))
     }
 }
 

@@ -186,6 +186,27 @@ fn the_same_seed_gives_the_same_figures_and_another_does_not() {
 }
 
 #[test]
+fn policies_with_knobs_of_their_own_are_named_by_them() {
+    for name in
+        ["race-by-threes", "race-by-2-every-10m/fair-share", "one-queue/priority", "portolan/fair"]
+    {
+        assert_eq!(Contender::named(name).map(Contender::name).as_deref(), Some(name));
+    }
+    let wrong =
+        ["race-by-3-every-5m", "race-by-0-every-5m", "race-by-2-every-0m", "race-by-2-every-10s"];
+    for name in wrong.into_iter().chain(["one-queue/first-come", "each-alone/priority"]) {
+        assert_eq!(Contender::named(name), None, "{name}");
+    }
+    let scenario = open("delta.toml");
+    let case = scenario.case(Some(1.1), 1).unwrap();
+    let finished = |name| case.play(Contender::named(name).unwrap(), &mut || ()).unwrap().finished;
+    assert_ne!(finished("race-by-1-every-60m"), finished("race-to-all"));
+    // All centers at the first step are all at once.
+    let ends = |name| finished(name).into_iter().map(|f| (f.arrival, f.ended)).collect::<Vec<_>>();
+    assert_eq!(ends("race-by-99-every-5m"), ends("race-to-all"));
+}
+
+#[test]
 fn whoever_plays_every_job_is_over_once_and_no_pool_is_overfull() {
     let scenario = open("delta.toml");
     let case = scenario.case(Some(1.1), 2).unwrap();
