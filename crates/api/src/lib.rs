@@ -154,6 +154,7 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(job::change::cancel_job))
         .routes(routes!(job::change::hold_job))
         .routes(routes!(job::change::release_job))
+        .routes(routes!(job::change::requeue_job))
         .routes(routes!(job::why::explain_job))
         .routes(routes!(job::why::plan_job))
         .routes(routes!(reservation::list_reservations))

@@ -5,6 +5,7 @@
 
 use crate::copies::Copies;
 use crate::promise::{Findings, Promise, Violation};
+use crate::relation::Relations;
 use model::fact::JobSubmitted;
 use model::{AttemptId, Digest, Fact, JobId, Moment, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,7 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// its epoch is the next; an attempt is live from its offer to its end, and only of a live one is
 /// anything told; room is made only by preemptible jobs, for waiting ones of higher priority; a job
 /// ends once, with nothing of it alive, and nothing follows but its archiving; a copy of data goes
-/// only where enough others are whole, or for a reason its dataset's rules give.
+/// only where enough others are whole, or for a reason its dataset's rules give; a job is offered a place
+/// when those have ended that it is to come after, and no more of an array at once than it says.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     at: Moment,
@@ -24,6 +26,7 @@ pub struct History {
     jobs: BTreeMap<JobId, Line>,
     keys: BTreeMap<Digest, (JobId, Moment)>,
     copies: Copies,
+    relations: Relations,
     tenants: BTreeSet<TenantId>,
     /// Whether a tenant's policies, or its home, ever let it take back what others use, whatever the
     /// priorities, or there was ever another to have its share beside.
@@ -42,6 +45,7 @@ struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Held,
+    Blocked,
     Waiting,
     Live,
     /// Its attempt is over; what comes of it has not been said.
@@ -53,6 +57,7 @@ impl State {
     const fn word(self) -> &'static str {
         match self {
             Self::Held => "is held",
+            Self::Blocked => "waits for others",
             Self::Waiting => "waits",
             Self::Live => "has a live attempt",
             Self::Over => "has an attempt that is over",
@@ -70,6 +75,7 @@ impl History {
             format!("{} happened at {at}, after a fact of {}", fact.kind(), self.at)
         });
         self.at = self.at.max(at);
+        self.relations.take(fact, &mut found);
         match fact {
             Fact::JobSubmitted(f) => self.submitted(at, f, &mut found),
             Fact::TenantDeclared(f) => {
@@ -106,7 +112,7 @@ impl History {
         found.judge(Promise::NoLoss, self.newest.is_none_or(|newest| newest < id), || {
             format!("{id} was submitted when its number had been handed out")
         });
-        self.newest = self.newest.max(Some(id));
+        self.newest = self.newest.max(fact.jobs().last());
         if let Some(key) = &fact.key {
             let before = self.keys.insert(key.key, (id, at));
             found.judge(Promise::Idempotence, before.is_none(), || {
@@ -114,9 +120,15 @@ impl History {
                 format!("{id} was submitted under the key of {before}")
             });
         }
-        let state = if fact.spec.hold { State::Held } else { State::Waiting };
         let (priority, preemptible) = (fact.spec.priority, fact.spec.preemptible);
-        self.jobs.insert(id, Line { epoch: 0, state, priority, preemptible });
+        for (place, id) in (0..).zip(fact.jobs()) {
+            let state = match () {
+                () if fact.spec.hold => State::Held,
+                () if fact.spec.begins_blocked(place) => State::Blocked,
+                () => State::Waiting,
+            };
+            self.jobs.insert(id, Line { epoch: 0, state, priority, preemptible });
+        }
     }
 
     /// A fact about a job that should be known.
@@ -161,14 +173,20 @@ impl History {
                 line.told(f.attempt, kind, found);
             }
             Fact::AttemptEnded(f) => line.over(f.attempt, kind, found),
-            Fact::JobHeld(_) => line.go(id, kind, &[State::Waiting], State::Held, found),
-            Fact::JobReleased(_) => line.go(id, kind, &[State::Held], State::Waiting, found),
+            Fact::JobHeld(_) => {
+                line.go(id, kind, &[State::Waiting, State::Blocked], State::Held, found);
+            }
+            Fact::JobReleased(f) => {
+                let next = if f.blocked { State::Blocked } else { State::Waiting };
+                line.go(id, kind, &[State::Held], next, found);
+            }
+            Fact::JobUnblocked(_) => line.go(id, kind, &[State::Blocked], State::Waiting, found),
             Fact::JobRequeued(f) => {
                 let next = if f.held { State::Held } else { State::Waiting };
                 line.go(id, kind, &[State::Over], next, found);
             }
             Fact::JobEnded(_) => {
-                let from = [State::Held, State::Waiting, State::Over];
+                let from = [State::Held, State::Blocked, State::Waiting, State::Over];
                 line.go(id, kind, &from, State::Ended, found);
             }
             _ => {}

@@ -72,12 +72,15 @@ pub(crate) fn judge_books(world: &World, found: &mut Findings) {
 }
 
 fn judge_lists(world: &World, found: &mut Findings) {
-    let (mut waiting, mut ended) = (BTreeSet::new(), BTreeSet::new());
+    let (mut waiting, mut ended, mut blocked) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut live: BTreeSet<(&CenterId, AttemptId)> = BTreeSet::new();
     let mut readers = BTreeSet::new();
     for job in world.jobs.iter() {
         match &job.phase {
             Phase::Held => {}
+            Phase::Blocked => {
+                blocked.insert(job.job);
+            }
             Phase::Waiting { .. } => {
                 waiting.insert(job.job);
             }
@@ -99,6 +102,7 @@ fn judge_lists(world: &World, found: &mut Findings) {
         found.judge(Promise::NoLoss, here, || format!("{} is not found by its number", job.job));
     }
     compare("waiting", &waiting, &world.waiting().collect(), found, JobId::to_string);
+    compare("blocked", &blocked, &world.blocked().collect(), found, JobId::to_string);
     compare("readers", &readers, &world.readers().collect(), found, AttemptId::to_string);
     compare("ended", &ended, &world.ended().collect(), found, JobId::to_string);
     let listed = world.all_live().collect();

@@ -24,6 +24,7 @@ mod pool;
 mod preemption;
 mod promise;
 mod quota;
+mod relation;
 mod relay;
 mod replay;
 mod share;

@@ -38,6 +38,8 @@ pub enum Promise {
     /// Only preemptible jobs make room: for a higher priority, for what is taken back of a quota, or for
     /// a center's own; and each has its grace.
     Preemption,
+    /// A job comes after those it is to come after, and no more of an array run at once than it says.
+    Order,
 }
 
 impl Promise {
@@ -60,6 +62,7 @@ impl Promise {
             Self::Replay => "replay",
             Self::Explanations => "explanations",
             Self::Preemption => "preemption",
+            Self::Order => "order",
         }
     }
 }

@@ -81,6 +81,8 @@ enum Command {
     Hold(job::change::Which),
     /// Let held jobs be planned.
     Release(job::change::Which),
+    /// Stop jobs and have them begin anew.
+    Requeue(job::change::Requeue),
     Plan(job::plan::Trial),
     Promises(promise::Show),
     #[command(subcommand)]
@@ -167,6 +169,7 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Cancel(which) => which.run(Change::Cancel, session).await,
         Command::Hold(which) => which.run(Change::Hold, session).await,
         Command::Release(which) => which.run(Change::Release, session).await,
+        Command::Requeue(requeue) => requeue.run(session).await,
         Command::Plan(trial) => trial.run(session).await,
         Command::Promises(show) => show.run(session).await,
         Command::Data(data) => data.run(session).await,

@@ -24,6 +24,15 @@ struct Batch<'a> {
     jobs: &'a [JobFile],
 }
 
+/// Which jobs are to be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// This one.
+    Job(JobId),
+    /// All of the array whose first this is; or this one, where it is of none.
+    Array(JobId),
+}
+
 /// Which jobs are wanted.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
@@ -35,6 +44,8 @@ pub struct JobFilter {
     pub name: Option<String>,
     /// Whose newest attempt is or was in this center.
     pub center: Option<String>,
+    /// Of the array with this first job.
+    pub array: Option<JobId>,
     /// At most so many.
     pub limit: Option<usize>,
     /// Submitted before this one: the `next` of the page before.
@@ -105,13 +116,14 @@ impl Client {
 
     /// Jobs, newest first, a page of them.
     pub async fn jobs(&self, filter: &JobFilter) -> Result<Jobs, Error> {
-        let JobFilter { state, tenant, name, center, limit, before } = filter;
+        let JobFilter { state, tenant, name, center, array, limit, before } = filter;
         let query = [
             ("state", state.clone()),
             ("tenant", tenant.clone()),
             ("name", name.clone()),
             ("center", center.clone()),
             ("limit", limit.map(|l| l.to_string())),
+            ("array", array.as_ref().map(ToString::to_string)),
             ("before", before.clone()),
         ];
         let query: Vec<_> = query.into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
@@ -143,22 +155,31 @@ impl Client {
     }
 
     /// Asks for a job's end.
-    pub async fn cancel(&self, job: JobId) -> Result<Job, Error> {
-        self.change(job, "cancel").await
+    pub async fn cancel(&self, which: Which) -> Result<Job, Error> {
+        self.change(which, "cancel", "").await
     }
 
     /// Keeps a waiting job from being placed.
-    pub async fn hold(&self, job: JobId) -> Result<Job, Error> {
-        self.change(job, "hold").await
+    pub async fn hold(&self, which: Which) -> Result<Job, Error> {
+        self.change(which, "hold", "").await
     }
 
     /// Lets a held job be placed.
-    pub async fn release(&self, job: JobId) -> Result<Job, Error> {
-        self.change(job, "release").await
+    pub async fn release(&self, which: Which) -> Result<Job, Error> {
+        self.change(which, "release", "").await
     }
 
-    async fn change(&self, job: JobId, verb: &str) -> Result<Job, Error> {
-        let path = format!("/v1/jobs/{job}/{verb}");
+    /// Has a job stop and begin anew: at once, or `held`.
+    pub async fn requeue(&self, which: Which, held: bool) -> Result<Job, Error> {
+        self.change(which, "requeue", if held { "&hold=true" } else { "" }).await
+    }
+
+    async fn change(&self, which: Which, verb: &str, more: &str) -> Result<Job, Error> {
+        let (job, array) = match which {
+            Which::Job(job) => (job, false),
+            Which::Array(job) => (job, true),
+        };
+        let path = format!("/v1/jobs/{job}/{verb}?array={array}{more}");
         let response = self.send_again(|| self.request(Method::POST, &path)).await?;
         response.json().await.map_err(Error::unreadable)
     }

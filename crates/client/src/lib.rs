@@ -16,7 +16,7 @@ mod network;
 
 pub use error::Error;
 pub use events::{Event, Events};
-pub use jobs::{JobFilter, LogPart, LogWish, PromiseFilter, Submission};
+pub use jobs::{JobFilter, LogPart, LogWish, PromiseFilter, Submission, Which};
 
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};

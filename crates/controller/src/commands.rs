@@ -3,13 +3,12 @@
 use crate::dataset::may_act_for;
 use crate::{Answer, Command, Controller, Key, Rejected};
 use model::fact::{
-    CenterLost, DatasetRegistered, Fact, JobEnded, JobSubmitted, JobTouched, LinkTouched,
-    SubmissionKey, TokenRevoked,
+    CenterLost, DatasetRegistered, Fact, JobSubmitted, LinkTouched, SubmissionKey, TokenRevoked,
 };
 use model::job::{Duration, Job, JobKind, JobSpec};
 use model::{
-    CenterId, Digest, JobEnd, JobId, LinkId, Moment, Outcome, Phase, Principal, PriorityClassId,
-    Role, Span, Stop, TenantId, Token, TokenId,
+    CenterId, Digest, JobId, LinkId, Moment, Outcome, Principal, PriorityClassId, Role, Span,
+    TenantId, Token, TokenId,
 };
 use sharing::Count;
 use std::sync::Arc;
@@ -19,9 +18,7 @@ impl Controller {
         match command {
             Command::Apply(declarations) => self.declare(*declarations),
             Command::Submit { jobs, key } => self.submit(by, jobs, key),
-            Command::Cancel(job) => self.cancel(by, job),
-            Command::Hold(job) => self.hold(by, job),
-            Command::Release(job) => self.release(by, job),
+            Command::Change(of, change) => self.change(by, of, change),
             Command::CreateToken { secret, role, label, expires } => {
                 self.create_token(secret, role, label, expires)
             }
@@ -80,7 +77,7 @@ impl Controller {
             _ => None,
         };
         let first = self.world.next.job;
-        let count = u32::try_from(jobs.len()).unwrap_or(u32::MAX);
+        let count = jobs.iter().map(|spec| spec.tasks()).fold(0, u32::saturating_add);
         for (i, spec) in jobs.into_iter().enumerate() {
             let job = self.world.next.job;
             let key = key.filter(|_| i == 0);
@@ -99,10 +96,11 @@ impl Controller {
         let mut usage = view.usage().clone();
         // A reservation is made or refused; it does not wait.
         for spec in jobs.iter().filter(|spec| !spec.hold && !spec.is_reservation()) {
-            let waits = usage.admits_jobs(&spec.tenant, Count::Queued, 1);
+            let tasks = spec.tasks().into();
+            let waits = usage.admits_jobs(&spec.tenant, Count::Queued, tasks);
             waits.map_err(|denied| Rejected::Conflict { why: denied.to_string() })?;
             // A tenant nobody declared was refused before.
-            let _known = usage.count(&spec.tenant, Count::Queued, 1);
+            let _known = usage.count(&spec.tenant, Count::Queued, tasks);
         }
         Ok(())
     }
@@ -116,6 +114,7 @@ impl Controller {
             return Err(Rejected::NotFound { what: format!("center {center}") });
         }
         self.check_inside(by, spec)?;
+        self.check_after(by, spec)?;
         match not_supported(spec) {
             Some(what) => Err(Rejected::NotSupported { what: what.to_owned() }),
             None => Ok(()),
@@ -163,58 +162,10 @@ impl Controller {
     }
 
     /// The job, if it exists and is the asker's to touch. A stranger's job is as good as none.
-    fn own_job(&self, by: &Principal, id: JobId) -> Result<Arc<Job>, Rejected> {
+    pub(crate) fn own_job(&self, by: &Principal, id: JobId) -> Result<Arc<Job>, Rejected> {
         let job = self.world.job(id).filter(|job| may_act_for(by, &job.spec.tenant).is_ok());
         job.cloned()
             .ok_or_else(|| Rejected::NotFound { what: format!("{id} that has not been archived") })
-    }
-
-    fn cancel(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {
-        let job = self.own_job(by, id)?;
-        let live = job.phase.attempt().map(|attempt| attempt.attempt);
-        if let Some(attempt) = live.filter(|_| job.spec.is_reservation()) {
-            self.cancel_window(attempt, by.token)?;
-        } else if !matches!(job.phase, Phase::Ended { .. }) && !job.canceled {
-            self.emit(Fact::JobCanceled(JobTouched { job: id, by: by.token }));
-            match &job.phase {
-                Phase::Held | Phase::Waiting { .. } => {
-                    self.emit(Fact::JobEnded(JobEnded { job: id, end: JobEnd::Canceled }));
-                }
-                Phase::Placed(attempt) => self.stop(attempt.attempt, Stop::Canceled),
-                Phase::Ended { .. } => {}
-            }
-        }
-        self.own_job(by, id).map(Answer::Job)
-    }
-
-    fn hold(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {
-        let job = self.own_job(by, id)?;
-        match job.phase {
-            Phase::Held => {}
-            Phase::Waiting { .. } => {
-                self.emit(Fact::JobHeld(JobTouched { job: id, by: by.token }));
-            }
-            Phase::Placed(_) | Phase::Ended { .. } => {
-                let why = format!("{id} is {}; only a waiting job can be held", job.word());
-                return Err(Rejected::Conflict { why });
-            }
-        }
-        self.own_job(by, id).map(Answer::Job)
-    }
-
-    fn release(&mut self, by: &Principal, id: JobId) -> Result<Answer, Rejected> {
-        let job = self.own_job(by, id)?;
-        match job.phase {
-            Phase::Held => {
-                self.emit(Fact::JobReleased(JobTouched { job: id, by: by.token }));
-            }
-            Phase::Waiting { .. } => {}
-            Phase::Placed(_) | Phase::Ended { .. } => {
-                let why = format!("{id} is {}; only a held job can be released", job.word());
-                return Err(Rejected::Conflict { why });
-            }
-        }
-        self.own_job(by, id).map(Answer::Job)
     }
 
     fn create_token(
@@ -358,8 +309,6 @@ fn not_supported(spec: &JobSpec) -> Option<&'static str> {
         (spec.parts.len() > 1, "jobs of several parts"),
         (matches!(spec.kind, JobKind::Service { .. }), "services"),
         (matches!(spec.duration, Duration::Open), "open-ended jobs"),
-        (spec.array.is_some(), "arrays"),
-        (!spec.after.is_empty(), "dependencies between jobs"),
         (!spec.secrets.is_empty(), "secrets"),
         (
             spec.parts.iter().flat_map(|p| &p.variants).any(|v| v.image.is_some()),

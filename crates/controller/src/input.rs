@@ -63,6 +63,44 @@ pub enum Input {
     Tick,
 }
 
+/// Which jobs are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Of {
+    /// This one.
+    Job(JobId),
+    /// All of the array whose first this is; or this one, where it is of none.
+    Array(JobId),
+}
+
+/// What is to become of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// End them.
+    Cancel,
+    /// Keep them from being planned.
+    Hold,
+    /// Let them be planned that are held.
+    Release,
+    /// Stop what runs of them, and have them begin anew: at once, or held.
+    Requeue {
+        /// Held, until somebody releases them.
+        hold: bool,
+    },
+}
+
+impl Change {
+    /// One word for what is done.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cancel => "canceled",
+            Self::Hold => "held",
+            Self::Release => "released",
+            Self::Requeue { .. } => "requeued",
+        }
+    }
+}
+
 /// What people and programs can want.
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -75,12 +113,8 @@ pub enum Command {
         /// Repeating a submission under the same key changes nothing and gives the same answer.
         key: Option<Key>,
     },
-    /// End a job.
-    Cancel(JobId),
-    /// Keep a job from being planned.
-    Hold(JobId),
-    /// Let a held job be planned.
-    Release(JobId),
+    /// Change what becomes of jobs.
+    Change(Of, Change),
     /// Let somebody in. The secret is made at the edge, which shows it once.
     CreateToken {
         /// The digest of the secret.

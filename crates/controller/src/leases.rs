@@ -124,7 +124,11 @@ impl Controller {
             Some(Phase::Ended { at, .. }) => *at < oldest,
             _ => false,
         };
-        let due = self.world.ended().enumerate();
+        // An array goes as a whole: what others wait for is what became of all of it.
+        let is_whole = |id: &JobId| {
+            self.world.job(*id).is_none_or(|job| self.world.tasks(job.first()).is_none())
+        };
+        let due = self.world.ended().filter(is_whole).enumerate();
         let jobs: Vec<_> = due
             .take_while(|(i, id)| *i < too_many || is_old(*id))
             .take(ARCHIVE_AT_ONCE)

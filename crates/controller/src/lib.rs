@@ -9,6 +9,7 @@
 //! Deliberately absent: clocks, sockets, secrets, threads. Time is an argument and never goes back.
 
 mod archive;
+mod change;
 mod commands;
 mod dataset;
 mod declare;
@@ -22,6 +23,7 @@ mod plans;
 mod quality;
 mod reading;
 mod recall;
+mod relation;
 mod relay;
 mod reports;
 mod reservation;
@@ -30,7 +32,7 @@ mod upkeep;
 
 pub use archive::{ArchivePlan, in_external};
 pub use dataset::Outlook;
-pub use input::{Answer, Command, Declarations, Input, Key, Rejected, RequestId};
+pub use input::{Answer, Change, Command, Declarations, Input, Key, Of, Rejected, RequestId};
 pub use keeping::{Copied, Holding, Stays, StoreUse, stores};
 pub use plans::LastPlan;
 
@@ -223,8 +225,10 @@ impl Controller {
         let (bookings, others): (Vec<_>, Vec<_>) = others.into_iter().partition(Input::books);
         others.into_iter().chain(bookings).chain(plans).for_each(|input| self.take(input));
         self.open_windows();
+        self.unblock();
         self.place();
         self.close_windows();
+        self.unblock();
         self.relay_if_due();
         self.make_room_for_transfers();
         self.effects()

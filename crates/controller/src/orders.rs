@@ -353,6 +353,22 @@ fn attempt_orders(world: &World, center: &CenterId, id: AttemptId) -> Vec<Order>
     run_order(world, center, job, attempt).into_iter().chain(stop).collect()
 }
 
+/// What a task of an array is told about it.
+fn of_array(job: &Job) -> impl Iterator<Item = (String, String)> {
+    let array = job.task.zip(job.spec.array.as_ref());
+    let told = array.map(|(task, array)| {
+        [
+            ("PORTOLAN_ARRAY", task.array.to_string()),
+            ("PORTOLAN_ARRAY_INDEX", task.index.to_string()),
+            ("PORTOLAN_ARRAY_FIRST", array.first.to_string()),
+            ("PORTOLAN_ARRAY_LAST", array.last.to_string()),
+            ("PORTOLAN_ARRAY_STEP", array.step.to_string()),
+            ("PORTOLAN_ARRAY_TASKS", array.tasks().to_string()),
+        ]
+    });
+    told.into_iter().flatten().map(|(name, value)| (name.to_owned(), value))
+}
+
 fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> Option<Order> {
     let id = attempt.attempt;
     let place = &attempt.placement;
@@ -365,7 +381,7 @@ fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> 
     let outputs = job.spec.outputs.iter();
     Some(Order::Run(Box::new(Run {
         attempt: id,
-        name: job.spec.name.clone(),
+        name: job.name(),
         pool: part.pool.to_string(),
         chip: pool.chip.clone(),
         visible_devices: chip.map(|c| c.visible_devices.clone()),
@@ -376,7 +392,12 @@ fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> 
         start: place.start,
         command: variant.command.clone(),
         image: variant.image.clone(),
-        env: variant.env.clone(),
+        env: variant
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .chain(of_array(job))
+            .collect(),
         cores: variant.cores,
         memory: variant.memory,
         limit: job.spec.limit(part.variant),

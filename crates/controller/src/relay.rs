@@ -86,6 +86,7 @@ impl Controller {
         let calls = match fact {
             Fact::JobSubmitted(f) => !f.spec.inputs.is_empty(),
             Fact::JobReleased(_)
+            | Fact::JobUnblocked(_)
             | Fact::JobRequeued(_)
             | Fact::JobEnded(_)
             | Fact::JobCanceled(_)

@@ -455,6 +455,15 @@ impl Controller {
     }
 }
 
+/// Attempts so far of a job whose last is just over, but for those that somebody wanted stopped.
+fn tries(job: &Job) -> u32 {
+    let wanted = |outcome: &Outcome| {
+        matches!(outcome, Outcome::Stopped(Stop::Preempted | Stop::Requeued | Stop::Held))
+    };
+    let stopped = job.past.iter().filter(|past| wanted(&past.outcome)).count();
+    job.epoch.saturating_sub(u32::try_from(stopped).unwrap_or(u32::MAX))
+}
+
 /// What becomes of a job whose attempt is over.
 enum Next {
     End(JobEnd),
@@ -474,11 +483,10 @@ fn next(job: &Job, outcome: &Outcome) -> Next {
         }
         own if own.is_own_fault() => again(Span::ZERO),
         Outcome::Stopped(Stop::Held) => Next::Again { after: Span::ZERO, held: true },
+        Outcome::Stopped(Stop::Requeued) => again(Span::ZERO),
         // Whoever made room has its old place in line, and none of its tries is spent.
         Outcome::Stopped(Stop::Preempted) => again(Span::ZERO),
-        other if job.epoch - job.preemptions() >= MOST_ATTEMPTS => {
-            Next::End(JobEnd::Failed(other.clone()))
-        }
+        other if tries(job) >= MOST_ATTEMPTS => Next::End(JobEnd::Failed(other.clone())),
         // The planner remembers who refused, so nothing is gained by waiting.
         Outcome::Refused(_) => again(Span::ZERO),
         _ => again(Span(FIRST_BACKOFF.0 << job.epoch.min(16)).min(LONGEST_BACKOFF)),

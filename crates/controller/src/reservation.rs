@@ -168,7 +168,7 @@ impl Controller {
     pub(crate) fn end_waiting_inside(&mut self, reservation: JobId) {
         let waits = |job: &&Arc<Job>| {
             job.spec.reservation == Some(reservation)
-                && matches!(job.phase, Phase::Held | Phase::Waiting { .. })
+                && matches!(job.phase, Phase::Held | Phase::Blocked | Phase::Waiting { .. })
         };
         let left: Vec<JobId> = self.world.jobs.iter().filter(waits).map(|job| job.job).collect();
         for job in left {

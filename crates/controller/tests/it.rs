@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failing helper fails its test")]
 
 use controller::{
-    Answer, Command, Controller, Declarations, Effect, Input, Key, Rejected, Settings,
+    Answer, Change, Command, Controller, Declarations, Effect, Input, Key, Of, Rejected, Settings,
 };
 use model::attempt::{Ended, Outcome};
 use model::dataset::DatasetVersion;
@@ -28,6 +28,8 @@ mod link_tests;
 mod quality;
 #[path = "it/quota.rs"]
 mod quota;
+#[path = "it/relation.rs"]
+mod relation;
 #[path = "it/relay.rs"]
 mod relay;
 #[path = "it/reservation.rs"]
@@ -262,6 +264,10 @@ impl Stage {
             world.fold(*at, fact).unwrap();
         }
         assert_eq!(&world, self.controller.world());
+        let mut history = audit::History::default();
+        for (at, fact) in &self.facts {
+            assert_eq!(history.take(*at, fact), []);
+        }
         assert_eq!(audit::world(&world), []);
     }
 }
@@ -474,8 +480,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
     let mut stage = Stage::laptop();
     for (text, what) in [
         ("image = \"x\"\n", "container images"),
-        ("[array]\nfirst = 1\nlast = 3\n", "arrays"),
-        ("[[after]]\njob = \"job-1\"\nwhen = \"afterok\"\n", "dependencies"),
+        ("[[secrets]]\nname = \"key\"\nholder = \"vault\"\n", "secrets"),
     ] {
         let answer = stage.command(Command::Submit { jobs: vec![job(text)], key: None });
         let Answer::Rejected(Rejected::NotSupported { what: said }) = answer else {
@@ -490,7 +495,7 @@ fn a_canceled_job_ends_once_nothing_of_it_is_alive() {
     let mut stage = Stage::laptop();
     let job = stage.submit(job("on = \"cann\"\nchips = 1"));
     stage.report("zhangjiang", Report::Started { attempt: attempt("job-1.1") });
-    stage.command(Command::Cancel(job));
+    stage.command(Command::Change(Of::Job(job), Change::Cancel));
     assert_eq!(stage.state(job), "stopping at zhangjiang/ascend");
     // Also what it holds: an agent that has just started is to keep it for as long as that lasts.
     assert!(matches!(stage.orders("zhangjiang")[..], [Order::Run(_), Order::Stop { .. }]));
@@ -505,7 +510,7 @@ fn a_canceled_job_ends_once_nothing_of_it_is_alive() {
 fn ended_jobs_leave_the_world_once_they_are_archived() {
     let mut stage = Stage::laptop();
     let job = stage.submit(job("hold = true"));
-    stage.command(Command::Cancel(job));
+    stage.command(Command::Change(Of::Job(job), Change::Cancel));
     assert_eq!(stage.state(job), "canceled");
     stage.pass(Span::from_secs(7_200), &[]);
     assert!(stage.controller.world().job(job).is_none());

@@ -221,6 +221,8 @@ pub enum Stop {
     Preempted,
     /// Its job was put on hold.
     Held,
+    /// Its job is to begin anew.
+    Requeued,
     /// The plan for it no longer holds.
     Withdrawn,
     /// It is a reservation in which nothing ran for too long.
@@ -290,6 +292,7 @@ impl std::fmt::Display for Outcome {
             Self::Stopped(Stop::Canceled) => write!(f, "canceled"),
             Self::Stopped(Stop::Preempted) => write!(f, "preempted"),
             Self::Stopped(Stop::Held) => write!(f, "put on hold"),
+            Self::Stopped(Stop::Requeued) => write!(f, "requeued"),
             Self::Stopped(Stop::Withdrawn) => write!(f, "plan withdrawn"),
             Self::Stopped(Stop::Lapsed) => write!(f, "lapsed, for nothing ran in it"),
             Self::LeaseExpired => write!(f, "its lease expired"),

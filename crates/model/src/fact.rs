@@ -216,12 +216,14 @@ facts! {
     TokenCreated(Token) = "token-created" v 1;
     /// A token was revoked.
     TokenRevoked(TokenRevoked) = "token-revoked" v 1;
-    /// A job was accepted.
-    JobSubmitted(Arc<JobSubmitted>) = "job-submitted" v 2;
+    /// A job was accepted, or an array of them.
+    JobSubmitted(Arc<JobSubmitted>) = "job-submitted" v 3;
     /// A waiting job was put on hold.
     JobHeld(JobTouched) = "job-held" v 1;
     /// A held job was released.
-    JobReleased(JobTouched) = "job-released" v 1;
+    JobReleased(JobReleased) = "job-released" v 2;
+    /// What a job waited for has come: it is to be planned.
+    JobUnblocked(JobUnblocked) = "job-unblocked" v 1;
     /// A job's end was asked for.
     JobCanceled(JobTouched) = "job-canceled" v 1;
     /// A job was first told when it starts.
@@ -299,12 +301,14 @@ facts! {
 }
 
 impl Fact {
-    /// The job it is about, if it is about one.
+    /// The job it is about, if it is about one; of an array that is submitted, the first.
     #[must_use]
     pub fn job(&self) -> Option<JobId> {
         match self {
             Self::JobSubmitted(f) => Some(f.job),
-            Self::JobHeld(f) | Self::JobReleased(f) | Self::JobCanceled(f) => Some(f.job),
+            Self::JobHeld(f) | Self::JobCanceled(f) => Some(f.job),
+            Self::JobReleased(f) => Some(f.job),
+            Self::JobUnblocked(f) => Some(f.job),
             Self::JobPromised(f) => Some(f.job),
             Self::JobOffered(f) => Some(f.attempt.job),
             Self::AttemptAccepted(f) | Self::AttemptStarted(f) => Some(f.attempt.job),

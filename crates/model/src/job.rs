@@ -21,6 +21,9 @@ use std::sync::Arc;
 pub enum Phase {
     /// Accepted, not to be planned before somebody releases it.
     Held,
+    /// Accepted, not to be planned before other jobs have ended: those it is to come after, or others of
+    /// its array where few may run at once.
+    Blocked,
     /// Waits for a place.
     Waiting {
         /// Not to be tried again before this moment.
@@ -51,6 +54,11 @@ pub enum JobEnd {
     Canceled,
     /// A reservation that was not used, or a job that still waited when its reservation was over.
     Lapsed,
+    /// A job that it was to come after did not complete.
+    Unmet {
+        /// Which.
+        job: JobId,
+    },
 }
 
 impl JobEnd {
@@ -63,6 +71,7 @@ impl JobEnd {
             Self::TimedOut => "timed-out",
             Self::Canceled => "canceled",
             Self::Lapsed => "lapsed",
+            Self::Unmet { .. } => "unmet",
         }
     }
 }
@@ -74,8 +83,11 @@ impl Phase {
     pub fn after(&self, fact: &Fact, at: Moment) -> Option<Self> {
         match (self, fact) {
             (Self::Ended { .. }, _) => None,
-            (Self::Waiting { .. }, Fact::JobHeld(_)) => Some(Self::Held),
-            (Self::Held, Fact::JobReleased(_)) => Some(Self::Waiting { not_before: at }),
+            (Self::Waiting { .. } | Self::Blocked, Fact::JobHeld(_)) => Some(Self::Held),
+            (Self::Held, Fact::JobReleased(released)) if released.blocked => Some(Self::Blocked),
+            (Self::Held, Fact::JobReleased(_)) | (Self::Blocked, Fact::JobUnblocked(_)) => {
+                Some(Self::Waiting { not_before: at })
+            }
             (Self::Waiting { .. }, Fact::JobOffered(offer)) => {
                 Some(Self::Placed(Box::new(Attempt::offered(offer.attempt, &offer.placement))))
             }
@@ -86,7 +98,7 @@ impl Phase {
                     Self::Waiting { not_before: requeued.not_before }
                 })
             }
-            (Self::Held | Self::Waiting { .. }, Fact::JobEnded(ended)) => {
+            (Self::Held | Self::Blocked | Self::Waiting { .. }, Fact::JobEnded(ended)) => {
                 Some(Self::Ended { end: ended.end.clone(), at })
             }
             (Self::Placed(attempt), Fact::JobEnded(ended)) if attempt.is_over() => {
@@ -104,16 +116,17 @@ impl Phase {
     pub fn attempt(&self) -> Option<&Attempt> {
         match self {
             Self::Placed(attempt) => Some(attempt),
-            Self::Held | Self::Waiting { .. } | Self::Ended { .. } => None,
+            Self::Held | Self::Blocked | Self::Waiting { .. } | Self::Ended { .. } => None,
         }
     }
 
-    /// One word for tables: `held`, `waiting`, `offered`, `staging`, `running`, `stopping`,
+    /// One word for tables: `held`, `blocked`, `waiting`, `offered`, `staging`, `running`, `stopping`,
     /// `ending`, or how it ended.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Held => "held",
+            Self::Blocked => "blocked",
             Self::Waiting { .. } => "waiting",
             Self::Placed(attempt) => attempt.state.word(),
             Self::Ended { end, .. } => end.word(),
@@ -121,11 +134,23 @@ impl Phase {
     }
 }
 
+/// Which of an array a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Task {
+    /// The number of the array's first job, by which the array is known.
+    pub array: JobId,
+    /// Its index.
+    pub index: u32,
+}
+
 /// A job with its history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// Its number.
     pub job: JobId,
+    /// Which of its array it is, if it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Task>,
     /// What was asked for.
     pub spec: Arc<JobSpec>,
     /// When it was accepted.
@@ -157,6 +182,27 @@ impl Job {
                 _ => "open",
             },
             phase => phase.word(),
+        }
+    }
+
+    /// The number by which it is known with all others of its array, or its own.
+    #[must_use]
+    pub fn first(&self) -> JobId {
+        self.task.map_or(self.job, |task| task.array)
+    }
+
+    /// Whether it is the first of an array.
+    #[must_use]
+    pub fn is_first(&self) -> bool {
+        self.task.is_some_and(|task| task.array == self.job)
+    }
+
+    /// Its name for people: that of its spec, with its index where it is of an array.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.task {
+            Some(task) => format!("{}[{}]", self.spec.name, task.index),
+            None => self.spec.name.clone(),
         }
     }
 

@@ -131,7 +131,7 @@ impl Board {
                     board.hold(world, attempt, job);
                     board.book_streams(attempt, job, now);
                 }
-                Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => {}
+                Phase::Held | Phase::Blocked | Phase::Placed(_) | Phase::Ended { .. } => {}
             }
         }
         board.learn_what_is_typical();
@@ -198,7 +198,7 @@ impl Board {
                 self.recent.note(&f.spec);
                 Arc::make_mut(&mut self.view.offered).note(world, &f.spec, now);
                 self.learn_what_is_typical();
-                self.follow(world, now, fact);
+                f.jobs().for_each(|job| self.follow(world, now, job));
             }
             // The start a job was told is kept with its reservation. A test of a link goes when work is
             // planned where it is: planning does not see it.
@@ -206,7 +206,7 @@ impl Board {
             Fact::ReplicaAdded(f) => self.touch_readers(&f.data.dataset),
             Fact::ReplicaInPlace(f) => self.touch_readers(&f.data.dataset),
             Fact::DatasetRegistered(f) => self.touch_readers(&f.data.dataset),
-            _ => self.follow(world, now, fact),
+            _ => fact.job().into_iter().for_each(|job| self.follow(world, now, job)),
         }
     }
 
@@ -234,8 +234,8 @@ impl Board {
     }
 
     /// Keeps the queue after a fact about a job.
-    fn follow(&mut self, world: &World, now: Moment, fact: &Fact) {
-        let Some(job) = fact.job().and_then(|job| world.job(job)) else { return };
+    fn follow(&mut self, world: &World, now: Moment, job: JobId) {
+        let Some(job) = world.job(job) else { return };
         match &job.phase {
             Phase::Waiting { not_before } if !job.canceled => {
                 self.enter(job, *not_before, now);

@@ -6,7 +6,7 @@ use crate::load::{Actual, Ending};
 use crate::post::{Answer, Call, Caller, Happening, Post, Seat};
 use crate::tenant::Tenants;
 use crate::truth::Truth;
-use controller::Command;
+use controller::{Change, Command, Of};
 use model::{
     AttemptId, Bytes, Center, CenterId, DatasetVersion, Digest, Ended, Moment, Outcome, Span,
     TransferId,
@@ -398,7 +398,7 @@ impl Agent {
             }
             Became::Later(at) => at,
             Became::Canceled(at) => {
-                tenants.ask(Command::Cancel(attempt.job), None, post);
+                tenants.ask(Command::Change(Of::Job(attempt.job), Change::Cancel), None, post);
                 at
             }
         };

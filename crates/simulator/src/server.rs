@@ -11,7 +11,7 @@ use crate::tenant::{Tenants, numbered};
 use crate::truth::{Bound, Truth};
 use audit::{Promise, Violation};
 use controller::{Answer as Told, Command, Controller, Effect, Input, Settings};
-use model::{CenterId, EngineKind, Moment, NetworkUid, Principal, Role, Span, TokenId};
+use model::{CenterId, EngineKind, JobId, Moment, NetworkUid, Principal, Role, Span, TokenId};
 use rand::RngExt;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::Join;
@@ -274,12 +274,15 @@ impl<'a> Server<'a> {
     fn bind(&self, effects: &[Effect], around: &mut Around<'_>) {
         for effect in effects {
             let Effect::Reply { request, answer } = effect else { continue };
-            let Told::Submitted { first, repeated: false, .. } = **answer else { continue };
+            let Told::Submitted { first, count, repeated: false } = **answer else { continue };
             let asker = usize::try_from(*request).ok().and_then(|at| self.askers.get(at));
             let Some(Asker::Ask(id)) = asker else { continue };
             match around.tenants.arrival(*id) {
                 Some((arrival, actual)) => {
-                    around.truth.jobs.bind(first, Bound { arrival, actual, variant: 0 });
+                    let jobs = first.number()..first.number() + u64::from(count);
+                    for job in jobs.map(JobId::new) {
+                        around.truth.jobs.bind(job, Bound { arrival, actual, variant: 0 });
+                    }
                 }
                 None => {
                     let what = format!("a repeated submission was accepted again as {first}");

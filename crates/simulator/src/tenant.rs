@@ -3,7 +3,8 @@
 
 use crate::load::{Actual, Arrival, Ending};
 use crate::post::{AskId, Call, Happening, Post};
-use controller::{Answer, Command, Key};
+use controller::{Answer, Change, Command, Key, Of};
+use model::job::Dependency;
 use model::{Digest, JobId, JobSpec, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,8 +29,8 @@ pub(crate) struct Tenants {
     pub(crate) arrived: u64,
     /// What was submitted and refused; only kept where what is asked for may come twice.
     refused: BTreeMap<AskId, (u64, Actual)>,
-    /// The jobs that reservations are, by their place among the arrivals.
-    booked: BTreeMap<u64, JobId>,
+    /// The jobs that others may name, by their place among the arrivals.
+    named: BTreeMap<u64, JobId>,
 }
 
 impl Tenants {
@@ -44,8 +45,16 @@ impl Tenants {
         let mut spec = Arc::clone(&arrival.spec);
         if let Some(arrival) = spec.reservation {
             // One that was refused cannot be named: then the job runs wherever it can.
-            let booked = self.booked.get(&arrival.number()).copied();
+            let booked = self.named.get(&arrival.number()).copied();
             Arc::make_mut(&mut spec).reservation = booked;
+        }
+        if !spec.after.is_empty() {
+            let named = |after: &Dependency| {
+                let job = self.named.get(&after.job.number())?;
+                Some(Dependency { job: *job, when: after.when })
+            };
+            let after = spec.after.iter().filter_map(named).collect();
+            Arc::make_mut(&mut spec).after = after;
         }
         let command = Command::Submit { jobs: vec![spec], key };
         self.ask(command, Some((number, arrival.actual)), post);
@@ -103,18 +112,24 @@ impl Tenants {
         }
         if let (Some((arrival, _)), Some(job), Command::Submit { jobs, .. }) =
             (ask.arrival, job, &ask.command)
-            && jobs.iter().any(|spec| spec.is_reservation())
+            && (post.needs_patience || jobs.iter().any(|spec| spec.is_reservation()))
         {
-            self.booked.insert(arrival, job);
+            self.named.insert(arrival, job);
         }
         if let (true, Some(job)) = (ask.held, job) {
             let span = post.some(HELD);
-            post.after(span, Happening::Want(Box::new(Command::Release(job))));
+            post.after(
+                span,
+                Happening::Want(Box::new(Command::Change(Of::Array(job), Change::Release))),
+            );
         }
         if let (Some((_, actual)), Some(job)) = (ask.arrival, job)
             && actual.ending == Ending::Withdrawn
         {
-            post.after(actual.work, Happening::Want(Box::new(Command::Cancel(job))));
+            post.after(
+                actual.work,
+                Happening::Want(Box::new(Command::Change(Of::Array(job), Change::Cancel))),
+            );
         }
     }
 

@@ -2,11 +2,12 @@
 
 use crate::index::Listed;
 use crate::promise::Count;
+use crate::relation::Stage;
 use crate::share::runs;
 use crate::{CenterState, Submission, World};
 use model::attempt::AttemptState;
 use model::fact::{Fact, JobSubmitted, TransferEnd};
-use model::job::{Job, PastAttempt, Promise, SavedWork};
+use model::job::{Array, Job, PastAttempt, Promise, SavedWork, Task};
 use model::quality::LinkRated;
 use model::token::Token;
 use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
@@ -105,6 +106,7 @@ impl World {
             Fact::LinkRated(f) => self.rated(f)?,
             Fact::JobHeld(_)
             | Fact::JobReleased(_)
+            | Fact::JobUnblocked(_)
             | Fact::JobCanceled(_)
             | Fact::JobPromised(_)
             | Fact::JobOffered(_)
@@ -156,27 +158,18 @@ impl World {
         if fact.job < self.next.job {
             return Err(format!("{} was handed out before", fact.job));
         }
-        let phase = if fact.spec.hold { Phase::Held } else { Phase::Waiting { not_before: at } };
-        let job = Job {
-            job: fact.job,
-            spec: Arc::clone(&fact.spec),
-            submitted: at,
-            phase,
-            epoch: 0,
-            failures: 0,
-            past: Vec::new(),
-            promise: None,
-            canceled: false,
-            kept: None,
-        };
+        for (place, id) in (0..).zip(fact.jobs()) {
+            let job = first(fact, (place, id), at);
+            self.index.enter(Listed::of(&job), &job);
+            self.index.relate(&job, None, Stage::of(&job));
+            self.jobs.put(id.number(), job);
+            self.next.job = id.next();
+        }
         if let Some(key) = &fact.key {
             let submission =
                 Submission { content: key.content, at, first: fact.job, jobs: key.jobs };
             self.keys.insert(key.key, submission);
         }
-        self.next.job = fact.job.next();
-        self.index.enter(Listed::of(&job), &job);
-        self.jobs.put(fact.job.number(), job);
         Ok(())
     }
 
@@ -204,7 +197,7 @@ impl World {
     fn about_job(&mut self, at: Moment, fact: &Fact) -> Result<(), String> {
         let id = fact.job().expect("facts about jobs name one");
         let job = self.jobs.get_mut(id.number()).ok_or_else(|| format!("{id} is not here"))?;
-        let was = Listed::of(job);
+        let (was, stage) = (Listed::of(job), Stage::of(job));
         let ran = runs(job);
         let count = Count::of(job, at, fact);
         after(job, fact, at)?;
@@ -213,6 +206,8 @@ impl World {
             self.index.leave(was, job);
             self.index.enter(is, job);
         }
+        self.index.relate(job, Some(stage), Stage::of(job));
+        self.index.forget_ended(job.first());
         let runs = runs(job);
         if ran != runs {
             let tenant = job.spec.tenant.clone();
@@ -259,6 +254,30 @@ impl World {
             _ => unreachable!("only facts about links come here"),
         }
         Ok(())
+    }
+}
+
+/// A job that was just submitted, as the task of its array in this place if it is of one.
+fn first(fact: &JobSubmitted, (place, job): (u32, JobId), at: Moment) -> Job {
+    let spec = &fact.spec;
+    let phase = match () {
+        () if spec.hold => Phase::Held,
+        () if spec.begins_blocked(place) => Phase::Blocked,
+        () => Phase::Waiting { not_before: at },
+    };
+    let task = |array: &Array| Task { array: fact.job, index: array.index(place) };
+    Job {
+        job,
+        task: spec.array.as_ref().map(task),
+        spec: Arc::clone(spec),
+        submitted: at,
+        phase,
+        epoch: 0,
+        failures: 0,
+        past: Vec::new(),
+        promise: None,
+        canceled: false,
+        kept: None,
     }
 }
 

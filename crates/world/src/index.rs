@@ -1,5 +1,6 @@
 //! What is looked up often: lists that the rest of the world amounts to.
 
+use crate::relation::Tasks;
 use crate::share::{Held, claim};
 use model::job::Job;
 use model::{
@@ -16,6 +17,11 @@ pub(crate) struct Index {
     /// Live attempts of jobs that read inputs over the network.
     pub(crate) readers: BTreeSet<AttemptId>,
     pub(crate) ended: BTreeSet<JobId>,
+    pub(crate) blocked: BTreeSet<JobId>,
+    /// Arrays that have not ended, by their first job.
+    pub(crate) arrays: BTreeMap<JobId, Tasks>,
+    /// Who is to come after a job and has not ended; of arrays, the first.
+    pub(crate) dependents: BTreeMap<JobId, BTreeSet<JobId>>,
     pub(crate) tokens: BTreeMap<TokenId, Digest>,
     /// By data and where it goes.
     pub(crate) transfers: BTreeMap<DatasetVersion, BTreeMap<CenterId, TransferId>>,
@@ -42,6 +48,7 @@ pub(crate) enum Listed {
     /// Live, but it makes room for another, or is a reservation whose window has not opened yet.
     WithoutClaim(AttemptId),
     Ended,
+    Blocked,
     Nowhere,
 }
 
@@ -61,6 +68,7 @@ impl Listed {
             }
             Phase::Placed(attempt) => Self::Live(attempt.attempt),
             Phase::Ended { .. } => Self::Ended,
+            Phase::Blocked => Self::Blocked,
             Phase::Held => Self::Nowhere,
         }
     }
@@ -91,6 +99,9 @@ impl Index {
             Listed::Ended => {
                 self.ended.insert(job.job);
             }
+            Listed::Blocked => {
+                self.blocked.insert(job.job);
+            }
             Listed::Live(attempt) | Listed::WithoutClaim(attempt) => {
                 if let Some(live) = job.phase.attempt() {
                     self.take(attempt, &live.placement);
@@ -117,6 +128,9 @@ impl Index {
             }
             Listed::Ended => {
                 self.ended.remove(&job.job);
+            }
+            Listed::Blocked => {
+                self.blocked.remove(&job.job);
             }
             Listed::Live(attempt) | Listed::WithoutClaim(attempt) => {
                 if let Some(over) = job.phase.attempt() {

@@ -14,6 +14,7 @@ mod lent;
 mod lesson;
 mod promise;
 mod quality;
+mod relation;
 mod reservation;
 mod share;
 mod shelves;
@@ -24,6 +25,7 @@ pub use lent::{DAYS_KEPT, Lent, Loan};
 pub use lesson::{Lesson, LessonsOf, Taught};
 pub use promise::{Promises, Record, Tally, Tries};
 pub use quality::{Quality, RateTold, Window, Windows};
+pub use relation::{Met, Tasks};
 pub use reservation::Used;
 pub use share::{Held, Recalled, Shares, claim, draw};
 pub use shelves::Shelves;
@@ -39,6 +41,7 @@ use model::{
     PoolId, PriorityClass, PriorityClassId, Rate, Slots, Staging, Tenant, TenantId, Token, TokenId,
     TransferId,
 };
+use relation::Stage;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -330,7 +333,10 @@ impl World {
         let mut index = Index::default();
         for job in self.jobs.iter() {
             index.enter(Listed::of(job), job);
+            index.relate(job, None, Stage::of(job));
         }
+        let arrays: Vec<JobId> = index.arrays.keys().copied().collect();
+        arrays.into_iter().for_each(|array| index.forget_ended(array));
         for staging in self.transfers.values() {
             index.brings(staging);
         }

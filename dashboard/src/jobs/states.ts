@@ -4,6 +4,7 @@ import type { Job } from "../api/view";
 /** The states in the order a job goes through them. */
 export const STATES = [
   "held",
+  "blocked",
   "waiting",
   "offered",
   "staging",
@@ -14,10 +15,12 @@ export const STATES = [
   "failed",
   "timed-out",
   "canceled",
+  "unmet",
 ] as const;
 
 const TONES: Record<string, string> = {
   held: "off",
+  blocked: "off",
   waiting: "waiting",
   offered: "placed",
   staging: "placed",
@@ -28,9 +31,11 @@ const TONES: Record<string, string> = {
   failed: "bad",
   "timed-out": "bad",
   canceled: "off",
+  unmet: "bad",
 };
 const MARKS: Record<string, string> = {
   held: "‖",
+  blocked: "⋯",
   waiting: "○",
   offered: "◔",
   staging: "◑",
@@ -42,6 +47,7 @@ const MARKS: Record<string, string> = {
   failed: "✕",
   "timed-out": "✕",
   canceled: "–",
+  unmet: "✕",
 };
 
 /** The CSS color of a state. */
@@ -82,6 +88,6 @@ export function waited(job: Job, now: number): number {
 export function ran(job: Job, now: number): number | undefined {
   if (job.started_ms == null) return undefined;
   // A job that waits again is not running, whatever its last attempt did.
-  if (job.state === "waiting" || job.state === "held") return undefined;
+  if (["waiting", "held", "blocked"].includes(job.state)) return undefined;
   return Math.max(0, (job.ended_ms ?? now) - job.started_ms);
 }

@@ -33,7 +33,7 @@ export class Watch {
     try {
       const params = { path: { job: this.job } };
       const detail = await body(this.api.GET("/v1/jobs/{job}", { params }));
-      const waits = detail.state === "waiting" || detail.state === "held";
+      const waits = ["waiting", "held", "blocked"].includes(detail.state);
       const why = waits ? await bodyOr(this.api.GET("/v1/jobs/{job}/why", { params }), undefined) : undefined;
       if (late()) return;
       this.detail = detail;

@@ -169,6 +169,7 @@ export const en = {
   /** States as the API names them. */
   state: {
     held: "held",
+    blocked: "waits for others",
     waiting: "waiting",
     offered: "offered",
     staging: "staging",
@@ -180,5 +181,6 @@ export const en = {
     failed: "failed",
     "timed-out": "timed out",
     canceled: "canceled",
+    unmet: "unmet",
   } as Record<string, string>,
 };

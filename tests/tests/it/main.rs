@@ -4,6 +4,7 @@
 
 mod access;
 mod across;
+mod arrays;
 mod commands;
 mod crash;
 mod cut_off;

@@ -70,6 +70,7 @@ actions! {
     CancelJob = "cancel_job";
     HoldJob = "hold_job";
     ReleaseJob = "release_job";
+    RequeueJob = "requeue_job";
     ListDatasets = "list_datasets";
     GetDataset = "get_dataset";
     GetDatasetTicket = "get_dataset_ticket";

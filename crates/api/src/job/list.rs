@@ -23,11 +23,12 @@ const LOOKED_AT: usize = 10_000;
 /// How many pages of the archive are gone through for one page of an answer.
 const ARCHIVE_PAGES: usize = 20;
 /// Every word a job's state can be.
-const STATES: [&str; 14] = [
+const STATES: [&str; 16] = [
     "booked",
     "open",
     "lapsed",
     "held",
+    "blocked",
     "waiting",
     "offered",
     "staging",
@@ -38,9 +39,10 @@ const STATES: [&str; 14] = [
     "failed",
     "timed-out",
     "canceled",
+    "unmet",
 ];
 /// Those of them that are ends.
-const ENDS: [&str; 5] = ["completed", "failed", "timed-out", "canceled", "lapsed"];
+const ENDS: [&str; 6] = ["completed", "failed", "timed-out", "canceled", "lapsed", "unmet"];
 
 /// Which jobs.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -57,6 +59,8 @@ pub(crate) struct Wanted {
     /// Whose newest attempt is or was in this center.
     #[param(value_type = Option<String>)]
     center: Option<CenterId>,
+    /// Of the array with this first job.
+    array: Option<String>,
     /// At most so many; 100 where nothing is said.
     limit: Option<usize>,
     /// Submitted before this one.
@@ -70,6 +74,7 @@ struct Filter {
     state: Stage,
     name: Option<String>,
     center: Option<CenterId>,
+    array: Option<JobId>,
 }
 
 #[derive(Debug, Clone)]
@@ -126,6 +131,7 @@ impl Filter {
             && self.state.fits(job)
             && self.name.as_ref().is_none_or(name)
             && self.center.as_ref().is_none_or(center)
+            && self.array.is_none_or(|array| job.first() == array)
     }
 }
 
@@ -163,7 +169,8 @@ pub(crate) async fn list_jobs(
     let limit = api.page(wanted.limit, USUAL_PAGE)?;
     let before = wanted.before.as_deref().map(read_text::<JobId>).transpose()?;
     let state = Stage::read(wanted.state)?;
-    let filter = Filter { tenant, state, name: wanted.name, center: wanted.center };
+    let array = wanted.array.as_deref().map(read_text::<JobId>).transpose()?;
+    let filter = Filter { tenant, state, name: wanted.name, center: wanted.center, array };
 
     // First the world, then the archive: a job that moves meanwhile is found twice, never missed.
     let mut jobs = in_world(&api, &filter, before, limit).await?;

@@ -2,7 +2,9 @@
 
 use super::{Found, newest_placement};
 use model::attempt::{Attempt, AttemptState, Outcome, Placement, Stop};
-use model::job::{Input, InputMode, Job, JobEnd, JobKind, JobSpec, PastAttempt, Variant};
+use model::job::{
+    Dependency, Input, InputMode, Job, JobEnd, JobKind, JobSpec, PastAttempt, Variant,
+};
 use model::{AttemptId, DatasetVersion, Moment, Phase};
 use wire::view;
 
@@ -16,7 +18,9 @@ pub(crate) fn job(found: &Found) -> view::Job {
     let variant = spec.parts.first().and_then(|p| p.variants.get(chosen).or(p.variants.first()));
     view::Job {
         job: job.job,
-        name: spec.name.clone(),
+        name: job.name(),
+        array: job.task.map(|task| task.array),
+        index: job.task.map(|task| task.index),
         tenant: spec.tenant.clone(),
         state: job.word().to_owned(),
         priority: spec.priority,
@@ -25,7 +29,7 @@ pub(crate) fn job(found: &Found) -> view::Job {
         started_ms: started(job),
         ended_ms: match job.phase {
             Phase::Ended { at, .. } => Some(at),
-            Phase::Held | Phase::Waiting { .. } | Phase::Placed(_) => None,
+            Phase::Held | Phase::Blocked | Phase::Waiting { .. } | Phase::Placed(_) => None,
         },
         deadline_ms: spec.deadline,
         center: part.map(|p| p.center.clone()),
@@ -57,9 +61,13 @@ pub(crate) fn outcome(job: &Job) -> Option<String> {
         Phase::Ended { end: JobEnd::Lapsed, .. } => {
             Some(newest().unwrap_or("its reservation is over".into()))
         }
-        Phase::Ended { end: JobEnd::Completed, .. } | Phase::Held | Phase::Waiting { .. } => {
-            newest()
+        Phase::Ended { end: JobEnd::Unmet { job }, .. } => {
+            Some(format!("{job} did not complete, after which it was to come"))
         }
+        Phase::Ended { end: JobEnd::Completed, .. }
+        | Phase::Held
+        | Phase::Blocked
+        | Phase::Waiting { .. } => newest(),
         Phase::Placed(attempt) => match &attempt.state {
             AttemptState::Over { outcome, .. } => Some(outcome.to_string()),
             _ => None,
@@ -194,7 +202,17 @@ fn asked(spec: &JobSpec) -> view::Asked {
         dataset: output.dataset.clone(),
         residency: output.residency.clone(),
     };
+    let array = spec.array.as_ref().map(|array| view::Array {
+        first: array.first,
+        last: array.last,
+        step: array.step,
+        at_once: array.at_once,
+    });
+    let after =
+        |after: &Dependency| view::After { job: after.job, when: after.when.word().to_owned() };
     view::Asked {
+        array,
+        after: spec.after.iter().map(after).collect(),
         kind: kind.to_owned(),
         reservation: spec.reservation.map(|job| job.to_string()),
         priority_class: spec.priority_class.clone(),

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use controller::Controller;
-use model::job::Job;
+use model::job::{Dependency, Job};
 use model::{Bytes, CenterId, FlavorId, JobId, Phase, Span, TenantId};
 use planner::{
     Basis, Behind, Candidate, Explanation, Fetch, Of, Remedies, Remedy, Risk, Snapshot, Standing,
@@ -21,6 +21,7 @@ use sharing::Account;
 use std::sync::Arc;
 use utoipa::IntoParams;
 use wire::view;
+use world::{Met, World};
 
 /// Works something out on a snapshot, off the loop and off the runtime's own threads.
 pub(crate) async fn on_snapshot<T: Send + 'static>(
@@ -273,7 +274,14 @@ pub(crate) async fn explain_job(
         Phase::Waiting { .. } => {
             on_snapshot(&api, move |s| answer(s, Of::Job(id), wish.at)).await?
         }
-        Phase::Held | Phase::Placed(_) | Phase::Ended { .. } => None,
+        Phase::Held | Phase::Blocked | Phase::Placed(_) | Phase::Ended { .. } => None,
+    };
+    let blocked = match found.job.phase {
+        Phase::Blocked => {
+            let job = Arc::clone(&found.job);
+            Some(api.gate.look(move |c| blocked(c.world(), &job)).await?)
+        }
+        _ => None,
     };
     let explanation = answered.as_ref().map(|answer| &answer.explanation);
     // A job that waited a moment ago and has its place by now is told as it is now.
@@ -284,7 +292,7 @@ pub(crate) async fn explain_job(
     Ok(Json(view::Why {
         job: id,
         state: found.job.word().to_owned(),
-        summary: std::iter::once(summary(&found.job, explanation))
+        summary: std::iter::once(blocked.unwrap_or_else(|| summary(&found.job, explanation)))
             .chain(show::made_room(&found.job))
             .collect::<Vec<String>>()
             .join("; "),
@@ -293,10 +301,26 @@ pub(crate) async fn explain_job(
     }))
 }
 
+/// Whom a blocked job waits for.
+fn blocked(world: &World, job: &Job) -> String {
+    let open = |after: &&Dependency| world.met(job, after) != Met::Yes;
+    let name = |after: &Dependency| {
+        let tasks = world.tasks(after.job).map(|tasks| format!(", {} tasks to go", tasks.open));
+        format!("{} ({}{})", after.job, after.when.word(), tasks.unwrap_or_default())
+    };
+    let waits: Vec<String> = job.spec.after.iter().filter(open).map(name).collect();
+    if !waits.is_empty() {
+        return format!("{} waits for {} to end", job.job, waits.join(", "));
+    }
+    let at_once = job.spec.array.as_ref().and_then(|array| array.at_once).unwrap_or_default();
+    format!("{} waits for its turn: {at_once} of {} may run at once", job.job, job.first())
+}
+
 fn summary(job: &Job, explanation: Option<&Explanation>) -> String {
     let id = job.job;
     match (&job.phase, explanation) {
         (Phase::Held, _) => format!("{id} is on hold: release it to have it planned"),
+        (Phase::Blocked, _) => format!("{id} waits for other jobs to end"),
         (Phase::Waiting { .. }, Some(explanation)) => waiting(job, explanation),
         (Phase::Waiting { not_before }, None) => {
             format!("{id} waits, and is not tried again before {not_before}")

@@ -74,6 +74,7 @@ fn matrix() -> Vec<Row> {
         ("read_job_log", "GET", j("/logs"), None, owners),
         ("hold_job", "POST", j("/hold"), None, owners),
         ("release_job", "POST", j("/release"), None, owners),
+        ("requeue_job", "POST", j("/requeue"), None, owners),
         ("cancel_job", "POST", j("/cancel"), None, owners),
         ("plan_job", "POST", "/v1/plan?tenant=lab".into(), Some(job("x")), [Yes, Yes, No, No]),
         ("list_centers", "GET", "/v1/centers".into(), None, everyone),

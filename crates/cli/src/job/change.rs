@@ -1,16 +1,28 @@
-//! `portolan cancel`, `hold` and `release`.
+//! `portolan cancel`, `hold`, `release` and `requeue`.
 
+use super::named::Named;
 use crate::failure::{Code, Failure, report};
 use crate::session::Session;
 use clap::Args;
-use model::JobId;
+use client::Client;
+use wire::view::Job;
 
 /// Jobs to change.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// Which, such as job-42.
+    /// Which, such as job-42; the first job of an array stands for all of it, job-42[7] for one.
     #[arg(required = true, value_name = "JOB")]
-    jobs: Vec<JobId>,
+    jobs: Vec<Named>,
+}
+
+/// Jobs to begin anew.
+#[derive(Debug, Args)]
+pub(crate) struct Requeue {
+    #[command(flatten)]
+    which: Which,
+    /// Not before they are released.
+    #[arg(long)]
+    hold: bool,
 }
 
 /// What to do with them.
@@ -22,6 +34,20 @@ pub(crate) enum Change {
     Hold,
     /// Let them be planned.
     Release,
+    /// Stop what runs of them, and have them begin anew, or be held.
+    Requeue { hold: bool },
+}
+
+impl Change {
+    async fn to(self, client: &Client, named: Named) -> anyhow::Result<Job> {
+        let which = named.jobs(client).await?;
+        Ok(match self {
+            Self::Cancel => client.cancel(which).await?,
+            Self::Hold => client.hold(which).await?,
+            Self::Release => client.release(which).await?,
+            Self::Requeue { hold } => client.requeue(which, hold).await?,
+        })
+    }
 }
 
 impl Which {
@@ -30,21 +56,22 @@ impl Which {
     pub(crate) async fn run(self, change: Change, session: &Session) -> anyhow::Result<()> {
         let client = session.client()?;
         let mut failed: Option<Code> = None;
-        for job in self.jobs {
-            let changed = match change {
-                Change::Cancel => client.cancel(job).await,
-                Change::Hold => client.hold(job).await,
-                Change::Release => client.release(job).await,
-            };
-            match changed {
-                Ok(job) => session.tell(&job, format!("{}  {}", job.job, job.state))?,
+        for named in self.jobs {
+            match change.to(&client, named).await {
+                Ok(job) => session.tell(&job, format!("{named}  {}", job.state))?,
                 Err(error) => {
-                    let error = anyhow::Error::new(error).context(job);
-                    let code = report(&error, &session.look);
+                    let code = report(&error.context(named), &session.look);
                     failed.get_or_insert(code);
                 }
             }
         }
         failed.map_or(Ok(()), |code| Err(Failure::Told(code).into()))
+    }
+}
+
+impl Requeue {
+    /// The same, to have them begin anew.
+    pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
+        self.which.run(Change::Requeue { hold: self.hold }, session).await
     }
 }

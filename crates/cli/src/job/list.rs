@@ -6,7 +6,7 @@ use crate::session::{Session, note, print};
 use crate::table::{Cell, Column, Table, or_dash};
 use clap::Args;
 use client::JobFilter;
-use model::{CenterId, Chips, TenantId};
+use model::{CenterId, Chips, JobId, TenantId};
 use std::io::IsTerminal;
 use std::time::Duration;
 use wire::view::{Job, Jobs};
@@ -14,8 +14,8 @@ use wire::view::{Job, Jobs};
 /// List jobs, newest first.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct List {
-    /// In this state: held, waiting, offered, staging, running, stopping, ending, completed,
-    /// failed, timed-out, canceled, lapsed, of reservations booked, open; or live or ended.
+    /// In this state: held, blocked, waiting, offered, staging, running, stopping, ending, completed,
+    /// failed, timed-out, canceled, lapsed, unmet, of reservations booked, open; or live or ended.
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
     /// Of this tenant.
@@ -27,6 +27,9 @@ pub(crate) struct List {
     /// Whose newest attempt is or was in this center.
     #[arg(long, value_name = "CENTER")]
     center: Option<CenterId>,
+    /// Of the array with this first job.
+    #[arg(long, value_name = "JOB")]
+    array: Option<JobId>,
     /// At most so many.
     #[arg(long, value_name = "N", default_value_t = 50,
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -78,6 +81,7 @@ impl List {
                     state: self.state.clone(),
                     name: self.name.clone(),
                     center: self.center.as_ref().map(ToString::to_string),
+                    array: self.array,
                     limit: Some((wanted - jobs.jobs.len()).min(PAGE)),
                     before: jobs.next.take(),
                 })

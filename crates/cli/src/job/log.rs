@@ -1,16 +1,17 @@
 //! `portolan logs`.
 
+use super::named::Named;
 use crate::session::{Session, note, write};
 use clap::Args;
 use client::{Error, LogPart, LogWish};
-use model::{AttemptId, JobId};
+use model::AttemptId;
 use std::time::Duration;
 
 /// Print what a job prints.
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
-    /// Which, such as job-42.
-    job: JobId,
+    /// Which, such as job-42, or job-42[7] of an array.
+    job: Named,
     /// Go on until the attempt is over; wait for it where it has not begun.
     #[arg(long, short)]
     follow: bool,
@@ -29,11 +30,12 @@ impl Logs {
     /// Prints the log, piece by piece.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
         let client = session.client()?;
-        let attempt = self.attempt.map(|epoch| AttemptId { job: self.job, epoch });
+        let job = self.job.job(&client).await?;
+        let attempt = self.attempt.map(|epoch| AttemptId { job, epoch });
         let mut wish = LogWish { attempt, stderr: self.stderr, offset: 0 };
         let mut patient = false;
         loop {
-            let LogPart { text, next, complete } = match client.log(self.job, wish).await {
+            let LogPart { text, next, complete } = match client.log(job, wish).await {
                 Ok(part) => part,
                 Err(error) if self.follow && may_come(&error) => {
                     if !patient {

@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod file;
 pub(crate) mod list;
 pub(crate) mod log;
+pub(crate) mod named;
 pub(crate) mod plan;
 pub(crate) mod show;
 pub(crate) mod submit;
@@ -15,8 +16,8 @@ use crate::table::Tone;
 pub(crate) fn tone(state: &str) -> Tone {
     match state {
         "completed" => Tone::Good,
-        "failed" | "timed-out" => Tone::Bad,
-        "canceled" | "held" => Tone::Quiet,
+        "failed" | "timed-out" | "unmet" => Tone::Bad,
+        "canceled" | "held" | "blocked" => Tone::Quiet,
         "running" => Tone::Plain,
         _ => Tone::Busy,
     }
@@ -24,5 +25,5 @@ pub(crate) fn tone(state: &str) -> Tone {
 
 /// Whether a state is an end.
 pub(crate) fn is_end(state: &str) -> bool {
-    matches!(state, "completed" | "failed" | "timed-out" | "canceled" | "lapsed")
+    matches!(state, "completed" | "failed" | "timed-out" | "canceled" | "lapsed" | "unmet")
 }

@@ -1,21 +1,22 @@
 //! `portolan why` and `portolan plan`: where a job could go, and where not.
 
 use super::file::{Form, read_all};
+use super::named::Named;
 use super::show::{reads, tries};
 use crate::last_plan;
 use crate::look::Look;
 use crate::session::Session;
 use crate::table::{Cell, Column, Table, Tone, sentence};
 use clap::Args;
-use model::{CenterId, Cores, JobId, Span, TenantId};
+use model::{CenterId, Cores, Span, TenantId};
 use std::path::PathBuf;
 use wire::view::{Behind, Candidate, Changes, Fetch, Plan, Risk, Standing, Why};
 
 /// Say why a job is where it is, center by center.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// Which, such as job-42.
-    job: JobId,
+    /// Which, such as job-42, or job-42[7] of an array.
+    job: Named,
     /// Say what would make this center the best for it, rather than what would make it start sooner.
     #[arg(long, value_name = "CENTER")]
     at: Option<CenterId>,
@@ -41,7 +42,8 @@ pub(crate) struct Trial {
 impl Explain {
     /// Prints the answer.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
-        let why = session.client()?.why(self.job, self.at.as_ref()).await?;
+        let client = session.client()?;
+        let why = client.why(self.job.job(&client).await?, self.at.as_ref()).await?;
         session.show(&why, explained)
     }
 }

@@ -1,25 +1,27 @@
 //! `portolan job`.
 
 use super::list::{chips, ran};
+use super::named::Named;
 use super::tone;
 use crate::look::Look;
 use crate::session::Session;
 use crate::table::{Cell, Column, Table, list, or_dash};
 use clap::Args;
-use model::{CenterId, Chips, Cores, JobId};
-use wire::view::{Asked, Attempt, JobDetail, Stream, Variant};
+use model::{CenterId, Chips, Cores};
+use wire::view::{Array, Asked, Attempt, Job, JobDetail, Stream, Variant};
 
 /// Show all that is known of a job.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// Which, such as job-42.
-    job: JobId,
+    /// Which, such as job-42, or job-42[7] of an array.
+    job: Named,
 }
 
 impl Show {
     /// Prints the job.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
-        let job = session.client()?.job(self.job).await?;
+        let client = session.client()?;
+        let job = client.job(self.job.job(&client).await?).await?;
         session.show(&job, detail)
     }
 }
@@ -49,6 +51,10 @@ pub(crate) fn detail(detail: &JobDetail, look: &Look) -> String {
             add("Command", (!variant.command.is_empty()).then(|| variant.command.join(" ")));
         }
     }
+    add("Array", asked.array.as_ref().map(|array| tasks(job, array)));
+    let after: Vec<String> =
+        asked.after.iter().map(|after| format!("{} ({})", after.job, after.when)).collect();
+    add("After", (!after.is_empty()).then(|| after.join(", ")));
     add("Inside", asked.reservation.clone());
     add("Asks", Some(asks(asked)));
     for input in &asked.inputs {
@@ -105,6 +111,15 @@ pub(crate) fn runs(variant: &Variant) -> String {
     }
     let cores = if variant.cores_milli == Cores(1_000) { "core" } else { "cores" };
     format!("{nodes}{each}{} {cores}, {}", variant.cores_milli, variant.memory_bytes)
+}
+
+/// Which task of which array a job is, in words.
+fn tasks(job: &Job, array: &Array) -> String {
+    let Array { first, last, step, at_once } = array;
+    let steps = if *step == 1 { String::new() } else { format!(" in steps of {step}") };
+    let at_once = at_once.map_or(String::new(), |at_once| format!(", {at_once} at once"));
+    let task = job.index.map_or(String::new(), |index| format!("task {index} of "));
+    format!("{task}{}, {first} to {last}{steps}{at_once}", or_dash(job.array))
 }
 
 fn asks(asked: &Asked) -> String {

@@ -104,7 +104,7 @@ fn worst(jobs: &[Job]) -> Code {
         Code::JobFailed
     } else if any("timed-out") {
         Code::JobTimedOut
-    } else if any("canceled") || any("lapsed") {
+    } else if any("canceled") || any("lapsed") || any("unmet") {
         Code::JobCanceled
     } else {
         Code::Ok

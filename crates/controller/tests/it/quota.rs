@@ -126,6 +126,7 @@ impl Story {
             }
             Phase::Waiting { .. } => "waiting",
             Phase::Held => "held",
+            Phase::Blocked => "blocked",
             Phase::Ended { .. } => "ended",
         }
     }

@@ -1,7 +1,7 @@
 //! Centers without a door: what they send, and what reaches them by way of a relay.
 
 use crate::{NETWORK, Stage, attempt, center, job};
-use controller::{Answer, Command, Rejected, Settings};
+use controller::{Answer, Change, Command, Of, Rejected, Settings};
 use model::attempt::Outcome;
 use model::fact::{Fact, TransferEnd};
 use model::{
@@ -296,7 +296,7 @@ fn a_copy_in_passing_is_none_of_those_to_be_kept_until_somebody_wants_it_there()
             }
         }
         assert_eq!(stage.passing("corpus"), Vec::<String>::new(), "{wish}");
-        stage.command(Command::Cancel(waiting));
+        stage.command(Command::Change(Of::Job(waiting), Change::Cancel));
         stage.look();
         stage.look();
         assert_eq!(stage.left(), [], "{wish}: it stays");
@@ -310,7 +310,7 @@ fn what_nobody_waits_for_any_more_is_not_brought_to_a_relay() {
     let job = stage.submit(job(&reads("corpus")));
     stage.look();
     assert_eq!(stage.ways().len(), 1);
-    stage.command(Command::Cancel(job));
+    stage.command(Command::Change(Of::Job(job), Change::Cancel));
     stage.look();
     assert_eq!(stage.ways(), Vec::<String>::new());
     let dropped = stage

@@ -2,7 +2,7 @@
 
 use super::quota::Story;
 use super::{center, operator};
-use controller::{Answer, Command, Rejected};
+use controller::{Answer, Change, Command, Of, Rejected};
 use model::file::job::Format;
 use model::{Chips, JobId, PoolId, Principal, Role, Span, TenantId, TokenId};
 use std::sync::Arc;
@@ -261,13 +261,13 @@ fn it_is_canceled_once_nothing_runs_in_it() {
     let window = book(&mut story, "guest", 8, "1h", "");
     let job = story.submit("guest", 4, &inside(window, "30m"));
     pass(&mut story, HOUR);
-    let said = refused(story.ask(&operator(), Command::Cancel(window)));
+    let said = refused(story.ask(&operator(), Command::Change(Of::Job(window), Change::Cancel)));
     assert!(said.starts_with(&format!("{job} runs in {window}")), "{said}");
     story.ends(job);
-    let answer = story.ask(&operator(), Command::Cancel(window));
+    let answer = story.ask(&operator(), Command::Change(Of::Job(window), Change::Cancel));
     assert!(matches!(answer, Answer::Job(_)), "{answer:?}");
     assert_eq!(word(&story, window), "canceled");
-    let said = story.ask(&operator(), Command::Cancel(window));
+    let said = story.ask(&operator(), Command::Change(Of::Job(window), Change::Cancel));
     assert!(!matches!(said, Answer::Rejected(Rejected::Conflict { .. })), "again changes nothing");
     story.stage.audit();
 }

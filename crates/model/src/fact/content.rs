@@ -75,7 +75,7 @@ pub struct TokenRevoked {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobSubmitted {
-    /// Its number.
+    /// Its number; of an array, that of its first task, after which the others are numbered on.
     pub job: JobId,
     /// What was asked for.
     pub spec: Arc<JobSpec>,
@@ -84,6 +84,14 @@ pub struct JobSubmitted {
     /// The submission's idempotency key, digested with its tenant; on a batch's first job only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<SubmissionKey>,
+}
+
+impl JobSubmitted {
+    /// All jobs it stands for, in order.
+    pub fn jobs(&self) -> impl Iterator<Item = JobId> + use<> {
+        let first = self.job.number();
+        (first..first + u64::from(self.spec.tasks())).map(JobId::new)
+    }
 }
 
 /// What a repeated submission is known by.
@@ -106,6 +114,27 @@ pub struct JobTouched {
     pub job: JobId,
     /// By which token.
     pub by: TokenId,
+}
+
+/// Content of `job-released`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobReleased {
+    /// Which job.
+    pub job: JobId,
+    /// By which token.
+    pub by: TokenId,
+    /// Whether it waits for other jobs first; in version 1 none does.
+    #[serde(default)]
+    pub blocked: bool,
+}
+
+/// Content of `job-unblocked`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobUnblocked {
+    /// Which job.
+    pub job: JobId,
 }
 
 /// Content of `job-promised`.

@@ -79,6 +79,25 @@ impl JobSpec {
         matches!(self.kind, JobKind::Reservation { .. })
     }
 
+    /// How many jobs it stands for.
+    #[must_use]
+    pub fn tasks(&self) -> u32 {
+        self.array.as_ref().map_or(1, Array::tasks)
+    }
+
+    /// Whether its jobs may have to wait for others to end before they are planned.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        !self.after.is_empty() || self.array.as_ref().is_some_and(|a| a.at_once.is_some())
+    }
+
+    /// Whether its job in this place, counted from zero, waits for others when it is submitted.
+    #[must_use]
+    pub fn begins_blocked(&self, place: u32) -> bool {
+        let at_once = self.array.as_ref().and_then(|array| array.at_once);
+        !self.after.is_empty() || at_once.is_some_and(|at_once| place >= at_once)
+    }
+
     /// How long it may run as this variant of its first part; `None` when it runs until stopped.
     #[must_use]
     pub fn limit(&self, variant: u16) -> Option<Span> {
@@ -368,6 +387,31 @@ pub struct Array {
     pub at_once: Option<u32>,
 }
 
+impl Array {
+    /// How many tasks it has.
+    #[must_use]
+    pub const fn tasks(&self) -> u32 {
+        let step = if self.step == 0 { 1 } else { self.step };
+        self.last.saturating_sub(self.first) / step + 1
+    }
+
+    /// The index of its task in this place, counted from zero.
+    #[must_use]
+    pub const fn index(&self, place: u32) -> u32 {
+        self.first.saturating_add(place.saturating_mul(self.step))
+    }
+
+    /// The place of the task with this index, counted from zero; `None` where there is none.
+    #[must_use]
+    pub const fn place(&self, index: u32) -> Option<u32> {
+        let step = if self.step == 0 { 1 } else { self.step };
+        if index < self.first || index > self.last || !(index - self.first).is_multiple_of(step) {
+            return None;
+        }
+        Some((index - self.first) / step)
+    }
+}
+
 /// Another job that must come first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Dependency {
@@ -387,6 +431,18 @@ pub enum DependencyKind {
     AfterAny,
     /// Each task of an array after the task of the same index.
     AfterCorr,
+}
+
+impl DependencyKind {
+    /// Its word in documents.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::AfterOk => "afterok",
+            Self::AfterAny => "afterany",
+            Self::AfterCorr => "aftercorr",
+        }
+    }
 }
 
 /// A secret by name and holder.

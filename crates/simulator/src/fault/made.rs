@@ -2,6 +2,7 @@
 
 mod lending;
 mod quotas;
+mod relations;
 mod reservations;
 
 use super::{Fault, Faults, Mishaps, Planned, Sabotage};
@@ -59,6 +60,7 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
     quotas::draw(seed, &mut setup);
     lending::draw(seed, &mut setup);
     reservations::draw(seed, &setup, &mut arrivals);
+    relations::draw(seed, &mut arrivals);
     (setup, arrivals)
 }
 

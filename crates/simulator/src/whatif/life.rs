@@ -158,20 +158,22 @@ impl Lives {
                 self.centers.insert(center.center.clone(), Arc::clone(center));
             }
             Fact::JobSubmitted(f) => {
-                let since = (!f.spec.hold).then_some(at);
-                let life = Life {
-                    job: f.job,
-                    spec: Arc::clone(&f.spec),
-                    number,
-                    since,
-                    promised: None,
-                    tries: Vec::new(),
-                    inputs: Vec::new(),
-                    ended: None,
-                    moved: Bytes::ZERO,
-                    links: Costs::new(),
-                };
-                self.jobs.insert(f.job, life);
+                for (place, job) in (0..).zip(f.jobs()) {
+                    let waits = !f.spec.hold && !f.spec.begins_blocked(place);
+                    let life = Life {
+                        job,
+                        spec: Arc::clone(&f.spec),
+                        number,
+                        since: waits.then_some(at),
+                        promised: None,
+                        tries: Vec::new(),
+                        inputs: Vec::new(),
+                        ended: None,
+                        moved: Bytes::ZERO,
+                        links: Costs::new(),
+                    };
+                    self.jobs.insert(job, life);
+                }
             }
             Fact::TransferPlanned(f) => {
                 let price = (f.price.currency, f.price.micros);
@@ -185,7 +187,8 @@ impl Lives {
     fn about_job(&mut self, at: Moment, fact: &Fact) {
         let Some(life) = fact.job().and_then(|job| self.jobs.get_mut(&job)) else { return };
         match fact {
-            Fact::JobReleased(_) => {
+            Fact::JobReleased(f) if f.blocked => {}
+            Fact::JobReleased(_) | Fact::JobUnblocked(_) => {
                 life.since.get_or_insert(at);
             }
             Fact::JobPromised(f) => {

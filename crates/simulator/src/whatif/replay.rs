@@ -140,9 +140,14 @@ impl<'a> Replay<'a> {
             return None;
         }
         let mut spec = Arc::clone(spec);
-        if spec.hold || centers.len() < spec.centers.len() {
+        if spec.hold || spec.array.is_some() || !spec.after.is_empty() {
+            // It comes when it was released, or when those had ended that it waited for; each task of an
+            // array by itself.
             let own = Arc::make_mut(&mut spec);
-            (own.hold, own.centers) = (false, centers);
+            (own.hold, own.array, own.after) = (false, None, Vec::new());
+        }
+        if centers.len() < spec.centers.len() {
+            Arc::make_mut(&mut spec).centers = centers;
         }
         if !job.life.inputs.is_empty() {
             settle(Arc::make_mut(&mut spec), job.life);

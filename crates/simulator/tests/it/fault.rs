@@ -134,6 +134,39 @@ fn whatever_can_become_of_copies_does_in_some_seed() {
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new(), "{:#?}", kinds.0);
 }
 
+/// What became of jobs that were to come after others.
+#[derive(Debug, Default)]
+struct Related {
+    unblocked: u64,
+    unmet: u64,
+    tasks: u64,
+}
+
+impl Sink for Related {
+    fn take(&mut self, records: &[Record]) {
+        for record in records {
+            match record.fact().expect("this program wrote it") {
+                Fact::JobUnblocked(_) => self.unblocked += 1,
+                Fact::JobEnded(f) if f.end.word() == "unmet" => self.unmet += 1,
+                Fact::JobSubmitted(f) if f.spec.array.is_some() => {
+                    self.tasks += u64::from(f.spec.tasks());
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_can_become_of_arrays_and_dependencies_does_in_some_seed() {
+    let mut related = Related::default();
+    for seed in 0..60 {
+        assert!(sabotaged_run(seed, None, &mut related).holds());
+    }
+    let Related { unblocked, unmet, tasks } = related;
+    assert!(unblocked > 50 && unmet > 20 && tasks > 100, "{related:?}");
+}
+
 /// What became of windows that were booked.
 #[derive(Debug, Default)]
 struct Booked {

@@ -17,13 +17,21 @@ pub struct Job {
     #[serde(with = "model::unit::text")]
     #[schema(value_type = String, example = "job-42")]
     pub job: JobId,
-    /// Its name.
+    /// Its name; that of a task of an array ends with its index, as in `sweep[7]`.
     pub name: String,
+    /// The first job of its array, by which the array is known, if it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "job-42")]
+    pub array: Option<JobId>,
+    /// Its index there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
     /// Whose it is.
     #[schema(value_type = String)]
     pub tenant: TenantId,
-    /// `held`, `waiting`, `offered`, `staging`, `running`, `stopping`, `ending`, or how it ended:
-    /// `completed`, `failed`, `timed-out`, `canceled`, `lapsed`. A reservation is `booked` until its
+    /// `held`, `blocked` (waits for other jobs), `waiting`, `offered`, `staging`, `running`, `stopping`,
+    /// `ending`, or how it ended: `completed`, `failed`, `timed-out`, `canceled`, `lapsed`, `unmet` (what it
+    /// was to come after did not complete). A reservation is `booked` until its
     /// window is `open`.
     pub state: String,
     /// Higher goes first within the tenant.
@@ -244,6 +252,36 @@ pub struct Asked {
     /// Regions it may run in; any where none is named.
     #[schema(value_type = Vec<String>)]
     pub regions: Vec<Region>,
+    /// The array, if it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub array: Option<Array>,
+    /// What it comes after.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<After>,
+}
+
+/// Indices of an array.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Array {
+    /// The first.
+    pub first: u32,
+    /// The last, included.
+    pub last: u32,
+    /// The distance between two.
+    pub step: u32,
+    /// How many may run at once.
+    pub at_once: Option<u32>,
+}
+
+/// What a job comes after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct After {
+    /// Which job; the first of an array stands for all of it.
+    #[serde(with = "model::unit::text")]
+    #[schema(value_type = String, example = "job-41")]
+    pub job: JobId,
+    /// `afterok`, `afterany` or `aftercorr`.
+    pub when: String,
 }
 
 /// A gang of a job.

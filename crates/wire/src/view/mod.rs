@@ -27,7 +27,8 @@ mod why;
 pub use center::{Agent, Center, Centers, Lending, Pool, TakenBack};
 pub use dataset::{Announcement, Dataset, DatasetVersion, Datasets, Ticket};
 pub use job::{
-    Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Stream, Submitted, Variant,
+    After, Array, Asked, Attempt, Input, Job, JobDetail, Jobs, Node, Output, Part, Stream,
+    Submitted, Variant,
 };
 pub use keeping::{
     ArchivePlan, Archiving, ArchivingData, Copy, CopyPlan, CopyState, ExternalStore, GoingVersion,
