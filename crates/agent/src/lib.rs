@@ -48,6 +48,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// What runs the jobs.
     pub engine: EngineKind,
+    /// How this machine is used, where processes of it are the engine.
+    pub process: ProcessOptions,
     /// How Slurm is used, where that is the engine.
     pub slurm: SlurmConfig,
     /// How task spooler is used, where that is the engine.
@@ -90,6 +92,7 @@ impl Settings {
         Self {
             dir,
             engine,
+            process: ProcessOptions::default(),
             slurm: SlurmConfig::default(),
             task_spooler: TaskSpoolerConfig::default(),
             data_listen: None,
@@ -192,6 +195,7 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
             classes: shaper.as_ref().map(Shaper::classes),
             data_url,
             probe_address: answering.as_ref().and(probe_address),
+            enforcement: settings.enforcement().await?,
         });
         match mind::run(shared, listener, answering, stop.clone()).await {
             Err(Error::OtherNetwork { was, is }) => {
@@ -224,6 +228,8 @@ struct Shared {
     classes: Option<Classes>,
     data_url: Option<String>,
     probe_address: Option<String>,
+    /// How far attempts are limited and enclosed, in words.
+    enforcement: String,
 }
 
 /// What is known of this machine's clock.
@@ -231,20 +237,23 @@ fn wall_clock(settings: &Settings) -> probe::WallClock {
     settings.clock_within.map_or(probe::WallClock::Free, probe::WallClock::Within)
 }
 
-impl Shared {
-    /// What the agent says of its engine before it knows the network it will run it for.
-    fn engine_words(&self) -> (String, String) {
-        let version = env!("CARGO_PKG_VERSION").to_owned();
-        let enforcement = match self.settings.engine {
-            EngineKind::Timer => "attempts are timers".to_owned(),
-            EngineKind::Slurm | EngineKind::TaskSpooler => engines::Enforcement::Batch.to_string(),
-            _ => engines::enforcement_here().to_string(),
-        };
-        (version, enforcement)
-    }
-}
-
 impl Settings {
+    /// How far attempts are limited and enclosed, in words, as the agent says before it knows the network
+    /// it will run them for.
+    async fn enforcement(&self) -> Result<String, Error> {
+        match self.engine {
+            EngineKind::Timer => return Ok("attempts are timers".to_owned()),
+            EngineKind::Process => {}
+            _ => return Ok(engines::Enforcement::Batch.to_string()),
+        }
+        let options = self.process.clone();
+        let found = tokio::task::spawn_blocking(move || options.enclosures()).await;
+        let found = found.map_err(|error| engines::Error::Setup(error.to_string()))??;
+        let mut words = vec![engines::enforcement_here().to_string()];
+        words.extend(found.versions().iter().cloned());
+        Ok(words.join(", "))
+    }
+
     /// Opens the engine for a network, as an agent with these settings does.
     ///
     /// # Errors
@@ -258,6 +267,7 @@ impl Settings {
                     network,
                     supervisor: self.supervisor.clone(),
                     uids: self.uids,
+                    options: self.process.clone(),
                 };
                 Ok(AnyEngine::Process(ProcessEngine::open(config).await?))
             }

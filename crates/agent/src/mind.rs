@@ -159,7 +159,8 @@ impl Mind {
         events: mpsc::Sender<Event>,
     ) -> Self {
         let checkpoints = Checkpoints::new(&shared.home.checkpoints(), network);
-        let abilities = Abilities { images: false, draining: shared.home.is_alarmed() };
+        let images = engine.capabilities().images;
+        let abilities = Abilities { images, draining: shared.home.is_alarmed() };
         Self {
             shared,
             engine,
@@ -352,6 +353,8 @@ impl Mind {
     async fn launch(&self, run: &Run, lease: Option<u64>) -> Result<(), String> {
         let mut launch = Launch::new(self.network, run.attempt, run.command.clone());
         launch.env = self.environment(run)?;
+        launch.tenant = Some(run.tenant.clone());
+        launch.image.clone_from(&run.image);
         for input in &run.inputs {
             if input.streamed {
                 let at = self.addresses.of(run.attempt, &input.name);

@@ -83,15 +83,14 @@ impl Patience {
 
 /// Asks to be let in until the server answers. An answer that will not change ends the agent.
 async fn join(shared: &Shared) -> Result<Joined, crate::Error> {
-    let (engine_version, enforcement) = shared.engine_words();
     let seen = shared.home.seen()?.map(|seen| seen.head);
     let join = Join {
         protocol: wire::PROTOCOL,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         agent: shared.home.uid(),
         engine: shared.settings.engine,
-        engine_version,
-        enforcement,
+        engine_version: env!("CARGO_PKG_VERSION").to_owned(),
+        enforcement: shared.enforcement.clone(),
         data_url: shared.data_url.clone(),
         probe_address: shared.probe_address.clone(),
         stores: crate::external::told(&shared.store),

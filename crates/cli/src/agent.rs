@@ -112,6 +112,7 @@ const UIDS: engines::UidRange = engines::UidRange { first: 200_000, count: 50_00
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 struct EngineConfig {
+    process: engines::ProcessOptions,
     slurm: engines::slurm::SlurmConfig,
     task_spooler: engines::task_spooler::TaskSpoolerConfig,
 }
@@ -132,6 +133,7 @@ impl Engine {
         let mut settings = agent::Settings::new(dir, engine);
         if let Some(file) = config {
             let config = read_engine_config(file)?;
+            settings.process = config.process;
             (settings.slurm, settings.task_spooler) = (config.slurm, config.task_spooler);
         }
         Ok(settings)

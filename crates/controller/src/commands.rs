@@ -310,10 +310,6 @@ fn not_supported(spec: &JobSpec) -> Option<&'static str> {
         (matches!(spec.kind, JobKind::Service { .. }), "services"),
         (matches!(spec.duration, Duration::Open), "open-ended jobs"),
         (!spec.secrets.is_empty(), "secrets"),
-        (
-            spec.parts.iter().flat_map(|p| &p.variants).any(|v| v.image.is_some()),
-            "container images",
-        ),
     ];
     checks.into_iter().find(|(there, _)| *there).map(|(_, what)| what)
 }

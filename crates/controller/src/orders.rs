@@ -382,6 +382,7 @@ fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> 
     Some(Order::Run(Box::new(Run {
         attempt: id,
         name: job.name(),
+        tenant: job.spec.tenant.clone(),
         pool: part.pool.to_string(),
         chip: pool.chip.clone(),
         visible_devices: chip.map(|c| c.visible_devices.clone()),

@@ -117,6 +117,8 @@ pub struct Capabilities {
     pub enforcement: Enforcement,
     /// Whether each attempt runs as a user of its own, and so cannot read other attempts' files.
     pub own_uid: bool,
+    /// Whether jobs may name container images.
+    pub images: bool,
 }
 
 /// How far an engine enforces what an attempt asked for.

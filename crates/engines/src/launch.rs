@@ -1,7 +1,8 @@
 //! What an engine is told to run.
 
+use crate::enclosure::Enclosure;
 use crate::{BootTime, Error};
-use model::{AttemptId, NetworkUid};
+use model::{AttemptId, NetworkUid, TenantId};
 use model::{Bytes, Cores, Span};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -16,6 +17,15 @@ pub struct Launch {
     pub attempt: AttemptId,
     /// Program and arguments; the program is looked up in `PATH`.
     pub command: Vec<String>,
+    /// Whose it is, where that makes a difference to whom it runs as.
+    #[serde(default)]
+    pub tenant: Option<TenantId>,
+    /// The container image it runs in, if it names one.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// What it is enclosed in; the engine's to say.
+    #[serde(default)]
+    pub(crate) enclosure: Enclosure,
     /// Environment, on top of the engine's own small one (`PATH`, `HOME`, `TMPDIR`, `PORTOLAN_*`).
     pub env: Vec<(String, String)>,
     /// Environment whose values never touch a disk.
@@ -58,6 +68,9 @@ impl Launch {
             network,
             attempt,
             command,
+            tenant: None,
+            image: None,
+            enclosure: Enclosure::default(),
             env: Vec::new(),
             secrets: Vec::new(),
             inputs: Vec::new(),

@@ -240,6 +240,7 @@ impl Engine for TimerEngine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             enforcement: Enforcement::Simulated,
             own_uid: false,
+            images: true,
         }
     }
 

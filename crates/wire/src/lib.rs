@@ -162,6 +162,8 @@ pub struct Run {
     pub attempt: AttemptId,
     /// The job's name, for people.
     pub name: String,
+    /// Whose it is.
+    pub tenant: TenantId,
     /// Its pool, for people.
     pub pool: String,
     /// The chip in that pool.

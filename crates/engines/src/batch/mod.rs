@@ -113,6 +113,7 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
             version: self.desk.queue.version().to_owned(),
             enforcement: Enforcement::Batch,
             own_uid: false,
+            images: false,
         }
     }
 

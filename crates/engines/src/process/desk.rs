@@ -4,11 +4,12 @@
 use super::{ProcessConfig, SupervisorCommand, UidRange};
 use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
 use crate::ground::{Ground, check_searchable};
+use crate::enclosure::{Enclosures, HANDED_ON};
 use crate::hints::{Hints, lock};
 use crate::remains;
 use crate::supervisor::SECRETS;
-use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, State, Stream};
-use model::{AttemptId, BootId, NetworkUid, Span};
+use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, RunAs, State, Stream};
+use model::{AttemptId, BootId, NetworkUid, Span, TenantId};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
@@ -43,6 +44,8 @@ pub(super) struct Desk {
     boot: BootId,
     supervisor: SupervisorCommand,
     uids: Option<UidRange>,
+    users: BTreeMap<TenantId, RunAs>,
+    enclosures: Enclosures,
     known: Mutex<BTreeMap<AttemptId, Known>>,
     hints: Hints,
     /// What supervisors complain to.
@@ -51,14 +54,17 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn open(config: ProcessConfig) -> Result<Self, Error> {
-        let ProcessConfig { base, network, supervisor, uids } = config;
+        let ProcessConfig { base, network, supervisor, uids, options } = config;
+        let enclosures = options.enclosures()?;
+        let users = options.users()?;
+        let own_users = uids.is_some() || !users.is_empty();
         if uids.is_some() && !rustix::process::geteuid().is_root() {
             let why = "only root can run attempts as users of their own: leave out the range of \
                        user numbers, or start the agent as root";
             return Err(Error::Setup(why.to_owned()));
         }
-        let ground = Ground::open(&base, network, uids.is_some())?;
-        if uids.is_some() {
+        let ground = Ground::open(&base, network, own_users)?;
+        if own_users {
             check_searchable(&base)?;
         }
         let log = ground.dir().join(COMPLAINTS);
@@ -73,6 +79,8 @@ impl Desk {
             boot: boot_id()?,
             supervisor,
             uids,
+            users,
+            enclosures,
             hints: Hints::default(),
             complaints,
         })
@@ -80,6 +88,10 @@ impl Desk {
 
     pub(super) const fn hints(&self) -> &Hints {
         &self.hints
+    }
+
+    pub(super) const fn runs_images(&self) -> bool {
+        self.enclosures.run_images()
     }
 
     pub(super) const fn own_uid(&self) -> bool {
@@ -96,6 +108,9 @@ impl Desk {
             let why = format!("it belongs to network {}, not {}", launch.network, self.network);
             return Err(Error::Refused { attempt, why });
         }
+        launch.enclosure = self.enclosures.of(&launch)?;
+        let mapped = launch.tenant.as_ref().and_then(|tenant| self.users.get(tenant));
+        launch.run_as = launch.run_as.or(mapped.copied());
         if let Some(uids) = self.uids {
             launch.run_as.get_or_insert_with(|| uids.user_for(attempt));
         }
@@ -184,7 +199,7 @@ impl Desk {
             .arg(place.path())
             .current_dir(place.path())
             .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+            .envs(HANDED_ON.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(complaints);

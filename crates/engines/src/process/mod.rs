@@ -4,13 +4,16 @@ mod desk;
 
 use crate::attempt_dir::{WAKE, make_fifo};
 use crate::cgroup::Cgroups;
+use crate::enclosure::{Container, Enclosures, Isolation};
 use crate::hints::lock;
 use crate::{
     BootTime, Capabilities, Capacity, Enforcement, Engine, Error, Launch, LogChunk, Observation,
     RunAs, State, Stream,
 };
 use desk::Desk;
-use model::{AttemptId, Bytes, Cores, NetworkUid, Span};
+use model::{AttemptId, Bytes, Cores, NetworkUid, Span, TenantId};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -37,6 +40,49 @@ pub struct ProcessConfig {
     /// The users to run attempts as, a different one for each job; needs root. None runs them as
     /// the agent's own user.
     pub uids: Option<UidRange>,
+    /// What the center says of it.
+    pub options: ProcessOptions,
+}
+
+/// How a center uses its machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessOptions {
+    /// What commands are enclosed in that name no image.
+    pub isolation: Isolation,
+    /// What runs images; where nothing is said podman, or else apptainer, if they are installed.
+    pub container: Option<Container>,
+    /// The users of this machine that tenants' attempts run as; needs root. Those of other tenants run
+    /// as [`ProcessConfig::uids`] says.
+    pub users: BTreeMap<TenantId, String>,
+}
+
+impl ProcessOptions {
+    /// What is here to enclose commands in, as the center says; an error where something is not.
+    pub fn enclosures(&self) -> Result<Enclosures, Error> {
+        Enclosures::find(self.isolation, self.container.as_ref())
+    }
+
+    /// The users by number. None may be root.
+    fn users(&self) -> Result<BTreeMap<TenantId, RunAs>, Error> {
+        let user = |(tenant, name): (&TenantId, &String)| {
+            let refuse = |why: &str| {
+                Error::Setup(format!("tenant {tenant} cannot run as `{name}`: {why}"))
+            };
+            if !crate::is_root() {
+                return Err(refuse("only an agent that is root runs attempts as other users"));
+            }
+            match nix::unistd::User::from_name(name) {
+                Ok(Some(user)) if user.uid.is_root() => Err(refuse("that is root")),
+                Ok(Some(user)) => {
+                    Ok((tenant.clone(), RunAs { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
+                }
+                Ok(None) => Err(refuse("this machine has no such user")),
+                Err(error) => Err(refuse(error.desc())),
+            }
+        };
+        self.users.iter().map(user).collect()
+    }
 }
 
 /// A program that calls [`crate::supervise`] with its last argument.
@@ -208,6 +254,7 @@ impl Engine for ProcessEngine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             enforcement: self.enforcement,
             own_uid: self.desk.own_uid(),
+            images: self.desk.runs_images(),
         }
     }
 

@@ -23,19 +23,19 @@ pub(super) fn spawn(
     batch: Option<&Batch>,
     groups: Option<&AttemptGroups>,
 ) -> Result<Child, String> {
-    let (program, arguments) =
-        launch.command.split_first().ok_or_else(|| "its command is empty".to_owned())?;
-    let mut command = Command::new(program);
+    let env = environment(dir, launch, batch)?;
+    let line = launch.enclosure.line(dir, launch, &env)?;
+    let mut command = Command::new(&line.program);
     command
-        .args(arguments)
+        .args(&line.arguments)
         .current_dir(dir.work())
         .env_clear()
-        .envs(environment(dir, launch, batch)?)
+        .envs(launch.enclosure.environment(env))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0);
-    if let Some(run_as) = launch.run_as {
+    if let Some(run_as) = launch.run_as.filter(|_| !line.sets_user) {
         command.uid(run_as.uid).gid(run_as.gid);
         // Or a set-user-id program would give back what the user number took away.
         rustix::thread::set_no_new_privs(true)
@@ -46,6 +46,7 @@ pub(super) fn spawn(
     }
     let spawned = command.spawn();
     let left = groups.map_or(Ok(()), AttemptGroups::leave);
+    let program = line.program.display();
     let mut child = spawned.map_err(|error| format!("`{program}` cannot be run: {error}"))?;
     if let Err(error) = left {
         // In there, the supervisor would be killed with the command.

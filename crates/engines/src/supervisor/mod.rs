@@ -126,7 +126,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch, batch: Option<&Batch>) -> Resul
         LogPump::new(stderr.map(OwnedFd::from), dir.log(Stream::Stderr), cap),
     ];
     let main = Pid::from_child(&child);
-    let mut tree = Tree::new(main);
+    let mut tree = Tree::new(main, launch.enclosure.is_sandbox());
     let ended = rustix::process::pidfd_open(main, PidfdFlags::empty()).map_err(|error| {
         tree.kill_all();
         groups.iter().for_each(AttemptGroups::remove);
@@ -152,7 +152,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch, batch: Option<&Batch>) -> Resul
         stopping: None,
     };
     let exit = watch.until_command_ends();
-    Ok(watch.finish(exit, started, groups.as_ref()))
+    Ok(watch.finish(exit, started, (launch, groups.as_ref())))
 }
 
 /// A command that is being stopped.
@@ -300,7 +300,7 @@ impl Watch<'_> {
         mut self,
         exit: Option<Exit>,
         started: Moment,
-        groups: Option<&AttemptGroups>,
+        (launch, groups): (&Launch, Option<&AttemptGroups>),
     ) -> Outcome {
         groups.into_iter().for_each(AttemptGroups::kill);
         let killed = self.tree.kill_all();
@@ -308,6 +308,7 @@ impl Watch<'_> {
         self.logs.iter_mut().for_each(LogPump::drain);
         let out_of_memory = groups.is_some_and(|groups| groups.oom_kills() > 0);
         groups.into_iter().for_each(AttemptGroups::remove);
+        let out_of_memory = launch.enclosure.clear_away(launch) || out_of_memory;
         let cause = match self.stopping {
             Some(stopping) => stopping.cause,
             None if self.was_evicted(exit) => Cause::Evicted,

@@ -13,11 +13,20 @@ use std::fs;
 pub(super) struct Tree {
     main: Pid,
     main_is_ours: bool,
+    /// Whether that is a sandbox, whose child is the first process in it, whose child is the command.
+    is_sandbox: bool,
 }
 
 impl Tree {
-    pub(super) const fn new(main: Pid) -> Self {
-        Self { main, main_is_ours: true }
+    pub(super) const fn new(main: Pid, is_sandbox: bool) -> Self {
+        Self { main, main_is_ours: true, is_sandbox }
+    }
+
+    /// The command itself. A sandbox that has not begun it yet is told in its stead.
+    fn command(&self) -> Pid {
+        let child = |pid: Pid| children(pid).first().copied();
+        let inside = self.is_sandbox.then(|| child(self.main).and_then(child)).flatten();
+        inside.unwrap_or(self.main)
     }
 
     /// Reaps all that has ended. Tells how the command itself did, if it is among them.
@@ -42,8 +51,9 @@ impl Tree {
     /// not been reaped. CONT, so that a stopped one hears it.
     pub(super) fn ask_to_end(&self) {
         if self.main_is_ours {
-            let _ = kill_process_group(self.main, Signal::TERM);
-            let _ = kill_process_group(self.main, Signal::CONT);
+            let command = self.command();
+            let _ = kill_process_group(command, Signal::TERM);
+            let _ = kill_process_group(command, Signal::CONT);
         }
     }
 
@@ -51,7 +61,7 @@ impl Tree {
     /// be ready for it, and die.
     pub(super) fn ask(&self, signal: Signal) {
         if self.main_is_ours {
-            let _ = kill_process(self.main, signal);
+            let _ = kill_process(self.command(), signal);
         }
     }
 
@@ -63,7 +73,7 @@ impl Tree {
         }
         let mut main_exit = self.reap();
         loop {
-            for child in children() {
+            for child in children(rustix::process::getpid()) {
                 let _ = kill_process(child, Signal::KILL);
             }
             match rustix::process::wait(WaitOptions::empty()) {
@@ -75,17 +85,17 @@ impl Tree {
     }
 }
 
-/// This single-threaded process's children.
-fn children() -> Vec<Pid> {
-    let own = rustix::process::getpid().as_raw_pid();
-    match fs::read_to_string(format!("/proc/self/task/{own}/children")) {
+/// A single-threaded process's children.
+fn children(of: Pid) -> Vec<Pid> {
+    let of = of.as_raw_pid();
+    match fs::read_to_string(format!("/proc/{of}/task/{of}/children")) {
         Ok(list) => list.split_ascii_whitespace().filter_map(parse_pid).collect(),
-        Err(_) => children_by_search(own),
+        Err(_) => children_by_search(of),
     }
 }
 
 /// For kernels that keep no list of children.
-fn children_by_search(own: i32) -> Vec<Pid> {
+fn children_by_search(of: i32) -> Vec<Pid> {
     let parent_of = |pid: &str| {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let (_, fields) = stat.rsplit_once(')')?;
@@ -93,7 +103,7 @@ fn children_by_search(own: i32) -> Vec<Pid> {
     };
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter(|pid| parent_of(pid) == Some(own)).filter_map(|pid| parse_pid(&pid)).collect()
+    names.filter(|pid| parent_of(pid) == Some(of)).filter_map(|pid| parse_pid(&pid)).collect()
 }
 
 /// A signal that may ask for a checkpoint, by its name. TERM asks for the end as well, and needs no

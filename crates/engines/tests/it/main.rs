@@ -3,10 +3,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "how a test fails")]
 
 mod conformance;
+mod enclosure;
 mod isolation;
 mod supervision;
 
-use engines::{Engine, Launch, Outcome, ProcessConfig, ProcessEngine, State, SupervisorCommand};
+use engines::{
+    Engine, Launch, Outcome, ProcessConfig, ProcessEngine, ProcessOptions, State, SupervisorCommand,
+};
 use model::{AttemptId, JobId, NetworkUid};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -29,7 +32,7 @@ fn fresh_network() -> NetworkUid {
 fn config(base: &Path, network: NetworkUid) -> ProcessConfig {
     let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
     let supervisor = SupervisorCommand { program, arguments: Vec::new() };
-    ProcessConfig { base: base.to_owned(), network, supervisor, uids: None }
+    ProcessConfig { base: base.to_owned(), network, supervisor, uids: None, options: ProcessOptions::default() }
 }
 
 /// A directory for attempts, with an engine.
