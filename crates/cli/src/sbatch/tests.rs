@@ -1,0 +1,142 @@
+//! Scripts in, jobs and complaints out.
+
+use super::*;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// What becomes of a script, as text: the job and what is said of it, or why it is refused. A line
+/// `# try: WORDS` in it says with which variables and options it is submitted.
+fn translated(name: &str, text: &str) -> String {
+    let words = text.lines().find_map(|line| line.strip_prefix("# try: ")).unwrap_or_default();
+    let (env, words): (Vec<&str>, Vec<&str>) =
+        words.split_whitespace().partition(|word| word.starts_with("SBATCH_"));
+    let env = env.iter().filter_map(|pair| pair.split_once('='));
+    let env = env.chain([("HOME_OF_DATA", "/data"), ("HOME", "/home/someone")]);
+    let around = Surroundings {
+        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        dir: "/home/someone/run".to_owned(),
+    };
+    let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
+    let mut said = Said::default();
+    let line = command_line(&words, &mut said);
+    let arguments = line.rest.get(1..).unwrap_or_default().to_vec();
+    let script = Script::new(name, text, arguments);
+    let names = Names::new(&crate::catalog::with(&[]).unwrap()).unwrap();
+    shown(translate(line, &script, &names, &around, said), text)
+}
+
+fn shown(told: Result<Translation, Vec<Complaint>>, script: &str) -> String {
+    let mut text = String::new();
+    match told {
+        Err(wrong) => {
+            text.push_str("refused\n");
+            wrong.iter().for_each(|one| writeln!(text, "{}", one.line()).unwrap());
+        }
+        Ok(Translation { mut job, tenant, notes, .. }) => {
+            assert_eq!(job.command[4], script, "the script goes along as it is");
+            job.command.splice(2..5, ["LAUNCHER", "sbatch", "SCRIPT"].map(str::to_owned));
+            notes.iter().for_each(|one| writeln!(text, "{}", one.line()).unwrap());
+            tenant.iter().for_each(|tenant| writeln!(text, "tenant {tenant}").unwrap());
+            let job = toml::to_string_pretty(&job).unwrap();
+            write!(text, "\n{job}").unwrap();
+        }
+    }
+    text
+}
+
+#[test]
+fn scripts_become_jobs_or_are_refused_with_reasons() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sbatch/scripts");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(scripts).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    assert!(paths.len() >= 30, "{} scripts", paths.len());
+    for path in paths {
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        insta::assert_snapshot!(name.clone(), translated(&format!("{name}.sh"), &text));
+    }
+}
+
+#[test]
+fn what_is_no_script_is_refused() {
+    let long = format!("#!/bin/sh\n#SBATCH -t 1\n{}", "true # and so on\n".repeat(8_000));
+    for (text, said) in [
+        ("", "the script is empty"),
+        ("true\n", "this does not look like a batch script"),
+        ("#!/bin/sh\r\n#SBATCH -t 1\r\ntrue\r\n", "the script has line ends of DOS"),
+        ("#!/bin/sh\n#SBATCH -J 'a\ntrue\n", "a quote is opened and never closed"),
+        (&long, "what is larger belongs in a dataset"),
+    ] {
+        let told = translated("job.sh", text);
+        assert!(told.starts_with("refused\njob.sh:") && told.contains(said), "{told}");
+    }
+}
+
+fn check_apart(line: &str, expected: &str) {
+    let args = line.split(' ').map(OsString::from).collect();
+    let args: Vec<String> =
+        apart(args).into_iter().map(|word| word.into_string().unwrap()).collect();
+    assert_eq!(args.join(" "), expected);
+}
+
+#[test]
+fn options_of_sbatch_are_kept_from_those_of_every_command() {
+    check_apart("portolan sbatch -o x.log job.sh", "portolan sbatch -- -o x.log job.sh");
+    check_apart(
+        "portolan --output json sbatch --output=x --server http://h -t 1 job.sh --server y",
+        "portolan --output json --server http://h sbatch -- --output=x -t 1 job.sh --server y",
+    );
+    check_apart("portolan sbatch -Wt 1 --token=t a b", "portolan --token=t sbatch -- -Wt 1 a b");
+    check_apart("portolan sbatch -p lab --help", "portolan sbatch --help");
+    check_apart("portolan submit sbatch --output json", "portolan submit sbatch --output json");
+    check_apart("portolan sbatch", "portolan sbatch --");
+    check_apart("portolan --version", "portolan --version");
+}
+
+/// The launcher itself, run as an agent would run it: what a script is told.
+fn launched(env: &[(&str, &str)], script: &str, args: &[&str]) -> String {
+    let words: Vec<String> = ["-t", "1"].map(str::to_owned).to_vec();
+    let mut said = Said::default();
+    let line = command_line(&words, &mut said);
+    let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let script = Script::new("job.sh", script, args);
+    let names = Names::new(&crate::catalog::with(&[]).unwrap()).unwrap();
+    let told = translate(line, &script, &names, &Surroundings::default(), said).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let usual = [("PORTOLAN_JOB", "job-42"), ("PORTOLAN_EPOCH", "1"), ("PORTOLAN_NODELIST", "a-0")];
+    let env: BTreeMap<&str, &str> = usual.into_iter().chain(env.iter().copied()).collect();
+    let output = std::process::Command::new(&told.job.command[0])
+        .args(&told.job.command[1..])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(&told.job.env)
+        .envs(env)
+        .current_dir(dir.path())
+        .output()
+        .unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+#[test]
+fn a_script_is_told_what_slurm_would_tell_it() {
+    let say = "#!/bin/sh\necho $SLURM_JOB_ID $SLURM_JOB_NAME $SLURM_JOB_NODELIST \
+               ${SLURM_ARRAY_JOB_ID-}/${SLURM_ARRAY_TASK_ID-} ${SLURM_RESTART_COUNT-none} \"$@\"\n";
+    assert_eq!(launched(&[], say, &["a  b", "'c'"]), "42 job.sh a-0 / none a  b 'c'\n");
+    let task = [("PORTOLAN_ARRAY_INDEX", "7"), ("PORTOLAN_EPOCH", "3")];
+    assert_eq!(launched(&task, say, &[]), "42 job.sh a-0 42/7 2\n");
+    let uneven = [("PORTOLAN_ARRAY_INDEX", "1"), ("SLURM_ARRAY_LIST", "1,5,9")];
+    assert_eq!(launched(&uneven, say, &[]), "42 job.sh a-0 42/5 none\n");
+    // In a center that Slurm runs, its own numbers stay: `srun` goes by them.
+    let inside = [("SLURM_JOB_ID", "9001"), ("SLURM_JOB_NODELIST", "n[1-2]")];
+    assert_eq!(launched(&inside, say, &[]), "9001 job.sh n[1-2] / none\n");
+}
+
+#[test]
+fn any_interpreter_runs_a_script() {
+    let shell = "#!/bin/sh -e\nfalse\necho still here\n";
+    assert_eq!(launched(&[], shell, &[]), "");
+    let cat = "#!/usr/bin/env cat\nto be printed\n";
+    assert_eq!(launched(&[], cat, &[]), cat);
+}

@@ -1,0 +1,76 @@
+//! Scripts of Slurm, submitted and watched as Slurm users do.
+
+use std::fs;
+use whole_system::Plan;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_of_slurm_runs_where_slurm_is_not() {
+    let net = Plan::laptop().only(&["lingang"]).start().await;
+    let lab = net.tenant("lab").clone();
+    let script = "#!/bin/bash\n\
+                  #SBATCH --job-name=greet --time=5 --mem=100M\n\
+                  #SBATCH --gres=gpu:a100:2\n\
+                  #SBATCH --output=greet-%j.out\n\
+                  \n\
+                  echo $SLURM_JOB_ID $SLURM_JOB_NAME $SLURM_GPUS_ON_NODE $CUDA_VISIBLE_DEVICES \"$@\"\n\
+                  until [ -e \"$1\" ]; do sleep 0.1; done\n\
+                  exit 3\n";
+    fs::write(net.dir().join("greet.sh"), script).unwrap();
+    let go = net.dir().join("go").display().to_string();
+
+    let done = net.cli(&lab, &["sbatch", "-p", "lingang", "greet.sh", &go, "two words"]).await;
+    assert_eq!((done.code, &*done.stdout), (Some(0), "Submitted batch job 1\n"), "{}", done.stderr);
+    assert!(done.stderr.starts_with("sbatch: greet.sh:4:9: --output"), "{}", done.stderr);
+    net.in_state("job-1".parse().unwrap(), "running").await;
+
+    let queue = net.cli(&lab, &["squeue", "-h", "-o", "%i %P %j %u %t %D %R"]).await;
+    assert_eq!(queue.stdout, "1 lingang greet lab R 1 a100\n", "{}", queue.stderr);
+    let pools = net.cli(&lab, &["sinfo", "-h", "-p", "lingang", "-o", "%P %a %D %t %N"]).await;
+    assert_eq!(pools.stdout, "lingang up 2 mix a100-[0-1]\n", "{}", pools.stderr);
+
+    let held = ["sbatch", "--parsable", "--hold", "-t1", "--mem=1M", "--wrap=true"];
+    let held = net.cli(&lab, &held).await;
+    assert_eq!(held.stdout, "2\n", "{}", held.stderr);
+    let queue = net.cli(&lab, &["squeue", "-h", "-t", "PD", "-o", "%i %j %R"]).await;
+    assert_eq!(queue.stdout, "2 wrap (JobHeldUser)\n", "{}", queue.stderr);
+    let done = net.cli(&lab, &["scontrol", "release", "2"]).await;
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert_eq!(net.ended("job-2".parse().unwrap()).await.job.state, "completed");
+
+    fs::write(&go, "").unwrap();
+    let greet = net.ended("job-1".parse().unwrap()).await.job;
+    assert_eq!((&*greet.state, greet.outcome.as_deref()), ("failed", Some("exit code 3")));
+    let said = format!("1 greet 2 0,1 {go} two words\n");
+    assert_eq!(net.output(greet.job).await, said);
+    let queue = net.cli(&lab, &["squeue", "-h", "-t", "all", "-o", "%i %T"]).await;
+    assert_eq!(queue.stdout, "2 COMPLETED\n1 FAILED\n", "{}", queue.stderr);
+
+    let wrong = ["sbatch", "--gres=gpu:a1000:1", "--wait", "greet.sh"];
+    let wrong = net.cli(&lab, &wrong).await;
+    assert_eq!(wrong.code, Some(5), "{}{}", wrong.stdout, wrong.stderr);
+    assert!(wrong.stderr.contains("`a1000` is no chip that is known"), "{}", wrong.stderr);
+    assert_eq!(net.jobs().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scancel_ends_the_jobs_that_fit() {
+    let net = Plan::laptop().only(&["kunshan"]).start().await;
+    let lab = net.tenant("lab").clone();
+    for name in ["one", "two", "two"] {
+        let args = ["sbatch", "-Q", "-t", "10", "--mem=10M", "-J", name, "--wrap", "sleep 600"];
+        let done = net.cli(&lab, &args).await;
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+        assert_eq!(done.stderr, "");
+    }
+    let done = net.cli(&lab, &["scancel"]).await;
+    assert_eq!(done.code, Some(5), "{}{}", done.stdout, done.stderr);
+    let done = net.cli(&lab, &["scancel", "--name=two"]).await;
+    assert_eq!((done.code, &*done.stdout), (Some(0), ""), "{}", done.stderr);
+    for job in ["job-2", "job-3"] {
+        assert_eq!(net.ended(job.parse().unwrap()).await.job.state, "canceled");
+    }
+    let queue = net.cli(&lab, &["squeue", "-h", "-o", "%i"]).await;
+    assert_eq!(queue.stdout, "1\n", "{}", queue.stderr);
+    let done = net.cli(&lab, &["scancel", "1"]).await;
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+}
