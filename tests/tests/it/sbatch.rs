@@ -49,7 +49,15 @@ async fn a_script_of_slurm_runs_where_slurm_is_not() {
     let wrong = net.cli(&lab, &wrong).await;
     assert_eq!(wrong.code, Some(5), "{}{}", wrong.stdout, wrong.stderr);
     assert!(wrong.stderr.contains("`a1000` is no chip that is known"), "{}", wrong.stderr);
+    let wrong = net.cli(&lab, &["sbatch", "--partition=gpu", "greet.sh"]).await;
+    assert_eq!(wrong.code, Some(5), "{}{}", wrong.stdout, wrong.stderr);
+    let (what, help) = ("there is no center `gpu`", "there are kunshan, lingang, zhangjiang");
+    assert!(wrong.stderr.contains(what) && wrong.stderr.contains(help), "{}", wrong.stderr);
     assert_eq!(net.jobs().await.len(), 2);
+
+    let far = net.cli(&lab, &["sbatch", "--hold", "--gres=gpu:h100:1", "greet.sh"]).await;
+    assert_eq!(far.stdout, "Submitted batch job 3\n", "{}", far.stderr);
+    assert!(far.stderr.contains("no center has nvidia-h100-pcie or"), "{}", far.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,9 +1,10 @@
 //! `portolan sbatch`: batch scripts of Slurm become jobs.
 //!
-//! [`translate`] does it without looking at anything but texts; here files are read and the job is
+//! [`translate()`] does it without looking at anything but texts; here files are read and the job is
 //! submitted. Each directive is translated, or it is said what becomes of it: nothing is passed over.
 
 mod array;
+mod centers;
 mod complaint;
 mod dependency;
 mod directive;
@@ -23,7 +24,7 @@ use crate::job::wait::{told as ended, until_ended};
 use crate::session::{Session, note};
 use anyhow::Context;
 use clap::Args;
-use client::Submission;
+use client::{Client, Submission};
 use complaint::{Complaint, Said};
 use directive::{Line, command_line};
 use gres::Names;
@@ -127,11 +128,27 @@ impl Sbatch {
                 .collect(),
             dir: std::env::current_dir().unwrap_or_default().display().to_string(),
         };
-        let told = translate(line, &script, &names, &around, said).map_err(refused)?;
+        let mut told = translate(line, &script, &names, &around, said).map_err(refused)?;
+        let dry = told.options.has("dry-run") || told.options.has("test-only");
+        let client = if dry { None } else { Some(session.client()?) };
+        if let Some(client) = &client {
+            let mut said = Said::default();
+            centers::held_against(&told, &client.centers().await?.centers, &mut said);
+            if !said.wrong.is_empty() {
+                return Err(refused(said.wrong).into());
+            }
+            told.notes.extend(said.notes);
+        }
         if !told.options.has("quiet") {
             told.notes.iter().for_each(|one| note(format!("sbatch: {}", one.line())));
         }
-        submit(told, session).await
+        match client {
+            Some(client) => submit(told, &client, session).await,
+            None => {
+                let text = toml::to_string_pretty(&told.job)?;
+                session.show(&told.job, |_, _| text)
+            }
+        }
     }
 }
 
@@ -156,13 +173,8 @@ fn script(line: &Line) -> anyhow::Result<Script> {
     Ok(Script::new(path, &text, arguments.to_vec()))
 }
 
-async fn submit(told: Translation, session: &Session) -> anyhow::Result<()> {
+async fn submit(told: Translation, client: &Client, session: &Session) -> anyhow::Result<()> {
     let Translation { job, tenant, options, .. } = told;
-    if options.has("dry-run") || options.has("test-only") {
-        let text = toml::to_string_pretty(&job)?;
-        return session.show(&job, |_, _| text);
-    }
-    let client = session.client()?;
     let submission = Submission { jobs: vec![job], tenant, key: None };
     let submitted = client.submit(&submission).await?;
     let number = submitted.first.number();
@@ -173,7 +185,7 @@ async fn submit(told: Translation, session: &Session) -> anyhow::Result<()> {
     if !options.has("wait") {
         return Ok(());
     }
-    ended(&until_ended(&client, &submitted).await?)
+    ended(&until_ended(client, &submitted).await?)
 }
 
 #[cfg(test)]

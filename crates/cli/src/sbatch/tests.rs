@@ -59,6 +59,38 @@ fn scripts_become_jobs_or_are_refused_with_reasons() {
     }
 }
 
+/// Whether Slurm's own `sbatch` takes a script: it then looks for a controller, of which there is none.
+/// What it says, where there is an `sbatch`.
+fn taken_by_slurm(script: &Path, dir: &Path) -> Option<(bool, String)> {
+    let conf = dir.join("slurm.conf");
+    let text = "ClusterName=none\nSlurmctldHost=localhost(127.0.0.1)\nSlurmctldPort=1\n\
+                AuthType=auth/none\nCredType=cred/none\nMessageTimeout=1\nGresTypes=gpu,npu,mlu,dcu\n\
+                SelectType=select/cons_tres\nNodeName=localhost\nPartitionName=p Nodes=ALL\n";
+    std::fs::write(&conf, text).unwrap();
+    let output = std::process::Command::new("sbatch").arg(script).env("SLURM_CONF", conf).output();
+    let said = String::from_utf8_lossy(&output.ok()?.stderr).into_owned();
+    let looked_for = ["Unable to contact slurm controller", "Problem talking to database"];
+    Some((looked_for.iter().any(|words| said.contains(words)), said))
+}
+
+#[test]
+fn what_is_taken_here_slurm_takes_too() {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sbatch/scripts");
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(scripts).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        if translated("job.sh", &text).starts_with("refused") {
+            continue;
+        }
+        let Some((taken, said)) = taken_by_slurm(&path, dir.path()) else {
+            eprintln!("skipped: there is no sbatch here");
+            return;
+        };
+        assert!(taken, "{}: {said}", path.display());
+    }
+}
+
 #[test]
 fn what_is_no_script_is_refused() {
     let long = format!("#!/bin/sh\n#SBATCH -t 1\n{}", "true # and so on\n".repeat(8_000));

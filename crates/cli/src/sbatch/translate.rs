@@ -178,7 +178,7 @@ fn env(
 /// Tasks of each node as Slurm writes them: `4(x2),3`.
 fn tasks_per_node(gang: &Gang) -> String {
     let Gang { nodes, tasks, tasks_per_node: each, .. } = *gang;
-    let full = if each == 0 { 0 } else { (tasks / each).min(nodes) };
+    let full = tasks.checked_div(each).unwrap_or_default().min(nodes);
     let rest = tasks.saturating_sub(full * each);
     let full = match full {
         0 => None,
