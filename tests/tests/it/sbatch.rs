@@ -23,8 +23,8 @@ async fn a_script_of_slurm_runs_where_slurm_is_not() {
     assert!(done.stderr.starts_with("sbatch: greet.sh:4:9: --output"), "{}", done.stderr);
     net.in_state("job-1".parse().unwrap(), "running").await;
 
-    let queue = net.cli(&lab, &["squeue", "-h", "-o", "%i %P %j %u %t %D %R"]).await;
-    assert_eq!(queue.stdout, "1 lingang greet lab R 1 a100\n", "{}", queue.stderr);
+    let queue = net.cli(&lab, &["squeue", "-h", "-o", "%i %P %j %u %t %D %R %l"]).await;
+    assert_eq!(queue.stdout, "1 lingang greet lab R 1 a100-0 5:00\n", "{}", queue.stderr);
     let pools = net.cli(&lab, &["sinfo", "-h", "-p", "lingang", "-o", "%P %a %D %t %N"]).await;
     assert_eq!(pools.stdout, "lingang up 2 mix a100-[0-1]\n", "{}", pools.stderr);
 

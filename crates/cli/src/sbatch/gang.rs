@@ -218,5 +218,9 @@ fn memory_of_node(gang: &Gang, options: &Options, said: &mut Said) -> Option<Byt
     if times == 0 {
         said.wrong(&first.place, "--mem-per-gpu, but no chips", "say --mem");
     }
-    each.0.checked_mul(times.max(1)).map(Bytes)
+    let memory = each.0.checked_mul(times.max(1)).map(Bytes);
+    if memory.is_none() {
+        said.wrong(first.value_place(), "this is more memory than can be said", memory::FORMS);
+    }
+    memory
 }

@@ -1,13 +1,18 @@
 //! Scripts in, jobs and complaints out.
 
 use super::*;
+use model::file::job::Format;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+fn known() -> Names {
+    Names::new(&crate::catalog::with(&[]).unwrap()).unwrap()
+}
 
 /// What becomes of a script, as text: the job and what is said of it, or why it is refused. A line
 /// `# try: WORDS` in it says with which variables and options it is submitted.
-fn translated(name: &str, text: &str) -> String {
+fn translated(name: &str, text: &str, known: &Names) -> String {
     let words = text.lines().find_map(|line| line.strip_prefix("# try: ")).unwrap_or_default();
     let (env, words): (Vec<&str>, Vec<&str>) =
         words.split_whitespace().partition(|word| word.starts_with("SBATCH_"));
@@ -22,8 +27,7 @@ fn translated(name: &str, text: &str) -> String {
     let line = command_line(&words, &mut said);
     let arguments = line.rest.get(1..).unwrap_or_default().to_vec();
     let script = Script::new(name, text, arguments);
-    let names = Names::new(&crate::catalog::with(&[]).unwrap()).unwrap();
-    shown(translate(line, &script, &names, &around, said), text)
+    shown(translate(line, &script, known, &around, said), text)
 }
 
 fn shown(told: Result<Translation, Vec<Complaint>>, script: &str) -> String {
@@ -35,6 +39,9 @@ fn shown(told: Result<Translation, Vec<Complaint>>, script: &str) -> String {
         }
         Ok(Translation { mut job, tenant, notes, .. }) => {
             assert_eq!(job.command[4], script, "the script goes along as it is");
+            let document = toml::to_string_pretty(&job).unwrap();
+            let read = model::file::job::read("job.toml", &document, Format::Toml);
+            assert_eq!(read.expect("--dry-run prints a job file"), job);
             job.command.splice(2..5, ["LAUNCHER", "sbatch", "SCRIPT"].map(str::to_owned));
             notes.iter().for_each(|one| writeln!(text, "{}", one.line()).unwrap());
             tenant.iter().for_each(|tenant| writeln!(text, "tenant {tenant}").unwrap());
@@ -45,17 +52,23 @@ fn shown(told: Result<Translation, Vec<Complaint>>, script: &str) -> String {
     text
 }
 
+/// The scripts that stand for those of people.
+fn scripts() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sbatch/scripts");
+    let mut paths: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
 #[test]
 fn scripts_become_jobs_or_are_refused_with_reasons() {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sbatch/scripts");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(scripts).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
+    let (paths, known) = (scripts(), known());
     assert!(paths.len() >= 30, "{} scripts", paths.len());
     for path in paths {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         let text = std::fs::read_to_string(&path).unwrap();
-        insta::assert_snapshot!(name.clone(), translated(&format!("{name}.sh"), &text));
+        insta::assert_snapshot!(name.clone(), translated(&format!("{name}.sh"), &text, &known));
     }
 }
 
@@ -75,12 +88,10 @@ fn taken_by_slurm(script: &Path, dir: &Path) -> Option<(bool, String)> {
 
 #[test]
 fn what_is_taken_here_slurm_takes_too() {
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sbatch/scripts");
-    let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(scripts).unwrap() {
-        let path = entry.unwrap().path();
+    let (dir, known) = (tempfile::tempdir().unwrap(), known());
+    for path in scripts() {
         let text = std::fs::read_to_string(&path).unwrap();
-        if translated("job.sh", &text).starts_with("refused") {
+        if translated("job.sh", &text, &known).starts_with("refused") {
             continue;
         }
         let Some((taken, said)) = taken_by_slurm(&path, dir.path()) else {
@@ -93,6 +104,7 @@ fn what_is_taken_here_slurm_takes_too() {
 
 #[test]
 fn what_is_no_script_is_refused() {
+    let known = known();
     let long = format!("#!/bin/sh\n#SBATCH -t 1\n{}", "true # and so on\n".repeat(8_000));
     for (text, said) in [
         ("", "the script is empty"),
@@ -101,7 +113,7 @@ fn what_is_no_script_is_refused() {
         ("#!/bin/sh\n#SBATCH -J 'a\ntrue\n", "a quote is opened and never closed"),
         (&long, "what is larger belongs in a dataset"),
     ] {
-        let told = translated("job.sh", text);
+        let told = translated("job.sh", text, &known);
         assert!(told.starts_with("refused\njob.sh:") && told.contains(said), "{told}");
     }
 }
@@ -134,8 +146,7 @@ fn launched(env: &[(&str, &str)], script: &str, args: &[&str]) -> String {
     let line = command_line(&words, &mut said);
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
     let script = Script::new("job.sh", script, args);
-    let names = Names::new(&crate::catalog::with(&[]).unwrap()).unwrap();
-    let told = translate(line, &script, &names, &Surroundings::default(), said).unwrap();
+    let told = translate(line, &script, &known(), &Surroundings::default(), said).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let usual = [("PORTOLAN_JOB", "job-42"), ("PORTOLAN_EPOCH", "1"), ("PORTOLAN_NODELIST", "a-0")];
     let env: BTreeMap<&str, &str> = usual.into_iter().chain(env.iter().copied()).collect();
@@ -171,4 +182,41 @@ fn any_interpreter_runs_a_script() {
     assert_eq!(launched(&[], shell, &[]), "");
     let cat = "#!/usr/bin/env cat\nto be printed\n";
     assert_eq!(launched(&[], cat, &[]), cat);
+}
+
+#[test]
+fn whatever_a_script_says_it_is_translated_or_refused() {
+    let known = known();
+    let odd = [
+        "",
+        "-",
+        "=",
+        ":",
+        "0",
+        "99999999999999999999",
+        "\u{4e2d}",
+        "\"",
+        "\\",
+        "#",
+        "@",
+        "%",
+        ",",
+    ];
+    let mut seed: usize = 7;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    for path in scripts() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for _ in 0..50 {
+            let mut text = text.clone();
+            for _ in 0..=next(4) {
+                let at = text.floor_char_boundary(next(text.len()));
+                let end = text.ceil_char_boundary((at + next(4)).min(text.len()));
+                text.replace_range(at..end, odd[next(odd.len())]);
+            }
+            assert!(!translated("job.sh", &text, &known).is_empty());
+        }
+    }
 }

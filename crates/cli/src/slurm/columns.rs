@@ -56,6 +56,11 @@ impl Columns {
         Ok(Self(pieces))
     }
 
+    /// Whether this field is among them.
+    pub(super) fn has(&self, field: char) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Field { letter, .. } if *letter == field))
+    }
+
     /// A line, each field as `of` has it.
     pub(super) fn line(&self, of: impl Fn(char) -> String) -> String {
         let mut line = String::new();

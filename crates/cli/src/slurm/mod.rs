@@ -4,6 +4,7 @@
 //! partition a center, and a job's number is that of its name: 42 is `job-42`.
 
 mod columns;
+mod row;
 pub(crate) mod scancel;
 pub(crate) mod scontrol;
 pub(crate) mod sinfo;

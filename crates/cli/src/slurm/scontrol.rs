@@ -1,12 +1,12 @@
 //! `portolan scontrol`.
 
+use super::row::{chips, hosts};
 use super::{clock, date, job, state};
 use crate::failure::{Code, Failure, report};
 use crate::look::Look;
 use crate::session::Session;
 use clap::{Args, Subcommand};
 use model::JobId;
-use model::job::On;
 use wire::view::JobDetail;
 
 /// Hold, release and show jobs as Slurm's scontrol does.
@@ -70,10 +70,7 @@ pub(super) fn shown(detail: &JobDetail, look: &Look) -> String {
     let state = state::of(&job.state);
     let ran = job.started_ms.map_or("0:00".to_owned(), |at| clock(look.span(at, job.ended_ms)));
     let limit = asked.limit_ms.map_or("UNLIMITED".to_owned(), clock);
-    let nodes = detail.tries.last().map_or(String::new(), |attempt| {
-        let node = |node: &wire::view::Node| format!("{}-{}", attempt.pool, node.node);
-        attempt.nodes.iter().map(node).collect::<Vec<_>>().join(",")
-    });
+    let nodes = detail.tries.last().map_or(String::new(), hosts);
     let center = job.center.as_ref().map_or("(null)".to_owned(), ToString::to_string);
     let qos = asked.priority_class.as_ref().map_or("(null)".to_owned(), ToString::to_string);
     let restarts = job.attempts.saturating_sub(1);
@@ -87,13 +84,7 @@ pub(super) fn shown(detail: &JobDetail, look: &Look) -> String {
         format!("   Partition={center} NodeList={nodes} NumNodes={}", job.nodes),
     ];
     for variant in asked.parts.iter().flat_map(|part| &part.variants) {
-        let on = match &variant.on {
-            On::Cpu => String::new(),
-            On::Class(class) => {
-                format!(" TresPerNode=gres:{class}:{}", variant.chips_per_node_milli)
-            }
-            On::Chip(chip) => format!(" TresPerNode=gres:{chip}:{}", variant.chips_per_node_milli),
-        };
+        let on = chips(variant).map_or(String::new(), |chips| format!(" TresPerNode={chips}"));
         let memory = variant.memory_bytes.0.div_ceil(1 << 20);
         lines.push(format!("   CPUs/Node={} MinMemoryNode={memory}M{on}", variant.cores_milli));
     }

@@ -1,15 +1,18 @@
 //! `portolan squeue`.
 
 use super::columns::Columns;
+use super::job;
+use super::row::{ASKED, FIELDS, PLACED, field, is_placed, title};
 use super::state::{self, State};
-use super::{clock, date, job};
 use crate::job::list::PAGE;
 use crate::look::Look;
-use crate::session::{Session, note};
+use crate::session::{Session, note, print};
 use clap::{ArgAction, Args};
 use client::{Client, JobFilter};
-use model::{Chips, JobId};
-use wire::view::{Job, Jobs};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use model::JobId;
+use std::collections::BTreeMap;
+use wire::view::{Job, JobDetail, Jobs};
 
 /// List jobs in Slurm's columns: those that have not ended, newest first.
 #[derive(Debug, Clone, Args)]
@@ -49,7 +52,7 @@ pub(crate) struct Squeue {
     /// With their expected starts.
     #[arg(long, conflicts_with_all = ["format", "long"])]
     start: bool,
-    /// In these columns: see squeue's manual. What a list does not know is N/A.
+    /// In these columns: see squeue's manual. What is not known is N/A.
     #[arg(long, short = 'o', value_name = "FORMAT")]
     format: Option<String>,
     /// Print help.
@@ -58,11 +61,13 @@ pub(crate) struct Squeue {
 }
 
 /// Slurm's columns.
-const USUAL: &str = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R";
-const LONG: &str = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R";
+pub(super) const USUAL: &str = "%.18i %.9P %.8j %.8u %.2t %.10M %.6D %R";
+pub(super) const LONG: &str = "%.18i %.9P %.8j %.8u %.8T %.10M %.9l %.6D %R";
 const START: &str = "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %R";
-/// The fields there are.
-const FIELDS: &str = "AaBbCDEeFiJjKklLMmNnOoPpQqRrSTtUuVvZ";
+/// How many jobs are asked about one by one, for what a list does not say.
+const MOST_ASKED: usize = 100;
+/// How many at once.
+const AT_ONCE: usize = 8;
 /// Most jobs looked through where ended ones are asked for.
 const MOST_ENDED: usize = 10_000;
 
@@ -147,6 +152,7 @@ impl Squeue {
             (None, ..) => USUAL,
         };
         let columns = Columns::read(format, FIELDS)?;
+        let client = session.client()?;
         let which = Which {
             users: self.user,
             names: self.name,
@@ -154,96 +160,37 @@ impl Squeue {
             jobs: self.jobs,
             states: states(&self.states)?,
         };
-        let jobs = which.fetch(&session.client()?).await?;
-        session.show(&jobs, |jobs, look| lines(&jobs.jobs, &columns, !self.noheader, look))
+        let jobs = which.fetch(&client).await?;
+        if session.is_json() {
+            return session.show(&jobs, |_, _| String::new());
+        }
+        let asks = |job: &Job| {
+            let asked = if is_placed(job) { PLACED } else { ASKED };
+            asked.iter().any(|letter| columns.has(*letter))
+        };
+        let wanted = jobs.jobs.iter().filter(|job| asks(job)).map(|job| job.job).take(MOST_ASKED);
+        let details = stream::iter(wanted.collect::<Vec<_>>()).map(|job| client.job(job));
+        let details: Vec<JobDetail> = details.buffered(AT_ONCE).try_collect().await?;
+        let details = details.into_iter().map(|detail| (detail.job.job, detail)).collect();
+        print(&lines(&jobs.jobs, &details, &columns, !self.noheader, &session.look.again()))
     }
 }
 
-/// Jobs as lines.
-pub(super) fn lines(jobs: &[Job], columns: &Columns, titled: bool, look: &Look) -> String {
+/// Jobs as lines, some of them with all that is known of them.
+pub(super) fn lines(
+    jobs: &[Job],
+    details: &BTreeMap<JobId, JobDetail>,
+    columns: &Columns,
+    titled: bool,
+    look: &Look,
+) -> String {
     let mut text = String::new();
     if titled {
         text.push_str(&columns.line(|letter| title(letter).to_owned()));
     }
     for job in jobs {
-        text.push_str(&columns.line(|letter| field(job, letter, look)));
+        let detail = details.get(&job.job);
+        text.push_str(&columns.line(|letter| field(job, detail, letter, look)));
     }
     text
-}
-
-/// Jobs in the usual columns.
-#[cfg(test)]
-pub(super) fn usual(jobs: &Jobs, look: &Look) -> String {
-    lines(&jobs.jobs, &Columns::read(USUAL, FIELDS).expect("they are fields"), true, look)
-}
-
-fn title(letter: char) -> &'static str {
-    match letter {
-        'A' | 'F' | 'i' | 'J' => "JOBID",
-        'a' => "ACCOUNT",
-        'B' => "EXEC_HOST",
-        'b' => "TRES_PER_NODE",
-        'C' => "CPUS",
-        'D' => "NODES",
-        'E' => "DEPENDENCY",
-        'e' => "END_TIME",
-        'j' => "NAME",
-        'K' => "ARRAY_TASK_ID",
-        'k' => "COMMENT",
-        'l' => "TIME_LIMIT",
-        'L' => "TIME_LEFT",
-        'M' => "TIME",
-        'm' => "MIN_MEMORY",
-        'N' => "NODELIST",
-        'o' => "COMMAND",
-        'P' => "PARTITION",
-        'p' | 'Q' => "PRIORITY",
-        'q' => "QOS",
-        'R' => "NODELIST(REASON)",
-        'r' => "REASON",
-        'S' => "START_TIME",
-        'T' => "STATE",
-        't' => "ST",
-        'u' | 'U' => "USER",
-        'V' => "SUBMIT_TIME",
-        'v' => "RESERVATION",
-        'Z' => "WORK_DIR",
-        _ => "",
-    }
-}
-
-fn field(job: &Job, letter: char, look: &Look) -> String {
-    let state = state::of(&job.state);
-    let pool = || job.pool.as_ref().filter(|_| state.short != "PD").map(ToString::to_string);
-    let reason = state::reason(&job.state);
-    match letter {
-        'A' | 'F' | 'i' | 'J' => job.job.number().to_string(),
-        'a' | 'u' | 'U' => job.tenant.to_string(),
-        'b' => match &job.chip {
-            Some(chip) if job.chips_milli > Chips::ZERO => format!("gres:{chip}:{}", each(job)),
-            _ => "N/A".to_owned(),
-        },
-        'D' => job.nodes.to_string(),
-        'e' => date(job.ended_ms),
-        'j' => job.name.clone(),
-        'M' => match job.started_ms {
-            Some(started) => clock(look.span(started, job.ended_ms)),
-            None => "0:00".to_owned(),
-        },
-        'N' | 'B' => pool().unwrap_or_default(),
-        'P' => job.center.as_ref().map_or("-".to_owned(), ToString::to_string),
-        'p' | 'Q' => job.priority.to_string(),
-        'R' => pool().unwrap_or_else(|| format!("({reason})")),
-        'r' => reason.to_owned(),
-        'S' => date(job.started_ms.or(job.promised_ms)),
-        'T' => state.long.to_owned(),
-        't' => state.short.to_owned(),
-        'V' => date(Some(job.submitted_ms)),
-        _ => "N/A".to_owned(),
-    }
-}
-
-/// Chips of each node.
-fn each(job: &Job) -> Chips {
-    Chips(job.chips_milli.0 / u64::from(job.nodes.max(1)))
 }

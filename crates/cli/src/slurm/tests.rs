@@ -3,6 +3,7 @@
 use super::*;
 use crate::look::Look;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use wire::view::{Centers, Job, JobDetail, Jobs};
 
 const NOW: u64 = 1_764_000_000_000;
@@ -37,10 +38,42 @@ fn queue() -> Value {
     json!({ "jobs": jobs, "next": null })
 }
 
+/// All of job 1041.
+fn detail() -> Value {
+    let mut job = queue()["jobs"][2].clone();
+    let node = |node: u32| json!({"node": node, "chips": [0], "share_milli": 1_000});
+    job["tries"] = json!([{
+        "attempt": "job-1041.1", "state": "running", "center": "lingang", "pool": "a100",
+        "variant": 0, "nodes": [node(1), node(0), node(5)], "plan": "plan-7",
+        "offered_ms": NOW, "planned_start_ms": NOW, "planned_finish_ms": NOW, "until_ms": NOW,
+        "price": {"micros": 1, "currency": "CNY"}, "inputs": [], "awaits": []
+    }]);
+    job["asked"] = json!({
+        "kind": "batch", "within": "center", "limit_ms": 7_200_000, "expected_ms": null,
+        "inputs": [], "outputs": [], "objective": "fastest", "budget": null,
+        "preemptible": false, "lease_ms": null, "retries": 0, "centers": [], "regions": [],
+        "parts": [{"name": "main", "variants": [{
+            "on": {"chip": "nvidia-a100-sxm4-80"}, "nodes": 2, "chips_per_node_milli": 8_000,
+            "cores_milli": 16_000, "memory_bytes": 1_u64 << 37, "command": [], "image": null,
+            "env": {}
+        }]}]
+    });
+    job
+}
+
 #[test]
 fn jobs_stand_in_the_columns_of_squeue() {
     let jobs: Jobs = serde_json::from_value(queue()).unwrap();
-    insta::assert_snapshot!(squeue::usual(&jobs, &LOOK));
+    let shown = |format: &str, details| {
+        let columns = columns::Columns::read(format, row::FIELDS).unwrap();
+        squeue::lines(&jobs.jobs, &details, &columns, true, &LOOK)
+    };
+    let usual = shown(squeue::USUAL, BTreeMap::new());
+    let finetune: JobDetail = serde_json::from_value(detail()).unwrap();
+    let known = shown(squeue::LONG, BTreeMap::from([(JobId::new(1041), finetune.clone())]));
+    let rest = "%i|%C|%m|%b|%L|%B|%q|%o|%k|%S";
+    let rest = shown(rest, BTreeMap::from([(JobId::new(1041), finetune)]));
+    insta::assert_snapshot!(format!("{usual}\n{known}\n{rest}"));
 }
 
 #[test]
@@ -100,19 +133,7 @@ fn centers_stand_in_the_columns_of_sinfo() {
 
 #[test]
 fn a_job_is_shown_in_the_fields_of_scontrol() {
-    let mut job = queue()["jobs"][2].clone();
-    job["tries"] = json!([]);
-    job["asked"] = json!({
-        "kind": "batch", "within": "center", "limit_ms": 7_200_000, "expected_ms": null,
-        "inputs": [], "outputs": [], "objective": "fastest", "budget": null,
-        "preemptible": false, "lease_ms": null, "retries": 0, "centers": [], "regions": [],
-        "parts": [{"name": "main", "variants": [{
-            "on": {"chip": "nvidia-a100-sxm4-80"}, "nodes": 2, "chips_per_node_milli": 8_000,
-            "cores_milli": 16_000, "memory_bytes": 1_u64 << 37, "command": [], "image": null,
-            "env": {}
-        }]}]
-    });
-    let job: JobDetail = serde_json::from_value(job).unwrap();
+    let job: JobDetail = serde_json::from_value(detail()).unwrap();
     insta::assert_snapshot!(scontrol::shown(&job, &LOOK));
 }
 
