@@ -82,3 +82,25 @@ async fn scancel_ends_the_jobs_that_fit() {
     let done = net.cli(&lab, &["scancel", "1"]).await;
     assert_eq!(done.code, Some(0), "{}", done.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_gets_the_end_and_the_files_a_script_names() {
+    let net = Plan::laptop().only(&["kunshan"]).start().await;
+    let lab = net.tenant("lab").clone();
+    let run = async |more: &[&str]| {
+        let wrap = "--wrap=echo said; echo complained >&2; exit 4";
+        let args = ["sbatch", "--wait", "-t1", "--mem=10M", "-Jtalk", wrap];
+        net.cli(&lab, &[&args, more].concat()).await
+    };
+    let text = |name: &str| fs::read_to_string(net.dir().join(name)).unwrap();
+
+    let done = run(&["-o", "%x-%j.out"]).await;
+    assert_eq!((done.code, &*done.stderr), (Some(10), ""), "{}", done.stdout);
+    assert_eq!(text("talk-1.out"), "said\ncomplained\n");
+    let done = run(&["-o", "talk-1.out", "-e", "%j.err", "--open-mode=append"]).await;
+    assert_eq!((done.code, &*done.stderr), (Some(10), ""), "{}", done.stdout);
+    assert_eq!(text("talk-1.out"), "said\ncomplained\nsaid\n");
+    assert_eq!(text("2.err"), "complained\n");
+    let done = run(&["-o", "%N.out"]).await;
+    assert_eq!(done.code, Some(5), "{}{}", done.stdout, done.stderr);
+}

@@ -12,6 +12,7 @@ mod gang;
 mod gres;
 mod memory;
 mod option;
+mod output;
 mod script;
 mod signal;
 mod time;
@@ -35,13 +36,16 @@ use std::io::Read;
 use translate::{Surroundings, Translation, translate};
 
 const EXAMPLES: &str = "\
-OPTIONS are those of Slurm's sbatch; those of a script stand in its `#SBATCH` lines.
-Each is translated, or it is said what becomes of it. Of Portolan itself are:
-  --dry-run     print the job that would be submitted; --test-only does the same
-  --on=CLASS    the class of chips a program is built for, such as cuda, where the
-                script does not say which chips it wants
-Lines that begin with `#PORTOLAN` count like `#SBATCH` lines, and Slurm does not read
-them. --option= takes an option of the script back.
+Options are those of Slurm's sbatch and of the script's `#SBATCH` lines. Each is
+translated, or it is said what becomes of it. Of Portolan itself are:
+
+  --dry-run   Print the job that would be submitted, as --test-only does
+  --on=CLASS  The class of chips that a program is built for, such as cuda,
+              where the script does not say which chips it wants
+
+`#PORTOLAN` lines count like `#SBATCH` lines, and Slurm does not read them.
+`--option=` takes an option of the script back. --output names a file here: what
+it means to other commands stands before `sbatch`.
 
   portolan sbatch --time=2:00:00 --gres=gpu:a100:2 train.sh config.yaml
   portolan sbatch --array=0-99%10 --wrap='./step $SLURM_ARRAY_TASK_ID'";
@@ -185,7 +189,13 @@ async fn submit(told: Translation, client: &Client, session: &Session) -> anyhow
     if !options.has("wait") {
         return Ok(());
     }
-    ended(&until_ended(client, &submitted).await?)
+    let jobs = until_ended(client, &submitted).await?;
+    if output::is_written(&options) {
+        for job in &jobs {
+            output::write(&options, client, job).await?;
+        }
+    }
+    ended(&jobs)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::gang::{Gang, gang};
 use super::gres::{Kind, Names};
 use super::memory::written;
 use super::option::Fate;
+use super::output;
 use super::script::{Interpreter, Script};
 use super::signal::signal;
 use super::time::{self, Limit};
@@ -106,10 +107,15 @@ pub(crate) fn translate(
 
 /// Says of the options that are not translated what becomes of them.
 fn fates(options: &Options, said: &mut Said) {
+    let writes = output::is_written(options);
+    if writes {
+        output::check(options, said);
+    }
     for given in options.all() {
         let name = given.option.name;
         match given.option.fate {
             Fate::Translated => {}
+            Fate::LeftOut(..) if writes && matches!(name, "output" | "error" | "open-mode") => {}
             Fate::LeftOut(why, help) => {
                 said.note(&given.place, format!("--{name} is left out: {why}"), help);
             }
