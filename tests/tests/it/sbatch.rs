@@ -104,3 +104,18 @@ async fn who_waits_gets_the_end_and_the_files_a_script_names() {
     let done = run(&["-o", "%N.out"]).await;
     assert_eq!(done.code, Some(5), "{}{}", done.stdout, done.stderr);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_is_signaled_before_its_end() {
+    let net = Plan::laptop().only(&["kunshan"]).start().await;
+    let lab = net.tenant("lab").clone();
+    let script = "#!/bin/bash\n\
+                  #SBATCH --time=0:02 --mem=10M --signal=B:USR1@20\n\
+                  trap 'echo asked > $PORTOLAN_CHECKPOINT/step; cat $PORTOLAN_CHECKPOINT/step; exit' USR1\n\
+                  sleep 600 &\n\
+                  wait\n";
+    fs::write(net.dir().join("long.sh"), script).unwrap();
+    let done = net.cli(&lab, &["sbatch", "--wait", "--quiet", "long.sh"]).await;
+    assert_eq!(done.code, Some(12), "{}{}", done.stdout, done.stderr);
+    assert_eq!(net.output("job-1".parse().unwrap()).await, "asked\n");
+}

@@ -141,7 +141,12 @@ fn options_of_sbatch_are_kept_from_those_of_every_command() {
 
 /// The launcher itself, run as an agent would run it: what a script is told.
 fn launched(env: &[(&str, &str)], script: &str, args: &[&str]) -> String {
-    let words: Vec<String> = ["-t", "1"].map(str::to_owned).to_vec();
+    launched_with(&[], env, script, args)
+}
+
+fn launched_with(options: &[&str], env: &[(&str, &str)], script: &str, args: &[&str]) -> String {
+    let words: Vec<String> =
+        ["-t", "1"].iter().chain(options).map(|word| (*word).to_owned()).collect();
     let mut said = Said::default();
     let line = command_line(&words, &mut said);
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -174,6 +179,15 @@ fn a_script_is_told_what_slurm_would_tell_it() {
     // In a center that Slurm runs, its own numbers stay: `srun` goes by them.
     let inside = [("SLURM_JOB_ID", "9001"), ("SLURM_JOB_NODELIST", "n[1-2]")];
     assert_eq!(launched(&inside, say, &[]), "9001 job.sh n[1-2] / none\n");
+}
+
+#[test]
+fn a_script_starts_where_it_is_to_and_nowhere_else() {
+    assert_eq!(launched_with(&["--chdir=/usr"], &[], "#!/bin/sh\npwd\n", &[]), "/usr\n");
+    let nowhere = launched_with(&["-D", "/no/such"], &[], "#!/bin/sh\necho ran\n", &[]);
+    assert!(nowhere.contains("/no/such") && !nowhere.contains("ran"), "{nowhere}");
+    let given = launched_with(&["--export=A=b c"], &[], "#!/bin/sh\necho $A\n", &[]);
+    assert_eq!(given, "b c\n");
 }
 
 #[test]
