@@ -28,10 +28,12 @@ mod progress;
 mod promise;
 mod quality;
 mod reservation;
+mod sbatch;
 mod serve;
 mod session;
 mod share;
 mod simulate;
+mod slurm;
 mod table;
 mod token;
 mod transfer;
@@ -71,6 +73,12 @@ enum Command {
     Agent(agent::Agent),
     Apply(network::Apply),
     Submit(job::submit::Submit),
+    Sbatch(sbatch::Sbatch),
+    Squeue(slurm::squeue::Squeue),
+    Scancel(slurm::scancel::Scancel),
+    Sinfo(slurm::sinfo::Sinfo),
+    #[command(subcommand)]
+    Scontrol(slurm::scontrol::Scontrol),
     Jobs(job::list::List),
     Job(job::show::Show),
     Why(job::plan::Explain),
@@ -131,7 +139,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let portolan = Portolan::parse();
+    let portolan = Portolan::parse_from(sbatch::apart(std::env::args_os().collect()));
     // A supervisor stays small: it starts neither a runtime nor anything that logs.
     if let Command::Supervise { dir } = &portolan.command {
         return engines::supervise(dir);
@@ -162,6 +170,11 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Agent(agent) => agent.run().await,
         Command::Apply(apply) => apply.run(session).await,
         Command::Submit(submit) => submit.run(session).await,
+        Command::Sbatch(sbatch) => sbatch.run(session).await,
+        Command::Squeue(squeue) => squeue.run(session).await,
+        Command::Scancel(scancel) => scancel.run(session).await,
+        Command::Sinfo(sinfo) => sinfo.run(session).await,
+        Command::Scontrol(scontrol) => scontrol.run(session).await,
         Command::Jobs(list) => list.run(session).await,
         Command::Job(show) => show.run(session).await,
         Command::Why(explain) => explain.run(session).await,

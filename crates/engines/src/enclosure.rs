@@ -231,7 +231,9 @@ impl Enclosure {
             Runtime::Podman => env.into_iter().chain(own).collect(),
             Runtime::Apptainer => {
                 let told = env.into_iter().filter(|(name, _)| name != "PATH");
-                told.map(|(name, value)| (format!("APPTAINERENV_{name}"), value)).chain(own).collect()
+                told.map(|(name, value)| (format!("APPTAINERENV_{name}"), value))
+                    .chain(own)
+                    .collect()
             }
         }
     }
@@ -259,8 +261,19 @@ fn own_dirs(dir: &AttemptDir, launch: &Launch) -> Vec<(PathBuf, bool)> {
 
 fn sandbox(dir: &AttemptDir, launch: &Launch) -> Vec<OsString> {
     let fixed = [
-        "bwrap", "--ro-bind", "/", "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc", "--tmpfs",
-        "/tmp", "--tmpfs", "/var/tmp",
+        "bwrap",
+        "--ro-bind",
+        "/",
+        "/",
+        "--dev-bind",
+        "/dev",
+        "/dev",
+        "--proc",
+        "/proc",
+        "--tmpfs",
+        "/tmp",
+        "--tmpfs",
+        "/var/tmp",
     ];
     let mut words: Vec<OsString> = fixed.map(OsString::from).into();
     for (path, may_write) in own_dirs(dir, launch) {
@@ -286,8 +299,17 @@ fn podman(
 ) -> Vec<OsString> {
     let mut words: Vec<String> = container.program();
     let fixed = [
-        "run", "--network", "host", "--init", "--cap-drop", "all", "--security-opt",
-        "no-new-privileges", "--pull", "missing", "--name",
+        "run",
+        "--network",
+        "host",
+        "--init",
+        "--cap-drop",
+        "all",
+        "--security-opt",
+        "no-new-privileges",
+        "--pull",
+        "missing",
+        "--name",
     ];
     words.extend(fixed.map(str::to_owned));
     words.push(container_name(launch));
@@ -372,9 +394,9 @@ fn ask(container: &Container, args: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
     use crate::{CheckpointDir, InputLink, RunAs};
     use model::{AttemptId, Bytes, Cores, JobId, NetworkUid};
+    use std::path::Path;
 
     fn launch() -> Launch {
         let attempt = AttemptId { job: JobId::new(7), epoch: 2 };

@@ -9,8 +9,19 @@ use whole_system::{Net, Plan, portolan};
 /// How long a command that only looks may take until it shows what the page does.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// What only looks, and may be looked at again.
-const LOOKS: [&str; 8] =
-    ["quota", "shares", "why", "jobs", "job", "centers", "center show", "reservations"];
+const LOOKS: [&str; 11] = [
+    "quota",
+    "shares",
+    "why",
+    "jobs",
+    "job",
+    "centers",
+    "center show",
+    "reservations",
+    "squeue",
+    "sinfo",
+    "logs",
+];
 
 /// A piece of a page.
 enum Step {
@@ -20,7 +31,8 @@ enum Step {
     Command { line: String, printed: Vec<String> },
 }
 
-/// The steps of a page: blocks of TOML that begin with `# NAME`, and blocks of a console.
+/// The steps of a page: blocks of TOML that begin with `# NAME`, scripts with that in their second line,
+/// and blocks of a console.
 fn steps(page: &str) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut lines = page.lines();
@@ -31,6 +43,12 @@ fn steps(page: &str) -> Vec<Step> {
             "toml" => {
                 let name = block.first().and_then(|first| first.strip_prefix("# "));
                 let name = name.filter(|name| name.ends_with(".toml")).map(str::to_owned);
+                let text = block.join("\n") + "\n";
+                steps.extend(name.map(|name| Step::File { name, text }));
+            }
+            "bash" => {
+                let name = block.get(1).and_then(|second| second.strip_prefix("# "));
+                let name = name.filter(|name| name.ends_with(".sh")).map(str::to_owned);
                 let text = block.join("\n") + "\n";
                 steps.extend(name.map(|name| Step::File { name, text }));
             }
@@ -120,6 +138,12 @@ async fn sharing_between_owners_is_as_its_page_says() {
 async fn chips_are_booked_as_their_page_says() {
     let net = Plan::laptop().start().await;
     play(&net, include_str!("../../../docs/reservations.md")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slurm_users_find_it_as_their_page_says() {
+    let net = Plan::laptop().start().await;
+    play(&net, include_str!("../../../docs/slurm-users.md")).await;
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod preemption;
 mod quality;
 mod quota;
 mod relay;
+mod sbatch;
 mod slurm;
 mod streams;
 mod task_spooler;

@@ -373,3 +373,29 @@ async fn jobs_of_a_node_that_fails_are_tried_again_once_their_lease_has_passed()
         assert!(attempts.contains(&ended.job.attempts), "{ended:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_script_brings_its_tasks_to_a_cluster() {
+    let Some(ground) = Ground::boot().await else { return };
+    let net = &ground.net;
+    let script = "#!/bin/bash\n\
+                  #SBATCH --job-name=tasks --clusters=alpha --time=5 --mem=200M\n\
+                  #SBATCH --nodes=2 --ntasks-per-node=2 --cpus-per-task=2\n\
+                  #SBATCH --gres=npu:910b3:1\n\
+                  #SBATCH --export=GREETING=hello\n\
+                  srun sh -c 'echo $GREETING $SLURM_PROCID of $SLURM_NTASKS on node $SLURM_NODEID' | sort\n\
+                  [ \"$SLURM_JOB_ID\" != \"${PORTOLAN_JOB#job-}\" ] || echo not the number of the cluster\n";
+    std::fs::write(net.dir().join("tasks.sh"), script).unwrap();
+    let lab = net.tenant("lab").clone();
+    // The cluster has numbers of its own: after this one they differ.
+    let first =
+        net.cli(&lab, &["sbatch", "-Q", "-t1", "--mem=10M", "-p", "gamma", "--wrap=true"]).await;
+    assert_eq!(first.stdout, "Submitted batch job 1\n", "{}", first.stderr);
+    let done = net.cli(&lab, &["sbatch", "--parsable", "tasks.sh"]).await;
+    assert_eq!(done.stdout, "2\n", "{}", done.stderr);
+    let ended = ground.ended(JobId::new(2)).await;
+    let said = net.output(ended.job.job).await;
+    assert_eq!(ended.job.state, "completed", "{ended:?}: {said}");
+    let task = |task: u32| format!("hello {task} of 4 on node {}\n", task / 2);
+    assert_eq!(said, (0..4).map(task).collect::<String>());
+}

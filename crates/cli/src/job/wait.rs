@@ -23,6 +23,24 @@ pub(crate) async fn wait(
     client: &Client,
     submitted: &Submitted,
 ) -> anyhow::Result<()> {
+    let jobs = Jobs { jobs: until_ended(client, submitted).await?, next: None };
+    session.show(&jobs, |jobs, look| {
+        if jobs.jobs.len() > LISTED { format!("{}\n", say(&jobs.jobs)) } else { table(jobs, look) }
+    })?;
+    told(&jobs.jobs)
+}
+
+/// An error with the exit code of the worst end of `jobs`, where one did not complete.
+pub(crate) fn told(jobs: &[Job]) -> anyhow::Result<()> {
+    let code = worst(jobs);
+    if code == Code::Ok { Ok(()) } else { Err(Failure::Told(code).into()) }
+}
+
+/// Waits until the jobs of a submission have ended. Ctrl-C ends the waiting, never the jobs.
+pub(crate) async fn until_ended(
+    client: &Client,
+    submitted: &Submitted,
+) -> anyhow::Result<Vec<Job>> {
     let bar = progress::jobs(submitted.count.into());
     let waiting = async {
         loop {
@@ -52,12 +70,7 @@ pub(crate) async fn wait(
         }
     };
     bar.finish_and_clear();
-    let jobs = Jobs { jobs: jobs?, next: None };
-    let code = worst(&jobs.jobs);
-    session.show(&jobs, |jobs, look| {
-        if jobs.jobs.len() > LISTED { format!("{}\n", say(&jobs.jobs)) } else { table(jobs, look) }
-    })?;
-    if code == Code::Ok { Ok(()) } else { Err(Failure::Told(code).into()) }
+    Ok(jobs?)
 }
 
 /// The jobs of a submission as they are now, in order. Their numbers follow each other.

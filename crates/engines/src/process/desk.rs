@@ -3,8 +3,8 @@
 
 use super::{ProcessConfig, SupervisorCommand, UidRange};
 use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
-use crate::ground::{Ground, check_searchable};
 use crate::enclosure::{Enclosures, HANDED_ON};
+use crate::ground::{Ground, check_searchable};
 use crate::hints::{Hints, lock};
 use crate::remains;
 use crate::supervisor::SECRETS;

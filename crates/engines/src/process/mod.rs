@@ -66,9 +66,8 @@ impl ProcessOptions {
     /// The users by number. None may be root.
     fn users(&self) -> Result<BTreeMap<TenantId, RunAs>, Error> {
         let user = |(tenant, name): (&TenantId, &String)| {
-            let refuse = |why: &str| {
-                Error::Setup(format!("tenant {tenant} cannot run as `{name}`: {why}"))
-            };
+            let refuse =
+                |why: &str| Error::Setup(format!("tenant {tenant} cannot run as `{name}`: {why}"));
             if !crate::is_root() {
                 return Err(refuse("only an agent that is root runs attempts as other users"));
             }

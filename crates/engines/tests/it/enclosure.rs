@@ -109,12 +109,22 @@ fn podman(dir: &Path) -> Option<Container> {
         std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
     }
     let image = dir.join("image.tar");
-    let packed = Command::new("tar").arg("-C").arg(dir.join("root")).arg("-cf").arg(&image).arg(".");
+    let packed =
+        Command::new("tar").arg("-C").arg(dir.join("root")).arg("-cf").arg(&image).arg(".");
     assert!(packed.status().unwrap().success());
     let at = |name: &str| dir.join(name).display().to_string();
     let program: Vec<String> = [
-        "podman", "--root", &at("store"), "--runroot", &at("run"), "--storage-driver", "vfs",
-        "--cgroup-manager", "cgroupfs", "--runtime", "runc",
+        "podman",
+        "--root",
+        &at("store"),
+        "--runroot",
+        &at("run"),
+        "--storage-driver",
+        "vfs",
+        "--cgroup-manager",
+        "cgroupfs",
+        "--runtime",
+        "runc",
     ]
     .map(str::to_owned)
     .into();

@@ -32,7 +32,13 @@ fn fresh_network() -> NetworkUid {
 fn config(base: &Path, network: NetworkUid) -> ProcessConfig {
     let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
     let supervisor = SupervisorCommand { program, arguments: Vec::new() };
-    ProcessConfig { base: base.to_owned(), network, supervisor, uids: None, options: ProcessOptions::default() }
+    ProcessConfig {
+        base: base.to_owned(),
+        network,
+        supervisor,
+        uids: None,
+        options: ProcessOptions::default(),
+    }
 }
 
 /// A directory for attempts, with an engine.
