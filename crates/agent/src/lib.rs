@@ -28,7 +28,8 @@ use client::Client;
 use engines::slurm::{Slurm, SlurmConfig};
 use engines::task_spooler::{TaskSpooler, TaskSpoolerConfig};
 use engines::{
-    AnyEngine, BatchConfig, BatchEngine, Capacity, ProcessConfig, ProcessEngine, TimerEngine,
+    AnyEngine, BatchConfig, BatchEngine, Capacity, ProcessConfig, ProcessEngine, ProcessOptions,
+    TimerEngine,
 };
 use home::Home;
 use measuring::Answering;

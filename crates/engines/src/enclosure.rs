@@ -5,7 +5,8 @@
 //! it an image's files instead, and of the machine's those directories that are the attempt's.
 
 use crate::attempt_dir::AttemptDir;
-use crate::{Error, Launch};
+use crate::{Error, Exit, Launch};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 pub(crate) const HANDED_ON: [&str; 3] = ["PATH", "HOME", "XDG_RUNTIME_DIR"];
 /// The longest a container runtime may take to tell how a container ended, or to remove it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a container runtime ends with when its command was killed.
+const KILLED: i32 = 137;
 /// How often it is looked whether it has.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -238,17 +241,27 @@ impl Enclosure {
         }
     }
 
-    /// Removes what is left of it once nothing of the command lives. True if it went for memory, as
-    /// far as the runtime tells.
-    pub(crate) fn clear_away(&self, launch: &Launch) -> bool {
+    /// Has the runtime tell the command this; podman passes on what it is told itself, but not in the
+    /// moment after a start. False where there is nobody to do it.
+    pub(crate) fn signal(&self, launch: &Launch, signal: Signal) -> bool {
+        let Self::Container(container) = self else { return false };
+        let number = signal.as_raw().to_string();
+        let kill = ["kill", "--signal", &number, &container_name(launch)];
+        container.runtime == Runtime::Podman && ask(container, &kill).is_some()
+    }
+
+    /// Removes what is left of it once nothing of the command lives. True if it went for memory: the
+    /// runtime says so, or it was killed by nobody here when it had a limit.
+    pub(crate) fn clear_away(&self, launch: &Launch, exit: Option<Exit>) -> bool {
         let Self::Container(container) = self else { return false };
         if container.runtime != Runtime::Podman {
             return false;
         }
+        let killed = exit == Some(Exit::Exited(KILLED)) && launch.memory.is_some();
         let name = container_name(launch);
         let asked = ask(container, &["inspect", "--format", "{{.State.OOMKilled}}", &name]);
         ask(container, &["rm", "--force", "--ignore", "--time", "0", &name]);
-        asked.is_some_and(|said| said.trim() == "true")
+        killed || asked.is_some_and(|said| said.trim() == "true")
     }
 }
 

@@ -39,7 +39,8 @@ pub(crate) enum Change {
 }
 
 impl Change {
-    async fn to(self, client: &Client, named: Named) -> anyhow::Result<Job> {
+    /// Does it to what is named.
+    pub(crate) async fn to(self, client: &Client, named: Named) -> anyhow::Result<Job> {
         let which = named.jobs(client).await?;
         Ok(match self {
             Self::Cancel => client.cancel(which).await?,

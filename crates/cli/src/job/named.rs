@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use client::{Client, Which};
 use model::JobId;
 use std::str::FromStr;
-use wire::view::Array;
+use wire::view::{Array, Job};
 
 /// `job-42`, or `job-42[7]` for the task of an array with this index; as in Slurm also `42` and `42_7`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,14 @@ impl Named {
                 array.last,
                 array.step
             ),
+        }
+    }
+
+    /// Whether this job is among those meant.
+    pub(crate) fn means(self, job: &Job) -> bool {
+        match self.index {
+            None => job.job == self.job || job.array == Some(self.job),
+            Some(_) => job.array == Some(self.job) && job.index == self.index,
         }
     }
 

@@ -18,8 +18,6 @@ mod signal;
 mod time;
 mod translate;
 
-pub(crate) use dependency::job as job_number;
-
 use crate::failure::{Failure, Misprint};
 use crate::job::wait::{told as ended, until_ended};
 use crate::session::{Session, note};

@@ -11,13 +11,7 @@ pub(crate) mod sinfo;
 pub(crate) mod squeue;
 mod state;
 
-use crate::sbatch::job_number;
-use model::{JobId, Moment, Span};
-
-/// Reads a job as people of Slurm write it, `42`, or as Portolan does.
-fn job(text: &str) -> Result<JobId, String> {
-    job_number(text).ok_or_else(|| "write a job's number, such as 42 or job-42".to_owned())
-}
+use model::{Moment, Span};
 
 /// A span as Slurm writes it: `1:05`, `2:00:00`, `3-04:00:00`.
 fn clock(span: Span) -> String {

@@ -22,7 +22,8 @@ pub(super) fn is_placed(job: &Job) -> bool {
 /// The title of a field.
 pub(super) fn title(letter: char) -> &'static str {
     match letter {
-        'A' | 'F' | 'i' | 'J' => "JOBID",
+        'A' | 'i' | 'J' => "JOBID",
+        'F' => "ARRAY_JOB_ID",
         'a' => "ACCOUNT",
         'B' => "EXEC_HOST",
         'b' => "TRES_PER_NODE",
@@ -61,7 +62,13 @@ pub(super) fn field(job: &Job, detail: Option<&JobDetail>, letter: char, look: &
     let place = || is_placed(job).then(|| nodes(job, detail));
     let reason = state::reason(&job.state);
     match letter {
-        'A' | 'F' | 'i' | 'J' => job.job.number().to_string(),
+        'A' | 'J' => job.job.number().to_string(),
+        'F' => job.array.unwrap_or(job.job).number().to_string(),
+        'K' => job.index.map_or("N/A".to_owned(), |index| index.to_string()),
+        'i' => match job.array.zip(job.index) {
+            Some((array, index)) => format!("{}_{index}", array.number()),
+            None => job.job.number().to_string(),
+        },
         'a' | 'u' | 'U' => job.tenant.to_string(),
         'B' => detail.and_then(first_host).unwrap_or("N/A".to_owned()),
         'D' => job.nodes.to_string(),

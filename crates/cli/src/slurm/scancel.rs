@@ -1,18 +1,18 @@
 //! `portolan scancel`.
 
-use super::job;
 use super::squeue::{Which, states};
 use crate::failure::{Code, Failure, report};
+use crate::job::named::Named;
 use crate::session::{Session, note};
 use clap::Args;
-use model::JobId;
+use client::{Client, Which as Of};
 
 /// End jobs: those named, or all that fit what is said of them.
 #[derive(Debug, Args)]
 pub(crate) struct Scancel {
-    /// Which, such as 42.
-    #[arg(value_name = "JOB", value_parser = job)]
-    jobs: Vec<JobId>,
+    /// Which, such as 42 for a job or a whole array, or 42_7 for a task of one.
+    #[arg(value_name = "JOB")]
+    jobs: Vec<Named>,
     /// Of this tenant.
     #[arg(
         long,
@@ -53,7 +53,7 @@ impl Scancel {
         }
         let client = session.client()?;
         let jobs = match filtered {
-            false => self.jobs,
+            false => named(&self.jobs, &client).await?,
             true => {
                 let which = Which {
                     users: self.user,
@@ -62,7 +62,7 @@ impl Scancel {
                     jobs: self.jobs,
                     states: states(&self.state)?,
                 };
-                which.fetch(&client).await?.jobs.iter().map(|job| job.job).collect()
+                which.fetch(&client).await?.jobs.iter().map(|job| Of::Job(job.job)).collect()
             }
         };
         let mut failed: Option<Code> = None;
@@ -72,11 +72,26 @@ impl Scancel {
                 Ok(_) => {}
                 Err(error) if self.quiet && error.problem().is_some_and(|p| p.status == 409) => {}
                 Err(error) => {
-                    let code = report(&anyhow::Error::new(error).context(job), &session.look);
+                    let code = report(&anyhow::Error::new(error).context(said(job)), &session.look);
                     failed.get_or_insert(code);
                 }
             }
         }
         failed.map_or(Ok(()), |code| Err(Failure::Told(code).into()))
+    }
+}
+
+/// Jobs and whole arrays by their names.
+async fn named(jobs: &[Named], client: &Client) -> anyhow::Result<Vec<Of>> {
+    let mut all = Vec::new();
+    for job in jobs {
+        all.push(job.jobs(client).await?);
+    }
+    Ok(all)
+}
+
+fn said(of: Of) -> String {
+    match of {
+        Of::Job(job) | Of::Array(job) => job.to_string(),
     }
 }

@@ -1,21 +1,26 @@
 //! `portolan scontrol`.
 
 use super::row::{chips, hosts};
-use super::{clock, date, job, state};
+use super::{clock, date, state};
 use crate::failure::{Code, Failure, report};
+use crate::job::change::Change;
+use crate::job::named::Named;
 use crate::look::Look;
 use crate::session::Session;
 use clap::{Args, Subcommand};
-use model::JobId;
 use wire::view::JobDetail;
 
-/// Hold, release and show jobs as Slurm's scontrol does.
+/// Hold, release, requeue and show jobs as Slurm's scontrol does.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Scontrol {
     /// Keep waiting jobs from being planned.
     Hold(Which),
     /// Let held jobs be planned.
     Release(Which),
+    /// Stop what runs of jobs, and have them begin anew.
+    Requeue(Which),
+    /// The same, but not before they are released.
+    Requeuehold(Which),
     /// Show what is known of a job.
     #[command(subcommand)]
     Show(Show),
@@ -24,9 +29,9 @@ pub(crate) enum Scontrol {
 /// Jobs to change.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// Which, such as 42.
-    #[arg(required = true, value_name = "JOB", value_delimiter = ',', value_parser = job)]
-    jobs: Vec<JobId>,
+    /// Which, such as 42 for a job or a whole array, or 42_7 for a task of one.
+    #[arg(required = true, value_name = "JOB", value_delimiter = ',')]
+    jobs: Vec<Named>,
 }
 
 /// What to show.
@@ -35,9 +40,9 @@ pub(crate) enum Show {
     /// A job, in Slurm's fields.
     #[command(visible_aliases = ["jobid", "jobs"])]
     Job {
-        /// Which, such as 42.
-        #[arg(value_name = "JOB", value_parser = job)]
-        job: JobId,
+        /// Which, such as 42, or 42_7 for a task of an array.
+        #[arg(value_name = "JOB")]
+        job: Named,
     },
 }
 
@@ -45,18 +50,20 @@ impl Scontrol {
     /// Does it.
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
         let client = session.client()?;
-        let (jobs, holds) = match self {
+        let (which, change) = match self {
             Self::Show(Show::Job { job }) => {
+                let job = job.job(&client).await?;
                 return session.show(&client.job(job).await?, shown);
             }
-            Self::Hold(which) => (which.jobs, true),
-            Self::Release(which) => (which.jobs, false),
+            Self::Hold(which) => (which, Change::Hold),
+            Self::Release(which) => (which, Change::Release),
+            Self::Requeue(which) => (which, Change::Requeue { hold: false }),
+            Self::Requeuehold(which) => (which, Change::Requeue { hold: true }),
         };
         let mut failed: Option<Code> = None;
-        for job in jobs {
-            let changed = if holds { client.hold(job).await } else { client.release(job).await };
-            if let Err(error) = changed {
-                let code = report(&anyhow::Error::new(error).context(job), &session.look);
+        for job in which.jobs {
+            if let Err(error) = change.to(&client, job).await {
+                let code = report(&error.context(job), &session.look);
                 failed.get_or_insert(code);
             }
         }
@@ -73,9 +80,13 @@ pub(super) fn shown(detail: &JobDetail, look: &Look) -> String {
     let nodes = detail.tries.last().map_or(String::new(), hosts);
     let center = job.center.as_ref().map_or("(null)".to_owned(), ToString::to_string);
     let qos = asked.priority_class.as_ref().map_or("(null)".to_owned(), ToString::to_string);
+    let task = job
+        .array
+        .zip(job.index)
+        .map(|(array, index)| format!(" ArrayJobId={} ArrayTaskId={index}", array.number()));
     let restarts = job.attempts.saturating_sub(1);
     let mut lines = vec![
-        format!("JobId={} JobName={}", job.job.number(), job.name),
+        format!("JobId={}{} JobName={}", job.job.number(), task.unwrap_or_default(), job.name),
         format!("   UserId={0} Account={0} Priority={1} QOS={qos}", job.tenant, job.priority),
         format!("   JobState={} Reason={}", state.long, state::reason(&job.state)),
         format!("   Restarts={restarts} RunTime={ran} TimeLimit={limit}"),

@@ -1,10 +1,10 @@
 //! `portolan squeue`.
 
 use super::columns::Columns;
-use super::job;
 use super::row::{ASKED, FIELDS, PLACED, field, is_placed, title};
 use super::state::{self, State};
 use crate::job::list::PAGE;
+use crate::job::named::Named;
 use crate::look::Look;
 use crate::session::{Session, note, print};
 use clap::{ArgAction, Args};
@@ -31,9 +31,9 @@ pub(crate) struct Squeue {
     /// Your own; the server shows tenants no others anyway.
     #[arg(long)]
     me: bool,
-    /// These, such as 42.
-    #[arg(long, short, value_name = "JOB", value_delimiter = ',', value_parser = job)]
-    jobs: Vec<JobId>,
+    /// These, such as 42 for a job or a whole array, or 42_7 for a task of one.
+    #[arg(long, short, value_name = "JOB", value_delimiter = ',')]
+    jobs: Vec<Named>,
     /// With these names.
     #[arg(long, short, value_name = "NAME", value_delimiter = ',')]
     name: Vec<String>,
@@ -81,7 +81,7 @@ pub(super) struct Which {
     /// In these centers, where any is named.
     pub(super) centers: Vec<String>,
     /// Only these, where any is named.
-    pub(super) jobs: Vec<JobId>,
+    pub(super) jobs: Vec<Named>,
     /// In these states.
     pub(super) states: Vec<State>,
 }
@@ -95,7 +95,7 @@ impl Which {
         any(&self.users, Some(job.tenant.as_str()))
             && any(&self.names, Some(&job.name))
             && any(&self.centers, job.center.as_ref().map(model::CenterId::as_str))
-            && (self.jobs.is_empty() || self.jobs.contains(&job.job))
+            && (self.jobs.is_empty() || self.jobs.iter().any(|named| named.means(job)))
             && self.states.contains(&state::of(&job.state))
     }
 

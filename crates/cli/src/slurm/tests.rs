@@ -94,7 +94,7 @@ fn jobs_are_chosen_as_squeue_does() {
     check(which(&["pd", "COMPLETED"]), &[1043, 1042, 1039]);
     check(squeue::Which { centers: words(&["lingang"]), ..which(&["R"]) }, &[1041]);
     check(squeue::Which { names: words(&["melt", "pull"]), ..which(&[]) }, &[1043, 1040]);
-    check(squeue::Which { jobs: vec![JobId::new(1042)], ..which(&[]) }, &[1042]);
+    check(squeue::Which { jobs: vec!["1042".parse().unwrap()], ..which(&[]) }, &[1042]);
     check(squeue::Which { users: words(&["lab"]), ..which(&[]) }, &[]);
     assert!(squeue::states(&words(&["SUSPENDED"])).is_err());
 }

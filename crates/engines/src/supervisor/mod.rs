@@ -126,7 +126,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch, batch: Option<&Batch>) -> Resul
         LogPump::new(stderr.map(OwnedFd::from), dir.log(Stream::Stderr), cap),
     ];
     let main = Pid::from_child(&child);
-    let mut tree = Tree::new(main, launch.enclosure.is_sandbox());
+    let mut tree = Tree::new(main, launch);
     let ended = rustix::process::pidfd_open(main, PidfdFlags::empty()).map_err(|error| {
         tree.kill_all();
         groups.iter().for_each(AttemptGroups::remove);
@@ -165,7 +165,7 @@ struct Stopping {
 
 struct Watch<'a> {
     dir: &'a AttemptDir,
-    tree: Tree,
+    tree: Tree<'a>,
     ended: OwnedFd,
     logs: [LogPump; 2],
     control: File,
@@ -308,7 +308,7 @@ impl Watch<'_> {
         self.logs.iter_mut().for_each(LogPump::drain);
         let out_of_memory = groups.is_some_and(|groups| groups.oom_kills() > 0);
         groups.into_iter().for_each(AttemptGroups::remove);
-        let out_of_memory = launch.enclosure.clear_away(launch) || out_of_memory;
+        let out_of_memory = launch.enclosure.clear_away(launch, exit) || out_of_memory;
         let cause = match self.stopping {
             Some(stopping) => stopping.cause,
             None if self.was_evicted(exit) => Cause::Evicted,

@@ -4,28 +4,29 @@
 //! child. So to end the tree it kills its own children, and as they go theirs become its own,
 //! until it has none.
 
-use crate::{Exit, Usage};
+use crate::{Exit, Launch, Usage};
 use model::Span;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group};
 use std::fs;
 
-pub(super) struct Tree {
+pub(super) struct Tree<'a> {
     main: Pid,
     main_is_ours: bool,
-    /// Whether that is a sandbox, whose child is the first process in it, whose child is the command.
-    is_sandbox: bool,
+    launch: &'a Launch,
 }
 
-impl Tree {
-    pub(super) const fn new(main: Pid, is_sandbox: bool) -> Self {
-        Self { main, main_is_ours: true, is_sandbox }
+impl<'a> Tree<'a> {
+    pub(super) const fn new(main: Pid, launch: &'a Launch) -> Self {
+        Self { main, main_is_ours: true, launch }
     }
 
-    /// The command itself. A sandbox that has not begun it yet is told in its stead.
+    /// The command itself: in a sandbox the child of its first process. One that has not begun it yet is
+    /// told in its stead.
     fn command(&self) -> Pid {
         let child = |pid: Pid| children(pid).first().copied();
-        let inside = self.is_sandbox.then(|| child(self.main).and_then(child)).flatten();
+        let is_sandbox = self.launch.enclosure.is_sandbox();
+        let inside = is_sandbox.then(|| child(self.main).and_then(child)).flatten();
         inside.unwrap_or(self.main)
     }
 
@@ -50,17 +51,18 @@ impl Tree {
     /// TERM to the command's process group, whose number is taken for as long as its leader has
     /// not been reaped. CONT, so that a stopped one hears it.
     pub(super) fn ask_to_end(&self) {
-        if self.main_is_ours {
+        if self.main_is_ours && !self.launch.enclosure.signal(self.launch, Signal::TERM) {
             let command = self.command();
-            let _ = kill_process_group(command, Signal::TERM);
-            let _ = kill_process_group(command, Signal::CONT);
+            let group = rustix::process::getpgid(Some(command)).unwrap_or(self.main);
+            let _ = kill_process_group(group, Signal::TERM);
+            let _ = kill_process_group(group, Signal::CONT);
         }
     }
 
     /// A signal to the command itself that means something to it alone: what it started might not
     /// be ready for it, and die.
     pub(super) fn ask(&self, signal: Signal) {
-        if self.main_is_ours {
+        if self.main_is_ours && !self.launch.enclosure.signal(self.launch, signal) {
             let _ = kill_process(self.command(), signal);
         }
     }

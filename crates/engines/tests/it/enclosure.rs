@@ -109,9 +109,9 @@ fn podman(dir: &Path) -> Option<Container> {
         std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
     }
     let image = dir.join("image.tar");
-    let packed =
-        Command::new("tar").arg("-C").arg(dir.join("root")).arg("-cf").arg(&image).arg(".");
-    assert!(packed.status().unwrap().success());
+    let mut pack = Command::new("tar");
+    pack.arg("-C").arg(dir.join("root")).arg("-cf").arg(&image).arg(".");
+    assert!(pack.status().unwrap().success());
     let at = |name: &str| dir.join(name).display().to_string();
     let program: Vec<String> = [
         "podman",
@@ -128,8 +128,9 @@ fn podman(dir: &Path) -> Option<Container> {
     ]
     .map(str::to_owned)
     .into();
-    let imported = Command::new(&program[0]).args(&program[1..]).arg("import").arg(&image);
-    assert!(imported.arg("local/shell:1").output().unwrap().status.success());
+    let mut import = Command::new(&program[0]);
+    import.args(&program[1..]).arg("import").arg(&image).arg("local/shell:1");
+    assert!(import.output().unwrap().status.success());
     // Limits above the own cannot be set by everybody who is root.
     let options = ["--ulimit=nofile=1024:4096", "--ulimit=nproc=1000:1000"].map(str::to_owned);
     Some(Container { runtime: Runtime::Podman, program, options: options.into() })
@@ -144,8 +145,9 @@ async fn contained(dir: &Path) -> Option<Ground> {
     Some(ground.await)
 }
 
-fn in_image(launch: Launch) -> Launch {
-    Launch { image: Some("local/shell:1".to_owned()), ..launch }
+fn in_image(mut launch: Launch) -> Launch {
+    launch.image = Some("local/shell:1".to_owned());
+    launch
 }
 
 #[tokio::test]

@@ -77,9 +77,9 @@ async fn attempts_of_an_earlier_boot_are_lost_unless_their_result_is_whole() {
 #[tokio::test]
 async fn a_second_supervisor_of_the_same_attempt_ends_at_once() {
     let ground = Ground::new().await;
-    let launch = ground.sh(1, "echo once; sleep 300");
+    let launch = ground.sh(1, "echo once; echo up > up; sleep 300");
     ground.launch(&launch).await;
-    ground.until_running(launch.attempt).await;
+    ground.line(launch.attempt, "up").await;
     let again = tokio::process::Command::new(env!("CARGO_BIN_EXE_portolan-supervise"))
         .arg(ground.attempt_dir(launch.attempt))
         .status();
