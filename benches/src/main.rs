@@ -6,6 +6,7 @@
 //! Deliberately absent: tables, machines, commits and verdicts, which are the task runner's.
 
 mod disk;
+mod engines;
 mod http;
 mod job;
 mod load;
@@ -46,6 +47,8 @@ enum What {
     Transfer(Options),
     /// Loads of many tenants under quotas.
     Sharing(Options),
+    /// Programs that engines run, beside others.
+    Engines(Options),
     /// Decisions beside others' and beside bounds.
     Quality(Options),
     /// One end of a copy that is measured.
@@ -102,6 +105,9 @@ fn main() -> Result<()> {
                 quality::Quality { only, data, player, portolan, dir }.run().await;
             })
         }
+        What::Engines(options) => measure_live(options, |portolan, dir, only| async move {
+            engines::Engines { portolan, dir, only }.run().await;
+        }),
         What::Transfer(options) => {
             transfer::run(&options.only, &options.dir()?);
             Ok(())

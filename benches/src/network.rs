@@ -32,6 +32,10 @@ pub(crate) enum Shape {
     Processes,
     /// Three centers of 200 chips whose attempts are timers, and thirty tenants with quotas.
     Cohorts,
+    /// One center that is a machine, whose attempts are processes of its agent's user.
+    Machine,
+    /// The same with every attempt in a sandbox.
+    Sandboxes,
     /// Three centers of 336 such chips, and a thousand tenants with quotas.
     Many,
 }
@@ -43,13 +47,14 @@ impl Shape {
             Self::Processes => include_str!("../../catalog/networks/laptop.toml").to_owned(),
             Self::Cohorts => include_str!("../../catalog/networks/cohorts.toml").to_owned(),
             Self::Many => crate::sharing::many(),
+            Self::Machine | Self::Sandboxes => crate::engines::machine(),
         }
     }
 
     const fn engine(self) -> &'static str {
         match self {
             Self::Timers | Self::Cohorts | Self::Many => "timer",
-            Self::Processes => "process",
+            Self::Processes | Self::Machine | Self::Sandboxes => "process",
         }
     }
 
@@ -57,7 +62,15 @@ impl Shape {
     const fn tenants(self) -> &'static [&'static str] {
         match self {
             Self::Timers | Self::Processes => &TENANTS,
+            Self::Machine | Self::Sandboxes => &["lab"],
             Self::Cohorts | Self::Many => &[],
+        }
+    }
+
+    const fn centers(self) -> &'static [&'static str] {
+        match self {
+            Self::Machine | Self::Sandboxes => &["here"],
+            Self::Timers | Self::Processes | Self::Cohorts | Self::Many => &CENTERS,
         }
     }
 }
@@ -138,7 +151,7 @@ impl Network {
             let secret = new_token(&mut operator, "tenant", tenant).await?;
             self.tenants.insert(tenant, secret);
         }
-        for center in CENTERS {
+        for center in shape.centers() {
             let secret = new_token(&mut operator, "center", center).await?;
             self.spawn_agent(center, &secret, shape)?;
         }
@@ -147,7 +160,7 @@ impl Network {
             let answer = connection.get("/v1/centers").await?;
             let centers = answer["centers"].as_array().map_or(&[][..], Vec::as_slice);
             let joined = centers.iter().filter(|center| center["agent"].is_object()).count();
-            Ok((joined == CENTERS.len()).then_some(()))
+            Ok((joined == shape.centers().len()).then_some(()))
         })
         .await
     }
@@ -196,6 +209,12 @@ impl Network {
         command.arg("agent").arg("--server").arg(format!("http://{}", self.address));
         command.arg("--token-file").arg(token).arg("--dir").arg(self.dir.join(center));
         command.args(["--engine", shape.engine(), "--store", "1 GiB"]);
+        if matches!(shape, Shape::Machine | Shape::Sandboxes) {
+            command.args(["--uids", "none"]);
+        }
+        if matches!(shape, Shape::Sandboxes) {
+            command.arg("--engine-config").arg(crate::engines::sandboxes(&self.dir)?);
+        }
         let log = self.dir.join(format!("{center}.log"));
         self.agents.push(Process::spawn(&mut command, &log)?);
         Ok(())

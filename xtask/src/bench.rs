@@ -16,7 +16,7 @@ struct Group {
     rows: &'static [&'static str],
 }
 
-const GROUPS: &[Group] = &[PLANNER, LOOP, TRANSFER, SHARING, QUALITY];
+const GROUPS: &[Group] = &[PLANNER, LOOP, TRANSFER, SHARING, QUALITY, ENGINES];
 
 const PLANNER: Group = Group {
     name: "planner",
@@ -82,6 +82,16 @@ const SHARING: Group = Group {
         "load_15k_over_floor",
         "load_15k_per_s",
         "load_50k_per_s",
+    ],
+};
+
+const ENGINES: Group = Group {
+    name: "engines",
+    rows: &[
+        "bare_spawns_per_s",
+        "hyperqueue_jobs_per_s",
+        "process_jobs_per_s",
+        "process_jobs_bwrap_per_s",
     ],
 };
 

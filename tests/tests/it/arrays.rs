@@ -33,7 +33,7 @@ async fn typed(net: &Net, args: &[&str]) -> Finished {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_array_runs_and_others_come_after_it() {
-    let net = Plan::laptop().only(&["kunshan"]).start().await;
+    let mut net = Plan::laptop().only(&["kunshan"]).start().await;
     for (name, text) in [("sweep.toml", SWEEP), ("after.toml", AFTER), ("vain.toml", IN_VAIN)] {
         fs::write(net.dir().join(name), text).unwrap();
     }
@@ -67,6 +67,7 @@ async fn an_array_runs_and_others_come_after_it() {
     let none = typed(&net, &["logs", "job-1[2]"]).await;
     let said = "job-1 has no task 2: it has 1 to 7, in steps of 2";
     assert!(none.stderr.contains(said), "{}", none.stderr);
+    net.stop_server().await;
     let records = Records::read(&net.server_dir()).await;
     assert_eq!(records.violations(), Vec::<String>::new());
 }

@@ -119,3 +119,41 @@ async fn a_script_is_signaled_before_its_end() {
     assert_eq!(done.code, Some(12), "{}{}", done.stdout, done.stderr);
     assert_eq!(net.output("job-1".parse().unwrap()).await, "asked\n");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn arrays_and_what_comes_after_them_are_as_in_slurm() {
+    let net = Plan::laptop().only(&["kunshan"]).start().await;
+    let lab = net.tenant("lab").clone();
+    let script = "#!/bin/sh\n\
+                  #SBATCH --job-name=sweep --time=5 --mem=100M --array=2-6:2%2\n\
+                  echo $SLURM_ARRAY_JOB_ID $SLURM_ARRAY_TASK_ID of $SLURM_ARRAY_TASK_COUNT\n\
+                  until [ -e \"$1\" ]; do sleep 0.1; done\n\
+                  exit 0\n";
+    fs::write(net.dir().join("sweep.sh"), script).unwrap();
+    let go = net.dir().join("go").display().to_string();
+    let done = net.cli(&lab, &["sbatch", "sweep.sh", &go]).await;
+    assert_eq!((done.code, &*done.stdout), (Some(0), "Submitted batch job 1\n"), "{}", done.stderr);
+    let after = ["sbatch", "--parsable", "-t1", "--mem=1M", "-d", "afterok:1", "--wrap=true"];
+    let after = net.cli(&lab, &after).await;
+    assert_eq!(after.stdout, "4\n", "{}", after.stderr);
+    for job in ["job-1", "job-2"] {
+        net.in_state(job.parse().unwrap(), "running").await;
+    }
+    let queue = net.cli(&lab, &["squeue", "-h", "-o", "%i %j %t %r"]).await;
+    let said = "4 wrap PD Dependency\n1_6 sweep[6] PD Dependency\n1_4 sweep[4] R None\n1_2 sweep[2] R None\n";
+    assert_eq!(queue.stdout, said, "{}", queue.stderr);
+    let one = net.cli(&lab, &["squeue", "-h", "-j", "1_4", "-o", "%i %F %K"]).await;
+    assert_eq!(one.stdout, "1_4 1 4\n", "{}", one.stderr);
+
+    let anew = net.cli(&lab, &["scontrol", "requeue", "1_4"]).await;
+    assert_eq!(anew.code, Some(0), "{}", anew.stderr);
+    fs::write(&go, "").unwrap();
+    let after = net.ended("job-4".parse().unwrap()).await.job;
+    assert_eq!(after.state, "completed");
+    for (job, index) in [("job-1", 2), ("job-2", 4), ("job-3", 6)] {
+        assert_eq!(net.output(job.parse().unwrap()).await, format!("1 {index} of 3\n"));
+    }
+    assert_eq!(net.ended("job-2".parse().unwrap()).await.job.attempts, 2);
+    let shown = net.cli(&lab, &["scontrol", "show", "job", "1_6"]).await;
+    assert!(shown.stdout.starts_with("JobId=3 ArrayJobId=1 ArrayTaskId=6"), "{}", shown.stdout);
+}

@@ -1,0 +1,163 @@
+//! The group `engines`: how many small programs a center's engine runs, through the whole server and
+//! beside HyperQueue with as many cores.
+
+use crate::disk::Disk;
+use crate::job;
+use crate::network::{Counts, Network, Shape};
+use crate::row::{self, Better, Figure, Peer, Samples};
+use anyhow::{Context, Result, bail};
+use hyper::Method;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Cores of the one worker, here as there.
+pub(crate) const CORES: usize = 8;
+/// Programs of a sample.
+const PROGRAMS: usize = 2_000;
+const SAMPLES: usize = 3;
+/// How many go with one request.
+const BATCH: usize = 500;
+/// The longest a sample may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How often it is looked whether it is over: a fiftieth of the least a sample has ever taken.
+const LOOK: Duration = Duration::from_millis(50);
+
+const fn per_second(name: &'static str, target: Option<f64>) -> Figure {
+    Figure { name, unit: "1/s", better: Better::Higher, target }
+}
+
+const SPAWNS: Figure = per_second("bare_spawns_per_s", None);
+const HYPERQUEUE: Figure = per_second("hyperqueue_jobs_per_s", None);
+const PROCESS: Figure = per_second("process_jobs_per_s", Some(450.0));
+const SANDBOX: Figure = per_second("process_jobs_bwrap_per_s", None);
+
+/// A run of the group.
+#[derive(Debug)]
+pub(crate) struct Engines {
+    /// The program to measure.
+    pub(crate) portolan: PathBuf,
+    /// Where everything is kept meanwhile.
+    pub(crate) dir: PathBuf,
+    /// How the names of the rows to measure begin; all begin with nothing.
+    pub(crate) only: String,
+}
+
+impl Engines {
+    /// Measures the group and prints its rows as they come.
+    pub(crate) async fn run(&self) {
+        if self.wants(&SPAWNS) {
+            row::print_beside(&SPAWNS, None, &spawns());
+        }
+        let peer = match self.wants(&HYPERQUEUE) || self.wants(&PROCESS) {
+            true => {
+                eprintln!("{PROGRAMS} programs through HyperQueue, {SAMPLES} times …");
+                let measured = hyperqueue();
+                row::print_beside(&HYPERQUEUE, None, &measured);
+                let value = measured.ok().map(|samples| samples.value);
+                value.map(|value| Peer { name: "HyperQueue".to_owned(), value, how: "same run" })
+            }
+            false => None,
+        };
+        for (figure, shape) in [(&PROCESS, Shape::Machine), (&SANDBOX, Shape::Sandboxes)] {
+            if self.wants(figure) {
+                eprintln!("{PROGRAMS} programs through {}, {SAMPLES} times …", figure.name);
+                let measured = self.programs(figure.name, shape).await;
+                row::print_beside(figure, peer.as_ref(), &measured);
+            }
+        }
+    }
+
+    fn wants(&self, figure: &Figure) -> bool {
+        figure.name.starts_with(&self.only)
+    }
+
+    async fn programs(&self, name: &str, shape: Shape) -> Result<Samples> {
+        let dir = self.dir.join(name);
+        let network = Network::start(&self.portolan, dir, shape, Disk::Own).await?;
+        let mut rates = Vec::new();
+        for _ in 0..SAMPLES {
+            let rate = rate_of(&network).await.map_err(|error| network.blame(&error))?;
+            eprintln!("  {rate:.0} a second");
+            rates.push(rate);
+        }
+        Ok(Samples::median(&rates))
+    }
+}
+
+/// From the first request until all have ended.
+async fn rate_of(network: &Network) -> Result<f64> {
+    let mut operator = network.connect().await?;
+    let before = Counts::read(&mut operator).await?.ended;
+    let one = json!({"name": "true", "limit": "1m", "cores": 1, "memory": "64 MiB",
+        "command": ["/bin/true"]});
+    let bodies: Vec<_> = (0..PROGRAMS / BATCH)
+        .map(|_| job::batch(std::iter::repeat_n(one.clone(), BATCH)))
+        .collect();
+    let mut tenant = network.connect_as("lab").await?;
+    let began = Instant::now();
+    for body in bodies {
+        tenant.send(Method::POST, "/v1/jobs", crate::http::JSON, body).await?;
+    }
+    loop {
+        let ended = Counts::read(&mut operator).await?.ended - before;
+        if ended >= PROGRAMS as u64 {
+            return Ok(PROGRAMS as f64 / began.elapsed().as_secs_f64());
+        }
+        if began.elapsed() > PATIENCE {
+            bail!("{ended} of {PROGRAMS} programs ended in {} s", PATIENCE.as_secs());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The least there is to running a program: start it and see it end, one after the other.
+fn spawns() -> Result<Samples> {
+    let mut rates = Vec::new();
+    for _ in 0..SAMPLES {
+        let began = Instant::now();
+        for _ in 0..PROGRAMS {
+            let ended = Command::new("/bin/true").stdin(Stdio::null()).status();
+            ended.context("cannot run /bin/true")?;
+        }
+        rates.push(PROGRAMS as f64 / began.elapsed().as_secs_f64());
+    }
+    Ok(Samples::median(&rates))
+}
+
+/// HyperQueue as its wheel starts it: server and one worker.
+fn hyperqueue() -> Result<Samples> {
+    let script = include_str!("hyperqueue.py");
+    let numbers = [CORES, PROGRAMS, SAMPLES].map(|number| number.to_string());
+    let ran = Command::new("python3").args(["-c", script]).args(numbers).output();
+    let ran = ran.context("cannot run python3")?;
+    if !ran.status.success() {
+        let said = String::from_utf8_lossy(&ran.stderr);
+        let last = said.lines().last().unwrap_or_default();
+        bail!("HyperQueue cannot be measured; `pip install hyperqueue`? {last}");
+    }
+    let rates: Value = serde_json::from_slice(&ran.stdout).context("no rates")?;
+    let rates: Vec<f64> =
+        rates.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+    eprintln!("  {rates:.0?} a second");
+    Ok(Samples::median(&rates))
+}
+
+/// A network of one center that is one machine of so many cores.
+pub(crate) fn machine() -> String {
+    format!(
+        "[[center]]\ncenter = \"here\"\nowner = \"owner\"\nregion = \"cn/yrd/shanghai\"\n\
+         latitude = 31.2\nlongitude = 121.5\ntime_zone = \"Asia/Shanghai\"\nengine = \"process\"\n\
+         [[center.pool]]\npool = \"cpu\"\nnodes = 1\nchips_per_node = 0\ncores = {CORES}\n\
+         memory = \"64 GiB\"\nprice_per_chip_hour = \"1 CNY\"\n\
+         [[tenant]]\ntenant = \"lab\"\n"
+    )
+}
+
+/// What the agent is told of sandboxes.
+pub(crate) fn sandboxes(dir: &Path) -> Result<PathBuf> {
+    let file = dir.join("engine.toml");
+    std::fs::write(&file, "[process]\nisolation = \"bubblewrap\"\n")?;
+    Ok(file)
+}
