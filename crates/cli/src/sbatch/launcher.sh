@@ -7,8 +7,7 @@ unset SLURM_EXPORT_ENV # an agent gives its own jobs no more than PATH; what sru
 if [ -n "${PORTOLAN_ARRAY_INDEX-}" ]; then
   task=$PORTOLAN_ARRAY_INDEX
   [ -z "${SLURM_ARRAY_LIST-}" ] || task=$(echo "$SLURM_ARRAY_LIST" | cut -d, -f$((task + 1)))
-  array=${PORTOLAN_JOB#job-}
-  export SLURM_ARRAY_TASK_ID="$task" SLURM_ARRAY_JOB_ID="${array%%[!0-9]*}"
+  export SLURM_ARRAY_TASK_ID="$task" SLURM_ARRAY_JOB_ID="${PORTOLAN_ARRAY#job-}"
 fi
 script=$PWD/slurm_script
 printf %s "$1" >"$script" || exit

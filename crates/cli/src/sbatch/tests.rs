@@ -172,10 +172,11 @@ fn a_script_is_told_what_slurm_would_tell_it() {
     let say = "#!/bin/sh\necho $SLURM_JOB_ID $SLURM_JOB_NAME $SLURM_JOB_NODELIST \
                ${SLURM_ARRAY_JOB_ID-}/${SLURM_ARRAY_TASK_ID-} ${SLURM_RESTART_COUNT-none} \"$@\"\n";
     assert_eq!(launched(&[], say, &["a  b", "'c'"]), "42 job.sh a-0 / none a  b 'c'\n");
-    let task = [("PORTOLAN_ARRAY_INDEX", "7"), ("PORTOLAN_EPOCH", "3")];
-    assert_eq!(launched(&task, say, &[]), "42 job.sh a-0 42/7 2\n");
-    let uneven = [("PORTOLAN_ARRAY_INDEX", "1"), ("SLURM_ARRAY_LIST", "1,5,9")];
-    assert_eq!(launched(&uneven, say, &[]), "42 job.sh a-0 42/5 none\n");
+    let array = ("PORTOLAN_ARRAY", "job-40");
+    let task = [array, ("PORTOLAN_ARRAY_INDEX", "7"), ("PORTOLAN_EPOCH", "3")];
+    assert_eq!(launched(&task, say, &[]), "42 job.sh a-0 40/7 2\n");
+    let uneven = [array, ("PORTOLAN_ARRAY_INDEX", "1"), ("SLURM_ARRAY_LIST", "1,5,9")];
+    assert_eq!(launched(&uneven, say, &[]), "42 job.sh a-0 40/5 none\n");
     // In a center that Slurm runs, its own numbers stay: `srun` goes by them.
     let inside = [("SLURM_JOB_ID", "9001"), ("SLURM_JOB_NODELIST", "n[1-2]")];
     assert_eq!(launched(&inside, say, &[]), "9001 job.sh n[1-2] / none\n");
