@@ -258,7 +258,7 @@ fn phase(state: &str, reason: &str) -> Phase {
         "COMPLETED" => Phase::Over(format!("Slurm says that it completed{told}")),
         "FAILED" => Phase::Over(format!("Slurm says that it failed{told}")),
         "TIMEOUT" | "DEADLINE" => Phase::Over(format!("Slurm ended it for its time{told}")),
-        "OUT_OF_MEMORY" => Phase::Over(format!("Slurm ended it for its memory{told}")),
+        "OUT_OF_MEMORY" => Phase::OutOfMemory(format!("Slurm ended it for its memory{told}")),
         "CANCELLED" => Phase::Over(format!("somebody cancelled it in Slurm{told}")),
         "PREEMPTED" => Phase::Over(format!("Slurm gave its place to another job{told}")),
         "REVOKED" | "BOOT_FAIL" | "LAUNCH_FAILED" | "RECONFIG_FAIL" => {

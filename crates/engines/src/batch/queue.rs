@@ -94,6 +94,9 @@ pub enum Phase {
     Running,
     /// It is over, and every process of it is known to be gone.
     Over(String),
+    /// It is over, every process of it is known to be gone, and they are for having used more memory than
+    /// they were given.
+    OutOfMemory(String),
     /// It is over as far as the batch system is concerned, but what ran on a node that does not answer
     /// may run on.
     OutOfReach(String),
