@@ -5,8 +5,10 @@
 mod conformance;
 mod enclosure;
 mod isolation;
+mod kubernetes;
 mod supervision;
 
+use conformance::assert_conforms;
 use engines::{
     Engine, Launch, Outcome, ProcessConfig, ProcessEngine, ProcessOptions, State, SupervisorCommand,
 };

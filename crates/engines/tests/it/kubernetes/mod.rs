@@ -1,0 +1,83 @@
+//! Kubernetes: what its API server says is understood. The tests replay conversations with a real one;
+//! where a control plane is there to be started, they hold them anew, and run the suite of all engines on
+//! it with pods as processes of this machine.
+//!
+//! `PORTOLAN_KUBERNETES=DIR` says where its programs are (`/var/cache/portolan-kubernetes/bin` if nothing
+//! does); `PORTOLAN_RECORD=1` writes the conversations down.
+
+mod control_plane;
+mod conversation;
+mod kubelet;
+mod scenarios;
+
+use crate::{assert_conforms, fresh_network};
+use control_plane::ControlPlane;
+use conversation::Conversation;
+use engines::conformance::{Site, check};
+use engines::kubernetes::{Kubernetes, KubernetesConfig};
+use engines::{BatchConfig, BatchEngine, SupervisorCommand};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whom pods run as where the test is root.
+const NOBODY: u32 = 65_534;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_its_api_server_said_is_understood() {
+    for (name, hold) in scenarios::ALL {
+        hold(Conversation::recorded(name)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_control_plane_is_understood() {
+    let Some(plane) = ControlPlane::start().await else {
+        eprintln!("skipped: no control plane is here; docs/kubernetes.md says how one is built");
+        return;
+    };
+    let is_recorded = std::env::var_os("PORTOLAN_RECORD").is_some();
+    for (name, hold) in scenarios::ALL {
+        let conversation = hold(Conversation::live(name, &plane)).await;
+        if is_recorded {
+            conversation.keep();
+        }
+    }
+    conforms(&plane).await;
+}
+
+/// Runs the suite, the pods being processes of this machine.
+async fn conforms(plane: &ControlPlane) {
+    let namespace = "conforms";
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let user = is_root.then_some(NOBODY);
+    kubelet::make_namespace(&plane.client, namespace).await;
+    let pods = kubelet::run_pods(plane.client.clone(), namespace, user);
+    let pods = tokio::spawn(pods);
+    let run_as = user.map_or(String::new(), |user| format!("run_as = {{ uid = {user}, gid = {user} }}"));
+    let mount = dir.path();
+    let config: KubernetesConfig = toml::from_str(&format!(
+        "namespace = '{namespace}'\nimage = 'test'\n{run_as}\n\
+         [volume]\nmount = {mount:?}\nsource = {{ hostPath = {{ path = {mount:?} }} }}\n"
+    ))
+    .unwrap();
+    let network = fresh_network();
+    let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
+    let open = async || {
+        let queue = Kubernetes::at(plane.client.clone(), config.clone(), mount).await?;
+        let batch = BatchConfig {
+            base: mount.to_owned(),
+            network,
+            supervisor: SupervisorCommand { program: std::path::PathBuf::clone(&program), arguments: Vec::new() },
+            ask_every: Duration::from_millis(250),
+        };
+        BatchEngine::open(batch, queue).await
+    };
+    let findings = check(&Site { network, place: None }, open, |finding| eprintln!("{finding}")).await;
+    assert_conforms(&findings.unwrap());
+    pods.abort();
+}
