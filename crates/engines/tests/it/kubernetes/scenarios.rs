@@ -52,6 +52,7 @@ async fn queue(held: &Conversation, namespace: &str, patience: &str) -> Kubernet
     let queue = Kubernetes::at(held.client(), config, Path::new("/shared/portolan")).await.unwrap();
     assert!(queue.version().starts_with("v1."), "{}", queue.version());
     assert_eq!(queue.active(PREFIX).await.unwrap(), []);
+    held.change(async |_| ()).await;
     queue
 }
 
