@@ -180,8 +180,12 @@ impl<Q: Queue> Desk<Q> {
                 place.write_secrets(&secrets)?;
             }
             let texts = |all: &[&str]| all.iter().map(|&text| text.to_owned()).collect();
-            let batch =
-                Batch { keeps: texts(self.queue.keeps()), chips_in: texts(self.queue.chips_in()) };
+            let starts = launch.place.as_ref().filter(|_| self.queue.starts_everywhere());
+            let batch = Batch {
+                keeps: texts(self.queue.keeps()),
+                chips_in: texts(self.queue.chips_in()),
+                nodes: starts.map_or(1, |place| place.nodes),
+            };
             place.write_order(&Order { boot: self.boot, launch, batch: Some(batch) })?;
         }
         lock(&self.known).entry(attempt).or_default();

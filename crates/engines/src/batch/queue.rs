@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// A batch system, as one cluster runs it.
 ///
-/// It starts a command on the first node of what it gives, and may lose it, start it twice, forget it or
+/// It starts a command on the first node of what it gives, or on each, and may lose it, start it twice, forget it or
 /// call another by its number: none of this is the queue's concern. What it must not do is guess. Where
 /// it does not know, it fails with [`Error::Silent`], and is asked again.
 pub trait Queue: fmt::Debug + Send + Sync + 'static {
@@ -26,6 +26,12 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// The variables in which it may list the chips that it gave.
     fn chips_in(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether it starts the command on every node of a gang; else it does on the first, and what it runs
+    /// reaches the others by the batch system's own means.
+    fn starts_everywhere(&self) -> bool {
+        false
     }
 
     /// Whom entries run as; none for the agent's own user.

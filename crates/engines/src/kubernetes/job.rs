@@ -117,6 +117,10 @@ fn container(
         "image": image,
         "command": ticket.command,
         "workingDir": ticket.dir,
+        "env": [{
+            "name": "PORTOLAN_ADDRESS",
+            "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } },
+        }],
         "resources": { "limits": amounts, "requests": amounts },
         "volumeMounts": [{ "name": "portolan", "mountPath": config.volume.mount }],
         "securityContext": {

@@ -221,6 +221,10 @@ impl Queue for Kubernetes {
         &["ASCEND_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"]
     }
 
+    fn starts_everywhere(&self) -> bool {
+        true
+    }
+
     fn user(&self) -> Option<RunAs> {
         self.config.run_as
     }

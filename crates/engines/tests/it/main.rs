@@ -4,6 +4,7 @@
 
 mod conformance;
 mod enclosure;
+mod gang;
 mod isolation;
 mod kubernetes;
 mod supervision;
