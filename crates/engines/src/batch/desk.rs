@@ -237,8 +237,9 @@ impl<Q: Queue> Desk<Q> {
         attempt: AttemptId,
         entries: Vec<Entry>,
     ) -> Result<Vec<Entry>, Error> {
-        let is_active =
-            |entry: &Entry| matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running);
+        let is_active = |entry: &Entry| {
+            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
+        };
         let (active, over): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_active);
         if let Some(Entry { phase: Phase::Hopeless(why), .. }) = active.first() {
             self.refused(attempt, why.clone())?;

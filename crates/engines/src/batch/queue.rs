@@ -7,9 +7,9 @@ use std::path::Path;
 
 /// A batch system, as one cluster runs it.
 ///
-/// It starts a command on the first node of what it gives, or on each, and may lose it, start it twice, forget it or
-/// call another by its number: none of this is the queue's concern. What it must not do is guess. Where
-/// it does not know, it fails with [`Error::Silent`], and is asked again.
+/// It starts a command on the first node of what it gives, or on each, and may lose it, start it twice,
+/// forget it or call another by its number: none of this is the queue's concern. What it must not do is
+/// guess. Where it does not know, it fails with [`Error::Silent`], and is asked again.
 pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// The engine's kind, such as `slurm`.
     fn kind(&self) -> &'static str;

@@ -111,7 +111,8 @@ impl KubernetesConfig {
                 "only root can give files to user {user}: start the agent as root, or as that user"
             ));
         }
-        let both = |pool: &KubernetesPool| pool.kueue_queue.is_some() && pool.volcano_queue.is_some();
+        let both =
+            |pool: &KubernetesPool| pool.kueue_queue.is_some() && pool.volcano_queue.is_some();
         match self.pools.iter().find(|(_, pool)| both(pool)) {
             Some((name, _)) => wrong(format!(
                 "pool `{name}` has both `kueue_queue` and `volcano_queue`: only one can start its gangs"

@@ -102,7 +102,8 @@ fn container(
     image: &str,
 ) -> Value {
     let mut amounts = Map::new();
-    let mut ask = |name: &str, amount: String| amounts.insert(name.to_owned(), Value::String(amount));
+    let mut ask =
+        |name: &str, amount: String| amounts.insert(name.to_owned(), Value::String(amount));
     if let Some(cores) = ticket.cores {
         ask("cpu", format!("{}m", cores.0));
     }
@@ -140,7 +141,8 @@ fn pod(
     container: &Value,
 ) -> Value {
     let mut volume = json!({ "name": "portolan" });
-    if let (Some(volume), Some(source)) = (volume.as_object_mut(), config.volume.source.as_object()) {
+    if let (Some(volume), Some(source)) = (volume.as_object_mut(), config.volume.source.as_object())
+    {
         volume.extend(source.clone());
     }
     let is_gang = ticket.nodes > 1;

@@ -3,7 +3,6 @@
 use super::job::{ENTRY, MANAGED_BY};
 use super::{WHO, in_full};
 use crate::Error;
-use crate::hints::lock;
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
@@ -14,8 +13,9 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How long the first list may take.
@@ -27,12 +27,12 @@ pub(super) struct Mirror {
     jobs: Store<Job>,
     pods: Store<Pod>,
     /// What went wrong last with the watches of each kind, and was not mended since.
-    troubles: [Trouble; 2],
+    troubles: [watch::Receiver<Trouble>; 2],
     /// Those who watch; gone with the mirror.
     _watchers: JoinSet<()>,
 }
 
-type Trouble = Arc<Mutex<Option<String>>>;
+type Trouble = Option<String>;
 
 impl Debug for Mirror {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -44,13 +44,13 @@ impl Debug for Mirror {
 impl Mirror {
     pub(super) fn new(client: &Client, namespace: &str) -> Self {
         let mut watchers = JoinSet::new();
-        let troubles = [Trouble::default(), Trouble::default()];
-        let [of_jobs, of_pods] = &troubles;
-        let (jobs, copying) = copy::<Job>(client, namespace, Arc::clone(of_jobs));
+        let (told, of_jobs) = watch::channel(None);
+        let (jobs, copying) = copy::<Job>(client, namespace, told);
         watchers.spawn(copying);
-        let (pods, copying) = copy::<Pod>(client, namespace, Arc::clone(of_pods));
+        let (told, of_pods) = watch::channel(None);
+        let (pods, copying) = copy::<Pod>(client, namespace, told);
         watchers.spawn(copying);
-        Self { jobs, pods, troubles, _watchers: watchers }
+        Self { jobs, pods, troubles: [of_jobs, of_pods], _watchers: watchers }
     }
 
     /// All Jobs whose names begin so, each with its pods.
@@ -58,15 +58,11 @@ impl Mirror {
         &self,
         prefix: &str,
     ) -> Result<Vec<(Arc<Job>, Vec<Arc<Pod>>)>, Error> {
-        let ready = async { (self.jobs.wait_until_ready().await, self.pods.wait_until_ready().await) };
-        let listed = tokio::time::timeout(PATIENCE, ready).await;
-        if let Some(trouble) = self.troubles.iter().find_map(|trouble| lock(trouble).clone()) {
-            return Err(Error::Silent { who: WHO, said: trouble });
-        }
-        if listed.is_err() {
+        let listed = tokio::time::timeout(PATIENCE, self.listed()).await;
+        listed.unwrap_or_else(|_| {
             let said = format!("its Jobs and pods could not be listed in {PATIENCE:?}");
-            return Err(Error::Silent { who: WHO, said });
-        }
+            Err(Error::Silent { who: WHO, said })
+        })?;
         let mut pods: BTreeMap<String, Vec<Arc<Pod>>> = BTreeMap::new();
         for pod in self.pods.state() {
             if let Some(entry) = entry_of(&pod) {
@@ -86,6 +82,22 @@ impl Mirror {
     }
 }
 
+impl Mirror {
+    /// Waits until both kinds have been listed; at once, if either cannot be watched now.
+    async fn listed(&self) -> Result<(), Error> {
+        let [mut of_jobs, mut of_pods] = self.troubles.clone();
+        let is_there = |trouble: &Trouble| trouble.is_some();
+        let trouble = tokio::select! {
+            biased;
+            Ok(trouble) = of_jobs.wait_for(is_there) => trouble.clone(),
+            Ok(trouble) = of_pods.wait_for(is_there) => trouble.clone(),
+            // Fails only where nobody lists any more.
+            _ = async { tokio::join!(self.jobs.wait_until_ready(), self.pods.wait_until_ready()) } => None,
+        };
+        trouble.map_or(Ok(()), |said| Err(Error::Silent { who: WHO, said }))
+    }
+}
+
 /// The name of the Job that a pod is of.
 fn entry_of(pod: &Pod) -> Option<&str> {
     pod.metadata.labels.as_ref()?.get(ENTRY).map(String::as_str)
@@ -95,7 +107,7 @@ fn entry_of(pod: &Pod) -> Option<&str> {
 fn copy<K>(
     client: &Client,
     namespace: &str,
-    trouble: Trouble,
+    trouble: watch::Sender<Trouble>,
 ) -> (Store<K>, impl Future<Output = ()> + Send + use<K>)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug,
@@ -110,7 +122,7 @@ where
 
 async fn keep<K>(
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send,
-    trouble: Trouble,
+    trouble: watch::Sender<Trouble>,
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
@@ -119,6 +131,6 @@ async fn keep<K>(
             watcher::Error::WatchError(status) if status.code == 410 => None,
             error => Some(in_full(&error)),
         });
-        *lock(&trouble) = now;
+        trouble.send_replace(now);
     }
 }

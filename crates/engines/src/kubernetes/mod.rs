@@ -90,7 +90,9 @@ impl Kubernetes {
         let reached = match &config.kubeconfig {
             Some(file) => {
                 let all = Kubeconfig::read_from(file).map_err(|error| wrong(&error))?;
-                Config::from_custom_kubeconfig(all, &options).await.map_err(|error| wrong(&error))?
+                Config::from_custom_kubeconfig(all, &options)
+                    .await
+                    .map_err(|error| wrong(&error))?
             }
             None if config.context.is_some() => {
                 Config::from_kubeconfig(&options).await.map_err(|error| wrong(&error))?
@@ -104,10 +106,8 @@ impl Kubernetes {
     /// The same for an API server that is reached by `client`.
     pub async fn at(client: Client, config: KubernetesConfig, base: &Path) -> Result<Self, Error> {
         config.check(base)?;
-        let own = RunAs {
-            uid: nix::unistd::geteuid().as_raw(),
-            gid: nix::unistd::getegid().as_raw(),
-        };
+        let own =
+            RunAs { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
         let namespace = config.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         let api = Apis {
@@ -256,8 +256,9 @@ impl Queue for Kubernetes {
         let entry = |(job, pods): &(Arc<Job>, Vec<Arc<Pod>>)| {
             self.entry(job, &pods.iter().map(Arc::as_ref).collect::<Vec<_>>())
         };
-        let is_active =
-            |entry: &Entry| matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running);
+        let is_active = |entry: &Entry| {
+            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
+        };
         Ok(all.iter().map(entry).filter(is_active).collect())
     }
 

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 /// Whether a node has all these labels.
 pub(super) fn has_labels(node: &Node, wanted: &BTreeMap<String, String>) -> bool {
     let labels = node.metadata.labels.as_ref();
-    let has = |(name, value): (&String, &String)| labels.and_then(|all| all.get(name)) == Some(value);
+    let has =
+        |(name, value): (&String, &String)| labels.and_then(|all| all.get(name)) == Some(value);
     wanted.iter().all(has)
 }
 
@@ -67,7 +68,10 @@ mod tests {
         let cores = |text| quantity(text, 1_000);
         assert_eq!([cores("64"), cores("63500m"), cores("1.5")], [64_000, 63_500, 1_500].map(Some));
         let bytes = |text| quantity(text, 1);
-        assert_eq!([bytes("2Ki"), bytes("1.5Gi"), bytes("2G")], [2_048, 3 << 29, 2_000_000_000].map(Some));
+        assert_eq!(
+            [bytes("2Ki"), bytes("1.5Gi"), bytes("2G")],
+            [2_048, 3 << 29, 2_000_000_000].map(Some)
+        );
         assert_eq!([bytes(""), bytes("much"), bytes("-1")], [None; 3]);
     }
 }

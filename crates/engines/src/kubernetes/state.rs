@@ -49,7 +49,9 @@ impl Sight<'_> {
         }
         let without_node = waiting.iter().find(|pod| node(pod).is_none());
         let is_torn = without_node.is_some() && self.pods.iter().any(|pod| node(pod).is_some());
-        if let Some(pod) = without_node.filter(|_| is_torn && self.is_late && !starts_as_a_whole(self.job)) {
+        if let Some(pod) =
+            without_node.filter(|_| is_torn && self.is_late && !starts_as_a_whole(self.job))
+        {
             let with_node = self.pods.iter().filter(|pod| node(pod).is_some()).count();
             return Phase::Hopeless(format!(
                 "only {with_node} of its {} nodes could be had: {}",
@@ -88,7 +90,8 @@ impl Sight<'_> {
         let on = node(pod).map_or(String::new(), |node| format!(" {node}"));
         let why = disruption(pod).map(|(reason, _)| reason);
         // Deleted because its node is gone: nobody there has said that it ended.
-        if phase_of(pod) == "Unknown" || reason(pod) == "NodeLost" || why == Some("DeletionByPodGC") {
+        if phase_of(pod) == "Unknown" || reason(pod) == "NodeLost" || why == Some("DeletionByPodGC")
+        {
             return Some(format!("its node{on} does not answer"));
         }
         if is_over(pod) {
@@ -106,7 +109,9 @@ impl Sight<'_> {
     fn over(self) -> Phase {
         let found = self.pods.iter().find_map(|pod| {
             if is_out_of_memory(pod) {
-                return Some(Phase::OutOfMemory("it used more memory than it was given".to_owned()));
+                return Some(Phase::OutOfMemory(
+                    "it used more memory than it was given".to_owned(),
+                ));
             }
             let (reason, message) = match (disruption(pod), reason(pod)) {
                 (Some(said), _) => said,

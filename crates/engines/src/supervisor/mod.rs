@@ -241,7 +241,8 @@ impl Watch<'_> {
     fn wait(&mut self) {
         let stopping = self.stopping.as_ref();
         let next = stopping.map(|stopping| stopping.end_at.unwrap_or(stopping.kill_at));
-        self.alarm.set([self.limit_at, self.lease_at, next, self.look_at].into_iter().flatten().min());
+        self.alarm
+            .set([self.limit_at, self.lease_at, next, self.look_at].into_iter().flatten().min());
         let mut fds = vec![
             PollFd::new(&self.ended, PollFlags::IN),
             PollFd::new(self.alarm.fd(), PollFlags::IN),

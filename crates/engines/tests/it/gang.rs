@@ -120,7 +120,8 @@ impl Ground {
                     State::Lost { why } => panic!("lost: {why}"),
                     State::Starting | State::Running { .. } => {}
                 }
-                let _ = tokio::time::timeout(Duration::from_millis(100), self.engine.changed()).await;
+                let _ =
+                    tokio::time::timeout(Duration::from_millis(100), self.engine.changed()).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), search).await.expect("it ends in time")
@@ -140,7 +141,8 @@ impl Ground {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_node_runs_the_command_and_knows_the_others() {
     let ground = Ground::with_room(3).await;
-    let script = "echo $PORTOLAN_RANK of $PORTOLAN_NODES $KEY >> all; echo $PORTOLAN_HOSTS >> hosts";
+    let script =
+        "echo $PORTOLAN_RANK of $PORTOLAN_NODES $KEY >> all; echo $PORTOLAN_HOSTS >> hosts";
     let attempt = ground.launch(script).await;
     assert!(ground.outcome(attempt).await.is_success());
     assert_eq!(ground.lines(attempt, "all"), ["0 of 3 open", "1 of 3 open", "2 of 3 open"]);

@@ -148,7 +148,8 @@ impl Starting<'_> {
             format!("--initial-cluster=default={peer}"),
         ];
         self.run(Path::new("etcd"), &arguments);
-        fs::write(self.dir.join("tokens"), format!("{TOKEN},admin,admin,system:masters\n")).unwrap();
+        fs::write(self.dir.join("tokens"), format!("{TOKEN},admin,admin,system:masters\n"))
+            .unwrap();
         let key = self.path("accounts.key");
         let made = Command::new("openssl").args(["genrsa", "-out", &key, "2048"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

@@ -92,7 +92,8 @@ impl Conversation {
         match &self.world {
             World::Live { client, lines, .. } => {
                 let (client, lines) = (client.clone(), Arc::clone(lines));
-                let ask = move |request| ask(request, client.clone(), Arc::clone(&lines), step.clone());
+                let ask =
+                    move |request| ask(request, client.clone(), Arc::clone(&lines), step.clone());
                 Client::new(tower::service_fn(ask), "default")
             }
             World::Recorded(lines) => {

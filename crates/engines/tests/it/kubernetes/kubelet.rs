@@ -20,7 +20,12 @@ pub(crate) async fn make_namespace(client: &Client, name: &str) {
 }
 
 /// The pods of an entry, once as many as this have nodes.
-pub(crate) async fn placed(client: &Client, namespace: &str, entry: &str, count: usize) -> Vec<Pod> {
+pub(crate) async fn placed(
+    client: &Client,
+    namespace: &str,
+    entry: &str,
+    count: usize,
+) -> Vec<Pod> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let its = ListParams::default().labels(&format!("portolan/entry={entry}"));
     until("its pods have nodes", async || {

@@ -9,13 +9,15 @@ mod control_plane;
 mod conversation;
 mod kubelet;
 mod scenarios;
+mod troubles;
 
 use crate::{assert_conforms, fresh_network};
-use control_plane::ControlPlane;
+use control_plane::{CHIPS, ControlPlane, NODES, RESOURCE, until};
 use conversation::Conversation;
 use engines::conformance::{Site, check};
 use engines::kubernetes::{Kubernetes, KubernetesConfig};
-use engines::{BatchConfig, BatchEngine, SupervisorCommand};
+use engines::{BatchConfig, BatchEngine, Cause, Engine, Launch, Place, State, SupervisorCommand};
+use model::NetworkUid;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -58,10 +60,12 @@ async fn conforms(plane: &ControlPlane) {
     kubelet::make_namespace(&plane.client, namespace).await;
     let pods = kubelet::run_pods(plane.client.clone(), namespace, user);
     let pods = tokio::spawn(pods);
-    let run_as = user.map_or(String::new(), |user| format!("run_as = {{ uid = {user}, gid = {user} }}"));
+    let run_as =
+        user.map_or(String::new(), |user| format!("run_as = {{ uid = {user}, gid = {user} }}"));
     let mount = dir.path();
     let config: KubernetesConfig = toml::from_str(&format!(
-        "namespace = '{namespace}'\nimage = 'test'\n{run_as}\n\
+        "namespace = '{namespace}'\nimage = 'test'\npatience = '3s'\n{run_as}\n\
+         [pools.train]\nresource = '{RESOURCE}'\n\
          [volume]\nmount = {mount:?}\nsource = {{ hostPath = {{ path = {mount:?} }} }}\n"
     ))
     .unwrap();
@@ -72,12 +76,52 @@ async fn conforms(plane: &ControlPlane) {
         let batch = BatchConfig {
             base: mount.to_owned(),
             network,
-            supervisor: SupervisorCommand { program: std::path::PathBuf::clone(&program), arguments: Vec::new() },
+            supervisor: SupervisorCommand {
+                program: std::path::PathBuf::clone(&program),
+                arguments: Vec::new(),
+            },
             ask_every: Duration::from_millis(250),
         };
         BatchEngine::open(batch, queue).await
     };
-    let findings = check(&Site { network, place: None }, open, |finding| eprintln!("{finding}")).await;
+    let findings =
+        check(&Site { network, place: None }, open, |finding| eprintln!("{finding}")).await;
     assert_conforms(&findings.unwrap());
+    gangs_start_as_a_whole(&open().await.unwrap(), network).await;
     pods.abort();
+}
+
+/// A gang that the cluster has nodes for runs on all of them; of one that it has not, nothing runs.
+async fn gangs_start_as_a_whole(engine: &BatchEngine<Kubernetes>, network: NetworkUid) {
+    let launch = |job: u64, nodes: usize| {
+        let script = "echo $PORTOLAN_RANK of $PORTOLAN_NODES >> ran";
+        let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+        let mut launch = Launch::new(network, crate::attempt(job), command);
+        let nodes = u32::try_from(nodes).unwrap();
+        launch.place = Some(Place { pool: "train".to_owned(), nodes, chips_per_node: CHIPS });
+        launch
+    };
+    let ran = |attempt| {
+        let text = fs::read_to_string(engine.workdir(attempt).unwrap().join("ran"));
+        let mut lines: Vec<String> = text.unwrap_or_default().lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    let [whole, torn] = [launch(1_001, 2), launch(1_002, NODES + 1)];
+    for launch in [&whole, &torn] {
+        engine.launch(launch).await.unwrap();
+        let outcome = until("it ends", async || match engine.find(launch.attempt).await.unwrap() {
+            Some(State::Ended(outcome)) => Some(outcome),
+            _ => None,
+        });
+        let outcome = outcome.await;
+        let gone =
+            matches!(&outcome.cause, Cause::CouldNotStart(why) if why.contains("of its 5 nodes"));
+        assert_eq!(
+            (outcome.is_success(), gone),
+            (launch.attempt == whole.attempt, !outcome.is_success())
+        );
+    }
+    assert_eq!(ran(whole.attempt), ["0 of 2", "1 of 2"]);
+    assert_eq!(ran(torn.attempt), Vec::<String>::new());
 }

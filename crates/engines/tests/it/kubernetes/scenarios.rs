@@ -4,7 +4,7 @@ use super::control_plane::{CHIPS, NODES, RESOURCE, until};
 use super::conversation::Conversation;
 use super::kubelet::{clear, confirm_gone, make_namespace, placed, say, status};
 use engines::batch::{Entry, Phase, Queue, Ticket};
-use engines::kubernetes::Kubernetes;
+use engines::kubernetes::{Kubernetes, KubernetesConfig};
 use engines::{Capacity, Error};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Node;
@@ -17,8 +17,11 @@ use std::pin::Pin;
 
 type Held = Pin<Box<dyn Future<Output = Conversation>>>;
 
+/// Holds a conversation, and gives it back.
+type Hold = fn(Conversation) -> Held;
+
 /// All conversations, by name.
-pub(crate) const ALL: [(&str, fn(Conversation) -> Held); 5] = [
+pub(crate) const ALL: [(&str, Hold); 5] = [
     ("entering", |held| Box::pin(entering(held))),
     ("waiting", |held| Box::pin(waiting(held))),
     ("giving-up", |held| Box::pin(giving_up(held))),
@@ -27,11 +30,9 @@ pub(crate) const ALL: [(&str, fn(Conversation) -> Held); 5] = [
 ];
 
 /// What all names begin with.
-const PREFIX: &str = "portolan-0123456789abcdef-";
+pub(crate) const PREFIX: &str = "portolan-0123456789abcdef-";
 
-/// The queue, in a namespace of its own; an image may take as long as this.
-async fn queue(held: &Conversation, namespace: &str, patience: &str) -> Kubernetes {
-    held.change(async |client| make_namespace(client, namespace).await).await;
+pub(crate) fn config(namespace: &str, patience: &str) -> KubernetesConfig {
     let config = format!(
         "namespace = '{namespace}'
          image = 'registry.example/base:1'
@@ -48,7 +49,13 @@ async fn queue(held: &Conversation, namespace: &str, patience: &str) -> Kubernet
          volcano_queue = 'city'
          "
     );
-    let config = toml::from_str(&config).unwrap();
+    toml::from_str(&config).unwrap()
+}
+
+/// The queue, in a namespace of its own; an image may take as long as this.
+async fn queue(held: &Conversation, namespace: &str, patience: &str) -> Kubernetes {
+    held.change(async |client| make_namespace(client, namespace).await).await;
+    let config = config(namespace, patience);
     let queue = Kubernetes::at(held.client(), config, Path::new("/shared/portolan")).await.unwrap();
     assert!(queue.version().starts_with("v1."), "{}", queue.version());
     assert_eq!(queue.active(PREFIX).await.unwrap(), []);
@@ -56,12 +63,17 @@ async fn queue(held: &Conversation, namespace: &str, patience: &str) -> Kubernet
     queue
 }
 
-fn name(job: u32) -> String {
+pub(crate) fn name(job: u32) -> String {
     format!("{PREFIX}{job}-1")
 }
 
 /// A ticket for so many nodes with so many chips on each.
-async fn enter(queue: &Kubernetes, name: &str, nodes: u32, chips: u32) -> Result<Entry, Error> {
+pub(crate) async fn enter(
+    queue: &Kubernetes,
+    name: &str,
+    nodes: u32,
+    chips: u32,
+) -> Result<Entry, Error> {
     enter_in(queue, "train", name, nodes, chips).await
 }
 
@@ -131,12 +143,14 @@ async fn entering(held: Conversation) -> Conversation {
     let taken = enter(&queue, &name(3), 1, 8).await;
     assert!(is_rejected(&taken, "somebody else has a Job"), "{taken:?}");
     assert_eq!(queue.named(&name(3)).await.unwrap(), []);
-    let other = Entry { number: "00000000-0000-0000-0000-000000000000".to_owned(), ..first.clone() };
+    let other =
+        Entry { number: "00000000-0000-0000-0000-000000000000".to_owned(), ..first.clone() };
     queue.cancel(&other).await.unwrap();
     assert_eq!(queue.named(&name(1)).await.unwrap().len(), 1, "another of that name is left alone");
     queue.cancel(&first).await.unwrap();
     held.change(async |client| confirm_gone(client, namespace, &name(1)).await).await;
-    until("it is gone", async || queue.named(&name(1)).await.unwrap().is_empty().then_some(())).await;
+    until("it is gone", async || queue.named(&name(1)).await.unwrap().is_empty().then_some(()))
+        .await;
     queue.cancel(&first).await.unwrap();
     held.change(async |client| clear(client, namespace).await).await;
     held
@@ -163,7 +177,8 @@ async fn waiting(held: Conversation) -> Conversation {
     assert!(matches!(&never, Phase::Waiting(why) if why.contains(RESOURCE)), "{never:?}");
     enter(&queue, &name(2), 1, CHIPS).await.unwrap();
     held.change(async |client| {
-        let state = json!({ "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } });
+        let state =
+            json!({ "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } });
         say(client, namespace, &name(2), status("Pending", &state)).await;
     })
     .await;
@@ -197,7 +212,8 @@ async fn giving_up(held: Conversation) -> Conversation {
         placed(client, namespace, &name(2), NODES).await;
     })
     .await;
-    let is_torn = |phase: &Phase| text(phase).contains(&format!("only {NODES} of its {nodes} nodes"));
+    let is_torn =
+        |phase: &Phase| text(phase).contains(&format!("only {NODES} of its {nodes} nodes"));
     let torn = phase(&queue, &name(2), is_torn).await;
     assert!(matches!(torn, Phase::Hopeless(_)), "{torn:?}");
     held.change(async |client| clear(client, namespace).await).await;
@@ -211,7 +227,8 @@ async fn ending(held: Conversation) -> Conversation {
         enter(&queue, &name(job), 1, 0).await.unwrap();
     }
     held.change(async |client| {
-        let ended = |code: u32, why: &str| json!({ "terminated": { "exitCode": code, "reason": why } });
+        let ended =
+            |code: u32, why: &str| json!({ "terminated": { "exitCode": code, "reason": why } });
         let well = status("Succeeded", &ended(0, "Completed"));
         say(client, namespace, &name(1), well).await;
         let memory = status("Failed", &ended(137, "OOMKilled"));
@@ -233,11 +250,10 @@ async fn ending(held: Conversation) -> Conversation {
     assert_eq!(evicted, Phase::Over(said.to_owned()));
     let lost = phase(&queue, &name(4), is_over).await;
     assert!(matches!(&lost, Phase::OutOfReach(why) if why.contains("does not answer")), "{lost:?}");
-    until("none is active", async || {
-        queue.active(PREFIX).await.unwrap().is_empty().then_some(())
-    })
-    .await;
-    let has = |nodes: u64| Capacity { cpu: Cores(nodes * 64_000), memory: Bytes((nodes * 400) << 30) };
+    until("none is active", async || queue.active(PREFIX).await.unwrap().is_empty().then_some(()))
+        .await;
+    let has =
+        |nodes: u64| Capacity { cpu: Cores(nodes * 64_000), memory: Bytes((nodes * 400) << 30) };
     assert_eq!(queue.capacity().await.unwrap(), has(4));
     held.change(async |client| close(client, "n2", true).await).await;
     assert_eq!(queue.capacity().await.unwrap(), has(3));
