@@ -167,6 +167,13 @@ impl<Q: Queue> Desk<Q> {
             return Ok(());
         }
         launch.run_as = self.queue.user();
+        if self.queue.numbers_chips_anew()
+            && let (Some(chips), Some(place)) = (&mut launch.chips, &launch.place)
+            && place.chips_per_node > 0
+        {
+            let count = u16::try_from(place.chips_per_node).unwrap_or(u16::MAX);
+            chips.slots = (0..count).collect();
+        }
         let place = self.place(attempt);
         if !place.holds_attempt() {
             place.furnish(&launch)?;

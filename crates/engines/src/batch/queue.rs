@@ -28,6 +28,11 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// Whether a command sees the chips that it was given and no others, numbered from zero.
+    fn numbers_chips_anew(&self) -> bool {
+        false
+    }
+
     /// Whether it starts the command on every node of a gang; else it does on the first, and what it runs
     /// reaches the others by the batch system's own means.
     fn starts_everywhere(&self) -> bool {

@@ -117,7 +117,8 @@ fn container(
         "name": CONTAINER,
         "image": image,
         "command": ticket.command,
-        "workingDir": ticket.dir,
+        // Not the attempt's directory: that would be made anew for a pod that comes late.
+        "workingDir": config.volume.mount,
         "env": [{
             "name": "PORTOLAN_ADDRESS",
             "valueFrom": { "fieldRef": { "fieldPath": "status.podIP" } },

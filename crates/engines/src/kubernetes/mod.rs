@@ -216,9 +216,10 @@ impl Queue for Kubernetes {
         ]
     }
 
-    /// A device plugin shows a container its own chips only, most of them without any of these.
-    fn chips_in(&self) -> &'static [&'static str] {
-        &["ASCEND_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"]
+    /// A device plugin shows a container no other chips; what it says of them by variables is theirs on the
+    /// node, or an image's.
+    fn numbers_chips_anew(&self) -> bool {
+        true
     }
 
     fn starts_everywhere(&self) -> bool {

@@ -16,6 +16,8 @@ use tempfile::TempDir;
 #[derive(Debug, Clone, Default)]
 struct Everywhere {
     room: u32,
+    /// Whether it ends them for their memory.
+    for_memory: bool,
     running: Arc<Mutex<Vec<Child>>>,
 }
 
@@ -25,6 +27,7 @@ impl Everywhere {
         let mut running = self.running.lock().unwrap();
         match running.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
             true => Phase::Running,
+            false if self.for_memory => Phase::OutOfMemory("all were killed".to_owned()),
             false => Phase::Over("all have ended".to_owned()),
         }
     }
@@ -89,6 +92,10 @@ struct Ground {
 
 impl Ground {
     async fn with_room(room: u32) -> Self {
+        Self::with(Everywhere { room, ..Everywhere::default() }).await
+    }
+
+    async fn with(queue: Everywhere) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let network = fresh_network();
         let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
@@ -98,15 +105,18 @@ impl Ground {
             supervisor: SupervisorCommand { program, arguments: Vec::new() },
             ask_every: Duration::from_millis(100),
         };
-        let queue = Everywhere { room, ..Everywhere::default() };
         let engine = BatchEngine::open(config, queue.clone()).await.unwrap();
         Self { dir, network, queue, engine }
     }
 
     async fn launch(&self, script: &str) -> AttemptId {
+        self.launch_on(3, script).await
+    }
+
+    async fn launch_on(&self, nodes: u32, script: &str) -> AttemptId {
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
         let mut launch = Launch::new(self.network, attempt(1), command);
-        launch.place = Some(Place { pool: String::new(), nodes: 3, chips_per_node: 0 });
+        launch.place = Some(Place { pool: String::new(), nodes, chips_per_node: 0 });
         launch.secrets.push(("KEY".to_owned(), engines::Secret::new("open".to_owned())));
         self.engine.launch(&launch).await.unwrap();
         launch.attempt
@@ -192,4 +202,13 @@ async fn part_of_a_gang_never_runs() {
         assert!(ended.success(), "{ended}");
     }
     assert_eq!(ground.lines(attempt, "ran"), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_killed_for_its_memory_with_its_supervisor_is_told_so() {
+    let ground =
+        Ground::with(Everywhere { room: 1, for_memory: true, ..Everywhere::default() }).await;
+    let attempt = ground.launch_on(1, "kill -9 $PPID").await;
+    let outcome = ground.outcome(attempt).await;
+    assert_eq!((outcome.cause, outcome.exit), (Cause::OutOfMemory, Some(Exit::Signaled(9))));
 }

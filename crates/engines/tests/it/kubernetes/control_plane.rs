@@ -17,6 +17,8 @@ use tempfile::TempDir;
 const PROGRAMS: (&str, &str) = ("PORTOLAN_KUBERNETES", "/var/cache/portolan-kubernetes/bin");
 /// What its one user shows.
 const TOKEN: &str = "of-a-test";
+/// The file that says how it is reached.
+const KUBECONFIG: &str = "kubeconfig";
 /// Its nodes: as many, of so many chips each.
 pub(crate) const NODES: usize = 4;
 pub(crate) const CHIPS: u32 = 8;
@@ -27,8 +29,9 @@ pub(crate) const RESOURCE: &str = "huawei.com/Ascend910";
 pub(crate) struct ControlPlane {
     pub(crate) client: Client,
     pub(crate) version: String,
+    port: u16,
     processes: Vec<Child>,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Drop for ControlPlane {
@@ -55,20 +58,26 @@ impl ControlPlane {
         let dir = tempfile::tempdir().unwrap();
         let mut plane = Starting { programs, dir: dir.path(), processes: Vec::new() };
         let port = plane.start_servers();
-        let mut config = Config::new(format!("https://127.0.0.1:{port}").parse().unwrap());
-        // Its certificate is one that it made for itself.
-        config.accept_invalid_certs = true;
-        config.auth_info.token = Some(TOKEN.to_owned().into());
-        let client = Client::try_from(config).unwrap();
+        let client = client(port, None);
         let version = until("the API server answers", async || {
             client.apiserver_version().await.ok().map(|info| info.git_version)
         });
         let version = version.await;
         plane.start_controllers(port);
         let processes = plane.processes;
-        let started = Self { client, version, processes, _dir: dir };
+        let started = Self { client, version, port, processes, dir };
         started.make_nodes().await;
         Some(started)
+    }
+
+    /// A client that may do what this service account may.
+    pub(crate) fn client_as(&self, namespace: &str, account: &str) -> Client {
+        client(self.port, Some(format!("system:serviceaccount:{namespace}:{account}")))
+    }
+
+    /// The file that says how it is reached.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join(KUBECONFIG)
     }
 
     async fn make_nodes(&self) {
@@ -96,6 +105,15 @@ impl ControlPlane {
             nodes.patch(&name, &how, &Patch::Merge(ready)).await.unwrap();
         }
     }
+}
+
+fn client(port: u16, account: Option<String>) -> Client {
+    let mut config = Config::new(format!("https://127.0.0.1:{port}").parse().unwrap());
+    // Its certificate is one that it made for itself.
+    config.accept_invalid_certs = true;
+    config.auth_info.token = Some(TOKEN.to_owned().into());
+    config.auth_info.impersonate = account;
+    Client::try_from(config).unwrap()
 }
 
 /// Waits until something is there.
@@ -172,7 +190,7 @@ impl Starting<'_> {
     }
 
     fn start_controllers(&mut self, port: u16) {
-        let file = self.path("kubeconfig");
+        let file = self.path(KUBECONFIG);
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",

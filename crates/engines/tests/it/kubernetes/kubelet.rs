@@ -15,6 +15,11 @@ pub(crate) async fn make_namespace(client: &Client, name: &str) {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = serde_json::from_value(json!({ "metadata": { "name": name } })).unwrap();
     namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+    until_usable(client, name).await;
+}
+
+/// Waits until pods can be made in a namespace.
+pub(crate) async fn until_usable(client: &Client, name: &str) {
     let accounts: Api<ServiceAccount> = Api::namespaced(client.clone(), name);
     until("its service account is there", async || accounts.get("default").await.ok()).await;
 }

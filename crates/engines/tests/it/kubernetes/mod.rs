@@ -8,15 +8,19 @@
 mod control_plane;
 mod conversation;
 mod kubelet;
+mod manifest;
 mod scenarios;
 mod troubles;
 
 use crate::{assert_conforms, fresh_network};
 use control_plane::{CHIPS, ControlPlane, NODES, RESOURCE, until};
 use conversation::Conversation;
+use engines::batch::Queue;
 use engines::conformance::{Site, check};
 use engines::kubernetes::{Kubernetes, KubernetesConfig};
-use engines::{BatchConfig, BatchEngine, Cause, Engine, Launch, Place, State, SupervisorCommand};
+use engines::{
+    BatchConfig, BatchEngine, Cause, ChipSlots, Engine, Launch, Place, State, SupervisorCommand,
+};
 use model::NetworkUid;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -50,55 +54,60 @@ async fn a_real_control_plane_is_understood() {
     conforms(&plane).await;
 }
 
-/// Runs the suite, the pods being processes of this machine.
+/// Runs the suite as the agent of `deploy/kubernetes/agent.yaml` with no more rights than it has there; pods
+/// are processes of this machine.
 async fn conforms(plane: &ControlPlane) {
-    let namespace = "conforms";
+    manifest::apply(&plane.client).await;
+    let (namespace, account) = ("portolan-jobs", "portolan-agent");
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), Permissions::from_mode(0o711)).unwrap();
-    let is_root = rustix::process::geteuid().is_root();
-    let user = is_root.then_some(NOBODY);
-    kubelet::make_namespace(&plane.client, namespace).await;
-    let pods = kubelet::run_pods(plane.client.clone(), namespace, user);
-    let pods = tokio::spawn(pods);
-    let run_as =
-        user.map_or(String::new(), |user| format!("run_as = {{ uid = {user}, gid = {user} }}"));
     let mount = dir.path();
+    fs::set_permissions(mount, Permissions::from_mode(0o711)).unwrap();
+    let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+    kubelet::until_usable(&plane.client, namespace).await;
+    let pods = tokio::spawn(kubelet::run_pods(plane.client.clone(), namespace, user));
     let config: KubernetesConfig = toml::from_str(&format!(
-        "namespace = '{namespace}'\nimage = 'test'\npatience = '3s'\n{run_as}\n\
+        "namespace = '{namespace}'\nimage = 'test'\npatience = '3s'\n{}\n\
          [pools.train]\nresource = '{RESOURCE}'\n\
-         [volume]\nmount = {mount:?}\nsource = {{ hostPath = {{ path = {mount:?} }} }}\n"
+         [volume]\nmount = {mount:?}\nsource = {{ hostPath = {{ path = {mount:?} }} }}\n",
+        user.map_or(String::new(), |user| format!("run_as = {{ uid = {user}, gid = {user} }}")),
     ))
     .unwrap();
+    let found = KubernetesConfig { kubeconfig: Some(plane.kubeconfig()), ..config.clone() };
+    let found = Kubernetes::find(found, mount).await.unwrap();
+    assert_eq!(found.version(), plane.version);
     let network = fresh_network();
-    let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
     let open = async || {
-        let queue = Kubernetes::at(plane.client.clone(), config.clone(), mount).await?;
+        let client = plane.client_as("portolan", account);
+        let queue = Kubernetes::at(client, config.clone(), mount).await?;
+        let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
         let batch = BatchConfig {
             base: mount.to_owned(),
             network,
-            supervisor: SupervisorCommand {
-                program: std::path::PathBuf::clone(&program),
-                arguments: Vec::new(),
-            },
+            supervisor: SupervisorCommand { program, arguments: Vec::new() },
             ask_every: Duration::from_millis(250),
         };
         BatchEngine::open(batch, queue).await
     };
-    let findings =
-        check(&Site { network, place: None }, open, |finding| eprintln!("{finding}")).await;
-    assert_conforms(&findings.unwrap());
-    gangs_start_as_a_whole(&open().await.unwrap(), network).await;
+    let site = Site { network, place: None };
+    let findings = check(&site, open, |finding| eprintln!("{finding}")).await.unwrap();
+    assert_conforms(&findings);
+    let engine = open().await.unwrap();
+    gangs_start_as_a_whole(&engine, network).await;
+    let cores = engine.capacity().await.unwrap().cpu.0 / 64_000;
+    assert_eq!(cores, u64::try_from(NODES).unwrap());
     pods.abort();
 }
 
 /// A gang that the cluster has nodes for runs on all of them; of one that it has not, nothing runs.
 async fn gangs_start_as_a_whole(engine: &BatchEngine<Kubernetes>, network: NetworkUid) {
     let launch = |job: u64, nodes: usize| {
-        let script = "echo $PORTOLAN_RANK of $PORTOLAN_NODES >> ran";
+        let script = "echo $PORTOLAN_RANK of $PORTOLAN_NODES: $CHIPS >> ran";
         let command = ["sh", "-c", script].map(str::to_owned).to_vec();
         let mut launch = Launch::new(network, crate::attempt(job), command);
         let nodes = u32::try_from(nodes).unwrap();
         launch.place = Some(Place { pool: "train".to_owned(), nodes, chips_per_node: CHIPS });
+        // Where the plan has them; a container has its own numbers.
+        launch.chips = Some(ChipSlots { variable: "CHIPS".to_owned(), slots: vec![16, 17] });
         launch
     };
     let ran = |attempt| {
@@ -122,6 +131,6 @@ async fn gangs_start_as_a_whole(engine: &BatchEngine<Kubernetes>, network: Netwo
             (launch.attempt == whole.attempt, !outcome.is_success())
         );
     }
-    assert_eq!(ran(whole.attempt), ["0 of 2", "1 of 2"]);
+    assert_eq!(ran(whole.attempt), ["0 of 2: 0,1,2,3,4,5,6,7", "1 of 2: 0,1,2,3,4,5,6,7"]);
     assert_eq!(ran(torn.attempt), Vec::<String>::new());
 }
