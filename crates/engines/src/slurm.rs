@@ -343,6 +343,7 @@ mod tests {
             pool: "npu",
             nodes: 2,
             chips_per_node: 8,
+            image: None,
             cores: Some(Cores(1_500)),
             memory: Some(Bytes((1 << 30) + 1)),
             limit: Some(Span(61_000)),

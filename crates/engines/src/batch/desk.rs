@@ -489,6 +489,7 @@ impl Wanted {
             pool: place.map_or("", |place| &place.pool),
             nodes: place.map_or(1, |place| place.nodes),
             chips_per_node: place.map_or(0, |place| place.chips_per_node),
+            image: self.launch.image.as_deref(),
             cores: self.launch.cpu,
             memory: self.launch.memory,
             limit: limit.map(|limit| limit + self.launch.grace + LIMIT_MARGIN),

@@ -33,6 +33,11 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether it can run a command in a container image that is named.
+    fn runs_images(&self) -> bool {
+        false
+    }
+
     /// Whether it starts the command on every node of a gang; else it does on the first, and what it runs
     /// reaches the others by the batch system's own means.
     fn starts_everywhere(&self) -> bool {
@@ -74,6 +79,8 @@ pub struct Ticket<'a> {
     pub nodes: u32,
     /// Chips on each.
     pub chips_per_node: u32,
+    /// The container image it is to run in, if one is named and it [can](Queue::runs_images).
+    pub image: Option<&'a str>,
     /// Cores on each; none leaves it to the batch system.
     pub cores: Option<Cores>,
     /// Memory on each; none leaves it to the batch system.

@@ -28,8 +28,8 @@ pub struct KubernetesConfig {
     /// root. None for the agent's own, who must not be root.
     #[serde(default)]
     pub run_as: Option<RunAs>,
-    /// The container image, where a pool says nothing else. It needs a C library that the agent's
-    /// program runs with.
+    /// The container image of jobs that name none, where their pool says nothing else. Any image needs a C
+    /// library that the agent's program runs with.
     #[serde(default)]
     pub image: Option<String>,
     /// The file system that the agent and all pods share.
@@ -61,7 +61,7 @@ pub struct KubernetesPool {
     /// The extended resource that its chips are, such as `huawei.com/Ascend910`; needed where it has
     /// chips.
     pub resource: Option<String>,
-    /// The container image, if not the common one.
+    /// The container image of jobs that name none, if not the common one.
     pub image: Option<String>,
     /// Labels that its nodes have.
     pub node_selector: BTreeMap<String, String>,

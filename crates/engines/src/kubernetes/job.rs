@@ -31,7 +31,8 @@ pub(super) fn job(
     let default = KubernetesPool::default();
     let pool = config.pools.get(ticket.pool).unwrap_or(&default);
     let name = ticket.pool;
-    let Some(image) = pool.image.as_ref().or(config.image.as_ref()) else {
+    let usual = pool.image.as_deref().or(config.image.as_deref());
+    let Some(image) = ticket.image.or(usual) else {
         return rejected(format!(
             "no `image` is named for pool `{name}` in the engine's configuration"
         ));

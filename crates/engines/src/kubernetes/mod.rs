@@ -222,6 +222,10 @@ impl Queue for Kubernetes {
         true
     }
 
+    fn runs_images(&self) -> bool {
+        true
+    }
+
     fn starts_everywhere(&self) -> bool {
         true
     }

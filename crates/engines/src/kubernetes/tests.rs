@@ -28,6 +28,10 @@ fn config(pools: &Value) -> KubernetesConfig {
 }
 
 fn made(pools: &Value, nodes: u32) -> Result<Job, Error> {
+    made_with(pools, nodes, None)
+}
+
+fn made_with(pools: &Value, nodes: u32, image: Option<&str>) -> Result<Job, Error> {
     let ticket = Ticket {
         name: "portolan-0123456789abcdef-7-1",
         command: &["/shared/portolan/bin/supervisor".to_owned(), "/shared/portolan/7.1".to_owned()],
@@ -35,6 +39,7 @@ fn made(pools: &Value, nodes: u32) -> Result<Job, Error> {
         pool: "train",
         nodes,
         chips_per_node: 8,
+        image,
         cores: Some(Cores(1_500)),
         memory: Some(Bytes(1 << 30)),
         limit: Some(Span(61_500)),
@@ -67,6 +72,19 @@ fn chips_are_what_the_center_says_they_are() {
     }
     let without = made(&json!({}), 1);
     assert!(matches!(&without, Err(Error::Rejected { said, .. }) if said.contains("`train`")));
+}
+
+#[test]
+fn a_job_runs_in_the_image_that_it_names() {
+    let image = |pool: &Value, named| {
+        let job = made_with(&json!({ "train": pool }), 1, named).unwrap();
+        job.spec.unwrap().template.spec.unwrap().containers[0].image.clone().unwrap()
+    };
+    let plain = json!({ "resource": "a/b" });
+    let own = json!({ "resource": "a/b", "image": "pool:1" });
+    assert_eq!(image(&plain, None), "registry.example/base:1");
+    assert_eq!(image(&own, None), "pool:1");
+    assert_eq!(image(&own, Some("job:1")), "job:1");
 }
 
 #[test]

@@ -92,6 +92,7 @@ async fn enter_in(
         pool,
         nodes,
         chips_per_node: chips,
+        image: None,
         cores: Some(Cores(1_500)),
         memory: Some(Bytes(1 << 30)),
         limit: Some(Span::from_secs(3_600)),
