@@ -25,6 +25,7 @@ mod witness;
 pub use home::HomeError;
 
 use client::Client;
+use engines::kubernetes::{Kubernetes, KubernetesConfig};
 use engines::slurm::{Slurm, SlurmConfig};
 use engines::task_spooler::{TaskSpooler, TaskSpoolerConfig};
 use engines::{
@@ -53,6 +54,8 @@ pub struct Settings {
     pub process: ProcessOptions,
     /// How Slurm is used, where that is the engine.
     pub slurm: SlurmConfig,
+    /// How Kubernetes is used, where that is the engine; it must be said then.
+    pub kubernetes: Option<KubernetesConfig>,
     /// How task spooler is used, where that is the engine.
     pub task_spooler: TaskSpoolerConfig,
     /// Where the store's door listens; none when the center gives nothing away.
@@ -95,6 +98,7 @@ impl Settings {
             engine,
             process: ProcessOptions::default(),
             slurm: SlurmConfig::default(),
+            kubernetes: None,
             task_spooler: TaskSpoolerConfig::default(),
             data_listen: None,
             data_url: None,
@@ -276,6 +280,16 @@ impl Settings {
                 let slurm = Slurm::find(self.slurm.clone()).await?;
                 let batch = self.batch(network);
                 Ok(AnyEngine::Slurm(BatchEngine::open(batch, slurm).await?))
+            }
+            EngineKind::Kubernetes => {
+                let Some(config) = self.kubernetes.clone() else {
+                    let why = "how Kubernetes is used must be said: a table [kubernetes] in the file that \
+                               --engine-config names; docs/kubernetes.md has one";
+                    return Err(engines::Error::Setup(why.to_owned()).into());
+                };
+                let batch = self.batch(network);
+                let kubernetes = Kubernetes::find(config, &batch.base).await?;
+                Ok(AnyEngine::Kubernetes(BatchEngine::open(batch, kubernetes).await?))
             }
             EngineKind::TaskSpooler => {
                 let spooler = TaskSpooler::find(self.task_spooler.clone()).await?;

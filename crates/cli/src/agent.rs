@@ -78,6 +78,8 @@ pub(crate) enum Engine {
     Process,
     /// A Slurm cluster, by its commands. DIR has to be on a file system that all nodes share.
     Slurm,
+    /// A Kubernetes cluster. DIR has to be on a file system that all its pods can have.
+    Kubernetes,
     /// The task spooler of the agent's own user.
     TaskSpooler,
     /// Timers; for load and soak runs.
@@ -114,6 +116,7 @@ const UIDS: engines::UidRange = engines::UidRange { first: 200_000, count: 50_00
 struct EngineConfig {
     process: engines::ProcessOptions,
     slurm: engines::slurm::SlurmConfig,
+    kubernetes: Option<engines::kubernetes::KubernetesConfig>,
     task_spooler: engines::task_spooler::TaskSpoolerConfig,
 }
 
@@ -127,14 +130,18 @@ impl Engine {
         let engine = match self {
             Self::Process => EngineKind::Process,
             Self::Slurm => EngineKind::Slurm,
+            Self::Kubernetes => EngineKind::Kubernetes,
             Self::TaskSpooler => EngineKind::TaskSpooler,
             Self::Timer => EngineKind::Timer,
         };
         let mut settings = agent::Settings::new(dir, engine);
         if let Some(file) = config {
-            let config = read_engine_config(file)?;
-            settings.process = config.process;
-            (settings.slurm, settings.task_spooler) = (config.slurm, config.task_spooler);
+            let EngineConfig { process, slurm, kubernetes, task_spooler } =
+                read_engine_config(file)?;
+            settings.process = process;
+            settings.slurm = slurm;
+            settings.kubernetes = kubernetes;
+            settings.task_spooler = task_spooler;
         }
         Ok(settings)
     }

@@ -1,5 +1,6 @@
 //! The engines an agent may hold, behind one type.
 
+use crate::kubernetes::Kubernetes;
 use crate::slurm::Slurm;
 use crate::task_spooler::TaskSpooler;
 use crate::{
@@ -16,6 +17,8 @@ pub enum AnyEngine {
     Process(ProcessEngine),
     /// Entries of a Slurm cluster.
     Slurm(BatchEngine<Slurm>),
+    /// Jobs of a Kubernetes cluster.
+    Kubernetes(BatchEngine<Kubernetes>),
     /// Entries of a machine's task spooler.
     TaskSpooler(BatchEngine<TaskSpooler>),
     /// Timers in memory.
@@ -28,6 +31,7 @@ macro_rules! with {
         match $any {
             AnyEngine::Process($engine) => $call,
             AnyEngine::Slurm($engine) => $call,
+            AnyEngine::Kubernetes($engine) => $call,
             AnyEngine::TaskSpooler($engine) => $call,
             AnyEngine::Timer($engine) => $call,
         }

@@ -24,6 +24,8 @@
 //! | `alive` | supervisor | stamped every few seconds where shared, for as long as it lives |
 //! | `work/`, `tmp/` | the command | its work directory and `TMPDIR` |
 
+mod gang;
+
 use crate::{BootTime, Error, Launch, LogChunk, Outcome, RunAs, State, Stream};
 use model::{BootId, Moment, Span};
 use rustix::fs::{Mode, OFlags, Timestamps, UTIME_NOW};
@@ -118,6 +120,10 @@ pub(crate) struct Batch {
     pub(crate) keeps: Vec<String>,
     /// Which of them may list the chips that the batch system gave, the first that is there counts.
     pub(crate) chips_in: Vec<String>,
+    /// How many supervisors it starts for the attempt, one on each node of a gang; one, or none where an
+    /// older agent wrote this, if it starts the first node's only.
+    #[serde(default)]
+    pub(crate) nodes: u32,
 }
 
 /// What `lease` says.
@@ -250,7 +256,7 @@ impl AttemptDir {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("look at", &self.path)(error)),
         };
-        let clock = self.path.join(format!(".clock.{}", std::process::id()));
+        let clock = self.path.join(format!(".clock.{}", unique()));
         let now = stamp(&clock)?;
         let _ = fs::remove_file(&clock);
         let written = written.map_err(Error::io("look at", &self.path))?;
@@ -310,15 +316,19 @@ impl AttemptDir {
 
     /// Makes this process the one that decides the attempt's fate. False if another one is.
     pub(crate) fn claim(&self) -> Result<bool, Error> {
-        let own = ProcessIdentity::own()?;
-        let draft = self.draft("claim", &own)?;
-        let claim = self.path.join("claim");
-        let linked = fs::hard_link(&draft, &claim);
+        self.link_once("claim", &ProcessIdentity::own()?)
+    }
+
+    /// Writes a file unless it is there; false if it is.
+    fn link_once<T: Serialize>(&self, name: &str, value: &T) -> Result<bool, Error> {
+        let draft = self.draft(name, value)?;
+        let path = self.path.join(name);
+        let linked = fs::hard_link(&draft, &path);
         fs::remove_file(&draft).map_err(Error::io("remove", &draft))?;
         match linked {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(Error::io("claim", &claim)(error)),
+            Err(error) => Err(Error::io("claim", &path)(error)),
         }
     }
 
@@ -406,9 +416,7 @@ impl AttemptDir {
 
     /// Writes `value` beside where it will appear, under a name nobody else uses.
     fn draft<T: Serialize>(&self, name: &str, value: &T) -> Result<PathBuf, Error> {
-        static COUNT: AtomicU64 = AtomicU64::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = self.path.join(format!(".{name}.{}.{count}", std::process::id()));
+        let path = self.path.join(format!(".{name}.{}", unique()));
         let text = serde_json::to_vec(value).expect("our records are plain data");
         let mut options = fs::OpenOptions::new();
         let mode = if self.shared { 0o644 } else { 0o600 };
@@ -416,6 +424,14 @@ impl AttemptDir {
         file.and_then(|mut file| file.write_all(&text)).map_err(Error::io("write", &path))?;
         Ok(path)
     }
+}
+
+/// A word that nobody else uses, on whatever machine: in containers all are process 1.
+fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let since = SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{}.{count}", std::process::id(), since.as_nanos())
 }
 
 /// Makes a FIFO, readable and writable for this user only, unless it is there.

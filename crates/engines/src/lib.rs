@@ -24,6 +24,7 @@ mod furnish;
 mod ground;
 mod hints;
 mod host;
+pub mod kubernetes;
 mod launch;
 mod process;
 mod remains;

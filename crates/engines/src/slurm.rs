@@ -258,7 +258,7 @@ fn phase(state: &str, reason: &str) -> Phase {
         "COMPLETED" => Phase::Over(format!("Slurm says that it completed{told}")),
         "FAILED" => Phase::Over(format!("Slurm says that it failed{told}")),
         "TIMEOUT" | "DEADLINE" => Phase::Over(format!("Slurm ended it for its time{told}")),
-        "OUT_OF_MEMORY" => Phase::Over(format!("Slurm ended it for its memory{told}")),
+        "OUT_OF_MEMORY" => Phase::OutOfMemory(format!("Slurm ended it for its memory{told}")),
         "CANCELLED" => Phase::Over(format!("somebody cancelled it in Slurm{told}")),
         "PREEMPTED" => Phase::Over(format!("Slurm gave its place to another job{told}")),
         "REVOKED" | "BOOT_FAIL" | "LAUNCH_FAILED" | "RECONFIG_FAIL" => {
@@ -343,6 +343,7 @@ mod tests {
             pool: "npu",
             nodes: 2,
             chips_per_node: 8,
+            image: None,
             cores: Some(Cores(1_500)),
             memory: Some(Bytes((1 << 30) + 1)),
             limit: Some(Span(61_000)),

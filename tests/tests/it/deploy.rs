@@ -66,13 +66,16 @@ fn systemd_finds_nothing_wrong_in_the_units() {
 
 #[test]
 fn what_kubernetes_is_given_starts_the_program_in_a_way_that_it_knows() {
-    let text = fs::read_to_string(deploy().join("kubernetes/server.yaml")).unwrap();
-    let args = text.lines().skip_while(|line| line.trim() != "args:").skip(1);
-    let args = args.map_while(|line| line.trim().strip_prefix("- ").map(str::to_owned));
-    let args: Vec<String> = args.collect();
-    assert_eq!(args[0], "serve");
-    takes(&args);
+    let manifest = |name: &str| fs::read_to_string(deploy().join("kubernetes").join(name)).unwrap();
+    for (name, task) in [("server.yaml", "serve"), ("agent.yaml", "agent")] {
+        let text = manifest(name);
+        let args = text.lines().skip_while(|line| line.trim() != "args:").skip(1);
+        let args = args.map_while(|line| line.trim().strip_prefix("- ").map(str::to_owned));
+        let args: Vec<String> = args.collect();
+        assert_eq!(args[0], task);
+        takes(&args);
+    }
     for path in ["/healthz", "/readyz"] {
-        assert!(text.contains(&format!("path: {path}")));
+        assert!(manifest("server.yaml").contains(&format!("path: {path}")));
     }
 }

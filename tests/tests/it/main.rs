@@ -17,6 +17,7 @@ mod golden;
 mod in_place;
 mod jobs;
 mod keeping;
+mod kubernetes;
 mod line;
 mod link_tests;
 mod load;

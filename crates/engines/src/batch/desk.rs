@@ -4,7 +4,7 @@ use super::{BatchConfig, Entry, Phase, Queue, Ticket};
 use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, wall_clock};
 use crate::ground::{Ground, names_in};
 use crate::hints::{Hints, lock};
-use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, State, Stream};
+use crate::{BootTime, Cause, Error, Exit, Launch, LogChunk, Observation, Outcome, State, Stream};
 use model::{AttemptId, BootId, NetworkUid, Span};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -87,7 +87,18 @@ enum Said {
     /// It has this entry.
     Active(Entry),
     /// It has none any more.
-    Gone { why: String, out_of_reach: bool },
+    Gone { why: String, how: Gone },
+}
+
+/// How an attempt has gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// With all its processes.
+    Over,
+    /// With all its processes, for their memory.
+    OutOfMemory,
+    /// Where nobody hears of it.
+    OutOfReach,
 }
 
 #[derive(Debug)]
@@ -156,6 +167,13 @@ impl<Q: Queue> Desk<Q> {
             return Ok(());
         }
         launch.run_as = self.queue.user();
+        if self.queue.numbers_chips_anew()
+            && let (Some(chips), Some(place)) = (&mut launch.chips, &launch.place)
+            && place.chips_per_node > 0
+        {
+            let count = u16::try_from(place.chips_per_node).unwrap_or(u16::MAX);
+            chips.slots = (0..count).collect();
+        }
         let place = self.place(attempt);
         if !place.holds_attempt() {
             place.furnish(&launch)?;
@@ -169,8 +187,12 @@ impl<Q: Queue> Desk<Q> {
                 place.write_secrets(&secrets)?;
             }
             let texts = |all: &[&str]| all.iter().map(|&text| text.to_owned()).collect();
-            let batch =
-                Batch { keeps: texts(self.queue.keeps()), chips_in: texts(self.queue.chips_in()) };
+            let starts = launch.place.as_ref().filter(|_| self.queue.starts_everywhere());
+            let batch = Batch {
+                keeps: texts(self.queue.keeps()),
+                chips_in: texts(self.queue.chips_in()),
+                nodes: starts.map_or(1, |place| place.nodes),
+            };
             place.write_order(&Order { boot: self.boot, launch, batch: Some(batch) })?;
         }
         lock(&self.known).entry(attempt).or_default();
@@ -222,25 +244,24 @@ impl<Q: Queue> Desk<Q> {
         attempt: AttemptId,
         entries: Vec<Entry>,
     ) -> Result<Vec<Entry>, Error> {
-        let is_active =
-            |entry: &Entry| !matches!(entry.phase, Phase::Over(_) | Phase::OutOfReach(_));
+        let is_active = |entry: &Entry| {
+            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
+        };
         let (active, over): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_active);
         if let Some(Entry { phase: Phase::Hopeless(why), .. }) = active.first() {
             self.refused(attempt, why.clone())?;
             return Ok(active);
         }
         let mut active = active.into_iter();
-        let said = match (active.next(), over.into_iter().next_back()) {
+        let last = over.into_iter().next_back().map(|entry| entry.phase);
+        let said = match (active.next(), last) {
             (Some(entry), _) => Said::Active(entry),
-            (None, Some(Entry { phase: Phase::OutOfReach(why), .. })) => {
-                Said::Gone { why, out_of_reach: true }
-            }
-            (None, Some(Entry { phase: Phase::Over(why), .. })) => {
-                Said::Gone { why, out_of_reach: false }
-            }
+            (None, Some(Phase::OutOfReach(why))) => Said::Gone { why, how: Gone::OutOfReach },
+            (None, Some(Phase::Over(why))) => Said::Gone { why, how: Gone::Over },
+            (None, Some(Phase::OutOfMemory(why))) => Said::Gone { why, how: Gone::OutOfMemory },
             (None, _) => {
                 let why = format!("{} no longer knows it", self.queue.kind());
-                Said::Gone { why, out_of_reach: true }
+                Said::Gone { why, how: Gone::OutOfReach }
             }
         };
         if matches!(said, Said::Gone { .. }) {
@@ -322,9 +343,7 @@ impl<Q: Queue> Desk<Q> {
         let gone = match lock(&self.known).get(&attempt) {
             None => return Ok(None),
             Some(Known { verdict: Some(verdict), .. }) => return Ok(Some(verdict.clone())),
-            Some(Known { said: Said::Gone { why, out_of_reach }, .. }) => {
-                Some((why.clone(), *out_of_reach))
-            }
+            Some(Known { said: Said::Gone { why, how }, .. }) => Some((why.clone(), *how)),
             Some(_) => None,
         };
         let state = self.judge(&self.place(attempt), gone)?;
@@ -336,33 +355,25 @@ impl<Q: Queue> Desk<Q> {
         Ok(Some(state))
     }
 
-    fn judge(&self, place: &AttemptDir, gone: Option<(String, bool)>) -> Result<State, Error> {
+    fn judge(&self, place: &AttemptDir, gone: Option<(String, Gone)>) -> Result<State, Error> {
         if let Some(outcome) = place.read_result()? {
             return Ok(State::Ended(outcome));
         }
         if let Some(why) = place.read_lost()? {
             return Ok(State::Lost { why });
         }
-        if let Some((why, out_of_reach)) = gone {
+        if let Some((why, how)) = gone {
             // Who claims it now keeps any start that is still to come from running it.
-            if place.claim()? || self.is_dead(place, out_of_reach)? {
+            if place.claim()? || is_dead(place, how)? {
                 return match place.read_result()? {
                     Some(outcome) => Ok(State::Ended(outcome)),
+                    None if how == Gone::OutOfMemory => end_for_memory(place),
                     None => place.lose(&why),
                 };
             }
         }
         let running = place.read_running()?;
         Ok(running.map_or(State::Starting, |r| State::Running { started: r.started }))
-    }
-
-    /// Whether nothing of an attempt lives that the batch system says is gone. It may have been started
-    /// twice, and only the second be over; it may run on where nobody hears of it until its lease
-    /// passes.
-    fn is_dead(&self, place: &AttemptDir, out_of_reach: bool) -> Result<bool, Error> {
-        let silent = place.silent_for()?.is_none_or(|silent| silent >= SILENT);
-        let lease = place.read_lease()?;
-        Ok(silent && !(out_of_reach && lease.is_some_and(|until| until > BootTime::now())))
     }
 
     pub(super) fn observe(&self) -> Result<Vec<Observation>, Error> {
@@ -408,7 +419,7 @@ impl<Q: Queue> Desk<Q> {
         }
         let gone = lock(&self.known).get(&attempt).is_some_and(|known| {
             // It is to pass: nothing else tells when what is out of reach is over.
-            matches!(known.said, Said::Gone { out_of_reach: true, .. })
+            matches!(known.said, Said::Gone { how: Gone::OutOfReach, .. })
         });
         let place = self.place(attempt);
         let silent = gone && place.silent_for()?.is_none_or(|silent| silent >= SILENT);
@@ -440,6 +451,24 @@ impl<Q: Queue> Desk<Q> {
     }
 }
 
+/// Whether nothing of an attempt lives that the batch system says is gone. It may have been started
+/// twice, and only the second be over; it may run on where nobody hears of it until its lease passes.
+fn is_dead(place: &AttemptDir, how: Gone) -> Result<bool, Error> {
+    let silent = place.silent_for()?.is_none_or(|silent| silent >= SILENT);
+    let lease = place.read_lease()?.filter(|_| how == Gone::OutOfReach);
+    Ok(silent && lease.is_none_or(|until| until <= BootTime::now()))
+}
+
+/// Notes that an attempt and its supervisor were killed for their memory.
+fn end_for_memory(place: &AttemptDir) -> Result<State, Error> {
+    let now = wall_clock();
+    let started = place.read_running()?.map_or(now, |running| running.started);
+    let killed = Some(Exit::Signaled(9));
+    let outcome = Outcome { exit: killed, started, ..Outcome::never_ran(Cause::OutOfMemory, now) };
+    place.write_result(&outcome)?;
+    Ok(State::Ended(outcome))
+}
+
 /// An attempt that is to be entered.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -460,6 +489,7 @@ impl Wanted {
             pool: place.map_or("", |place| &place.pool),
             nodes: place.map_or(1, |place| place.nodes),
             chips_per_node: place.map_or(0, |place| place.chips_per_node),
+            image: self.launch.image.as_deref(),
             cores: self.launch.cpu,
             memory: self.launch.memory,
             limit: limit.map(|limit| limit + self.launch.grace + LIMIT_MARGIN),

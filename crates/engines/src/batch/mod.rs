@@ -113,7 +113,7 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
             version: self.desk.queue.version().to_owned(),
             enforcement: Enforcement::Batch,
             own_uid: false,
-            images: false,
+            images: self.desk.queue.runs_images(),
         }
     }
 

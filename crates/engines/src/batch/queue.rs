@@ -7,9 +7,9 @@ use std::path::Path;
 
 /// A batch system, as one cluster runs it.
 ///
-/// It starts a command on the first node of what it gives, and may lose it, start it twice, forget it or
-/// call another by its number: none of this is the queue's concern. What it must not do is guess. Where
-/// it does not know, it fails with [`Error::Silent`], and is asked again.
+/// It starts a command on the first node of what it gives, or on each, and may lose it, start it twice,
+/// forget it or call another by its number: none of this is the queue's concern. What it must not do is
+/// guess. Where it does not know, it fails with [`Error::Silent`], and is asked again.
 pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// The engine's kind, such as `slurm`.
     fn kind(&self) -> &'static str;
@@ -26,6 +26,22 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// The variables in which it may list the chips that it gave.
     fn chips_in(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Whether a command sees the chips that it was given and no others, numbered from zero.
+    fn numbers_chips_anew(&self) -> bool {
+        false
+    }
+
+    /// Whether it can run a command in a container image that is named.
+    fn runs_images(&self) -> bool {
+        false
+    }
+
+    /// Whether it starts the command on every node of a gang; else it does on the first, and what it runs
+    /// reaches the others by the batch system's own means.
+    fn starts_everywhere(&self) -> bool {
+        false
     }
 
     /// Whom entries run as; none for the agent's own user.
@@ -63,6 +79,8 @@ pub struct Ticket<'a> {
     pub nodes: u32,
     /// Chips on each.
     pub chips_per_node: u32,
+    /// The container image it is to run in, if one is named and it [can](Queue::runs_images).
+    pub image: Option<&'a str>,
     /// Cores on each; none leaves it to the batch system.
     pub cores: Option<Cores>,
     /// Memory on each; none leaves it to the batch system.
@@ -94,6 +112,9 @@ pub enum Phase {
     Running,
     /// It is over, and every process of it is known to be gone.
     Over(String),
+    /// It is over, every process of it is known to be gone, and they are for having used more memory than
+    /// they were given.
+    OutOfMemory(String),
     /// It is over as far as the batch system is concerned, but what ran on a node that does not answer
     /// may run on.
     OutOfReach(String),

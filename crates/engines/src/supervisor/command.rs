@@ -1,5 +1,6 @@
 //! Starting the command.
 
+use super::{Gang, Post};
 use crate::Launch;
 use crate::attempt_dir::{AttemptDir, Batch};
 use crate::cgroup::AttemptGroups;
@@ -18,17 +19,17 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Starts the command in its own process group, inside its control groups. The error is for the
 /// people who wrote the command.
 pub(super) fn spawn(
-    dir: &AttemptDir,
+    post: &Post<'_>,
     launch: &Launch,
     batch: Option<&Batch>,
     groups: Option<&AttemptGroups>,
 ) -> Result<Child, String> {
-    let env = environment(dir, launch, batch)?;
-    let line = launch.enclosure.line(dir, launch, &env)?;
+    let env = environment(post, launch, batch)?;
+    let line = launch.enclosure.line(post.main, launch, &env)?;
     let mut command = Command::new(&line.program);
     command
         .args(&line.arguments)
-        .current_dir(dir.work())
+        .current_dir(post.main.work())
         .env_clear()
         .envs(launch.enclosure.environment(env))
         .stdin(Stdio::null())
@@ -59,7 +60,7 @@ pub(super) fn spawn(
 /// All the command gets to see: nothing of the agent's own environment but `PATH`, and of a batch
 /// system's what is its own.
 fn environment(
-    dir: &AttemptDir,
+    post: &Post<'_>,
     launch: &Launch,
     batch: Option<&Batch>,
 ) -> Result<BTreeMap<String, String>, String> {
@@ -67,15 +68,16 @@ fn environment(
     let attempt = launch.attempt;
     let mut all = BTreeMap::from([
         ("PATH".to_owned(), env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned())),
-        ("HOME".to_owned(), text(dir.work())),
-        ("TMPDIR".to_owned(), text(dir.tmp())),
+        ("HOME".to_owned(), text(post.main.work())),
+        ("TMPDIR".to_owned(), text(post.own.tmp())),
     ]);
     if let Some(batch) = batch {
         let own = |(name, _): &(String, String)| batch.keeps.iter().any(|is| name.starts_with(is));
         all.extend(env::vars().filter(own));
     }
     all.extend(launch.env.iter().cloned());
-    all.extend(secrets(dir, batch)?);
+    all.extend(secrets(&post.own, batch)?);
+    all.extend(post.gang.iter().flat_map(Gang::environment));
     if let Some(chips) = &launch.chips {
         let planned = || {
             let slots: Vec<String> = chips.slots.iter().map(ToString::to_string).collect();

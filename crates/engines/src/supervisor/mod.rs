@@ -11,6 +11,7 @@
 mod command;
 mod deadline;
 mod eviction;
+mod gang;
 mod log;
 mod tree;
 
@@ -21,6 +22,7 @@ use crate::cgroup::{AttemptGroups, Cgroups};
 use crate::{BootTime, Cause, Error, Exit, Launch, Outcome, Stream};
 use deadline::Alarm;
 use eviction::Eviction;
+use gang::Gang;
 use log::LogPump;
 use model::{Moment, Span};
 use rustix::event::{PollFd, PollFlags};
@@ -61,19 +63,49 @@ pub fn supervise(attempt_dir: &Path) -> ExitCode {
 fn run(dir: &AttemptDir) -> Result<(), Error> {
     // Fails only for a group leader, which then is no part of the agent's group either.
     let _ = rustix::process::setsid();
-    if !dir.claim()? {
+    let Some(Order { launch, batch, .. }) = dir.read_order()? else { return Ok(()) };
+    let gang = match batch.as_ref().map(|batch| batch.nodes) {
+        Some(nodes) if nodes > 1 => match Gang::join(dir, nodes)? {
+            Some(gang) => Some(gang),
+            None => return Ok(()),
+        },
+        _ => None,
+    };
+    let own = match gang.as_ref().filter(|gang| !gang.is_leader()) {
+        Some(gang) => match gang.await_leader()? {
+            Some(own) => own,
+            None => return Ok(()),
+        },
+        None => dir.clone(),
+    };
+    if !own.claim()? {
         return Ok(());
     }
-    let Some(Order { launch, batch, .. }) = dir.read_order()? else { return Ok(()) };
     let begun = wall_clock();
+    let post = Post { main: dir, own, gang };
     let outcome = match given_up_before_start(dir)? {
         Some(cause) => Outcome::never_ran(cause, begun),
-        None => look_after(dir, &launch, batch.as_ref())
+        None => look_after(&post, &launch, batch.as_ref())
             .unwrap_or_else(|why| Outcome::never_ran(Cause::CouldNotStart(why), begun)),
     };
-    record(dir, &outcome)?;
+    // Where the leader's command never ran, no other does.
+    let ran = dir.read_running()?.is_some();
+    let outcome = match post.gang.as_ref().filter(|gang| gang.is_leader() && ran) {
+        Some(gang) => gang.settle(outcome),
+        None => outcome,
+    };
+    record(&post.own, &outcome)?;
     dir.wake();
     Ok(())
+}
+
+/// What a supervisor is for: an attempt, or one node's part of it.
+struct Post<'a> {
+    /// The attempt's directory: what is to be done, and how long.
+    main: &'a AttemptDir,
+    /// Where this supervisor writes what it has to say; the same, but for a member of a gang.
+    own: AttemptDir,
+    gang: Option<Gang>,
 }
 
 /// Writes to the common log of all supervisors, if it can be written to.
@@ -106,16 +138,17 @@ fn given_up_before_start(dir: &AttemptDir) -> Result<Option<Cause>, Error> {
 }
 
 /// Runs the command to its end. The error is why it could not be started; nothing of it lives then.
-fn look_after(dir: &AttemptDir, launch: &Launch, batch: Option<&Batch>) -> Result<Outcome, String> {
+fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result<Outcome, String> {
+    let dir = &post.own;
     let evicted = batch.map(|_| Eviction::new()).transpose()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| format!("its orphans cannot be adopted: {error}"))?;
-    let control = dir.open_control().map_err(Error::in_full)?;
+    let control = post.main.open_control().map_err(Error::in_full)?;
     let alarm = Alarm::new().map_err(|error| format!("it cannot be timed: {error}"))?;
-    let lease_at = dir.read_lease().map_err(Error::in_full)?;
+    let lease_at = post.main.read_lease().map_err(Error::in_full)?;
     let groups = Cgroups::of_this_process().make(launch);
     let started = wall_clock();
-    let mut child = command::spawn(dir, launch, batch, groups.as_ref()).inspect_err(|_| {
+    let mut child = command::spawn(post, launch, batch, groups.as_ref()).inspect_err(|_| {
         groups.iter().for_each(AttemptGroups::remove);
     })?;
     command::outlive_the_hungry();
@@ -138,7 +171,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch, batch: Option<&Batch>) -> Resul
     dir.wake();
     let limit_at = launch.limit.map(|limit| BootTime::now().after(limit));
     let mut watch = Watch {
-        dir,
+        post,
         tree,
         ended,
         logs,
@@ -147,6 +180,7 @@ fn look_after(dir: &AttemptDir, launch: &Launch, batch: Option<&Batch>) -> Resul
         evicted,
         limit_at,
         lease_at,
+        look_at: batch.map(|_| BootTime::now()),
         grace: launch.grace,
         asks: launch.checkpoint.as_ref().and_then(|kept| tree::signal(kept.signal.as_deref()?)),
         stopping: None,
@@ -164,7 +198,7 @@ struct Stopping {
 }
 
 struct Watch<'a> {
-    dir: &'a AttemptDir,
+    post: &'a Post<'a>,
     tree: Tree<'a>,
     ended: OwnedFd,
     logs: [LogPump; 2],
@@ -174,6 +208,8 @@ struct Watch<'a> {
     evicted: Option<Eviction>,
     limit_at: Option<BootTime>,
     lease_at: Option<BootTime>,
+    /// When to look at files of which nobody on another machine can tell that they changed.
+    look_at: Option<BootTime>,
     grace: Span,
     /// The signal that asks for a checkpoint.
     asks: Option<Signal>,
@@ -188,8 +224,12 @@ impl Watch<'_> {
             if let Some(exit) = self.tree.reap() {
                 return Some(exit);
             }
-            self.heed_stop_request();
+            let looks = self.is_to_look();
+            self.heed_stop_request(looks);
             self.heed_eviction();
+            if looks {
+                self.heed_gang();
+            }
             if self.enforce(BootTime::now()) {
                 return None;
             }
@@ -201,8 +241,8 @@ impl Watch<'_> {
     fn wait(&mut self) {
         let stopping = self.stopping.as_ref();
         let next = stopping.map(|stopping| stopping.end_at.unwrap_or(stopping.kill_at));
-        let look = self.evicted.as_ref().map(|_| BootTime::now().after(LOOK_EVERY));
-        self.alarm.set([self.limit_at, self.lease_at, next, look].into_iter().flatten().min());
+        self.alarm
+            .set([self.limit_at, self.lease_at, next, self.look_at].into_iter().flatten().min());
         let mut fds = vec![
             PollFd::new(&self.ended, PollFlags::IN),
             PollFd::new(self.alarm.fd(), PollFlags::IN),
@@ -221,19 +261,28 @@ impl Watch<'_> {
         self.logs.iter_mut().for_each(LogPump::copy_ready);
     }
 
-    fn heed_stop_request(&mut self) {
+    fn is_to_look(&mut self) -> bool {
+        let now = BootTime::now();
+        let is_time = self.look_at.is_some_and(|at| at <= now);
+        if is_time {
+            self.look_at = Some(now.after(LOOK_EVERY));
+        }
+        is_time
+    }
+
+    fn heed_stop_request(&mut self, looks: bool) {
         let mut hints = [0; 64];
-        let mut asked = self.alarm.rang();
+        let mut asked = looks || self.alarm.rang();
         while self.control.read(&mut hints).is_ok_and(|count| count > 0) {
             asked = true;
         }
         if !asked {
             return;
         }
-        match self.dir.read_stop() {
+        match self.post.main.read_stop() {
             Ok(Some(grace)) => self.begin_stop(Cause::Stopped, grace),
             Ok(None) => {}
-            Err(error) => complain(self.dir, error),
+            Err(error) => complain(&self.post.own, error),
         }
     }
 
@@ -241,10 +290,19 @@ impl Watch<'_> {
     fn heed_eviction(&mut self) {
         let Some(evicted) = &mut self.evicted else { return };
         if evicted.is_to_beat() {
-            let _ = self.dir.beat();
+            let _ = self.post.own.beat();
         }
         if evicted.came() {
             self.begin_stop(Cause::Evicted, self.grace.min(KILL_WAIT));
+        }
+    }
+
+    /// Ends with the others of a gang.
+    fn heed_gang(&mut self) {
+        if self.stopping.is_none()
+            && let Some(cause) = self.post.gang.as_ref().and_then(Gang::wants_end)
+        {
+            self.begin_stop(cause, self.grace);
         }
     }
 
@@ -256,7 +314,7 @@ impl Watch<'_> {
         }
         if self.lease_at.is_some_and(|at| at <= now) {
             // It may have been extended since it was last read. One that cannot be read was not.
-            self.lease_at = self.dir.read_lease().ok().flatten().filter(|&at| at > now);
+            self.lease_at = self.post.main.read_lease().ok().flatten().filter(|&at| at > now);
             if self.lease_at.is_none() {
                 self.begin_stop(Cause::LeaseExpired, self.grace);
             }

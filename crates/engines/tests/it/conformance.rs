@@ -3,7 +3,7 @@ use engines::conformance::{Finding, Site, Verdict, check};
 use engines::{AnyEngine, Capacity, ProcessEngine, TimerEngine};
 use model::{Bytes, Cores};
 
-fn assert_conforms(findings: &[Finding]) {
+pub(crate) fn assert_conforms(findings: &[Finding]) {
     let broken: Vec<String> = findings
         .iter()
         .filter(|finding| matches!(finding.verdict, Verdict::Broken(_)))

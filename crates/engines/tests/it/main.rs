@@ -4,9 +4,12 @@
 
 mod conformance;
 mod enclosure;
+mod gang;
 mod isolation;
+mod kubernetes;
 mod supervision;
 
+use conformance::assert_conforms;
 use engines::{
     Engine, Launch, Outcome, ProcessConfig, ProcessEngine, ProcessOptions, State, SupervisorCommand,
 };

@@ -1,0 +1,371 @@
+//! Kubernetes, by its API server: each attempt is a Job whose pods start the supervisor.
+//!
+//! What Kubernetes really does, and what is done about it here:
+//!
+//! * The name of a Job is the attempt's: entered again, it is there already (409). One of that name that
+//!   somebody else made is left alone.
+//! * What it does not know it drops without a word, and others may change what passes: what it keeps is
+//!   compared with what it was given.
+//! * It places the pods of a gang one by one. Where neither Kueue nor Volcano starts it as a whole, its
+//!   pods wait for each other, and it is given back when some of them have waited too long.
+//! * It would start a pod again that failed or was evicted; whether a job is tried again is Portolan's to
+//!   decide. A pod that it starts again all the same finds the attempt claimed.
+//! * What an image that cannot be pulled waits for is never the end by itself; it is given back in time.
+//! * A pod on a node that does not answer goes on being there, or is said to be deleted, while its
+//!   processes may run.
+//! * A Job, its pods and their exit codes and logs vanish: what counts is in the attempt's directory.
+
+mod config;
+mod job;
+mod mirror;
+mod nodes;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use config::{KubernetesConfig, KubernetesPool, Volume};
+
+use crate::batch::{Entry, Phase, Queue, Ticket};
+use crate::hints::lock;
+use crate::{BootTime, Capacity, Error, RunAs};
+use job::{ENTRY, MANAGED_BY};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{DeleteParams, ListParams, PostParams, Preconditions, PropagationPolicy};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+use mirror::Mirror;
+use model::{Bytes, Cores};
+use state::Sight;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+/// What this is called in errors.
+const WHO: &str = "Kubernetes";
+/// How long any one request may take, with what the client itself tries again.
+const PATIENCE: Duration = Duration::from_secs(45);
+/// How many nodes are listed at once.
+const PAGE: u32 = 500;
+/// The answers that say no, for good: the request is wrong, or too large.
+const NO: [u16; 4] = [400, 405, 413, 422];
+
+/// Kubernetes, by its API server.
+#[derive(Debug)]
+pub struct Kubernetes {
+    config: KubernetesConfig,
+    user: RunAs,
+    version: String,
+    api: Apis,
+    mirror: Mirror,
+    /// Since when each entry waits for what should not take long, by its number.
+    waiting: Mutex<BTreeMap<String, BootTime>>,
+}
+
+/// Where requests go.
+struct Apis {
+    client: Client,
+    jobs: Api<Job>,
+    pods: Api<Pod>,
+    nodes: Api<Node>,
+    namespace: String,
+}
+
+impl std::fmt::Debug for Apis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Apis").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl Kubernetes {
+    /// Finds out whether its API server is there, in which version, and whether Jobs can be listed.
+    /// `base` is the directory of all attempts.
+    pub async fn find(config: KubernetesConfig, base: &Path) -> Result<Self, Error> {
+        let wrong = |error: &dyn std::error::Error| {
+            Error::Setup(format!("Kubernetes cannot be used: {}", in_full(error)))
+        };
+        let context = config.context.clone();
+        let options = KubeConfigOptions { context, ..KubeConfigOptions::default() };
+        let reached = match &config.kubeconfig {
+            Some(file) => {
+                let all = Kubeconfig::read_from(file).map_err(|error| wrong(&error))?;
+                Config::from_custom_kubeconfig(all, &options)
+                    .await
+                    .map_err(|error| wrong(&error))?
+            }
+            None if config.context.is_some() => {
+                Config::from_kubeconfig(&options).await.map_err(|error| wrong(&error))?
+            }
+            None => Config::infer().await.map_err(|error| wrong(&error))?,
+        };
+        let client = Client::try_from(reached).map_err(|error| wrong(&error))?;
+        Self::at(client, config, base).await
+    }
+
+    /// The same for an API server that is reached by `client`.
+    pub async fn at(client: Client, config: KubernetesConfig, base: &Path) -> Result<Self, Error> {
+        config.check(base)?;
+        let own =
+            RunAs { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
+        let namespace = config.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+        let api = Apis {
+            jobs: Api::namespaced(client.clone(), &namespace),
+            pods: Api::namespaced(client.clone(), &namespace),
+            nodes: Api::all(client.clone()),
+            client,
+            namespace,
+        };
+        let wrong = |trouble: Trouble| {
+            let said = Error::from(trouble).in_full();
+            Error::Setup(format!("{said}; docs/kubernetes.md says what the agent needs"))
+        };
+        let version = ask(api.client.apiserver_version()).await.map_err(wrong)?.git_version;
+        ask(api.jobs.list(&ListParams::default().limit(1))).await.map_err(wrong)?;
+        let mirror = Mirror::new(&api.client, &api.namespace);
+        let user = config.run_as.unwrap_or(own);
+        let waiting = Mutex::default();
+        Ok(Self { config, user, version, api, mirror, waiting })
+    }
+
+    /// What a Job and its pods are as an entry.
+    fn entry(&self, job: &Job, pods: &[&Pod]) -> Entry {
+        let number = job.metadata.uid.clone().unwrap_or_default();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let mut sight = Sight { job, pods, now: now.as_secs().cast_signed(), is_late: false };
+        let mut waiting = lock(&self.waiting);
+        if sight.is_on_the_clock() {
+            let now = BootTime::now();
+            let since = *waiting.entry(number.clone()).or_insert(now);
+            sight.is_late = now.since(since) >= self.config.patience;
+        } else {
+            waiting.remove(&number);
+        }
+        let name = job.metadata.name.clone().unwrap_or_default();
+        Entry { number, name, phase: sight.phase() }
+    }
+
+    /// The Job of this name, if it is one that this engine made.
+    async fn own(&self, name: &str) -> Result<Option<Job>, Error> {
+        match ask(self.api.jobs.get(name)).await {
+            Ok(job) => Ok(Some(job).filter(is_own)),
+            Err(Trouble::NotThere(_)) => Ok(None),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Makes a Job; the one that is kept under its name.
+    async fn make(&self, wanted: &Job) -> Result<Job, Error> {
+        let name = wanted.metadata.name.clone().unwrap_or_default();
+        match ask(self.api.jobs.create(&PostParams::default(), wanted)).await {
+            Ok(kept) => Ok(kept),
+            Err(Trouble::Conflict(_)) => self.own(&name).await?.ok_or_else(|| {
+                let namespace = &self.api.namespace;
+                let said = format!("somebody else has a Job `{name}` in namespace `{namespace}`");
+                Error::Rejected { who: WHO, said }
+            }),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Makes the pod group of a gang that Volcano is to start.
+    async fn make_group(&self, job: &Job, queue: &str) -> Result<(), Error> {
+        let group = job::pod_group(job, queue);
+        let path = format!(
+            "/apis/scheduling.volcano.sh/v1beta1/namespaces/{}/podgroups",
+            self.api.namespace
+        );
+        let request = kube::core::Request::new(path);
+        let request = request.create(&PostParams::default(), group.to_string().into_bytes());
+        let request = request.map_err(|error| Error::Setup(in_full(&error)))?;
+        match ask(self.api.client.request::<serde_json::Value>(request)).await {
+            Ok(_) | Err(Trouble::Conflict(_)) => Ok(()),
+            // Volcano may be on its way, or its rights; the Job waits for its group.
+            Err(Trouble::NotThere(said)) => {
+                let said = format!("Volcano is not there ({said})");
+                Err(Error::Silent { who: WHO, said })
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+impl Queue for Kubernetes {
+    fn kind(&self) -> &'static str {
+        "kubernetes"
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What images and device plugins say to those who use chips and libraries, and to a gang.
+    fn keeps(&self) -> &'static [&'static str] {
+        &[
+            "JOB_COMPLETION_INDEX",
+            "LD_LIBRARY_PATH",
+            "PYTHONPATH",
+            "NVIDIA_",
+            "CUDA_",
+            "ASCEND_",
+            "CAMBRICON_",
+            "MLU_",
+            "HIP_",
+            "ROCR_",
+        ]
+    }
+
+    /// A device plugin shows a container no other chips; what it says of them by variables is theirs on the
+    /// node, or an image's.
+    fn numbers_chips_anew(&self) -> bool {
+        true
+    }
+
+    fn runs_images(&self) -> bool {
+        true
+    }
+
+    fn starts_everywhere(&self) -> bool {
+        true
+    }
+
+    fn user(&self) -> Option<RunAs> {
+        self.config.run_as
+    }
+
+    async fn submit(&self, ticket: &Ticket<'_>) -> Result<Entry, Error> {
+        let wanted = job::job(ticket, &self.config, self.user)?;
+        let kept = self.make(&wanted).await?;
+        if let Some(difference) = job::difference(&wanted, &kept) {
+            self.cancel(&self.entry(&kept, &[])).await?;
+            let said = format!("it kept another Job than it was given: {difference}");
+            return Err(Error::Rejected { who: WHO, said });
+        }
+        let queue = self.config.pools.get(ticket.pool).and_then(|pool| pool.volcano_queue.as_ref());
+        if let Some(queue) = queue.filter(|_| ticket.nodes > 1) {
+            self.make_group(&kept, queue).await?;
+        }
+        Ok(self.entry(&kept, &[]))
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<Entry>, Error> {
+        let Some(job) = self.own(name).await? else { return Ok(Vec::new()) };
+        let its = ListParams::default().labels(&format!("{ENTRY}={name}"));
+        let pods = ask(self.api.pods.list(&its)).await?.items;
+        Ok(vec![self.entry(&job, &pods.iter().collect::<Vec<_>>())])
+    }
+
+    async fn active(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
+        let all = self.mirror.entries(prefix).await?;
+        let entry = |(job, pods): &(Arc<Job>, Vec<Arc<Pod>>)| {
+            self.entry(job, &pods.iter().map(Arc::as_ref).collect::<Vec<_>>())
+        };
+        let is_active = |entry: &Entry| {
+            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
+        };
+        Ok(all.iter().map(entry).filter(is_active).collect())
+    }
+
+    async fn cancel(&self, entry: &Entry) -> Result<(), Error> {
+        let uid = Some(entry.number.clone());
+        let how = DeleteParams {
+            // It is there until its pods are gone.
+            propagation_policy: Some(PropagationPolicy::Foreground),
+            preconditions: Some(Preconditions { uid, resource_version: None }),
+            ..DeleteParams::default()
+        };
+        match ask(self.api.jobs.delete(&entry.name, &how)).await {
+            // Another one of that name is not this entry.
+            Ok(_) | Err(Trouble::NotThere(_) | Trouble::Conflict(_)) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    async fn capacity(&self) -> Result<Capacity, Error> {
+        let mut sum = Capacity { cpu: Cores(0), memory: Bytes::ZERO };
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let nodes = ask(self.api.nodes.list(&page)).await?;
+            for node in nodes.items.iter().filter(|node| self.is_of_a_pool(node)) {
+                nodes::add(&mut sum, node);
+            }
+            match nodes.metadata.continue_.filter(|more| !more.is_empty()) {
+                Some(more) => page.continue_token = Some(more),
+                None => return Ok(sum),
+            }
+        }
+    }
+}
+
+impl Kubernetes {
+    /// Whether any pool may use a node; all may where no pool says which.
+    fn is_of_a_pool(&self, node: &Node) -> bool {
+        let has = |pool: &KubernetesPool| nodes::has_labels(node, &pool.node_selector);
+        self.config.pools.is_empty() || self.config.pools.values().any(has)
+    }
+}
+
+fn is_own(job: &Job) -> bool {
+    let labels = job.metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|by| by == MANAGED_BY.1)
+}
+
+/// What came instead of what was asked for.
+#[derive(Debug)]
+enum Trouble {
+    /// No such thing.
+    NotThere(String),
+    /// There is one already, or another one.
+    Conflict(String),
+    /// It will never be done.
+    No(String),
+    /// Nobody knows.
+    Silent(String),
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::No(said) => Self::Rejected { who: WHO, said },
+            Trouble::NotThere(said) | Trouble::Conflict(said) | Trouble::Silent(said) => {
+                Self::Silent { who: WHO, said }
+            }
+        }
+    }
+}
+
+/// Sends a request, and waits for its answer only so long. What is too much for the API server now (429)
+/// or finds it away (503, 504) the client itself has tried again by then, when it was told to.
+async fn ask<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
+    match tokio::time::timeout(PATIENCE, call).await {
+        Err(_) => Err(Trouble::Silent(format!("its API server took longer than {PATIENCE:?}"))),
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) => {
+            let said = status.message.clone();
+            Err(match status.code {
+                404 => Trouble::NotThere(said),
+                409 => Trouble::Conflict(said),
+                code if NO.contains(&code) => Trouble::No(said),
+                code => Trouble::Silent(format!("{said} ({code})")),
+            })
+        }
+        Ok(Err(error)) => Err(Trouble::Silent(in_full(&error))),
+    }
+}
+
+/// An error and what caused it, in one line.
+fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        // Many say what their cause is themselves.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    text
+}
