@@ -51,8 +51,9 @@ impl World {
             Fact::NetworkRestored(f) => self.network = Some(f.network),
             Fact::ChipDeclared(f) => _ = self.chips.insert(f.chip.clone(), Arc::clone(f)),
             Fact::CenterDeclared(f) => {
-                let agent = self.centers.get(&f.center).and_then(|c| c.agent.clone());
-                let state = CenterState { center: Arc::clone(f), agent };
+                let known = self.centers.remove(&f.center);
+                let (agent, up) = known.map_or_else(Default::default, |c| (c.agent, c.up));
+                let state = CenterState { center: Arc::clone(f), agent, up };
                 self.centers.insert(f.center.clone(), state);
             }
             Fact::ExchangeDeclared(f) => {
@@ -72,7 +73,13 @@ impl World {
                 center.agent = Some(Arc::clone(f));
             }
             Fact::CenterLost(f) => {
-                self.centers.get_mut(&f.center).ok_or("no such center")?.agent = None;
+                let center = self.centers.get_mut(&f.center).ok_or("no such center")?;
+                center.agent = None;
+                center.up.clear();
+            }
+            Fact::NodesCounted(f) => {
+                let center = self.centers.get_mut(&f.center).ok_or("no such center")?;
+                center.up.insert(f.pool.clone(), f.up);
             }
             Fact::TokenCreated(f) => self.token_created(f),
             Fact::TokenRevoked(f) => {

@@ -21,6 +21,7 @@ use crate::Error;
 use crate::batch::{Entry, Open, Phase, Seen, Ticket};
 use crate::hints::lock;
 use codec::{Codec, Wish};
+use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -161,8 +162,9 @@ impl Rest {
         })
     }
 
-    /// The version that is spoken with it.
+    /// The version that is spoken with it, if it takes the token and reaches its controller.
     pub(super) async fn version(&self) -> Result<String, Error> {
+        self.get("diag").await?.good()?;
         Ok(self.codec().await?.name())
     }
 
@@ -178,7 +180,10 @@ impl Rest {
         }
         let paths = self.read("openapi/v3").await?.good()?;
         let codec = Codec::among(paths["paths"].as_object().into_iter().flat_map(|all| all.keys()));
-        let codec = codec.ok_or_else(|| silent("it speaks no version that is known here"))?;
+        let codec = codec.ok_or_else(|| {
+            self.note(false);
+            silent("it speaks no version that is known here")
+        })?;
         *lock(&self.codec) = Some(codec);
         Ok(codec)
     }
@@ -192,8 +197,12 @@ impl Rest {
     /// Reads, once more with a new token where the first may be to blame.
     async fn read(&self, path: &str) -> Result<Answer, Error> {
         let (answer, token) = self.call(Method::GET, path, None, READING).await?;
-        if answer.may_be_the_token() && self.tokens.doubt(&token).await {
-            return Ok(self.call(Method::GET, path, None, READING).await?.0);
+        if !answer.may_be_the_token() || !self.tokens.doubt(&token).await {
+            return Ok(answer);
+        }
+        let (answer, _) = self.call(Method::GET, path, None, READING).await?;
+        if answer.may_be_the_token() {
+            self.note(false);
         }
         Ok(answer)
     }
@@ -207,11 +216,14 @@ impl Rest {
         patience: Duration,
     ) -> Result<(Answer, String), Error> {
         let token = self.tokens.get().await?;
+        let mut shown = HeaderValue::from_str(&token)
+            .map_err(|_| silent("the token has letters that no token has"))?;
+        shown.set_sensitive(true);
         let mut request = self
             .client
             .request(method, format!("{}/{path}", self.base))
             .header("X-SLURM-USER-NAME", &self.user)
-            .header("X-SLURM-USER-TOKEN", &token)
+            .header("X-SLURM-USER-TOKEN", shown)
             .timeout(patience);
         if let Some(body) = body {
             request = request.json(body);
@@ -237,7 +249,7 @@ impl Rest {
         match (answers, away.is_some()) {
             (false, false) => tracing::warn!(
                 url = self.base,
-                "Slurm's REST server does not answer: its commands are used, where they are there"
+                "Slurm's REST server does not answer, or not as it should: commands are used, if any"
             ),
             (true, true) => tracing::info!(url = self.base, "Slurm's REST server answers again"),
             _ => {}
@@ -357,13 +369,17 @@ impl Rest {
         let (heard, mut silent): (Vec<&Open>, Vec<&Open>) =
             open.into_iter().partition(|one| one.is_heard);
         let later = silent.split_off(silent.len().min(ASKED_AT_ONCE));
-        let mut seen = Seen::default();
+        let (mut seen, mut lost) = (Seen::default(), BTreeSet::new());
         for one in &silent {
             match self.entry(&one.number, &one.name).await? {
                 Some(entry) => seen.entries.push(entry),
                 // Its number is another's by now; it may have another itself.
-                None => seen.entries.extend(self.named(&one.name).await?),
+                None => _ = lost.insert(one.name.as_str()),
             }
+        }
+        if !lost.is_empty() {
+            let listed = self.listed().await?.into_iter();
+            seen.entries.extend(listed.filter(|entry| lost.contains(entry.name.as_str())));
         }
         if let Some(last) = silent.last() {
             lock(&self.asked).clone_from(&last.name);

@@ -4,6 +4,7 @@ use super::{RestConfig, wrong};
 use crate::Error;
 use crate::batch::call;
 use serde_json::Value;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::process::Command;
@@ -24,11 +25,16 @@ enum Source {
 }
 
 /// The token in use.
-#[derive(Debug)]
 struct Held {
     text: String,
     got: Instant,
     renew: Instant,
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Held").field("got", &self.got).finish_non_exhaustive()
+    }
 }
 
 /// Gives tokens.
