@@ -5,13 +5,13 @@ use crate::{Answer, Controller, Rejected, Session};
 use model::attempt::{AttemptState, Ended};
 use model::fact::{
     AgentJoined, AttemptCheckpointed, AttemptEnded, AttemptStopping, AttemptTouched,
-    DatasetRegistered, Fact, JobEnded, JobRequeued, NodesCounted, ReplicaDamaged, ReplicaInPlace,
-    ReplicaTouched, StoreMeasured, TransferEnd, TransferEnded,
+    DatasetRegistered, Fact, JobEnded, JobRequeued, ReplicaDamaged, ReplicaInPlace, ReplicaTouched,
+    StoreMeasured, TransferEnd, TransferEnded,
 };
 use model::job::Job;
 use model::{
-    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, JobEnd, Lies, Outcome, PoolId, Region,
-    Span, Staging, Stop, TransferId,
+    AttemptId, Bytes, CenterId, DatasetId, DatasetVersion, JobEnd, Lies, Outcome, Region, Span,
+    Staging, Stop, TransferId,
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -386,18 +386,6 @@ impl Controller {
         if is_news {
             self.emit(Fact::StoreMeasured(StoreMeasured { center, capacity, other }));
             self.tend_soon();
-        }
-    }
-
-    /// Notes how many nodes of a pool take work, if that is news.
-    fn counted(&mut self, center: &CenterId, pool: PoolId, up: u32) {
-        let state = self.world.centers.get(center);
-        let Some(declared) = state.and_then(|state| state.center.pool(&pool)) else { return };
-        let up = up.min(declared.nodes);
-        let known = state.and_then(|state| state.up.get(&pool)).copied();
-        if known.unwrap_or(declared.nodes) != up {
-            let center = center.clone();
-            self.emit(Fact::NodesCounted(NodesCounted { center, pool, up }));
         }
     }
 

@@ -6,8 +6,10 @@
 //! ones.
 
 mod content;
+mod nodes;
 
 pub use content::*;
+pub use nodes::NodesCounted;
 
 use crate::quality::{LinkRated, LinkTest, PathMeasured};
 use crate::{

@@ -24,14 +24,14 @@ use model::fact::Head;
 use model::quality::Probed;
 use model::{
     AttemptId, Bytes, CenterId, ChipId, Cores, DatasetId, DatasetVersion, Digest, EngineKind,
-    ExternalStore, Lies, Moment, NetworkUid, PoolId, Rate, Refused, Region, Span, StoreId, TenantId,
-    TransferId,
+    ExternalStore, Lies, Moment, NetworkUid, PoolId, Rate, Refused, Region, Span, StoreId,
+    TenantId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

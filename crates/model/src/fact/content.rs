@@ -393,18 +393,6 @@ pub struct StoreMeasured {
     pub other: Bytes,
 }
 
-/// Content of `nodes-counted`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NodesCounted {
-    /// Whose nodes.
-    pub center: CenterId,
-    /// Of which pool.
-    pub pool: PoolId,
-    /// How many take work, now or when what they run is over.
-    pub up: u32,
-}
-
 /// Content of `replica-added`, `replica-verified`, `replica-doubted` and `replica-removed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
