@@ -1,6 +1,6 @@
 //! Real Slurm clusters on loopback, for tests: a controller, a few nodes with made-up chips, all of them
-//! daemons of Debian's packages in a directory of their own; with accounting or without, and reached by REST as
-//! well as by Slurm's commands.
+//! daemons of Debian's packages in a directory of their own; with accounting or without, and reached by
+//! REST as well as by Slurm's commands.
 //!
 //! The door is [`Cluster::boot`]. A cluster has its own name, key and ports, so that any number of them
 //! run beside each other and beside a real one; it takes everything with it when it is dropped, the

@@ -154,6 +154,12 @@ pub struct CenterState {
 }
 
 impl CenterState {
+    /// Nobody speaks for it any more, and nobody counts its nodes.
+    fn lose_agent(&mut self) {
+        self.agent = None;
+        self.up.clear();
+    }
+
     /// How many nodes of a pool take no work, by what its agent last counted.
     #[must_use]
     pub fn closed(&self, pool: &Pool) -> u32 {
