@@ -43,11 +43,17 @@ pub(crate) fn has_subcommand(workspace: &Workspace, name: &str) -> bool {
 }
 
 /// The programs of engines that tests start, and the packages that have them.
-const ENGINES: [(&str, &str); 5] = [
+const ENGINES: [(&str, &str); 11] = [
     ("/usr/sbin/slurmctld", "slurmctld"),
     ("/usr/sbin/slurmd", "slurmd"),
     ("/usr/bin/sbatch", "slurm-client"),
     ("/usr/sbin/munged", "munge"),
+    ("/usr/sbin/slurmrestd", "slurmrestd"),
+    ("/usr/sbin/slurmdbd", "slurmdbd"),
+    ("/usr/share/doc/slurm-wlm-jwt-plugin", "slurm-wlm-jwt-plugin"),
+    ("/usr/share/doc/slurm-wlm-mysql-plugin", "slurm-wlm-mysql-plugin"),
+    ("/usr/sbin/mariadbd", "mariadb-server-core"),
+    ("/usr/bin/mariadb", "mariadb-client-core"),
     ("/usr/bin/tsp", "task-spooler"),
 ];
 

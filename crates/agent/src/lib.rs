@@ -15,6 +15,7 @@ mod keeping;
 mod link_test;
 mod measuring;
 mod mind;
+mod nodes;
 mod reading;
 mod session;
 mod sight;

@@ -7,7 +7,7 @@ use crate::session::{Line, News, answer, listen, report};
 use crate::sight::sight;
 use crate::staging::Fetches;
 use crate::under_way;
-use crate::{Error, Shared, boot_now, copies, external, keeping, staging, witness};
+use crate::{Error, Shared, boot_now, copies, external, keeping, nodes, staging, witness};
 use engines::{
     AnyEngine, BootTime, CheckpointDir, Engine, InputLink, Launch, Place, Secret, Stream,
 };
@@ -70,6 +70,11 @@ pub(crate) async fn run(
     let (watched, changes) = (Arc::clone(&mind.shared), mind.events.clone());
     tasks.spawn(async move {
         external::watch(watched, changes).await;
+        Ok(())
+    });
+    let (counted, counts) = (Arc::clone(&mind.engine), mind.events.clone());
+    tasks.spawn(async move {
+        nodes::watch(counted, counts).await;
         Ok(())
     });
     mind.sweep().await;

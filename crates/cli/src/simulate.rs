@@ -67,7 +67,8 @@ pub(crate) struct Simulate {
     /// Only this policy: portolan as the scenario has it, or portolan/fair, /mean-completion,
     /// /makespan or /deadline-first; every-center-alone, one-queue, race-to-all, race-by-threes
     /// (or race-by-N-every-Mm: in N more centers every M minutes), cheapest-first, best-fit, fgd,
-    /// locality-only or data-first, each also with /priority or /fair-share for whose turn it is; or each-alone, which no policy can better. May be said again.
+    /// locality-only or data-first, each also with /priority or /fair-share for whose turn it is; or
+    /// each-alone, which no policy can better. May be said again.
     #[arg(long = "policy", value_name = "NAME", value_parser = contender, value_delimiter = ',')]
     policies: Vec<Contender>,
     /// All policies in all orders and with all aims, instead of those that the scenario names.

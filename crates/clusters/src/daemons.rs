@@ -10,6 +10,11 @@ use std::process::{Child, Command, Stdio};
 /// Marks all that a cluster's daemons start, jobs apart: those bear the cluster's own name.
 const MARK: &str = "PORTOLAN_TEST_CLUSTER";
 
+/// The socket of its database, below a cluster's directory.
+pub(super) const DATABASE: &str = "database.sock";
+/// The socket of its REST server, below a cluster's directory.
+pub(super) const REST: &str = "rest/socket";
+
 /// The daemons by name; all that they started goes with them.
 #[derive(Debug)]
 pub(super) struct Daemons {
@@ -52,6 +57,47 @@ impl Daemons {
         self.start(&name, "/usr/sbin/slurmd", &arguments)
     }
 
+    /// A database of its own, which nobody reaches but by its socket.
+    pub(super) fn start_database(&mut self) -> Result<(), Error> {
+        let in_dir = |name: &str| self.dir.join(name).display().to_string();
+        let arguments = [
+            "--no-defaults".to_owned(),
+            "--user=root".to_owned(),
+            format!("--datadir={}", in_dir("database")),
+            format!("--socket={}", in_dir(DATABASE)),
+            format!("--pid-file={}", in_dir("database.pid")),
+            "--skip-networking".to_owned(),
+            "--skip-grant-tables".to_owned(),
+            "--innodb-buffer-pool-size=32M".to_owned(),
+            "--innodb-log-file-size=4M".to_owned(),
+            "--innodb-lock-wait-timeout=900".to_owned(),
+            "--innodb-flush-log-at-trx-commit=0".to_owned(),
+        ];
+        self.start("mariadbd", "/usr/sbin/mariadbd", &arguments)
+    }
+
+    pub(super) fn start_accounting(&mut self) -> Result<(), Error> {
+        self.start("slurmdbd", "/usr/sbin/slurmdbd", &["-D".to_owned()])
+    }
+
+    pub(super) fn start_rest(&mut self) -> Result<(), Error> {
+        // It does not remove what an earlier one left.
+        let socket = self.dir.join(REST);
+        let _ = fs::remove_file(&socket);
+        let socket = format!("unix:{}", socket.display());
+        // It refuses to run as root, and to speak of accounts where there are none.
+        let who = ["-u", "nobody", "-g", "nogroup", "-a", "rest_auth/jwt"];
+        let arguments = [&who[..], &["-s", "openapi/v0.0.38", &socket]].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        self.start("slurmrestd", "/usr/sbin/slurmrestd", &arguments)
+    }
+
+    /// Sends a daemon a signal.
+    pub(super) fn signal(&self, name: &str, signal: Signal) {
+        let pid = self.running.get(name).map(|child| Pid::from_child(child));
+        let _ = pid.map(|pid| kill_process(pid, signal));
+    }
+
     fn start(&mut self, name: &str, program: &str, arguments: &[String]) -> Result<(), Error> {
         let path = self.dir.join(format!("{name}.out"));
         let log = File::create(&path).and_then(|log| Ok((log.try_clone()?, log)));
@@ -60,7 +106,10 @@ impl Daemons {
         command
             .args(arguments)
             .env("SLURM_CONF", self.dir.join("slurm.conf"))
+            .env("MYSQL_UNIX_PORT", self.dir.join(DATABASE))
             .env(MARK, &self.cluster)
+            // Takes tokens instead of what the other daemons show each other.
+            .envs((name == "slurmrestd").then_some(("SLURM_JWT", "daemon")))
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err);

@@ -9,8 +9,19 @@ use std::path::Path;
 /// Chips of a node.
 const CHIPS: u16 = 8;
 
-/// Writes all of them. `ports` are the controller's and then those of the nodes.
-pub(super) fn write(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> Result<(), Error> {
+/// The user and the group of whom every machine has one, by number.
+const NOBODY: u32 = 65_534;
+
+/// The ports that a cluster's daemons listen on.
+#[derive(Debug)]
+pub(super) struct Ports {
+    pub(super) controller: u16,
+    pub(super) accounting: u16,
+    pub(super) nodes: Vec<u16>,
+}
+
+/// Writes all of them.
+pub(super) fn write(dir: &Path, name: &str, shape: Shape<'_>, ports: &Ports) -> Result<(), Error> {
     fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
         let path = path.to_owned();
         move |source| Error::File { path, source }
@@ -19,14 +30,19 @@ pub(super) fn write(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> 
     // Jobs run as another user, and find what is theirs below.
     open(dir, 0o711).map_err(file(dir))?;
     let spools = (1..=shape.nodes).map(|node| format!("spool/n{node}"));
-    for below in ["dev", "state", "munge", "shared"].map(str::to_owned).into_iter().chain(spools) {
+    let plain = ["dev", "state", "munge", "shared", "rest", "database/mysql"];
+    for below in plain.map(str::to_owned).into_iter().chain(spools) {
         let path = dir.join(below);
         fs::create_dir_all(&path).map_err(file(&path))?;
     }
-    for (below, mode) in [("munge", 0o700), ("spool", 0o755), ("shared", 0o711)] {
+    let modes = [("munge", 0o700), ("spool", 0o755), ("shared", 0o711), ("database", 0o700)];
+    for (below, mode) in modes {
         let path = dir.join(below);
         open(&path, mode).map_err(file(&path))?;
     }
+    // Its REST server does not run as root, and has to make its socket.
+    let rest = dir.join("rest");
+    std::os::unix::fs::chown(&rest, Some(NOBODY), Some(NOBODY)).map_err(file(&rest))?;
     let put = |name: &str, text: &str, mode| {
         let path = dir.join(name);
         fs::write(&path, text).and_then(|()| open(&path, mode)).map_err(file(&path))
@@ -39,14 +55,19 @@ pub(super) fn write(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> 
             .map_err(std::io::Error::from)
             .map_err(file(&path))?;
     }
-    let mut key = [0; 128];
-    let random = Path::new("/dev/urandom");
-    fs::File::open(random)
-        .and_then(|mut urandom| std::io::Read::read_exact(&mut urandom, &mut key))
-        .map_err(file(random))?;
-    let key_file = dir.join("munge/key");
-    fs::write(&key_file, key).and_then(|()| open(&key_file, 0o600)).map_err(file(&key_file))?;
+    for name in ["munge/key", "jwt.key"] {
+        let mut key = [0; 128];
+        let random = Path::new("/dev/urandom");
+        fs::File::open(random)
+            .and_then(|mut urandom| std::io::Read::read_exact(&mut urandom, &mut key))
+            .map_err(file(random))?;
+        let path = dir.join(name);
+        fs::write(&path, key).and_then(|()| open(&path, 0o600)).map_err(file(&path))?;
+    }
     put("slurm.conf", &slurm_conf(dir, name, shape, ports), 0o644)?;
+    if shape.accounting {
+        put("slurmdbd.conf", &slurmdbd_conf(dir, ports.accounting), 0o600)?;
+    }
     let chips = format!(
         "NodeName=n[1-{}] Name=gpu Type={} File={}/dev/chip[0-{}]\n",
         shape.nodes,
@@ -59,7 +80,7 @@ pub(super) fn write(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> 
 }
 
 /// `slurm.conf`: nothing leaves loopback, decisions come at once, and a silent node is given up soon.
-fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> String {
+fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &Ports) -> String {
     let dir = dir.display();
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let host = host.split('.').next().unwrap_or_default();
@@ -72,6 +93,8 @@ fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> String
          AuthType=auth/munge\n\
          AuthInfo=socket={dir}/munge.sock\n\
          CredType=cred/munge\n\
+         AuthAltTypes=auth/jwt\n\
+         AuthAltParameters=jwt_key={dir}/jwt.key\n\
          CommunicationParameters=NoInAddrAny,NoCtldInAddrAny\n\
          StateSaveLocation={dir}/state\n\
          SlurmdSpoolDir={dir}/spool/%n\n\
@@ -101,11 +124,23 @@ fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> String
          PreemptType=preempt/partition_prio\n\
          PreemptMode=REQUEUE\n\
          JobRequeue=1\n\
-         GresTypes=gpu\n\
-         AccountingStorageType=accounting_storage/none\n",
-        ports[0],
+         GresTypes=gpu\n",
+        ports.controller,
     );
-    for (node, port) in (1..=shape.nodes).zip(&ports[1..]) {
+    if shape.accounting {
+        // Without the socket its commands wait for minutes, and then fail.
+        text.push_str(&format!(
+            "AccountingStorageType=accounting_storage/slurmdbd\n\
+             AccountingStorageHost=127.0.0.1\n\
+             AccountingStoragePort={}\n\
+             AccountingStoragePass={dir}/munge.sock\n\
+             AccountingStorageTRES=gres/gpu,gres/gpu:{}\n",
+            ports.accounting, shape.chip,
+        ));
+    } else {
+        text.push_str("AccountingStorageType=accounting_storage/none\n");
+    }
+    for (node, port) in (1..=shape.nodes).zip(&ports.nodes) {
         text.push_str(&format!(
             "NodeName=n{node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=64 Sockets=2 \
              CoresPerSocket=32 ThreadsPerCore=1 RealMemory=512000 Gres=gpu:{}:{CHIPS}\n",
@@ -119,4 +154,25 @@ fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &[u16]) -> String
          PreemptMode=requeue GraceTime=0 DefMemPerCPU=100\n",
     );
     text
+}
+
+/// `slurmdbd.conf`: its database is found by the socket that its environment names.
+fn slurmdbd_conf(dir: &Path, port: u16) -> String {
+    let dir = dir.display();
+    format!(
+        "AuthType=auth/munge\n\
+         AuthInfo=socket={dir}/munge.sock\n\
+         AuthAltTypes=auth/jwt\n\
+         AuthAltParameters=jwt_key={dir}/jwt.key\n\
+         DbdHost=localhost\n\
+         DbdAddr=127.0.0.1\n\
+         DbdPort={port}\n\
+         SlurmUser=root\n\
+         LogFile={dir}/slurmdbd.log\n\
+         PidFile={dir}/slurmdbd.pid\n\
+         StorageType=accounting_storage/mysql\n\
+         StorageHost=localhost\n\
+         StorageUser=slurm\n\
+         StorageLoc=accounting\n"
+    )
 }

@@ -1,5 +1,6 @@
 //! Real Slurm clusters on loopback, for tests: a controller, a few nodes with made-up chips, all of them
-//! daemons of Debian's packages in a directory of their own.
+//! daemons of Debian's packages in a directory of their own; with accounting or without, and reached by
+//! REST as well as by Slurm's commands.
 //!
 //! The door is [`Cluster::boot`]. A cluster has its own name, key and ports, so that any number of them
 //! run beside each other and beside a real one; it takes everything with it when it is dropped, the
@@ -11,8 +12,10 @@
 mod daemons;
 mod files;
 
-use daemons::Daemons;
-use std::net::TcpListener;
+use daemons::{DATABASE, Daemons, REST};
+use files::Ports;
+use rustix::process::Signal;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
@@ -23,8 +26,25 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How often something is looked for that nothing announces.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The packages of Debian that [`Cluster::boot`] needs.
-pub const PACKAGES: [&str; 4] = ["slurmctld", "slurmd", "slurm-client", "munge"];
+/// What [`Cluster::boot`] needs: a file, and the package of Debian that has it.
+pub const NEEDS: [(&str, &str); 10] = [
+    ("/usr/sbin/slurmctld", "slurmctld"),
+    ("/usr/sbin/slurmd", "slurmd"),
+    ("/usr/bin/sbatch", "slurm-client"),
+    ("/usr/sbin/munged", "munge"),
+    ("/usr/sbin/slurmrestd", "slurmrestd"),
+    ("/usr/sbin/slurmdbd", "slurmdbd"),
+    ("/usr/share/doc/slurm-wlm-jwt-plugin", "slurm-wlm-jwt-plugin"),
+    ("/usr/share/doc/slurm-wlm-mysql-plugin", "slurm-wlm-mysql-plugin"),
+    (SYSTEM_TABLES, "mariadb-server-core"),
+    ("/usr/bin/mariadb", "mariadb-client-core"),
+];
+
+/// What makes the tables that a database needs for itself.
+const SYSTEM_TABLES: &str = "/usr/share/mysql/mysql_system_tables.sql";
+
+/// The account that jobs may be charged to on a cluster with accounting.
+pub const ACCOUNT: &str = "portolan";
 
 /// The user whom jobs may run as on such a cluster: the one that every machine has.
 pub const USER: &str = "nobody";
@@ -67,6 +87,9 @@ pub struct Shape<'a> {
     pub nodes: u16,
     /// The type of the generic resource `gpu` that each node has eight of.
     pub chip: &'a str,
+    /// Whether it keeps accounts, in a database of its own: then there is one by the name of
+    /// [`ACCOUNT`].
+    pub accounting: bool,
 }
 
 /// A cluster that runs.
@@ -81,9 +104,7 @@ pub struct Cluster {
 /// Whether clusters can be booted here.
 #[must_use]
 pub fn can_boot() -> bool {
-    let is_there = |program: &str| Path::new("/usr/sbin").join(program).exists();
-    rustix::process::geteuid().is_root()
-        && ["slurmctld", "slurmd", "munged"].into_iter().all(is_there)
+    rustix::process::geteuid().is_root() && NEEDS.iter().all(|(file, _)| Path::new(file).exists())
 }
 
 impl Cluster {
@@ -94,16 +115,27 @@ impl Cluster {
         let dir = dir.map_err(|source| Error::File { path: std::env::temp_dir(), source })?;
         // Two clusters of one name would find each other's processes.
         let name = format!("c{}n{}", std::process::id(), free_port());
-        let ports: Vec<u16> = (0..=shape.nodes).map(|_| free_port()).collect();
+        let ports = Ports {
+            controller: free_port(),
+            accounting: free_port(),
+            nodes: (0..shape.nodes).map(|_| free_port()).collect(),
+        };
         files::write(dir.path(), &name, shape, &ports)?;
         let daemons = Daemons::new(dir.path().to_owned(), name.clone());
         let mut cluster = Self { name, nodes: shape.nodes, daemons, dir };
         cluster.daemons.start_munge()?;
         let socket = cluster.dir.path().join("munge.sock");
         cluster.until("the socket of munge", |_| socket.exists())?;
+        if shape.accounting {
+            cluster.start_accounting(ports.accounting)?;
+        }
         cluster.start_controller()?;
         for node in 1..=shape.nodes {
             cluster.start_node(node)?;
+        }
+        cluster.start_rest()?;
+        if shape.accounting {
+            cluster.add_account()?;
         }
         let idle = format!("{}:idle", shape.nodes);
         cluster.until("all nodes idle", |cluster| {
@@ -148,6 +180,65 @@ impl Cluster {
         self.until("an answer of the controller", |cluster| {
             cluster.says("scontrol", &["ping"]).contains("is UP")
         })
+    }
+
+    /// Starts its database and what keeps accounts there.
+    fn start_accounting(&mut self, port: u16) -> Result<(), Error> {
+        self.daemons.start_database()?;
+        self.until("a database", |cluster| cluster.make_tables())?;
+        self.daemons.start_accounting()?;
+        self.until("accounting", |_| TcpStream::connect(("127.0.0.1", port)).is_ok())
+    }
+
+    /// Makes the database's own tables; false while it does not answer.
+    fn make_tables(&self) -> bool {
+        let Ok(tables) = std::fs::File::open(SYSTEM_TABLES) else { return false };
+        let socket = format!("--socket={}", self.dir.path().join(DATABASE).display());
+        let made = Command::new("/usr/bin/mariadb")
+            .args(["--no-defaults", "--user=root", &socket, "mysql"])
+            .stdin(tables)
+            .output();
+        made.is_ok_and(|output| output.status.success())
+    }
+
+    /// Makes [`ACCOUNT`] and lets [`USER`] charge it, once there is somebody to do so.
+    fn add_account(&self) -> Result<(), Error> {
+        let (cluster, account) = (format!("cluster={}", self.name), format!("account={ACCOUNT}"));
+        let all: [&[&str]; 2] =
+            [&["account", ACCOUNT, &cluster], &["user", USER, &account, &cluster]];
+        all.into_iter().try_for_each(|what| {
+            let add = [&["--immediate", "--quiet", "add"], what].concat();
+            self.until("an account", |cluster| {
+                cluster.command("sacctmgr", &add).is_ok_and(|output| output.status.success())
+            })
+        })
+    }
+
+    /// The socket of its REST server, which takes tokens from `scontrol token`.
+    #[must_use]
+    pub fn rest(&self) -> PathBuf {
+        self.dir.path().join(REST)
+    }
+
+    /// Starts its REST server and waits for its socket.
+    pub fn start_rest(&mut self) -> Result<(), Error> {
+        self.daemons.start_rest()?;
+        self.until("the socket of the REST server", |cluster| cluster.rest().exists())
+    }
+
+    /// Kills its REST server at once.
+    pub fn kill_rest(&mut self) {
+        self.daemons.kill("slurmrestd");
+    }
+
+    /// Stops its REST server as it is: who asks it hears nothing until it is [thawed](Self::thaw_rest).
+    pub fn freeze_rest(&self) {
+        self.daemons.signal("slurmrestd", Signal::STOP);
+    }
+
+    /// Lets a frozen REST server go on.
+    pub fn thaw_rest(&self) {
+        self.daemons.signal("slurmrestd", Signal::CONT);
     }
 
     /// Kills the controller at once, as a crash does.

@@ -18,6 +18,7 @@ mod input;
 mod keeping;
 mod leases;
 mod link_tests;
+mod nodes;
 mod orders;
 mod plans;
 mod quality;

@@ -135,6 +135,7 @@ impl Controller {
             Report::Damaged { data, chunks } => self.found_damaged(center, data, chunks),
             Report::Removed { data } => self.copy_is_gone(center, data),
             Report::Room { capacity, stored } => self.measured(center, capacity, stored),
+            Report::Nodes { pool, up } => self.counted(center, pool, up),
             Report::Probed { peer, lasted, probed } => self.probed(center, peer, lasted, probed),
             Report::Delivered { transfer, from, lasted, planned, delivered } => {
                 self.delivered(center, (transfer, from), lasted, (planned, delivered));

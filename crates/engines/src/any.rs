@@ -8,6 +8,7 @@ use crate::{
     ProcessEngine, State, Stream, TimerEngine,
 };
 use model::{AttemptId, Span};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// One of the engines there are.
@@ -71,6 +72,10 @@ impl Engine for AnyEngine {
 
     async fn capacity(&self) -> Result<Capacity, Error> {
         with!(self, engine => engine.capacity().await)
+    }
+
+    async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
+        with!(self, engine => engine.nodes().await)
     }
 
     fn capabilities(&self) -> Capabilities {

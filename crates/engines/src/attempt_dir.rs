@@ -251,17 +251,26 @@ impl AttemptDir {
 
     /// How long ago a file was written, by the file system's own clock.
     fn age(&self, name: &str) -> Result<Option<Span>, Error> {
-        let written = match fs::symlink_metadata(self.path.join(name)) {
-            Ok(about) => about.modified(),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("look at", &self.path)(error)),
-        };
+        let Some(written) = self.written(name)? else { return Ok(None) };
         let clock = self.path.join(format!(".clock.{}", unique()));
         let now = stamp(&clock)?;
         let _ = fs::remove_file(&clock);
-        let written = written.map_err(Error::io("look at", &self.path))?;
         let since = now.duration_since(written).unwrap_or_default();
         Ok(Some(Span(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))))
+    }
+
+    /// When a file was written, by the file system's own clock; none if it is not there.
+    fn written(&self, name: &str) -> Result<Option<SystemTime>, Error> {
+        match fs::symlink_metadata(self.path.join(name)).and_then(|about| about.modified()) {
+            Ok(written) => Ok(Some(written)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("look at", &self.path)(error)),
+        }
+    }
+
+    /// Whether the supervisor said something after `since`, by the file system's own clock.
+    pub(crate) fn is_heard_since(&self, since: SystemTime) -> bool {
+        self.written("alive").is_ok_and(|written| written.is_some_and(|at| at > since))
     }
 
     /// Makes the attempt's user the owner of what it is to read or write.
@@ -458,7 +467,7 @@ fn open_plain(path: &Path) -> std::io::Result<fs::File> {
 }
 
 /// Stamps a file, made if it is not there, with the file system's own clock; what that says.
-fn stamp(path: &Path) -> Result<SystemTime, Error> {
+pub(crate) fn stamp(path: &Path) -> Result<SystemTime, Error> {
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     let stamped = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).and_then(|file| {

@@ -3,6 +3,7 @@
 use crate::{BootTime, Launch, Observation, State};
 use model::{AttemptId, NetworkUid};
 use model::{Bytes, Cores, Span};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Runs the attempts of one network in one center.
@@ -50,6 +51,12 @@ pub trait Engine: Send + Sync {
 
     /// What the engine has to run attempts on.
     fn capacity(&self) -> impl Future<Output = Result<Capacity, Error>> + Send;
+
+    /// How many nodes of each pool take work, now or when what they run is over; only pools of which
+    /// the engine can tell.
+    fn nodes(&self) -> impl Future<Output = Result<BTreeMap<String, u32>, Error>> + Send {
+        std::future::ready(Ok(BTreeMap::new()))
+    }
 
     /// What the engine can promise; the same for as long as it lives.
     fn capabilities(&self) -> Capabilities;

@@ -6,8 +6,10 @@
 //! ones.
 
 mod content;
+mod nodes;
 
 pub use content::*;
+pub use nodes::NodesCounted;
 
 use crate::quality::{LinkRated, LinkTest, PathMeasured};
 use crate::{
@@ -284,6 +286,8 @@ facts! {
     /// A center told how much its store holds, and what of it data takes that the network does not
     /// know.
     StoreMeasured(StoreMeasured) = "store-measured" v 1;
+    /// A center told how many nodes of a pool take work; what it told before counts no more.
+    NodesCounted(NodesCounted) = "nodes-counted" v 1;
     /// A center's agent told which external stores it has; what it told before counts no more.
     StoresTold(StoresTold) = "stores-told" v 1;
     /// A transfer was planned and its bandwidth reserved.
@@ -380,6 +384,7 @@ impl Fact {
                 about.chain(f.center.iter().map(center)).collect()
             }
             Self::StoreMeasured(f) => vec![center(&f.center)],
+            Self::NodesCounted(f) => vec![center(&f.center)],
             Self::StoresTold(f) => vec![center(&f.center)],
             Self::TransferPlanned(f) => {
                 let mut ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];

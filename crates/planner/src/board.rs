@@ -4,6 +4,7 @@
 mod bandwidth;
 mod booked;
 mod claims;
+mod closed;
 mod declined;
 mod held;
 
@@ -134,6 +135,7 @@ impl Board {
                 Phase::Held | Phase::Blocked | Phase::Placed(_) | Phase::Ended { .. } => {}
             }
         }
+        board.close_all(world, now);
         board.learn_what_is_typical();
         board.forget_before(now);
         board
@@ -168,6 +170,7 @@ impl Board {
             Fact::LinkRated(_) => self.relink(world, now),
             Fact::AgentJoined(f) => self.join(&f.center, true),
             Fact::CenterLost(f) => self.join(&f.center, false),
+            Fact::NodesCounted(f) => self.recount(world, now, &f.center, &f.pool),
             Fact::TransferPlanned(staging) => self.book(staging),
             Fact::TransferEnded(ended) => self.unbook(ended.transfer, now),
             Fact::JobOffered(f) => {

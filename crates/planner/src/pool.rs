@@ -25,6 +25,9 @@ pub struct PoolBoard {
     profiles: ArrayVec<(u32, Profile), SIZES>,
 }
 
+/// Who holds what is closed: nobody, for no job has this number.
+const CLOSED: AttemptId = AttemptId { job: JobId::new(u64::MAX), epoch: 0 };
+
 /// How many sizes have a profile at the most: there are no more chips on a node than bits in a word.
 const SIZES: usize = 7;
 
@@ -70,6 +73,23 @@ impl PoolBoard {
             board.hold(wall, &[beside], from, until);
         }
         board
+    }
+
+    /// Walls off so many nodes from `now` on, and opens what was walled off before: as far as they reach,
+    /// nodes that nobody holds anything of, for those that are closed and in use are held anyway.
+    pub(crate) fn close(&mut self, nodes: u32, now: Moment) {
+        let whole = |node| self.limits.whole(node);
+        let all: Vec<Slots> = (0..).zip(self.nodes.iter()).map(|(node, _)| whole(node)).collect();
+        self.release(CLOSED, &all);
+        let is_held = |node: u32| {
+            let holds = self.nodes.get(node as usize).map_or(&[][..], Node::holds);
+            holds.iter().any(|hold| hold.overlaps(now, now + Span(1)))
+        };
+        let (held, mut closed): (Vec<Slots>, Vec<Slots>) =
+            all.into_iter().rev().partition(|slots| is_held(slots.node));
+        closed.extend(held);
+        closed.truncate(nodes as usize);
+        self.hold(CLOSED, &closed, now, Moment::MAX);
     }
 
     /// Whole chips in use at `at`, over all nodes.
@@ -390,6 +410,25 @@ mod tests {
     /// Slots where nothing is known to be typical.
     fn bind(pool: &PoolBoard, from: u64, until: u64, ask: &Ask) -> Option<Vec<Slots>> {
         pool.bind(Moment(from), Moment(until), (ask, &Typical::default()))
+    }
+
+    #[test]
+    fn what_is_closed_is_taken_from_what_is_free_and_comes_back() {
+        let mut pool = pool(4, 8);
+        let held = bind(&pool, 0, 100, &ask(1, 8_000)).unwrap();
+        pool.hold(attempt(1), &held, Moment(0), Moment(100));
+        let fits = |pool: &PoolBoard, nodes| {
+            let work = &mut Work::unbounded();
+            pool.earliest(Moment(10), Span(50), &ask(nodes, 8_000), work)
+        };
+        pool.close(2, Moment(10));
+        assert_eq!((fits(&pool, 1), fits(&pool, 2)), (Some(Moment(10)), Some(Moment(100))));
+        assert_eq!(fits(&pool, 3), None);
+        // Even the node that is in use is not free again when that is over.
+        pool.close(4, Moment(10));
+        assert_eq!(fits(&pool, 1), None);
+        pool.close(0, Moment(10));
+        assert_eq!((fits(&pool, 3), fits(&pool, 4)), (Some(Moment(10)), Some(Moment(100))));
     }
 
     /// Places asks one after another at their earliest and says where.

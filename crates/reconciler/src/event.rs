@@ -1,7 +1,7 @@
 //! What reaches an agent's decisions, and what comes of them.
 
 use model::attempt::Ended;
-use model::{AttemptId, Bytes, DatasetVersion, Lies, Span, StoreId, TransferId};
+use model::{AttemptId, Bytes, DatasetVersion, Lies, PoolId, Span, StoreId, TransferId};
 use std::collections::BTreeMap;
 use wire::{LinkTest, MadeOutput, Measure, Order, Report, Run, RunInput, RunOutput, Stage};
 
@@ -70,6 +70,8 @@ pub enum Event {
         /// What the copies in it take.
         stored: Bytes,
     },
+    /// How many nodes of the center's pools take work, by pool; told by engines that count them.
+    Nodes(BTreeMap<PoolId, u32>),
     /// Somebody put data into the store.
     Stored {
         /// Name and version.

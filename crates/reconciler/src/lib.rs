@@ -19,7 +19,7 @@ pub use event::{Action, Event, Fetched, InPlace, NotFetched, Seen};
 
 use attempt::{Attempt, Turn};
 use model::attempt::{Ended, Outcome, Stop};
-use model::{AttemptId, Bytes, DatasetVersion, Refused, Span, StoreId, TransferId};
+use model::{AttemptId, Bytes, DatasetVersion, PoolId, Refused, Span, StoreId, TransferId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use wire::{MadeOutput, Order, Report, Stage};
 
@@ -67,6 +67,8 @@ pub struct Reconciler {
     removing: BTreeSet<DatasetVersion>,
     /// What was last told of the store: how much it holds, and what is in it.
     told_room: Option<(Bytes, Bytes)>,
+    /// What was last told of how many nodes of each pool take work.
+    told_nodes: BTreeMap<PoolId, u32>,
     outbox: VecDeque<Report>,
     /// When the last answered poll was sent.
     renewed: Option<u64>,
@@ -138,6 +140,8 @@ impl Reconciler {
             Event::Joined { data } => {
                 self.complete = false;
                 self.told_room = None;
+                let nodes = std::mem::take(&mut self.told_nodes);
+                self.nodes(nodes);
                 self.data = data.into_iter().collect();
                 self.index.doubtful.clone_from(&self.index.waiting);
                 self.told_data = true;
@@ -192,6 +196,7 @@ impl Reconciler {
             }
             Event::Removed { data, gone } => self.removed(&data, gone, actions),
             Event::Room { capacity, stored } => self.room(capacity, stored),
+            Event::Nodes(nodes) => self.nodes(nodes),
             Event::OutputsKept { attempt, outputs } => self.outputs_kept(attempt, outputs),
             Event::Measured(report) => self.measured(report),
             Event::Acknowledged(count) => self.acknowledged(count, actions),
@@ -303,6 +308,15 @@ impl Reconciler {
         if is_news {
             self.told_room = Some((capacity, stored));
             self.outbox.push_back(Report::Room { capacity, stored });
+        }
+    }
+
+    /// Tells how many nodes of pools take work, where that is news.
+    fn nodes(&mut self, nodes: BTreeMap<PoolId, u32>) {
+        for (pool, up) in nodes {
+            if self.told_nodes.insert(pool.clone(), up) != Some(up) {
+                self.outbox.push_back(Report::Nodes { pool, up });
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use model::attempt::Slots;
-use model::{Chips, Cores, DatasetId, Digest, JobId, Lies, Moment, Tier};
+use model::{Chips, Cores, DatasetId, Digest, JobId, Lies, Moment, TenantId, Tier};
 use wire::{Run, RunOutput};
 
 fn id(job: u64) -> AttemptId {
@@ -18,6 +18,7 @@ fn run(job: u64, chip: u16, start: u64) -> Run {
     Run {
         attempt: id(job),
         name: String::new(),
+        tenant: TenantId::new("lab").unwrap(),
         pool: "p".into(),
         chip: None,
         visible_devices: None,
@@ -123,6 +124,7 @@ fn told(mind: &Reconciler) -> Vec<String> {
         Report::Inventory { data, .. } => format!("inventory {}", data.len()),
         Report::Probed { peer, .. } => format!("probed {peer}"),
         Report::Delivered { transfer, .. } => format!("delivered {transfer}"),
+        Report::Nodes { pool, up } => format!("nodes {pool} {up}"),
     };
     mind.reports().map(text).collect()
 }

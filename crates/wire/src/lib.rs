@@ -24,14 +24,14 @@ use model::fact::Head;
 use model::quality::Probed;
 use model::{
     AttemptId, Bytes, CenterId, ChipId, Cores, DatasetId, DatasetVersion, Digest, EngineKind,
-    ExternalStore, Lies, Moment, NetworkUid, Rate, Refused, Region, Span, StoreId, TenantId,
-    TransferId,
+    ExternalStore, Lies, Moment, NetworkUid, PoolId, Rate, Refused, Region, Span, StoreId,
+    TenantId, TransferId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -387,6 +387,14 @@ pub enum Report {
         /// What the copies in it take.
         stored: Bytes,
     },
+    /// How many nodes of a pool take work, now or when what they run is over. Sent after joining and when
+    /// it has changed; a center whose engine cannot tell sends none.
+    Nodes {
+        /// Which pool.
+        pool: PoolId,
+        /// How many of its nodes.
+        up: u32,
+    },
     /// All data in the store. Sent after joining; what the server misses there it plans without,
     /// what it does not know it orders removed.
     Inventory {
@@ -468,6 +476,7 @@ impl Report {
             | Self::Damaged { .. }
             | Self::Removed { .. }
             | Self::Room { .. }
+            | Self::Nodes { .. }
             | Self::Probed { .. }
             | Self::Delivered { .. }
             | Self::Inventory { .. } => None,

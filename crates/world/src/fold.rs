@@ -10,7 +10,7 @@ use model::fact::{Fact, JobSubmitted, TransferEnd};
 use model::job::{Array, Job, PastAttempt, Promise, SavedWork, Task};
 use model::quality::LinkRated;
 use model::token::Token;
-use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
+use model::{Attempt, CenterId, JobId, Moment, Outcome, Phase, Span};
 use std::sync::Arc;
 
 /// A fact that cannot follow the facts before it: the log is damaged, or the program is wrong.
@@ -51,8 +51,9 @@ impl World {
             Fact::NetworkRestored(f) => self.network = Some(f.network),
             Fact::ChipDeclared(f) => _ = self.chips.insert(f.chip.clone(), Arc::clone(f)),
             Fact::CenterDeclared(f) => {
-                let agent = self.centers.get(&f.center).and_then(|c| c.agent.clone());
-                let state = CenterState { center: Arc::clone(f), agent };
+                let known = self.centers.remove(&f.center);
+                let (agent, up) = known.map_or_else(Default::default, |c| (c.agent, c.up));
+                let state = CenterState { center: Arc::clone(f), agent, up };
                 self.centers.insert(f.center.clone(), state);
             }
             Fact::ExchangeDeclared(f) => {
@@ -67,12 +68,10 @@ impl World {
             Fact::PriorityClassDeclared(f) => {
                 self.priority_classes.insert(f.priority_class.clone(), Arc::clone(f));
             }
-            Fact::AgentJoined(f) => {
-                let center = self.centers.get_mut(&f.center).ok_or("no such center")?;
-                center.agent = Some(Arc::clone(f));
-            }
-            Fact::CenterLost(f) => {
-                self.centers.get_mut(&f.center).ok_or("no such center")?.agent = None;
+            Fact::AgentJoined(f) => self.center_mut(&f.center)?.agent = Some(Arc::clone(f)),
+            Fact::CenterLost(f) => self.center_mut(&f.center)?.lose_agent(),
+            Fact::NodesCounted(f) => {
+                _ = self.center_mut(&f.center)?.up.insert(f.pool.clone(), f.up);
             }
             Fact::TokenCreated(f) => self.token_created(f),
             Fact::TokenRevoked(f) => {
@@ -121,6 +120,10 @@ impl World {
             | Fact::JobEnded(_) => self.about_job(at, fact)?,
         }
         Ok(())
+    }
+
+    fn center_mut(&mut self, center: &CenterId) -> Result<&mut CenterState, String> {
+        self.centers.get_mut(center).ok_or_else(|| "no such center".to_owned())
     }
 
     fn about_transfer(&mut self, fact: &Fact) -> Result<(), String> {

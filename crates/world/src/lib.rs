@@ -38,8 +38,8 @@ use model::quality::LinkTest;
 use model::{
     Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
     ExchangeId, ExternalStore, Flavor, FlavorId, JobId, Link, LinkId, Moment, NetworkUid, PlanId,
-    PoolId, PriorityClass, PriorityClassId, Rate, Slots, Staging, Tenant, TenantId, Token, TokenId,
-    TransferId,
+    Pool, PoolId, PriorityClass, PriorityClassId, Rate, Slots, Staging, Tenant, TenantId, Token,
+    TokenId, TransferId,
 };
 use relation::Stage;
 use serde::{Deserialize, Serialize};
@@ -148,9 +148,24 @@ pub struct CenterState {
     pub center: Arc<Center>,
     /// As its agent introduced itself, if one ever did.
     pub agent: Option<Arc<AgentJoined>>,
+    /// How many nodes of its pools take work, where its agent counts them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub up: BTreeMap<PoolId, u32>,
 }
 
 impl CenterState {
+    /// Nobody speaks for it any more, and nobody counts its nodes.
+    fn lose_agent(&mut self) {
+        self.agent = None;
+        self.up.clear();
+    }
+
+    /// How many nodes of a pool take no work, by what its agent last counted.
+    #[must_use]
+    pub fn closed(&self, pool: &Pool) -> u32 {
+        self.up.get(&pool.pool).map_or(0, |up| pool.nodes.saturating_sub(*up))
+    }
+
     /// Whether others can reach its store: its agent said where, or its owner declared it.
     #[must_use]
     pub fn has_door(&self) -> bool {

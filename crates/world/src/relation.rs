@@ -73,7 +73,8 @@ impl Index {
             let tasks = self.arrays.entry(task.array).or_default();
             match was {
                 Some(Stage::Active) => {
-                    (tasks.active, tasks.open) = (tasks.active - 1, tasks.open - 1)
+                    tasks.active -= 1;
+                    tasks.open -= 1;
                 }
                 Some(Stage::Back) => tasks.open -= 1,
                 Some(Stage::Completed | Stage::Failed) | None => {}

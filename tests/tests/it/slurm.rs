@@ -1,13 +1,16 @@
 //! Centers whose jobs real Slurm clusters run.
 
+mod away;
+
 use clusters::{Cluster, Shape};
 use engines::conformance::{Site, Verdict, check};
-use engines::slurm::{Slurm, SlurmConfig, SlurmPool};
-use engines::{BatchConfig, BatchEngine, Place, SupervisorCommand};
+use engines::slurm::{RestConfig, Slurm, SlurmConfig, SlurmPool};
+use engines::{BatchConfig, BatchEngine, Place, Queue, SupervisorCommand};
 use model::{JobId, NetworkUid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use whole_system::{Finished, Net, Plan, portolan, sh};
@@ -81,8 +84,18 @@ home = "alpha"
 classes = ["cann", "neuware", "cuda"]
 "#;
 
-const ALPHA: Shape<'_> = Shape { nodes: 4, chip: "ascend910b" };
-const BETA: Shape<'_> = Shape { nodes: 2, chip: "mlu370" };
+const ALPHA: Shape<'_> = Shape { nodes: 4, chip: "ascend910b", accounting: true };
+const BETA: Shape<'_> = Shape { nodes: 2, chip: "mlu370", accounting: false };
+
+/// Whether clusters can be booted here; says what is missing.
+fn can_boot() -> bool {
+    let can = clusters::can_boot();
+    if !can {
+        let packages = clusters::NEEDS.map(|(_, package)| package);
+        eprintln!("skipped: no Slurm here, or not root; apt install {}", packages.join(" "));
+    }
+    can
+}
 
 /// Both clusters and the network that they are centers of.
 struct Ground {
@@ -95,18 +108,27 @@ struct Ground {
 impl Ground {
     /// None where no cluster can be booted.
     async fn boot() -> Option<Self> {
-        if !clusters::can_boot() {
-            eprintln!("skipped: no Slurm here, or not root; apt install {:?}", clusters::PACKAGES);
+        if !can_boot() {
             return None;
         }
-        let (alpha, beta) = (Cluster::boot(ALPHA).unwrap(), Cluster::boot(BETA).unwrap());
+        let (alpha, beta) = std::thread::scope(|scope| {
+            let alpha = scope.spawn(|| Cluster::boot(ALPHA).unwrap());
+            let beta = Cluster::boot(BETA).unwrap();
+            (alpha.join().unwrap(), beta)
+        });
         let configs = tempfile::tempdir().unwrap();
         let config = |cluster: &Cluster, pool: &str, shape: Shape<'_>| {
             let path = configs.path().join(format!("{pool}.toml"));
             let (conf, user, chip) = (cluster.conf(), clusters::USER, shape.chip);
-            let text = format!(
-                "[slurm]\nconf = {conf:?}\nuser = \"{user}\"\n\n[slurm.pools.{pool}]\ngres = \"gpu:{chip}\"\n"
-            );
+            let mut text = format!("[slurm]\nconf = {conf:?}\nuser = \"{user}\"\n");
+            // The one with accounting is reached by REST, the other by Slurm's commands.
+            if shape.accounting {
+                text += &format!("\n[slurm.rest]\nurl = \"unix:{}\"\n", cluster.rest().display());
+            }
+            text += &format!("\n[slurm.pools.{pool}]\ngres = \"gpu:{chip}\"\n");
+            if shape.accounting {
+                text += &format!("account = \"{}\"\n", clusters::ACCOUNT);
+            }
             std::fs::write(&path, text).unwrap();
             path
         };
@@ -148,39 +170,53 @@ fn value<'a>(output: &'a str, name: &str) -> &'a str {
     lines.into_iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slurm_conforms() {
-    if !clusters::can_boot() {
-        eprintln!("skipped: no Slurm here, or not root; apt install {:?}", clusters::PACKAGES);
-        return;
-    }
-    let cluster = Cluster::boot(ALPHA).unwrap();
-    let network = NetworkUid::from_bytes(u64::from(std::process::id()).to_be_bytes());
+/// What an engine for this cluster does not do as it should, through one of its doors.
+async fn unmet(cluster: &Cluster, rest: Option<RestConfig>) -> Vec<String> {
+    let door = u8::from(rest.is_some());
+    let mut uid = u64::from(std::process::id()).to_be_bytes();
+    uid[0] = door;
+    let network = NetworkUid::from_bytes(uid);
     let train = SlurmPool { gres: Some("gpu:ascend910b".to_owned()), ..SlurmPool::default() };
     let config = SlurmConfig {
         conf: Some(cluster.conf()),
         user: Some(clusters::USER.to_owned()),
+        rest,
         pools: BTreeMap::from([("train".to_owned(), train)]),
     };
+    std::fs::create_dir(cluster.shared().join(door.to_string())).unwrap();
     let batch = BatchConfig {
-        base: cluster.shared(),
+        base: cluster.shared().join(door.to_string()),
         network,
         supervisor: SupervisorCommand { program: portolan(), arguments: vec!["supervise".into()] },
         ask_every: Duration::from_secs(1),
     };
     let open = async || {
         let slurm = Slurm::find(config.clone()).await?;
+        assert_eq!(slurm.version().contains("by REST v0.0.38"), config.rest.is_some());
         BatchEngine::open(batch.clone(), slurm).await
     };
     let place = Place { pool: "train".to_owned(), nodes: 2, chips_per_node: 0 };
     let site = Site { network, place: Some(place) };
     let findings = check(&site, open, |_| ()).await.unwrap();
-    let unmet: Vec<String> = findings
-        .iter()
-        .filter(|finding| finding.verdict != Verdict::Met)
-        .map(ToString::to_string)
-        .collect();
-    assert!(unmet.is_empty(), "{unmet:#?}");
+    let unmet = findings.iter().filter(|finding| finding.verdict != Verdict::Met);
+    unmet.map(ToString::to_string).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slurm_conforms_by_its_commands_and_by_rest() {
+    if !can_boot() {
+        return;
+    }
+    // Who has a server has one by now; here is none.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cluster = Cluster::boot(ALPHA).unwrap();
+    let url = format!("unix:{}", cluster.rest().display());
+    // Each token ends long before the suite does.
+    let token = ["scontrol", "token", "lifespan=6", &format!("username={}", clusters::USER)];
+    let token_command = Some(token.map(str::to_owned).to_vec());
+    let rest = RestConfig { url, token_command, ..RestConfig::default() };
+    let (by_commands, by_rest) = tokio::join!(unmet(&cluster, None), unmet(&cluster, Some(rest)));
+    assert!(by_commands.is_empty() && by_rest.is_empty(), "{by_commands:#?}\n{by_rest:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,8 +233,11 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
     let mut long = sh("long", "echo begun; sleep 300");
     long["limit"] = "1h".into();
     let withdrawn = ground.submit(&long, "neuware", (1, 1)).await;
-    long["limit"] = "3s".into();
-    let late = ground.submit(&long, "cann", (1, 1)).await;
+    let saves = "trap 'echo saved; kill $!; exit 0' USR1; echo begun; sleep 300 & wait";
+    let mut late = sh("late", saves);
+    late["limit"] = "3s".into();
+    late["checkpoint"] = json!({"path": "state", "signal": "USR1", "grace": "20s"});
+    let late = ground.submit(&late, "cann", (1, 1)).await;
 
     let user = "65534";
     for (job, at, cluster) in [(gang, "alpha", &ground.alpha), (part, "beta", &ground.beta)] {
@@ -236,6 +275,8 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
     assert_eq!(net.ended(withdrawn).await.job.state, "canceled");
     let ended = net.ended(late).await;
     assert_eq!(ended.job.state, "timed-out", "{ended:?}");
+    // It was asked for a checkpoint while Slurm would have let it run for minutes more.
+    assert!(net.output(late).await.contains("saved"), "{ended:?}");
     ground
         .beta
         .until("nothing of Portolan's is left in the queue", |beta| {
@@ -244,19 +285,40 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
         .unwrap();
 }
 
+/// Where jobs leave word when two attempts of one run at a time.
+struct Witness(PathBuf);
+
+impl Witness {
+    fn at(cluster: &Cluster) -> Self {
+        let runs = cluster.shared().join("runs");
+        std::fs::create_dir(&runs).unwrap();
+        std::fs::set_permissions(&runs, std::fs::Permissions::from_mode(0o777)).unwrap();
+        Self(runs)
+    }
+
+    /// What a job does that takes so many seconds.
+    fn script(&self, seconds: u32) -> String {
+        // The kernel gives the lock back with the last process of whoever holds it.
+        format!(
+            "cd {}; exec 9> $PORTOLAN_JOB.lock; flock --nonblock 9 || touch $PORTOLAN_JOB.double; \
+             echo begun; sleep {seconds}; echo done",
+            self.0.display()
+        )
+    }
+
+    fn doubles(&self) -> Vec<String> {
+        let names = std::fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name());
+        let names = names.map(|name| name.to_string_lossy().into_owned());
+        names.filter(|name| name.ends_with(".double")).collect()
+    }
+}
+
 /// A controller that crashes forgets jobs, gives their numbers to others and starts them twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_of_the_controller_loses_no_job_and_runs_none_twice() {
     let Some(mut ground) = Ground::boot().await else { return };
-    let runs = ground.alpha.shared().join("runs");
-    std::fs::create_dir(&runs).unwrap();
-    std::fs::set_permissions(&runs, std::fs::Permissions::from_mode(0o777)).unwrap();
-    // The kernel gives the lock back with the last process of whoever holds it.
-    let script = format!(
-        "cd {}; exec 9> $PORTOLAN_JOB.lock; flock --nonblock 9 || touch $PORTOLAN_JOB.double; \
-         echo begun; sleep 6; echo done",
-        runs.display()
-    );
+    let witness = Witness::at(&ground.alpha);
+    let script = witness.script(6);
     let mut jobs = Vec::new();
     // Slurm saves what it knows five seconds later. Moments after a submission, in milliseconds.
     let crashes: &[u64] =
@@ -276,10 +338,7 @@ async fn a_crash_of_the_controller_loses_no_job_and_runs_none_twice() {
         let ended = ground.ended(job).await;
         assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", ground.net.said("alpha"));
     }
-    let names = std::fs::read_dir(&runs).unwrap().map(|entry| entry.unwrap().file_name());
-    let doubles: Vec<_> =
-        names.filter(|name| name.to_string_lossy().ends_with(".double")).collect();
-    assert!(doubles.is_empty(), "{doubles:?}");
+    assert_eq!(witness.doubles(), Vec::<String>::new());
 }
 
 /// A cluster's own jobs, nodes and operators go first: what they end is tried again, elsewhere or later.
@@ -327,8 +386,7 @@ async fn what_a_cluster_ends_is_tried_again() {
 /// The suite as the owner of a center runs it, and what it says of one whose Slurm is away.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_owner_checks_a_center_before_it_joins() {
-    if !clusters::can_boot() {
-        eprintln!("skipped: no Slurm here, or not root; apt install {:?}", clusters::PACKAGES);
+    if !can_boot() {
         return;
     }
     let cluster = Cluster::boot(BETA).unwrap();

@@ -193,7 +193,10 @@ impl<'a> Line<'a> {
             "data" => return self.data(),
             "job" => Fact::JobSubmitted(Arc::new(self.submitted())),
             "held" => Fact::JobHeld(touched()),
-            "release" => Fact::JobReleased(touched()),
+            "release" => {
+                let JobTouched { job, by } = touched();
+                Fact::JobReleased(JobReleased { job, by, blocked: false })
+            }
             "offer" => Fact::JobOffered(JobOffered {
                 attempt: attempt(self.words[0]),
                 placement: Arc::new(self.placement()),

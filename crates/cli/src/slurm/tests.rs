@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::look::Look;
+use model::JobId;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use wire::view::{Centers, Job, JobDetail, Jobs};

@@ -1,7 +1,7 @@
 //! Who enters attempts and asks what has become of them.
 
-use super::desk::Desk;
-use super::{Entry, Queue};
+use super::desk::{Desk, ToEnter};
+use super::{Entry, Open, Queue, list};
 use crate::Error;
 use crate::process::blocking;
 use model::AttemptId;
@@ -18,13 +18,11 @@ const NOTES_EVERY: Duration = Duration::from_millis(50);
 /// How soon a batch system that did not answer is asked again, and how long it is left alone at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How many attempts that are no longer active are asked about one by one in a round.
-const ASKED_ONE_BY_ONE: usize = 100;
 
 /// What enters `wanted` and looks after what was entered, until it is dropped.
 pub(super) fn begin<Q: Queue>(
     desk: &Arc<Desk<Q>>,
-    wanted: mpsc::UnboundedReceiver<AttemptId>,
+    wanted: mpsc::UnboundedReceiver<ToEnter>,
     ask_every: Duration,
 ) -> JoinSet<()> {
     let mut clerks = JoinSet::new();
@@ -39,20 +37,19 @@ pub(super) fn begin<Q: Queue>(
 
 async fn enter_all<Q: Queue>(
     desk: Weak<Desk<Q>>,
-    wanted: Arc<Mutex<mpsc::UnboundedReceiver<AttemptId>>>,
+    wanted: Arc<Mutex<mpsc::UnboundedReceiver<ToEnter>>>,
 ) {
     loop {
-        let Some(attempt) = wanted.lock().await.recv().await else { return };
+        let Some(one) = wanted.lock().await.recv().await else { return };
         let Some(desk) = desk.upgrade() else { return };
-        enter(&desk, attempt).await;
+        enter(&desk, one).await;
     }
 }
 
 /// Enters an attempt, once: where an answer was lost, it is looked for first.
-async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, attempt: AttemptId) {
+async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, one: ToEnter) {
     let mut pause = FIRST_PAUSE;
-    // Whoever opened the engine before may have entered it and died before writing that down.
-    let mut may_be_there = true;
+    let ToEnter { attempt, mut may_be_there } = one;
     loop {
         match try_to_enter(desk, attempt, &mut may_be_there).await {
             Ok(()) => return,
@@ -129,27 +126,25 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error
     if open.is_empty() && !is_first {
         return Ok(());
     }
-    let mut active: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
-    for entry in desk.queue.active(&desk.prefix()).await? {
-        active.entry(entry.name.clone()).or_default().push(entry);
+    let asked: Vec<Open> = open.iter().map(|(_, open)| open.clone()).collect();
+    let seen = match is_first {
+        true => list(&desk.queue, &desk.prefix(), &asked).await?,
+        false => desk.queue.look(&desk.prefix(), &asked).await?,
+    };
+    let mut entries: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
+    for entry in seen.entries {
+        entries.entry(entry.name.clone()).or_default().push(entry);
     }
-    let mut asked = 0;
-    for attempt in open {
-        let name = desk.name(attempt);
-        let entries = match active.remove(&name) {
-            Some(entries) => entries,
-            None if asked == ASKED_ONE_BY_ONE => continue,
-            None => {
-                asked += 1;
-                desk.queue.named(&name).await?
-            }
-        };
-        for entry in desk.heard(attempt, entries)? {
+    for (attempt, Open { name, .. }) in open {
+        if seen.unasked.contains(&name) {
+            continue;
+        }
+        for entry in desk.heard(attempt, entries.remove(&name).unwrap_or_default())? {
             desk.queue.cancel(&entry).await?;
         }
     }
     if is_first {
-        for entry in desk.left_over(active.into_values().flatten()) {
+        for entry in desk.left_over(entries.into_values().flatten()) {
             desk.queue.cancel(&entry).await?;
         }
     }

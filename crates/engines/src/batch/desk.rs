@@ -1,7 +1,7 @@
 //! The batch engine's file work, and its judgment of what files and the batch system say.
 
-use super::{BatchConfig, Entry, Phase, Queue, Ticket};
-use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, wall_clock};
+use super::{BatchConfig, Entry, Open, Phase, Queue, Ticket};
+use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, stamp, wall_clock};
 use crate::ground::{Ground, names_in};
 use crate::hints::{Hints, lock};
 use crate::{BootTime, Cause, Error, Exit, Launch, LogChunk, Observation, Outcome, State, Stream};
@@ -11,6 +11,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 
 /// How long a supervisor must have said nothing until it is believed that it is gone, when the batch
@@ -101,6 +102,14 @@ enum Gone {
     OutOfReach,
 }
 
+/// An attempt to be entered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ToEnter {
+    pub(super) attempt: AttemptId,
+    /// Whether it may have been entered before: then it is looked for first.
+    pub(super) may_be_there: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct Desk<Q> {
     shelf: Shelf,
@@ -109,7 +118,7 @@ pub(super) struct Desk<Q> {
     known: Mutex<BTreeMap<AttemptId, Known>>,
     pub(super) hints: Hints,
     /// Attempts to be entered.
-    wanted: mpsc::UnboundedSender<AttemptId>,
+    wanted: mpsc::UnboundedSender<ToEnter>,
     /// Rung when the batch system should be asked sooner than usual.
     pub(super) ring: Arc<Notify>,
 }
@@ -119,7 +128,7 @@ impl<Q: Queue> Desk<Q> {
     pub(super) fn new(
         shelf: Shelf,
         queue: Q,
-    ) -> Result<(Self, mpsc::UnboundedReceiver<AttemptId>), Error> {
+    ) -> Result<(Self, mpsc::UnboundedReceiver<ToEnter>), Error> {
         let changes = shelf.ground.dir().join(CHANGES);
         // Whoever runs an attempt may leave a note there, and take none away.
         let mode = if queue.user().is_some() { 0o1733 } else { 0o700 };
@@ -130,8 +139,9 @@ impl<Q: Queue> Desk<Q> {
         let mut known = BTreeMap::new();
         for attempt in shelf.ground.attempts()? {
             known.insert(attempt, Known::default());
+            // Whoever opened the engine before may have entered it and died before writing that down.
             // Fails only if there is nobody to enter anything.
-            let _ = wanted.send(attempt);
+            let _ = wanted.send(ToEnter { attempt, may_be_there: true });
         }
         let (known, hints, ring) = (Mutex::new(known), Hints::default(), Arc::default());
         Ok((Self { shelf, boot: boot_id()?, queue, known, hints, wanted, ring }, inbox))
@@ -175,7 +185,8 @@ impl<Q: Queue> Desk<Q> {
             chips.slots = (0..count).collect();
         }
         let place = self.place(attempt);
-        if !place.holds_attempt() {
+        let is_new = !place.holds_attempt();
+        if is_new {
             place.furnish(&launch)?;
             if let Some(deadline) = launch.lease {
                 place.write_lease(deadline)?;
@@ -196,7 +207,7 @@ impl<Q: Queue> Desk<Q> {
             place.write_order(&Order { boot: self.boot, launch, batch: Some(batch) })?;
         }
         lock(&self.known).entry(attempt).or_default();
-        let _ = self.wanted.send(attempt);
+        let _ = self.wanted.send(ToEnter { attempt, may_be_there: !is_new });
         Ok(())
     }
 
@@ -287,21 +298,28 @@ impl<Q: Queue> Desk<Q> {
         over.map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Attempts the batch system is to be asked about: entered, and not over.
-    pub(super) fn open(&self) -> Vec<AttemptId> {
-        let all: Vec<AttemptId> = {
+    /// What the batch system is to be asked about: attempts that were entered, and are not over.
+    pub(super) fn open(&self) -> Vec<(AttemptId, Open)> {
+        let all: Vec<(AttemptId, bool)> = {
             let known = lock(&self.known);
             let open = known.iter().filter(|(_, known)| known.verdict.is_none());
-            open.map(|(attempt, _)| *attempt).collect()
+            let is_active = |known: &Known| matches!(known.said, Said::Active(_));
+            open.map(|(attempt, known)| (*attempt, is_active(known))).collect()
         };
-        let is_open = |attempt: &AttemptId| {
-            let over = self.find(*attempt).is_ok_and(|state| state.is_none_or(|s| s.is_final()));
-            if over {
-                self.hints.add(*attempt);
+        let silent = Duration::from_millis(SILENT.0);
+        let now = stamp(&self.shelf.ground.dir().join(".clock")).ok();
+        let since = now.and_then(|now| now.checked_sub(silent));
+        let open = all.into_iter().filter_map(|(attempt, is_active)| {
+            if self.find(attempt).is_ok_and(|state| state.is_none_or(|s| s.is_final())) {
+                self.hints.add(attempt);
+                return None;
             }
-            !over && self.place(*attempt).read_entry().is_ok_and(|entry| entry.is_some())
-        };
-        all.into_iter().filter(is_open).collect()
+            let place = self.place(attempt);
+            let number = place.read_entry().ok()??.number;
+            let is_heard = is_active && since.is_some_and(|since| place.is_heard_since(since));
+            Some((attempt, Open { name: self.name(attempt), number, is_heard }))
+        });
+        open.collect()
     }
 
     /// Entries whose attempts have had their time to stop.

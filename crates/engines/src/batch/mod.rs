@@ -14,7 +14,8 @@ mod desk;
 mod queue;
 
 pub(crate) use call::{call, quoted};
-pub use queue::{Entry, Phase, Queue, Ticket};
+pub(crate) use queue::list;
+pub use queue::{Entry, Open, Phase, Queue, Seen, Ticket};
 
 use crate::ground::check_searchable;
 use crate::process::{blocking, patiently};
@@ -24,6 +25,7 @@ use crate::{
 };
 use desk::{Desk, Shelf};
 use model::{AttemptId, NetworkUid, Span};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +107,10 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
 
     async fn capacity(&self) -> Result<Capacity, Error> {
         self.desk.queue.capacity().await
+    }
+
+    async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
+        self.desk.queue.nodes().await
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -2,8 +2,12 @@
 
 use crate::{Capacity, Error, RunAs};
 use model::{Bytes, Cores, Span};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+
+/// How many entries that are no longer active are asked about one by one in a look.
+const ASKED_ONE_BY_ONE: usize = 100;
 
 /// A batch system, as one cluster runs it.
 ///
@@ -57,11 +61,66 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// and nothing for entries of others where that can be had.
     fn active(&self, prefix: &str) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send;
 
+    /// What has become of these entries. As little is asked as will do: what is left for another time is
+    /// said to be so.
+    fn look(
+        &self,
+        prefix: &str,
+        open: &[Open],
+    ) -> impl Future<Output = Result<Seen, Error>> + Send {
+        list(self, prefix, open)
+    }
+
     /// Asks for an entry's end, at once. One that is over, or not there, is no error.
     fn cancel(&self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
 
+    /// How many nodes of each pool take work, now or when what they run is over; only pools of which it
+    /// can tell.
+    fn nodes(&self) -> impl Future<Output = Result<BTreeMap<String, u32>, Error>> + Send {
+        std::future::ready(Ok(BTreeMap::new()))
+    }
+
     /// What all its nodes have that are in order now.
     fn capacity(&self) -> impl Future<Output = Result<Capacity, Error>> + Send;
+}
+
+/// Looks by a list of all that is active, and for those that are not in it by name.
+pub(crate) async fn list<Q: Queue + ?Sized>(
+    queue: &Q,
+    prefix: &str,
+    open: &[Open],
+) -> Result<Seen, Error> {
+    let mut seen = Seen { entries: queue.active(prefix).await?, unasked: BTreeSet::new() };
+    let active: BTreeSet<&str> = seen.entries.iter().map(|entry| entry.name.as_str()).collect();
+    let missing = open.iter().filter(|one| !active.contains(one.name.as_str()));
+    let missing: Vec<&Open> = missing.collect();
+    let (now, later) = missing.split_at(missing.len().min(ASKED_ONE_BY_ONE));
+    for one in now {
+        seen.entries.extend(queue.named(&one.name).await?);
+    }
+    seen.unasked = later.iter().map(|one| one.name.clone()).collect();
+    Ok(seen)
+}
+
+/// An entry that was not over when it was last heard of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// The name it was entered by.
+    pub name: String,
+    /// The number it was given.
+    pub number: String,
+    /// Whether it was said to be active, and what looks after it says itself that it is alive: then
+    /// there is little to be learned about it.
+    pub is_heard: bool,
+}
+
+/// What a look brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What was found, over or not.
+    pub entries: Vec<Entry>,
+    /// The names of those that were not asked about.
+    pub unasked: BTreeSet<String>,
 }
 
 /// A command to be entered.

@@ -3,7 +3,7 @@
 use model::attempt::{Ended, Outcome, Stop};
 use model::fact::{
     AttemptEnded, AttemptTouched, Fact, JobEnded, JobOffered, JobPromised, JobRequeued,
-    JobSubmitted, JobTouched, JobsArchived, NetworkCreated,
+    JobReleased, JobSubmitted, JobTouched, JobsArchived, NetworkCreated,
 };
 use model::file::job::Format;
 use model::{
@@ -93,7 +93,7 @@ fn fact(words: &[&str], epoch: &mut u32) -> Fact {
             Fact::JobRequeued(JobRequeued { job: JOB, not_before: Moment::ZERO, held })
         }
         ["hold"] => Fact::JobHeld(by),
-        ["release"] => Fact::JobReleased(by),
+        ["release"] => Fact::JobReleased(JobReleased { job: JOB, by: by.by, blocked: false }),
         ["end"] => Fact::JobEnded(JobEnded { job: JOB, end: JobEnd::Canceled }),
         ["archive"] => Fact::JobsArchived(JobsArchived { jobs: vec![JOB] }),
         other => panic!("{other:?}"),

@@ -1,0 +1,289 @@
+//! Slurm, by its REST server where the center has one and says so, and else by its commands.
+//!
+//! What Slurm really does, and what is done about it here:
+//!
+//! * Names are not unique and job numbers are used again after a crash of the controller: an entry is
+//!   known by its name, which holds the network, the job and the epoch, and only ended by number where
+//!   the name fits.
+//! * Every list holds all jobs of the cluster or of a user: who is known by number is asked about by
+//!   number, so many at a time, and lists are for the first look and for what got lost.
+//! * A job that was preempted or lost its node would go back to the queue under the same number; whether
+//!   a job is tried again is Portolan's to decide, so that entries are not requeued.
+//! * Which chips a partition's generic resources are is said by the center for each pool, never guessed
+//!   from a label.
+
+mod cli;
+mod rest;
+mod state;
+
+pub use rest::RestConfig;
+
+use crate::batch::{Entry, Open, Queue, Seen, Ticket, list, quoted};
+use crate::{Capacity, Error, RunAs};
+use cli::Cli;
+use model::{Bytes, Cores};
+use rest::Rest;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How a center's Slurm is used.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlurmConfig {
+    /// The cluster's `slurm.conf`, where its commands do not find it by themselves.
+    pub conf: Option<PathBuf>,
+    /// The user whom entries run as; needs an agent that Slurm lets submit for others. None for the
+    /// agent's own, who must not be root.
+    pub user: Option<String>,
+    /// How its REST server is reached, where that is to be used; its commands then stand in while it
+    /// does not answer.
+    pub rest: Option<RestConfig>,
+    /// What each pool is in Slurm; one that is not named here is the partition of its name.
+    pub pools: BTreeMap<String, SlurmPool>,
+}
+
+/// What a pool is in Slurm.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlurmPool {
+    /// Its partition, if not of the pool's name.
+    pub partition: Option<String>,
+    /// The generic resource that its chips are, such as `gpu:ascend910b`; needed where it has chips.
+    pub gres: Option<String>,
+    /// The account that is charged.
+    pub account: Option<String>,
+    /// The quality of service.
+    pub qos: Option<String>,
+    /// What nodes must have.
+    pub constraint: Option<String>,
+    /// Further options of `sbatch`, as they are.
+    pub options: Vec<String>,
+}
+
+/// A node of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct NodeSeen {
+    partitions: Vec<String>,
+    cores: Cores,
+    memory: Bytes,
+    /// Whether it is given new jobs, now or when others are over.
+    is_in_order: bool,
+    /// Whether it counts as one of its pool's nodes: it is in order, or what holds it is still there.
+    takes_work: bool,
+}
+
+/// Whose entries they are.
+#[derive(Debug)]
+struct Who {
+    name: String,
+    /// Where that is another user than the agent's.
+    other: Option<RunAs>,
+}
+
+/// Slurm, as one cluster runs it.
+#[derive(Debug)]
+pub struct Slurm {
+    config: SlurmConfig,
+    who: Who,
+    /// Its commands, where they are there.
+    cli: Option<Cli>,
+    /// Its REST server, where it is to be used.
+    rest: Option<Rest>,
+    version: String,
+}
+
+impl Slurm {
+    /// Finds out whether Slurm is there and in which version. A REST server that does not answer now is
+    /// asked again later, if there are commands to go on with.
+    pub async fn find(config: SlurmConfig) -> Result<Self, Error> {
+        let who = who(&config)?;
+        let cli = Cli::find(config.conf.clone()).await;
+        let rest = config.rest.clone().map(|rest| Rest::open(rest, &who.name, config.conf.clone()));
+        let rest = rest.transpose()?;
+        let spoken = match &rest {
+            Some(rest) => Some(rest.version().await),
+            None => None,
+        };
+        let version = match (&cli, spoken) {
+            (Ok(cli), None) => cli.version.clone(),
+            (Ok(cli), Some(Ok(version))) => format!("{}, by REST {version}", cli.version),
+            (Ok(cli), Some(Err(error))) => {
+                tracing::warn!(%error, "Slurm's REST server cannot be used yet: its commands are");
+                cli.version.clone()
+            }
+            (Err(_), Some(Ok(version))) => format!("slurm, by REST {version}"),
+            (Err(_), Some(Err(error))) => {
+                let why = format!("Slurm's REST server cannot be used: {}", error.in_full());
+                return Err(Error::Setup(why));
+            }
+            (Err(error), None) => {
+                return Err(Error::Setup(format!("Slurm's commands cannot be used: {error}")));
+            }
+        };
+        let cli = cli.ok();
+        let told = config.pools.iter().find(|(_, pool)| !pool.options.is_empty());
+        if let (None, Some((pool, _))) = (&cli, told) {
+            let why = format!(
+                "`options` of pool `{pool}` are for sbatch, which is not there: take them out, or \
+                 install Slurm's commands"
+            );
+            return Err(Error::Setup(why));
+        }
+        Ok(Self { config, who, cli, rest, version })
+    }
+
+    fn pool(&self, pool: &str) -> SlurmPool {
+        self.config.pools.get(pool).cloned().unwrap_or_default()
+    }
+
+    /// The REST server, where it is to be asked now: always, if there is nobody else to ask.
+    fn rest(&self) -> Option<&Rest> {
+        self.rest.as_ref().filter(|rest| self.cli.is_none() || !rest.is_away())
+    }
+
+    async fn all_nodes(&self) -> Result<Vec<NodeSeen>, Error> {
+        if let Some(rest) = self.rest() {
+            let said = rest.nodes().await;
+            if self.is_settled(&said) {
+                return said;
+            }
+        }
+        self.cli()?.nodes().await
+    }
+
+    fn cli(&self) -> Result<&Cli, Error> {
+        let none = || Error::Silent { who: "Slurm", said: "there is nobody to ask".to_owned() };
+        self.cli.as_ref().ok_or_else(none)
+    }
+
+    /// Whether this is an answer of whom it was asked, so that nobody else needs to be.
+    fn is_settled<T>(&self, answer: &Result<T, Error>) -> bool {
+        answer.is_ok() || self.rest().is_some() || self.cli.is_none()
+    }
+}
+
+/// Whom entries run as.
+fn who(config: &SlurmConfig) -> Result<Who, Error> {
+    let wrong = |why: String| Err(Error::Setup(why));
+    let user = match &config.user {
+        Some(name) => match nix::unistd::User::from_name(name) {
+            Ok(Some(user)) => user,
+            _ => return wrong(format!("there is no user `{name}` here; name one in `user`")),
+        },
+        None => match nix::unistd::User::from_uid(nix::unistd::geteuid()) {
+            Ok(Some(user)) => user,
+            _ => return wrong("the agent's user has no name; name one in `user`".to_owned()),
+        },
+    };
+    if user.uid.is_root() {
+        let why = "tenants' jobs would run as root: name the user that they are to run as in \
+                   `user`, or start the agent as that user";
+        return wrong(why.to_owned());
+    }
+    let run_as = RunAs { uid: user.uid.as_raw(), gid: user.gid.as_raw() };
+    Ok(Who { name: user.name, other: config.user.is_some().then_some(run_as) })
+}
+
+impl Queue for Slurm {
+    fn kind(&self) -> &'static str {
+        "slurm"
+    }
+
+    fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn keeps(&self) -> &'static [&'static str] {
+        &["SLURM_", "SLURMD_NODENAME"]
+    }
+
+    fn chips_in(&self) -> &'static [&'static str] {
+        &["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"]
+    }
+
+    fn user(&self) -> Option<RunAs> {
+        self.who.other
+    }
+
+    async fn submit(&self, ticket: &Ticket<'_>) -> Result<Entry, Error> {
+        let pool = self.pool(ticket.pool);
+        let script = format!("#!/bin/sh\nexec {}\n", quoted(ticket.command));
+        // Only `sbatch` knows what its options mean.
+        if let Some(rest) = self.rest().filter(|_| pool.options.is_empty()) {
+            // Whoever did not answer may have entered it: it is looked for before it is entered again.
+            return rest.submit(ticket, &pool, &script).await;
+        }
+        self.cli()?.submit(ticket, &pool, &self.who, &script).await
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<Entry>, Error> {
+        if let Some(rest) = self.rest() {
+            let said = rest.named(name).await;
+            if self.is_settled(&said) {
+                return said;
+            }
+        }
+        self.cli()?.named(name).await
+    }
+
+    async fn active(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
+        if let Some(rest) = self.rest() {
+            let said = rest.active(prefix).await;
+            if self.is_settled(&said) {
+                return said;
+            }
+        }
+        self.cli()?.active(prefix, &self.who).await
+    }
+
+    async fn look(&self, prefix: &str, open: &[Open]) -> Result<Seen, Error> {
+        if let Some(rest) = self.rest() {
+            let said = rest.look(open).await;
+            if self.is_settled(&said) {
+                return said;
+            }
+        }
+        list(self, prefix, open).await
+    }
+
+    async fn cancel(&self, entry: &Entry) -> Result<(), Error> {
+        if let Some(rest) = self.rest() {
+            let said = rest.cancel(entry).await;
+            if self.is_settled(&said) {
+                return said;
+            }
+        }
+        self.cli()?.cancel(entry).await
+    }
+
+    async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
+        let all = self.all_nodes().await?;
+        let mut up: BTreeMap<&str, u32> = BTreeMap::new();
+        for node in &all {
+            for partition in &node.partitions {
+                // One that fails altogether has none that is in order.
+                *up.entry(partition).or_default() += u32::from(node.takes_work);
+            }
+        }
+        let mut pools: BTreeMap<String, u32> =
+            up.iter().map(|(partition, up)| ((*partition).to_owned(), *up)).collect();
+        for (pool, is) in &self.config.pools {
+            let partition = is.partition.as_ref().unwrap_or(pool);
+            match up.get(partition.as_str()) {
+                Some(up) => _ = pools.insert(pool.clone(), *up),
+                None => _ = pools.remove(pool),
+            }
+        }
+        Ok(pools)
+    }
+
+    async fn capacity(&self) -> Result<Capacity, Error> {
+        let mut sum = Capacity { cpu: Cores(0), memory: Bytes::ZERO };
+        for node in self.all_nodes().await?.iter().filter(|node| node.is_in_order) {
+            sum.cpu = Cores(sum.cpu.0.saturating_add(node.cores.0));
+            sum.memory += node.memory;
+        }
+        Ok(sum)
+    }
+}
