@@ -173,3 +173,36 @@ fn a_submission_key_stands_for_one_submission() {
         "world idempotence: two submission keys stand for job-1",
     );
 }
+
+#[test]
+fn a_job_comes_after_those_it_is_to_come_after() {
+    let told = "
+        job 1
+        job 2 after=1
+        job 3 after=1 when=any
+        job 4 after=1
+        unblock 2
+        offer 2.1 sh/a 0:0
+        canceled 1
+        unblock 3
+        offer 3.1 sh/a 0:1
+        unmet 4 1
+        job 5 tasks=3 at-once=1
+        offer 5.1 sh/a 1:0
+        unblock 6
+        offer 6.1 sh/a 1:1
+        job 8 tasks=3 after=5 when=corr
+        unblock 9
+        offer 9.1 bj/a 0:0
+        unmet 8 5
+    ";
+    check(
+        told,
+        "
+        log order: 2 of the array job-5 have a place, more than it says
+        log order: job-2 is offered a place before job-1, after which it is to come
+        log order: job-8 ends for job-5, which has not failed
+        log order: job-9 is offered a place before job-5, after which it is to come
+        ",
+    );
+}

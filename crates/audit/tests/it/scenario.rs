@@ -19,7 +19,10 @@
 use audit::{History, Violation};
 use model::attempt::{Leg, RateStep};
 use model::fact::*;
-use model::job::{Duration, Input, InputMode, JobKind, On, Output, Together, Within};
+use model::job::{
+    Array, Dependency, DependencyKind, Duration, Input, InputMode, JobKind, On, Output, Together,
+    Within,
+};
 use model::quota::{ReclaimWithinCohort, WithinQueue};
 use model::*;
 use rand::{RngExt, SeedableRng};
@@ -235,6 +238,12 @@ impl<'a> Line<'a> {
                 held: self.words.contains(&"held"),
             }),
             "done" => Fact::JobEnded(JobEnded { job: self.job(), end: JobEnd::Completed }),
+            "canceled" => Fact::JobEnded(JobEnded { job: self.job(), end: JobEnd::Canceled }),
+            "unmet" => {
+                let end = JobEnd::Unmet { job: JobId::new(number(self.words[1])) };
+                Fact::JobEnded(JobEnded { job: self.job(), end })
+            }
+            "unblock" => Fact::JobUnblocked(JobUnblocked { job: self.job() }),
             "archive" => Fact::JobsArchived(JobsArchived { jobs: vec![self.job()] }),
             "forget" => {
                 Fact::KeysForgotten(KeysForgotten { before: Moment(number(self.words[0])) })
@@ -439,8 +448,25 @@ impl<'a> Line<'a> {
             checkpoint: None,
             when_cut_off: WhenCutOff::Hold,
             retries: 0,
-            array: None,
-            after: Vec::new(),
+            array: self.options.get("tasks").map(|tasks| Array {
+                first: 0,
+                last: number::<u32>(tasks) - 1,
+                step: 1,
+                at_once: self.options.get("at-once").map(|at_once| number(at_once)),
+            }),
+            after: self
+                .options
+                .get("after")
+                .map(|job| Dependency {
+                    job: JobId::new(number(job)),
+                    when: match self.option("when", "ok") {
+                        "any" => DependencyKind::AfterAny,
+                        "corr" => DependencyKind::AfterCorr,
+                        _ => DependencyKind::AfterOk,
+                    },
+                })
+                .into_iter()
+                .collect(),
             secrets: Vec::new(),
             centers: Vec::new(),
             regions: Vec::new(),

@@ -2,8 +2,8 @@
 
 use model::attempt::{Ended, Outcome, Stop};
 use model::fact::{
-    AttemptEnded, AttemptTouched, Fact, JobEnded, JobOffered, JobPromised, JobRequeued,
-    JobReleased, JobSubmitted, JobTouched, JobsArchived, NetworkCreated,
+    AttemptEnded, AttemptTouched, Fact, JobEnded, JobOffered, JobPromised, JobReleased,
+    JobRequeued, JobSubmitted, JobTouched, JobsArchived, NetworkCreated,
 };
 use model::file::job::Format;
 use model::{
