@@ -43,7 +43,7 @@ pub(crate) fn has_subcommand(workspace: &Workspace, name: &str) -> bool {
 }
 
 /// The programs of engines that tests start, and the packages that have them.
-const ENGINES: [(&str, &str); 11] = [
+const ENGINES: [(&str, &str); 16] = [
     ("/usr/sbin/slurmctld", "slurmctld"),
     ("/usr/sbin/slurmd", "slurmd"),
     ("/usr/bin/sbatch", "slurm-client"),
@@ -55,6 +55,11 @@ const ENGINES: [(&str, &str); 11] = [
     ("/usr/sbin/mariadbd", "mariadb-server-core"),
     ("/usr/bin/mariadb", "mariadb-client-core"),
     ("/usr/bin/tsp", "task-spooler"),
+    ("/usr/bin/bwrap", "bubblewrap"),
+    ("/usr/bin/podman", "podman"),
+    ("/usr/sbin/runc", "runc"),
+    ("/usr/bin/catatonit", "catatonit"),
+    ("/bin/busybox", "busybox-static"),
 ];
 
 /// Makes sure of npm, through apt where we may use it.

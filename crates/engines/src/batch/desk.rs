@@ -1,15 +1,16 @@
 //! The batch engine's file work, and its judgment of what files and the batch system say.
 
-use super::{BatchConfig, Entry, Open, Phase, Queue, Ticket};
+use super::shelf::Shelf;
+use super::{Entry, Open, Phase, Queue, Ticket};
 use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, stamp, wall_clock};
-use crate::ground::{Ground, names_in};
+use crate::ground::names_in;
 use crate::hints::{Hints, lock};
 use crate::{BootTime, Cause, Error, Exit, Launch, LogChunk, Observation, Outcome, State, Stream};
-use model::{AttemptId, BootId, NetworkUid, Span};
+use model::{AttemptId, BootId, Span};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -23,50 +24,6 @@ const STOP_MARGIN: Span = Span::from_secs(10);
 /// How much longer than its own limit and grace an attempt's entry may run: it is ended by its
 /// supervisor, and by the batch system only if that fails.
 const LIMIT_MARGIN: Span = Span::from_secs(120);
-
-/// The directory that a batch engine works in.
-#[derive(Debug)]
-pub(super) struct Shelf {
-    ground: Ground,
-    network: NetworkUid,
-    /// The supervisor's program and first arguments, as nodes are to call it.
-    supervisor: Vec<String>,
-}
-
-impl Shelf {
-    pub(super) fn open(config: BatchConfig) -> Result<Self, Error> {
-        let BatchConfig { base, network, supervisor, .. } = config;
-        let ground = Ground::open(&base, network, true)?;
-        let bin = base.join("bin");
-        fs::create_dir_all(&bin).map_err(Error::io("make", &bin))?;
-        let program = put_program(&supervisor.program, &bin)?;
-        let text = |path: &Path| {
-            let wrong = || Error::Setup(format!("{} is not plain text", path.display()));
-            path.to_str().map(str::to_owned).ok_or_else(wrong)
-        };
-        let mut command = vec![text(&program)?];
-        for argument in &supervisor.arguments {
-            command.push(text(Path::new(argument))?);
-        }
-        Ok(Self { ground, network, supervisor: command })
-    }
-}
-
-/// Copies a program to where all nodes find it, under a name that another build does not have.
-fn put_program(program: &Path, bin: &Path) -> Result<PathBuf, Error> {
-    let about = fs::metadata(program).map_err(Error::io("look at", program))?;
-    let made = about.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    let made = made.unwrap_or_default().as_millis();
-    let target = bin.join(format!("supervisor-{}-{made}", about.len()));
-    if !target.exists() {
-        let draft = bin.join(format!(".draft-{}", std::process::id()));
-        fs::copy(program, &draft)
-            .and_then(|_| fs::set_permissions(&draft, Permissions::from_mode(0o755)))
-            .and_then(|()| fs::rename(&draft, &target))
-            .map_err(Error::io("copy the supervisor to", &target))?;
-    }
-    Ok(target)
-}
 
 /// What the engine remembers of an attempt; its files are the truth.
 #[derive(Debug, Default)]

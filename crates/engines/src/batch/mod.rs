@@ -12,6 +12,7 @@ mod call;
 mod clerk;
 mod desk;
 mod queue;
+mod shelf;
 
 pub(crate) use call::{call, quoted};
 pub(crate) use queue::list;
@@ -23,8 +24,9 @@ use crate::{
     BootTime, Capabilities, Capacity, Enforcement, Engine, Error, Launch, LogChunk, Observation,
     State, Stream, SupervisorCommand,
 };
-use desk::{Desk, Shelf};
+use desk::Desk;
 use model::{AttemptId, NetworkUid, Span};
+use shelf::Shelf;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
