@@ -453,7 +453,8 @@ mod tests {
             "podman run --network host --init --cap-drop all --security-opt no-new-privileges \
              --pull missing --name portolan-0101010101010101-job-7.2 --user 200007:200007 \
              --memory=1073741824b --memory-swap=1073741824b --cpus=1.500 \
-             --env=HOME=/a/job-7.2/work --env=TOKEN --device=/dev/davinci0 --volume=/a/job-7.2/work:/a/job-7.2/work:rw \
+             --env=HOME=/a/job-7.2/work --env=TOKEN --device=/dev/davinci0 \
+             --volume=/a/job-7.2/work:/a/job-7.2/work:rw \
              --volume=/a/job-7.2/tmp:/a/job-7.2/tmp:rw --volume=/store/in:/store/in:ro \
              --volume=/kept/7:/kept/7:rw --workdir /a/job-7.2/work registry.example/train:3 \
              train --fast"

@@ -530,6 +530,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/jobs/{job}/requeue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Have a job begin anew
+         * @description What runs of it is stopped as it would be to cancel it, and it waits for a place again. Its checkpoints
+         *     are kept.
+         */
+        post: operations["requeue_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/jobs/{job}/why": {
         parameters: {
             query?: never;
@@ -994,6 +1015,16 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What a job comes after. */
+        After: {
+            /**
+             * @description Which job; the first of an array stands for all of it.
+             * @example job-41
+             */
+            job: string;
+            /** @description `afterok`, `afterany` or `aftercorr`. */
+            when: string;
+        };
         /** @description A center's agent, as it introduced itself. */
         Agent: {
             /** @description Where its store opens. */
@@ -1073,8 +1104,34 @@ export interface components {
             /** @description Of which version of it. */
             version: string;
         };
+        /** @description Indices of an array. */
+        Array: {
+            /**
+             * Format: int32
+             * @description How many may run at once.
+             */
+            at_once?: number | null;
+            /**
+             * Format: int32
+             * @description The first.
+             */
+            first: number;
+            /**
+             * Format: int32
+             * @description The last, included.
+             */
+            last: number;
+            /**
+             * Format: int32
+             * @description The distance between two.
+             */
+            step: number;
+        };
         /** @description What was asked for, in integers and with every default filled in. */
         Asked: {
+            /** @description What it comes after. */
+            after?: components["schemas"]["After"][];
+            array?: components["schemas"]["Array"] | null;
             budget?: components["schemas"]["Money"] | null;
             /** @description Centers it may run in; any where none is named. */
             centers: string[];
@@ -1842,6 +1899,11 @@ export interface components {
         /** @description A job in short. */
         Job: {
             /**
+             * @description The first job of its array, by which the array is known, if it is of one.
+             * @example job-42
+             */
+            array?: string | null;
+            /**
              * Format: int32
              * @description How many attempts were made, the live one included.
              */
@@ -1866,11 +1928,16 @@ export interface components {
              */
             ended_ms?: number | null;
             /**
+             * Format: int32
+             * @description Its index there.
+             */
+            index?: number | null;
+            /**
              * @description Its number.
              * @example job-42
              */
             job: string;
-            /** @description Its name. */
+            /** @description Its name; that of a task of an array ends with its index, as in `sweep[7]`. */
             name: string;
             /**
              * Format: int32
@@ -1903,8 +1970,9 @@ export interface components {
              */
             started_ms?: number | null;
             /**
-             * @description `held`, `waiting`, `offered`, `staging`, `running`, `stopping`, `ending`, or how it ended:
-             *     `completed`, `failed`, `timed-out`, `canceled`, `lapsed`. A reservation is `booked` until its
+             * @description `held`, `blocked` (waits for other jobs), `waiting`, `offered`, `staging`, `running`, `stopping`,
+             *     `ending`, or how it ended: `completed`, `failed`, `timed-out`, `canceled`, `lapsed`, `unmet` (what it
+             *     was to come after did not complete). A reservation is `booked` until its
              *     window is `open`.
              */
             state: string;
@@ -4095,6 +4163,8 @@ export interface operations {
     list_jobs: {
         parameters: {
             query?: {
+                /** @description Of the array with this first job. */
+                array?: string;
                 /** @description Submitted before this one. */
                 before?: string;
                 /** @description Whose newest attempt is or was in this center. */
@@ -4213,7 +4283,10 @@ export interface operations {
     };
     cancel_job: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description All of the array whose first job this is, and not it alone. */
+                array?: boolean;
+            };
             header?: never;
             path: {
                 job: string;
@@ -4243,7 +4316,10 @@ export interface operations {
     };
     hold_job: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description All of the array whose first job this is, and not it alone. */
+                array?: boolean;
+            };
             header?: never;
             path: {
                 job: string;
@@ -4316,7 +4392,45 @@ export interface operations {
     };
     release_job: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description All of the array whose first job this is, and not it alone. */
+                array?: boolean;
+            };
+            header?: never;
+            path: {
+                job: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    requeue_job: {
+        parameters: {
+            query?: {
+                /** @description All of the array whose first job this is, and not it alone. */
+                array?: boolean;
+                /** @description Not before somebody releases them. */
+                hold?: boolean;
+            };
             header?: never;
             path: {
                 job: string;
