@@ -94,7 +94,7 @@ impl Daemons {
 
     /// Sends a daemon a signal.
     pub(super) fn signal(&self, name: &str, signal: Signal) {
-        let pid = self.running.get(name).map(|child| Pid::from_child(child));
+        let pid = self.running.get(name).map(Pid::from_child);
         let _ = pid.map(|pid| kill_process(pid, signal));
     }
 

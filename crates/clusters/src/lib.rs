@@ -185,7 +185,7 @@ impl Cluster {
     /// Starts its database and what keeps accounts there.
     fn start_accounting(&mut self, port: u16) -> Result<(), Error> {
         self.daemons.start_database()?;
-        self.until("a database", |cluster| cluster.make_tables())?;
+        self.until("a database", Self::make_tables)?;
         self.daemons.start_accounting()?;
         self.until("accounting", |_| TcpStream::connect(("127.0.0.1", port)).is_ok())
     }

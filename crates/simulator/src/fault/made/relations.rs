@@ -15,12 +15,11 @@ pub(super) fn draw(seed: u64, arrivals: &mut [Arrival]) {
         return;
     }
     let mut arrays: Vec<(u64, Array)> = Vec::new();
-    for number in 0..arrivals.len() {
-        let spec = Arc::make_mut(&mut arrivals[number].spec);
+    for (number, arrival) in (0..).zip(arrivals) {
+        let spec = Arc::make_mut(&mut arrival.spec);
         if !matches!(spec.kind, JobKind::Batch) {
             continue;
         }
-        let number = number as u64;
         let (is_array, is_after) = (rng.random_range(0..6) == 0, rng.random_range(0..3) == 0);
         if is_array {
             let (first, step) = (rng.random_range(0..3), rng.random_range(1..=2));
