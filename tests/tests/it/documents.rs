@@ -48,7 +48,7 @@ async fn a_job_with_a_mistake_is_refused_with_its_place_and_what_was_expected() 
         (job("lease", json!("5m")), "lease"),
         (job("env", json!({"A=B": "x"})), "env"),
         (job("centers", json!(["atlantis"])), "404 not-found: there is no center atlantis"),
-        (job("image", json!("busybox")), "not-supported"),
+        (job("secret", json!([{"name": "key", "holder": "vault"}])), "not-supported"),
         (job("input", json!([{"name": "in", "dataset": "../etc/passwd"}])), "input[0].dataset"),
         (job("input", json!([{"name": "../in", "dataset": "numbers"}])), "input[0].name"),
         (job("output", json!([{"name": "a/b", "dataset": "numbers"}])), "output[0].name"),

@@ -181,7 +181,7 @@ fn a_world_is_what_its_log_says_or_the_first_difference_is_named() {
     check(
         |told| told.records[11].payload.clear(),
         &[
-            "replay: fact 12 (job-submitted v2) cannot be read: EOF while parsing a value at line 1 column 0",
+            "replay: fact 12 (job-submitted v3) cannot be read: EOF while parsing a value at line 1 column 0",
         ],
     );
 }
