@@ -118,7 +118,7 @@ async fn jobs(net: &mut Net) {
     late["limit"] = "1s".into();
     let late = net.submit("university", &late).await;
     let mut after = sh("after", "true");
-    after["after"] = json!([{"job": failed, "when": "afterany"}]);
+    after["after"] = json!([{"job": failed.to_string(), "when": "afterany"}]);
     let after = net.submit("startup", &after).await;
     for job in [done, failed, late, after] {
         net.ended(job).await;
