@@ -10,7 +10,7 @@ use wire::view::Job;
 /// Jobs to change.
 #[derive(Debug, Args)]
 pub(crate) struct Which {
-    /// Which, such as job-42; the first job of an array stands for all of it, job-42[7] for one.
+    /// Which, such as job-42; the first job of an array stands for all of it, `job-42[7]` for one.
     #[arg(required = true, value_name = "JOB")]
     jobs: Vec<Named>,
 }

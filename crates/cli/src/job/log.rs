@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Print what a job prints.
 #[derive(Debug, Args)]
 pub(crate) struct Logs {
-    /// Which, such as job-42, or job-42[7] of an array.
+    /// Which, such as job-42, or `job-42[7]` of an array.
     job: Named,
     /// Go on until the attempt is over; wait for it where it has not begun.
     #[arg(long, short)]

@@ -15,7 +15,7 @@ use wire::view::{Behind, Candidate, Changes, Fetch, Plan, Risk, Standing, Why};
 /// Say why a job is where it is, center by center.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// Which, such as job-42, or job-42[7] of an array.
+    /// Which, such as job-42, or `job-42[7]` of an array.
     job: Named,
     /// Say what would make this center the best for it, rather than what would make it start sooner.
     #[arg(long, value_name = "CENTER")]

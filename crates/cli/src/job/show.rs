@@ -13,7 +13,7 @@ use wire::view::{Array, Asked, Attempt, Job, JobDetail, Stream, Variant};
 /// Show all that is known of a job.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
-    /// Which, such as job-42, or job-42[7] of an array.
+    /// Which, such as job-42, or `job-42[7]` of an array.
     job: Named,
 }
 
