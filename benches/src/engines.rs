@@ -1,14 +1,16 @@
 //! The group `engines`: how many small programs a center's engine runs, through the whole server and
 //! beside HyperQueue with as many cores.
 
+mod slurm;
+
 use crate::disk::Disk;
 use crate::job;
-use crate::network::{Counts, Network, Shape};
+use crate::network::{Counts, ENGINE_CONFIG, Network, Shape};
 use crate::row::{self, Better, Figure, Peer, Samples};
 use anyhow::{Context, Result, bail};
 use hyper::Method;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,6 +62,7 @@ impl Engines {
             }
             false => None,
         };
+        slurm::run(&self.portolan, &self.dir, &self.only).await;
         for (figure, shape) in [(&PROCESS, Shape::Machine), (&SANDBOX, Shape::Sandboxes)] {
             if self.wants(figure) {
                 eprintln!("{PROGRAMS} programs through {}, {SAMPLES} times …", figure.name);
@@ -75,6 +78,10 @@ impl Engines {
 
     async fn programs(&self, name: &str, shape: Shape) -> Result<Samples> {
         let dir = self.dir.join(name);
+        if matches!(shape, Shape::Sandboxes) {
+            std::fs::create_dir_all(&dir)?;
+            std::fs::write(dir.join(ENGINE_CONFIG), "[process]\nisolation = \"bubblewrap\"\n")?;
+        }
         let network = Network::start(&self.portolan, dir, shape, Disk::Own).await?;
         let mut rates = Vec::new();
         for _ in 0..SAMPLES {
@@ -144,20 +151,13 @@ fn hyperqueue() -> Result<Samples> {
     Ok(Samples::median(&rates))
 }
 
-/// A network of one center that is one machine of so many cores.
-pub(crate) fn machine() -> String {
+/// A network of one center with this engine, of one node with so many cores.
+pub(crate) fn one_node(engine: &str) -> String {
     format!(
         "[[center]]\ncenter = \"here\"\nowner = \"owner\"\nregion = \"cn/yrd/shanghai\"\n\
-         latitude = 31.2\nlongitude = 121.5\ntime_zone = \"Asia/Shanghai\"\nengine = \"process\"\n\
+         latitude = 31.2\nlongitude = 121.5\ntime_zone = \"Asia/Shanghai\"\nengine = \"{engine}\"\n\
          [[center.pool]]\npool = \"cpu\"\nnodes = 1\nchips_per_node = 0\ncores = {CORES}\n\
          memory = \"64 GiB\"\nprice_per_chip_hour = \"1 CNY\"\n\
          [[tenant]]\ntenant = \"lab\"\n"
     )
-}
-
-/// What the agent is told of sandboxes.
-pub(crate) fn sandboxes(dir: &Path) -> Result<PathBuf> {
-    let file = dir.join("engine.toml");
-    std::fs::write(&file, "[process]\nisolation = \"bubblewrap\"\n")?;
-    Ok(file)
 }

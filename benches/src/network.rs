@@ -18,6 +18,8 @@ const LOAD_PATIENCE: &str = "300";
 /// The tenants of both networks; each submits with a token of its own.
 pub(crate) const TENANTS: [&str; 3] = ["lab", "startup", "university"];
 const CENTERS: [&str; 3] = ["lingang", "zhangjiang", "kunshan"];
+/// The file in a network's directory that tells its agents how their engine is used, if it is there.
+pub(crate) const ENGINE_CONFIG: &str = "engine.toml";
 /// How long whatever is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is looked for.
@@ -36,6 +38,8 @@ pub(crate) enum Shape {
     Machine,
     /// The same with every attempt in a sandbox.
     Sandboxes,
+    /// One center that is a node of a Slurm cluster; [`ENGINE_CONFIG`] says of which.
+    Slurm,
     /// Three centers of 336 such chips, and a thousand tenants with quotas.
     Many,
 }
@@ -47,7 +51,9 @@ impl Shape {
             Self::Processes => include_str!("../../catalog/networks/laptop.toml").to_owned(),
             Self::Cohorts => include_str!("../../catalog/networks/cohorts.toml").to_owned(),
             Self::Many => crate::sharing::many(),
-            Self::Machine | Self::Sandboxes => crate::engines::machine(),
+            Self::Machine | Self::Sandboxes | Self::Slurm => {
+                crate::engines::one_node(self.engine())
+            }
         }
     }
 
@@ -55,6 +61,7 @@ impl Shape {
         match self {
             Self::Timers | Self::Cohorts | Self::Many => "timer",
             Self::Processes | Self::Machine | Self::Sandboxes => "process",
+            Self::Slurm => "slurm",
         }
     }
 
@@ -62,14 +69,14 @@ impl Shape {
     const fn tenants(self) -> &'static [&'static str] {
         match self {
             Self::Timers | Self::Processes => &TENANTS,
-            Self::Machine | Self::Sandboxes => &["lab"],
+            Self::Machine | Self::Sandboxes | Self::Slurm => &["lab"],
             Self::Cohorts | Self::Many => &[],
         }
     }
 
     const fn centers(self) -> &'static [&'static str] {
         match self {
-            Self::Machine | Self::Sandboxes => &["here"],
+            Self::Machine | Self::Sandboxes | Self::Slurm => &["here"],
             Self::Timers | Self::Processes | Self::Cohorts | Self::Many => &CENTERS,
         }
     }
@@ -212,8 +219,9 @@ impl Network {
         if matches!(shape, Shape::Machine | Shape::Sandboxes) {
             command.args(["--uids", "none"]);
         }
-        if matches!(shape, Shape::Sandboxes) {
-            command.arg("--engine-config").arg(crate::engines::sandboxes(&self.dir)?);
+        let config = self.dir.join(ENGINE_CONFIG);
+        if config.exists() {
+            command.arg("--engine-config").arg(config);
         }
         let log = self.dir.join(format!("{center}.log"));
         self.agents.push(Process::spawn(&mut command, &log)?);

@@ -17,6 +17,7 @@ mod measuring;
 mod mind;
 mod nodes;
 mod reading;
+mod secrets;
 mod session;
 mod sight;
 mod staging;
@@ -78,6 +79,8 @@ pub struct Settings {
     pub store: Bytes,
     /// The file that names further stores, in which data may lie; none where there are none.
     pub stores: Option<PathBuf>,
+    /// The directory that holds the secrets of jobs, `HOLDER/TENANT/NAME`; none where there are none.
+    pub secrets: Option<PathBuf>,
     /// The users to run attempts as; needs root.
     pub uids: Option<engines::UidRange>,
     /// How long logs of attempts that are over are kept.
@@ -110,6 +113,7 @@ impl Settings {
             uplink: None,
             store: Bytes(1 << 40),
             stores: None,
+            secrets: None,
             uids: None,
             keep_logs: Duration::from_secs(7 * 86_400),
             keep_logs_most: 1_000,

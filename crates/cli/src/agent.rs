@@ -59,6 +59,10 @@ pub(crate) struct Agent {
     /// directories. `portolan stores FILE` tries them.
     #[arg(long, value_name = "FILE")]
     stores: Option<PathBuf>,
+    /// The directory with the secrets that jobs may ask for, `DIR/HOLDER/TENANT/NAME`: read as an
+    /// attempt starts, given to it as a file, and never told to the server.
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_SECRETS")]
+    secrets: Option<PathBuf>,
     /// Users to run attempts as, a different one for each job: FIRST:COUNT. Needs root, and is the
     /// rule there; `none` runs them as the agent's own user.
     #[arg(long, value_name = "RANGE", value_parser = parse_uids)]
@@ -206,6 +210,7 @@ impl Agent {
         settings.uplink = self.uplink;
         settings.store = self.store;
         settings.stores = self.stores.clone();
+        settings.secrets = self.secrets.clone();
         settings.uids = uids;
         settings.witness_every = Duration::from_millis(self.witness_every.0);
         Ok(settings)

@@ -309,7 +309,6 @@ fn not_supported(spec: &JobSpec) -> Option<&'static str> {
         (spec.parts.len() > 1, "jobs of several parts"),
         (matches!(spec.kind, JobKind::Service { .. }), "services"),
         (matches!(spec.duration, Duration::Open), "open-ended jobs"),
-        (!spec.secrets.is_empty(), "secrets"),
     ];
     checks.into_iter().find(|(there, _)| *there).map(|(_, what)| what)
 }

@@ -478,12 +478,12 @@ fn an_input_is_brought_over_the_links_before_the_job_starts() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let mut stage = Stage::laptop();
-    let secrets = job("[[secret]]\nname = \"key\"\nholder = \"vault\"\n");
-    let answer = stage.command(Command::Submit { jobs: vec![secrets], key: None });
+    let service = job("kind = \"service\"\n");
+    let answer = stage.command(Command::Submit { jobs: vec![service], key: None });
     let Answer::Rejected(Rejected::NotSupported { what }) = answer else {
         panic!("{answer:?}");
     };
-    assert_eq!(what, "secrets");
+    assert_eq!(what, "services");
 }
 
 #[test]

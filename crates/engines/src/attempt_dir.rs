@@ -21,6 +21,7 @@
 //! | `lost` | engine | gone without a result, and nothing of it lives any more |
 //! | `entry.json` | batch engine | what the batch system calls it |
 //! | `secrets.json` | batch engine | its secrets, for its own user; removed as they are read |
+//! | `secrets/` | engine | the files that are its secrets, for its own user; removed as it ends |
 //! | `alive` | supervisor | stamped every few seconds where shared, for as long as it lives |
 //! | `work/`, `tmp/` | the command | its work directory and `TMPDIR` |
 
@@ -180,6 +181,10 @@ impl AttemptDir {
         self.path.join("tmp")
     }
 
+    pub(crate) fn secrets(&self) -> PathBuf {
+        self.path.join("secrets")
+    }
+
     pub(crate) fn log(&self, stream: Stream) -> PathBuf {
         self.path.join(stream.name())
     }
@@ -209,6 +214,7 @@ impl AttemptDir {
     }
 
     pub(crate) fn write_result(&self, outcome: &Outcome) -> Result<(), Error> {
+        self.remove_secret_files()?;
         self.write_json("result.json", outcome)
     }
 
@@ -217,7 +223,18 @@ impl AttemptDir {
     }
 
     pub(crate) fn write_lost(&self, why: &str) -> Result<(), Error> {
+        self.remove_secret_files()?;
         self.write_json("lost", &why)
+    }
+
+    /// Nobody needs them once the attempt is over, and its directory stays for as long as its logs.
+    fn remove_secret_files(&self) -> Result<(), Error> {
+        match fs::remove_dir_all(self.secrets()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::io("remove", &self.secrets())(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The lease's deadline on this machine's clock.

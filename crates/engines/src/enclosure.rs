@@ -269,7 +269,9 @@ impl Enclosure {
 fn own_dirs(dir: &AttemptDir, launch: &Launch) -> Vec<(PathBuf, bool)> {
     let inputs = launch.inputs.iter().map(|input| (input.target.clone(), false));
     let kept = launch.checkpoint.iter().map(|kept| (kept.target.clone(), true));
-    [(dir.work(), true), (dir.tmp(), true)].into_iter().chain(inputs).chain(kept).collect()
+    let secrets = (!launch.secret_files.is_empty()).then(|| (dir.secrets(), false));
+    let own = [(dir.work(), true), (dir.tmp(), true)];
+    own.into_iter().chain(inputs).chain(kept).chain(secrets).collect()
 }
 
 fn sandbox(dir: &AttemptDir, launch: &Launch) -> Vec<OsString> {

@@ -3,8 +3,8 @@
 use crate::attempt_dir::AttemptDir;
 use crate::ground::remove_all;
 use crate::{Error, Launch, RunAs};
-use std::fs::{self, DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 impl AttemptDir {
@@ -44,6 +44,9 @@ impl AttemptDir {
                 dirs.push(checkpoint.target.clone());
             }
         }
+        if !launch.secret_files.is_empty() {
+            dirs.push(self.secrets());
+        }
         dirs.sort();
         dirs.dedup();
         for dir in &dirs {
@@ -58,6 +61,22 @@ impl AttemptDir {
             let link = work.join(name);
             std::os::unix::fs::symlink(target, &link).map_err(Error::io("link", &link))?;
         }
+        for secret in &launch.secret_files {
+            let path = self.secrets().join(&secret.name);
+            copy_closed(&secret.source, &path)?;
+            if let Some(user) = launch.run_as {
+                give(&path, user)?;
+            }
+        }
         Ok(())
     }
+}
+
+/// Copies a file to where nobody but its owner may read it, not even for a moment.
+fn copy_closed(source: &Path, path: &Path) -> Result<(), Error> {
+    let mut from = fs::File::open(source).map_err(Error::io("read", source))?;
+    let to = OpenOptions::new().write(true).create_new(true).mode(0o400).open(path);
+    let mut to = to.map_err(Error::io("make", path))?;
+    std::io::copy(&mut from, &mut to).map_err(Error::io("fill", path))?;
+    Ok(())
 }

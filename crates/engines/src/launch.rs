@@ -31,6 +31,10 @@ pub struct Launch {
     /// Environment whose values never touch a disk.
     #[serde(skip)]
     pub secrets: Vec<(String, Secret)>,
+    /// Secrets it finds as files in `$PORTOLAN_SECRETS_DIR`, which nobody but its user may read, and
+    /// which go when it ends.
+    #[serde(default)]
+    pub secret_files: Vec<SecretFile>,
     /// Directories that appear as links in the work directory.
     pub inputs: Vec<InputLink>,
     /// Empty directories made in the work directory, relative to it.
@@ -73,6 +77,7 @@ impl Launch {
             enclosure: Enclosure::default(),
             env: Vec::new(),
             secrets: Vec::new(),
+            secret_files: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             checkpoint: None,
@@ -137,12 +142,25 @@ impl Launch {
                 return refuse("its checkpoint's directory has no absolute path".to_owned());
             }
         }
+        if let Some(secret) = self.secret_files.iter().find(|secret| !secret.is_a_file()) {
+            let name = secret.name.display();
+            return refuse(format!(
+                "its secret `{name}` cannot be a file, or has no absolute path"
+            ));
+        }
         match self.inputs.iter().find(|input| !input.target.is_absolute()) {
             Some(input) => {
                 refuse(format!("its input `{}` has no absolute path", input.name.display()))
             }
             None => Ok(()),
         }
+    }
+}
+
+impl SecretFile {
+    fn is_a_file(&self) -> bool {
+        let plain = stays_inside(&self.name) && self.name.components().count() == 1;
+        plain && self.source.is_absolute()
     }
 }
 
@@ -159,6 +177,15 @@ pub struct InputLink {
     pub name: PathBuf,
     /// The absolute path it leads to.
     pub target: PathBuf,
+}
+
+/// A secret that is given as a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretFile {
+    /// The file's name.
+    pub name: PathBuf,
+    /// The absolute path of what is copied there.
+    pub source: PathBuf,
 }
 
 /// Where an attempt keeps its progress. The directory outlives it, for the job's next attempt.

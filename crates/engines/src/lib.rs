@@ -40,7 +40,7 @@ pub use boot_time::BootTime;
 pub use enclosure::{Container, Enclosures, Isolation, Runtime};
 pub use engine::{Capabilities, Capacity, Enforcement, Engine, Error, LogChunk, Stream};
 pub use host::{enforcement_here, is_root};
-pub use launch::{CheckpointDir, ChipSlots, InputLink, Launch, Place, RunAs, Secret};
+pub use launch::{CheckpointDir, ChipSlots, InputLink, Launch, Place, RunAs, Secret, SecretFile};
 pub use process::{ProcessConfig, ProcessEngine, ProcessOptions, SupervisorCommand, UidRange};
 pub use state::{Cause, Exit, Observation, Outcome, State, Usage};
 pub use supervisor::supervise;

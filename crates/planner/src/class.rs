@@ -57,7 +57,6 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
     let JobSpec {
         name: _,
         priority_class: _,
-        secrets: _,
         hold: _,
         retries: _,
         outputs,
@@ -69,6 +68,7 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
         together,
         duration,
         inputs,
+        secrets,
         objective,
         deadline,
         budget,
@@ -86,7 +86,7 @@ pub fn class_of(spec: &JobSpec) -> ClassId {
     (tenant, workload, kind, together, duration, objective).hash(said);
     reservation.hash(said);
     (deadline, budget, priority, preemptible, checkpoint, when_cut_off).hash(said);
-    (array, after, centers, regions).hash(said);
+    (array, after, centers, regions, secrets).hash(said);
     for input in inputs {
         (&input.dataset, &input.mode).hash(said);
     }

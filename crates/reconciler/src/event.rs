@@ -1,6 +1,6 @@
 //! What reaches an agent's decisions, and what comes of them.
 
-use model::attempt::Ended;
+use model::attempt::{Ended, Outcome};
 use model::{AttemptId, Bytes, DatasetVersion, Lies, PoolId, Span, StoreId, TransferId};
 use std::collections::BTreeMap;
 use wire::{LinkTest, MadeOutput, Measure, Order, Report, Run, RunInput, RunOutput, Stage};
@@ -34,12 +34,12 @@ pub enum Event {
         /// How long after its start.
         after: Span,
     },
-    /// The engine could not start an attempt, and never will.
+    /// An attempt was not started, and never will be.
     NotStarted {
         /// Which.
         attempt: AttemptId,
-        /// Why, for people.
-        why: String,
+        /// Whether the center refuses it or its engine could not start it, and why.
+        outcome: Outcome,
     },
     /// A copy has come or was sent or a test has had its time, or it could not be.
     Fetched {

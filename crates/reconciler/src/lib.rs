@@ -158,10 +158,10 @@ impl Reconciler {
                 self.change(attempt, |known| known.saved = Some(after));
             }
             Event::Checkpointed { .. } => {}
-            Event::NotStarted { attempt, why } if self.attempts.contains_key(&attempt) => {
+            Event::NotStarted { attempt, outcome } if self.attempts.contains_key(&attempt) => {
                 self.change(attempt, |known| {
                     known.launching = false;
-                    known.seen = Some(Seen::Ended(never_ran(Outcome::NotStarted { why })));
+                    known.seen = Some(Seen::Ended(never_ran(outcome)));
                 });
             }
             Event::NotStarted { .. } => {}

@@ -35,6 +35,7 @@ fn run(job: u64, chip: u16, start: u64) -> Run {
         start: Moment(start),
         command: vec!["true".into()],
         image: None,
+        secrets: Vec::new(),
         env: BTreeMap::new(),
         cores: Cores(0),
         memory: Bytes(0),

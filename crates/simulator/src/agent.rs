@@ -342,7 +342,7 @@ impl Agent {
         let bound = truth.jobs.get(attempt.job);
         if bound.is_none() || post.befalls(post.mishaps.not_started) {
             let why = "the engine would not".to_owned();
-            self.batch.push(Event::NotStarted { attempt, why });
+            self.batch.push(Event::NotStarted { attempt, outcome: Outcome::NotStarted { why } });
             return;
         }
         let nothing = Actual { work: Span(1), kind: 0, ending: Ending::Success };

@@ -21,6 +21,7 @@ pub use under_way::{CopyUnderWay, UnderWay};
 
 use model::attempt::{Ended, Slots, Stop};
 use model::fact::Head;
+use model::job::SecretRef;
 use model::quality::Probed;
 use model::{
     AttemptId, Bytes, CenterId, ChipId, Cores, DatasetId, DatasetVersion, Digest, EngineKind,
@@ -31,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +186,9 @@ pub struct Run {
     pub command: Vec<String>,
     /// A container image to run it in.
     pub image: Option<String>,
+    /// Secrets it is given, by name and holder.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretRef>,
     /// Environment beside the engine's own.
     pub env: BTreeMap<String, String>,
     /// Cores on each node.

@@ -42,8 +42,8 @@ impl Plan {
         self
     }
 
-    /// With further arguments for every `portolan agent`. `{site}` in them is the address of its site
-    /// in an emulated network.
+    /// With further arguments for every `portolan agent`. `{center}` in them is its center, `{site}` the
+    /// address of its site in an emulated network.
     #[must_use]
     pub fn agent(mut self, args: &[&str]) -> Self {
         self.agent.extend(args.iter().map(ToString::to_string));

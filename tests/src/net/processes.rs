@@ -120,7 +120,11 @@ impl Net {
         }
         let address = self.plan.site(center).map(|site| site.address().to_string());
         let address = address.unwrap_or_default();
-        let further = self.plan.agent.iter().map(|arg| arg.replace("{site}", &address));
+        let further = self
+            .plan
+            .agent
+            .iter()
+            .map(|arg| arg.replace("{site}", &address).replace("{center}", center));
         let further: Vec<String> = further.collect();
         args.extend(further.iter().map(String::as_str));
         agent.program = Some(Program::start_in(self.plan.site(center), &args, &log));

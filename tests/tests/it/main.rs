@@ -31,6 +31,7 @@ mod quality;
 mod quota;
 mod relay;
 mod sbatch;
+mod secrets;
 mod slurm;
 mod streams;
 mod task_spooler;

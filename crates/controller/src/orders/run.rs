@@ -61,6 +61,7 @@ fn run_order(world: &World, center: &CenterId, job: &Job, attempt: &Attempt) -> 
         start: place.start,
         command: variant.command.clone(),
         image: variant.image.clone(),
+        secrets: job.spec.secrets.clone(),
         env: variant
             .env
             .iter()

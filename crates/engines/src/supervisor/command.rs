@@ -77,6 +77,9 @@ fn environment(
     }
     all.extend(launch.env.iter().cloned());
     all.extend(secrets(&post.own, batch)?);
+    if !launch.secret_files.is_empty() {
+        all.insert("PORTOLAN_SECRETS_DIR".to_owned(), text(post.main.secrets()));
+    }
     all.extend(post.gang.iter().flat_map(Gang::environment));
     if let Some(chips) = &launch.chips {
         let planned = || {

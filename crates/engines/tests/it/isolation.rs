@@ -1,6 +1,7 @@
 use crate::{Ground, attempt, config, fresh_network};
 use engines::{
-    Cause, Engine, Error, Exit, InputLink, ProcessConfig, ProcessEngine, Secret, UidRange,
+    Cause, Engine, Error, Exit, InputLink, ProcessConfig, ProcessEngine, Secret, SecretFile,
+    UidRange,
 };
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -84,6 +85,26 @@ async fn secrets_reach_the_command_and_no_file() {
 }
 
 #[tokio::test]
+async fn secret_files_are_read_by_the_command_only_and_end_with_it() {
+    let ground = Ground::new().await;
+    let vault = ground.dir.path().join("vault");
+    fs::create_dir(&vault).unwrap();
+    fs::write(vault.join("token"), "hidden\n").unwrap();
+    let script = "cd \"$PORTOLAN_SECRETS_DIR\" && stat -c %a . key && cat key; env";
+    let mut launch = ground.sh(1, script);
+    launch.secret_files = vec![SecretFile { name: "key".into(), source: vault.join("token") }];
+    ground.launch(&launch).await;
+    assert!(ground.outcome(launch.attempt).await.is_success());
+    let said = ground.stdout(launch.attempt).await;
+    assert!(said.starts_with("700\n400\nhidden"), "{said}");
+    assert_eq!(said.matches("hidden").count(), 1, "its environment does not tell: {said}");
+    let attempt = ground.attempt_dir(launch.attempt);
+    assert!(!attempt.join("secrets").exists(), "nothing is left of it");
+    let order = fs::read_to_string(attempt.join("launch.json")).unwrap();
+    assert!(!order.contains("hidden"), "{order}");
+}
+
+#[tokio::test]
 async fn inputs_are_linked_and_outputs_have_their_place() {
     let ground = Ground::new().await;
     let corpus = ground.dir.path().join("corpus");
@@ -119,6 +140,9 @@ async fn what_could_never_run_or_would_leave_its_directory_is_refused() {
     check(&|l| l.outputs.push("../../evil".into()), "../../evil").await;
     check(&|l| l.outputs.push("/etc".into()), "/etc").await;
     check(&|l| l.outputs.push("".into()), "not a path inside").await;
+    let secret = |name: &str, source: &str| SecretFile { name: name.into(), source: source.into() };
+    check(&|l| l.secret_files.push(secret("../key", "/etc/passwd")), "cannot be a file").await;
+    check(&|l| l.secret_files.push(secret("key", "passwd")), "no absolute path").await;
     let relative = InputLink { name: "in".into(), target: "etc".into() };
     check(&|l| l.inputs.push(relative.clone()), "no absolute path").await;
     check(&|l| l.network = model::NetworkUid::from_bytes([1; 8]), &ground.network.to_string())

@@ -243,9 +243,9 @@ document! {
 
     /// A secret by name and holder.
     pub struct SecretFile {
-        /// Its name.
+        /// Its name: the command reads it from the file `$PORTOLAN_SECRETS_DIR/NAME`.
         pub name: String,
-        /// Who holds the value.
+        /// Who holds the value, such as `vault`: a name that agents know.
         pub holder: String,
     }
 }

@@ -448,8 +448,8 @@ impl DependencyKind {
 /// A secret by name and holder.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SecretRef {
-    /// Its name.
+    /// Its name, which can be a file's.
     pub name: String,
-    /// Who holds the value.
+    /// Who holds the value: a name that agents know, and that can be a directory's.
     pub holder: String,
 }

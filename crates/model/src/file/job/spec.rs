@@ -314,10 +314,21 @@ fn after(c: &mut Check, file: &JobFile) -> Vec<Dependency> {
     after
 }
 
+/// Whether `name` can stand in a path and names nothing but a file.
+fn is_file_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    (1..=64).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(plain)
+}
+
 fn secrets(c: &mut Check, file: &JobFile) -> Vec<SecretRef> {
     for (i, secret) in file.secrets.iter().enumerate() {
-        c.words(&format!("secret[{i}].name"), &secret.name);
-        c.words(&format!("secret[{i}].holder"), &secret.holder);
+        for (what, said) in [("name", &secret.name), ("holder", &secret.holder)] {
+            let expected = "1 to 64 letters, digits, `-`, `_` and `.`, no `.` first";
+            c.that(is_file_name(said), &format!("secret[{i}].{what}"), &found(said), expected);
+        }
+        let twice = file.secrets[..i].iter().any(|before| before.name == secret.name);
+        let (at, said) = (format!("secret[{i}].name"), format!("`{}` twice", secret.name));
+        c.that(!twice, &at, &said, "each name once, for it names a file");
     }
     let secret =
         |s: &super::SecretFile| SecretRef { name: s.name.clone(), holder: s.holder.clone() };
