@@ -133,9 +133,10 @@ fn spawns() -> Result<Samples> {
     Ok(Samples::median(&rates))
 }
 
-/// HyperQueue as its wheel starts it: server and one worker.
+/// HyperQueue as its wheel starts it: server and one worker, without a journal, which the wheel has no
+/// switch for.
 fn hyperqueue() -> Result<Samples> {
-    let script = include_str!("hyperqueue.py");
+    let script = include_str!("beside_hyperqueue.py");
     let numbers = [CORES, PROGRAMS, SAMPLES].map(|number| number.to_string());
     let ran = Command::new("python3").args(["-c", script]).args(numbers).output();
     let ran = ran.context("cannot run python3")?;
@@ -144,7 +145,9 @@ fn hyperqueue() -> Result<Samples> {
         let last = said.lines().last().unwrap_or_default();
         bail!("HyperQueue cannot be measured; `pip install hyperqueue`? {last}");
     }
-    let rates: Value = serde_json::from_slice(&ran.stdout).context("no rates")?;
+    let said = String::from_utf8_lossy(&ran.stdout);
+    let rates = said.lines().last().unwrap_or_default();
+    let rates: Value = serde_json::from_str(rates).context("no rates")?;
     let rates: Vec<f64> =
         rates.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
     eprintln!("  {rates:.0?} a second");
@@ -156,7 +159,7 @@ pub(crate) fn one_node(engine: &str) -> String {
     format!(
         "[[center]]\ncenter = \"here\"\nowner = \"owner\"\nregion = \"cn/yrd/shanghai\"\n\
          latitude = 31.2\nlongitude = 121.5\ntime_zone = \"Asia/Shanghai\"\nengine = \"{engine}\"\n\
-         [[center.pool]]\npool = \"cpu\"\nnodes = 1\nchips_per_node = 0\ncores = {CORES}\n\
+         [[center.pool]]\npool = \"cpu\"\nchip = \"nvidia-a100-sxm4-80\"\nnodes = 1\nchips_per_node = 8\ncores = {CORES}\n\
          memory = \"64 GiB\"\nprice_per_chip_hour = \"1 CNY\"\n\
          [[tenant]]\ntenant = \"lab\"\n"
     )

@@ -84,6 +84,9 @@ impl Options {
 }
 
 fn main() -> Result<()> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        bail!("there is a crypto provider already");
+    }
     match Bench::parse().what {
         What::Loop(options) => measure_live(options, |portolan, dir, only| async move {
             walk::Walk { portolan, dir, only }.run().await;
@@ -119,9 +122,6 @@ fn main() -> Result<()> {
 
 /// Runs one end of a copy as an agent would.
 fn hand(end: impl Future<Output = Result<()>>) -> Result<()> {
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        bail!("there is a crypto provider already");
-    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(end)
 }
 

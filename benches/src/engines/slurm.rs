@@ -27,6 +27,8 @@ const SAMPLES: usize = 3;
 const STARTS: usize = 25;
 /// The version that Debian 12's Slurm is spoken to in.
 const VERSION: &str = "v0.0.38";
+/// Where jobs write down when they start, below what the cluster shares.
+const STARTED: &str = "started";
 const PARTITION: &str = "train";
 /// How often Slurm is asked how many it has taken: ten times in the least that a sample may take.
 const LOOK: Duration = Duration::from_millis(100);
@@ -98,6 +100,9 @@ impl Bench {
         let user = format!("username={}", clusters::USER);
         let said = cluster.says("scontrol", &["token", &user, "lifespan=86400"]);
         let token = said.trim().strip_prefix("SLURM_JWT=").context("no token")?.to_owned();
+        let starts = cluster.shared().join(STARTED);
+        fs::create_dir(&starts)?;
+        fs::set_permissions(&starts, Permissions::from_mode(0o777))?;
         // Jobs of another user find their attempts below.
         let dir = dir.join("slurm");
         fs::create_dir_all(&dir)?;
@@ -136,11 +141,11 @@ impl Bench {
         let client = self.client()?;
         let mut tenant = network.connect_as("lab").await?;
         for i in 0..STARTS {
-            let started = self.cluster.shared().join(format!("alone-{i}"));
+            let started = self.cluster.shared().join(STARTED).join(format!("alone-{i}"));
             let began = SystemTime::now();
             self.post(&client, &said_to(&started)).await?;
             alone.push(self.started(&started, began).await?);
-            let started = self.cluster.shared().join(format!("through-{i}"));
+            let started = self.cluster.shared().join(STARTED).join(format!("through-{i}"));
             let job = json!({"name": "start", "limit": "1m", "cores": 1, "memory": "64 MiB",
                 "command": ["sh", "-c", said_to(&started)]});
             let began = SystemTime::now();

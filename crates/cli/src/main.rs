@@ -43,7 +43,7 @@ use clap::{Parser, Subcommand};
 use failure::Code;
 use job::change::Change;
 use session::{Globals, Session};
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Gives memory back also for threads that are idle: other allocators keep what each of many threads
@@ -127,23 +127,21 @@ enum Command {
     Load(load::Load),
     Whatif(whatif::Whatif),
     Completions(completion::Completions),
-    /// Hold one attempt: started by an agent, never by people.
-    #[command(hide = true)]
-    Supervise {
-        /// The attempt's directory.
-        dir: PathBuf,
-    },
     /// Print the REST API's description in OpenAPI.
     #[command(hide = true)]
     Openapi,
 }
 
 fn main() -> ExitCode {
-    let portolan = Portolan::parse_from(sbatch::apart(std::env::args_os().collect()));
-    // A supervisor stays small: it starts neither a runtime nor anything that logs.
-    if let Command::Supervise { dir } = &portolan.command {
-        return engines::supervise(dir);
+    let words: Vec<OsString> = std::env::args_os().collect();
+    // An agent holds each attempt by one of these, and nobody else asks for it: it stays small, and knows
+    // neither options nor a runtime nor anything that logs.
+    if let [_, word, dir] = &*words
+        && word == "supervise"
+    {
+        return engines::supervise(dir.as_ref());
     }
+    let portolan = Portolan::parse_from(sbatch::apart(words));
     log_to_stderr(&portolan.command);
     install_tls();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -209,7 +207,6 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
         Command::Whatif(what_if) => what_if.run(session).await,
         Command::Completions(completions) => completions.run(),
         Command::Openapi => session::print(&format!("{}\n", api::openapi().to_pretty_json()?)),
-        Command::Supervise { .. } => Ok(()),
     }
 }
 

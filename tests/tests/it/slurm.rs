@@ -1,5 +1,6 @@
 //! Centers whose jobs real Slurm clusters run.
 
+mod array;
 mod away;
 
 use clusters::{Cluster, Shape};

@@ -1,5 +1,5 @@
-//! The supervisor alone: what the hidden command `portolan supervise DIR` does, for the tests of
-//! this crate.
+//! The supervisor alone: what the hidden command `portolan supervise DIR` does, in a program so small
+//! that starting it costs no more than starting the command.
 
 use std::process::ExitCode;
 
