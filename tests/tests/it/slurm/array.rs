@@ -25,7 +25,7 @@ async fn an_array_is_observed_to_its_end_without_listing_all_jobs() {
     job["array"] = json!({"first": 1, "last": TASKS});
     let lists = asked(&ground, "REQUEST_JOB_INFO");
     let began = std::time::Instant::now();
-    ground.submit(&job, "cann", (1, 0)).await;
+    ground.submit(&job, "cann", (1, 1)).await;
     let all_over = async || {
         let figures = ground.net.operator().get("/metrics").await.text;
         let completed = format!("portolan_jobs_ended{{end=\"completed\"}} {TASKS}\n");
