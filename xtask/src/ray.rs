@@ -19,7 +19,10 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
     let installed = std::env::var_os(INSTALLED).map_or_else(|| PathBuf::from(USUAL), PathBuf::from);
     let mut stages = Stages::default();
     stages.stage("ray", "cargo xtask test --ray", || provide(&installed))?;
-    println!("{}", shell::capture(Command::new(installed.join("bin/ray")).arg("--version"))?.trim());
+    println!(
+        "{}",
+        shell::capture(Command::new(installed.join("bin/ray")).arg("--version"))?.trim()
+    );
     stages.command("build", workspace.cargo(["build", "--package", "cli"]))?;
     stages.tests("tests", test_runner(workspace, &installed, filter.unwrap_or("ray::")))?;
     println!("\n{}", stages.table());
@@ -40,11 +43,13 @@ fn provide(installed: &Path) -> Result<()> {
 
 /// One cluster at a time: each is some twenty processes.
 fn test_runner(workspace: &Workspace, installed: &Path, filter: &str) -> Command {
-    let mut command = if tools::provide_subcommand(workspace, "nextest") {
-        workspace.cargo(["nextest", "run", "--package=whole-system", "--test-threads=1", filter])
-    } else {
-        workspace.cargo(["test", "--package=whole-system", filter, "--", "--test-threads=1"])
-    };
+    let packages = ["--package=engines", "--package=whole-system", "--no-fail-fast", filter];
+    let (run, one_at_a_time): (&[&str], &[&str]) =
+        match tools::provide_subcommand(workspace, "nextest") {
+            true => (&["nextest", "run"], &["--test-threads=1"]),
+            false => (&["test"], &["--", "--test-threads=1"]),
+        };
+    let mut command = workspace.cargo([run, &packages[..], one_at_a_time].concat());
     command.env(INSTALLED, installed);
     command
 }

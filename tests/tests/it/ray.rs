@@ -1,7 +1,5 @@
 //! A center whose jobs a real Ray cluster runs, where `cargo xtask test --ray` is asked for it.
 
-mod cluster;
-
 use cluster::{Cluster, FEW, MANY, URL, beside_a_cluster};
 use model::JobId;
 use serde_json::{Value, json};
@@ -11,6 +9,10 @@ use std::process::Stdio;
 use std::time::Duration;
 use whole_system::{Net, Plan, portolan, sh};
 use wire::view;
+
+#[allow(dead_code, reason = "the engines' own tests use the rest")]
+#[path = "../../../crates/engines/tests/it/ray/cluster.rs"]
+mod cluster;
 
 /// Ray takes seconds to start a job, and half a minute to notice that a node is gone.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -138,7 +140,8 @@ async fn begun(net: &Net, job: JobId) {
 async fn jobs_run_where_their_chips_are(net: &Net, cluster: &Cluster) {
     let show = "echo as $(id -u) on $ASCEND_RT_VISIBLE_DEVICES of $RAY_ADDRESS";
     let chips = submit(net, sh("chips", show), "cann", 4).await;
-    let here = submit(net, sh("here", "echo $RAY_ADDRESS on $CUDA_VISIBLE_DEVICES"), "cuda", 1).await;
+    let here =
+        submit(net, sh("here", "echo $RAY_ADDRESS on $CUDA_VISIBLE_DEVICES"), "cuda", 1).await;
     let fails = submit(net, sh("fails", "echo no >&2; exit 7"), "cann", 1).await;
     let mut long = sh("long", "echo begun; sleep 600");
     long["limit"] = "1h".into();
@@ -178,7 +181,8 @@ async fn what_no_node_can_take_is_told(net: &Net) {
 /// Ray says that a job failed whose node it lost; the job runs to its end all the same, once.
 async fn a_job_outlives_the_daemon_of_its_node(net: &Net, cluster: &mut Cluster) {
     let end = cluster.dir.path().join("end");
-    let waits = format!("echo begun; until [ -e {} ]; do sleep 0.2; done; echo ended", end.display());
+    let waits =
+        format!("echo begun; until [ -e {} ]; do sleep 0.2; done; echo ended", end.display());
     let mut job = sh("survivor", &waits);
     job["limit"] = "1h".into();
     let survivor = submit(net, job, "cann", 1).await;

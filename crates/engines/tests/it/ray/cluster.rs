@@ -15,10 +15,10 @@ use tempfile::TempDir;
 /// The folder of a Python environment that has Ray; without it, tests of it are skipped.
 const INSTALLED: &str = "PORTOLAN_RAY";
 /// Where its dashboard is, in its namespace.
-pub(super) const URL: &str = "http://127.0.0.1:8265";
+pub(crate) const URL: &str = "http://127.0.0.1:8265";
 /// The node's resource of which it has eight, and the other of which it has two.
-pub(super) const MANY: &str = "ascend910b";
-pub(super) const FEW: &str = "mlu370";
+pub(crate) const MANY: &str = "ascend910b";
+pub(crate) const FEW: &str = "mlu370";
 /// How long it may take to start: Python starts some twenty processes.
 const PATIENCE: Duration = Duration::from_secs(240);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -52,7 +52,7 @@ fn ip(words: &[&str]) {
 }
 
 /// Runs a test beside a cluster of its own, if Ray is installed here.
-pub(super) fn beside_a_cluster(test: impl AsyncFnOnce(&mut Cluster)) {
+pub(crate) fn beside_a_cluster(test: impl AsyncFnOnce(&mut Cluster)) {
     let Some(installed) = std::env::var_os(INSTALLED) else {
         eprintln!("skipped: `cargo xtask test --ray` installs Ray and runs this");
         return;
@@ -61,20 +61,21 @@ pub(super) fn beside_a_cluster(test: impl AsyncFnOnce(&mut Cluster)) {
     let _alone = Alone::enter();
     // Who has a server has one by now; here is none.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all();
-    runtime.build().unwrap().block_on(async {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
         let mut cluster = Cluster::start(PathBuf::from(installed)).await;
         test(&mut cluster).await;
     });
 }
 
 /// A cluster that runs; all that it started goes with it.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     program: PathBuf,
     mark: String,
     head: Child,
     node: Option<Child>,
-    pub(super) dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 impl Cluster {
@@ -102,7 +103,7 @@ impl Cluster {
 
     /// Kills the daemon of the node that is not the head with nothing but itself, as a crash does: what it
     /// started is not told.
-    pub(super) fn crash_node(&mut self) {
+    pub(crate) fn crash_node(&mut self) {
         let mut node = self.node.take().unwrap();
         let is_its = |pid: &i32| {
             let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -118,16 +119,23 @@ impl Cluster {
         node.wait().unwrap();
     }
 
+    /// Stops a job, as its owner may by hand.
+    pub(crate) async fn stop(&self, name: &str) {
+        let stop = reqwest::Client::new().post(format!("{URL}/api/jobs/{name}/stop")).send().await;
+        assert!(stop.unwrap().status().is_success());
+    }
+
     /// What a job is in Ray; none if it is not there.
-    pub(super) async fn status(&self, name: &str) -> Option<String> {
+    pub(crate) async fn status(&self, name: &str) -> Option<String> {
         let job = read(&format!("/api/jobs/{name}")).await?;
         Some(job["status"].as_str()?.to_owned())
     }
 
     /// The names of all jobs whose names end so.
-    pub(super) async fn named(&self, end: &str) -> Vec<String> {
+    pub(crate) async fn named(&self, end: &str) -> Vec<String> {
         let all = read("/api/jobs/").await.unwrap_or_default();
-        let names = all.as_array().into_iter().flatten().filter_map(|job| job["submission_id"].as_str());
+        let names =
+            all.as_array().into_iter().flatten().filter_map(|job| job["submission_id"].as_str());
         names.filter(|name| name.ends_with(end)).map(str::to_owned).collect()
     }
 
@@ -201,7 +209,7 @@ async fn read(path: &str) -> Option<Value> {
 }
 
 /// How many nodes live.
-pub(super) async fn alive() -> Option<usize> {
+pub(crate) async fn alive() -> Option<usize> {
     let nodes = read("/api/v0/nodes?detail=1").await?;
     let all = nodes["data"]["result"]["result"].as_array()?;
     Some(all.iter().filter(|node| node["state"] == "ALIVE").count())
