@@ -319,7 +319,7 @@ impl Settings {
                 let capacity = Capacity { cpu: Cores::MAX, memory: Bytes::MAX };
                 Ok(AnyEngine::Timer(TimerEngine::new(network, capacity)))
             }
-            other => Err(Error::NotSupported(other)),
+            other @ EngineKind::Portolan => Err(Error::NotSupported(other)),
         }
     }
 }
