@@ -9,6 +9,7 @@ mod ci;
 mod dashboard;
 mod demo;
 mod openapi;
+mod ray;
 mod shell;
 mod stage;
 mod test;
@@ -34,6 +35,10 @@ enum Task {
         /// Also run the long tests (hours) and write their results to docs/long-run.md
         #[arg(long)]
         long: bool,
+        /// Run the tests beside a real Ray cluster, and no others; installs Ray from PyPI if it is missing
+        /// (400 MB, into the folder that PORTOLAN_RAY names, or /var/cache/portolan-ray/venv)
+        #[arg(long, conflicts_with = "long")]
+        ray: bool,
         /// Run only the tests whose name contains this
         filter: Option<String>,
     },
@@ -79,7 +84,8 @@ fn main() -> ExitCode {
     let task = Task::parse();
     let done = shell::Workspace::locate().and_then(|workspace| match task {
         Task::Demo { args } => demo::run(&workspace, &args),
-        Task::Test { long, filter } => test::run(&workspace, long, filter.as_deref()),
+        Task::Test { ray: true, filter, .. } => ray::run(&workspace, filter.as_deref()),
+        Task::Test { long, filter, .. } => test::run(&workspace, long, filter.as_deref()),
         Task::Ci { deny } => ci::run(&workspace, deny),
         Task::Tidy => tidy::run(&workspace),
         Task::Bench { groups, data, json, profile } => {

@@ -28,6 +28,7 @@ pub use home::HomeError;
 
 use client::Client;
 use engines::kubernetes::{Kubernetes, KubernetesConfig};
+use engines::ray::{Ray, RayConfig};
 use engines::slurm::{Slurm, SlurmConfig};
 use engines::task_spooler::{TaskSpooler, TaskSpoolerConfig};
 use engines::{
@@ -58,6 +59,8 @@ pub struct Settings {
     pub slurm: SlurmConfig,
     /// How Kubernetes is used, where that is the engine; it must be said then.
     pub kubernetes: Option<KubernetesConfig>,
+    /// How Ray is used, where that is the engine; it must be said then.
+    pub ray: Option<RayConfig>,
     /// How task spooler is used, where that is the engine.
     pub task_spooler: TaskSpoolerConfig,
     /// Where the store's door listens; none when the center gives nothing away.
@@ -103,6 +106,7 @@ impl Settings {
             process: ProcessOptions::default(),
             slurm: SlurmConfig::default(),
             kubernetes: None,
+            ray: None,
             task_spooler: TaskSpoolerConfig::default(),
             data_listen: None,
             data_url: None,
@@ -296,6 +300,16 @@ impl Settings {
                 let kubernetes = Kubernetes::find(config, &batch.base).await?;
                 Ok(AnyEngine::Kubernetes(BatchEngine::open(batch, kubernetes).await?))
             }
+            EngineKind::Ray => {
+                let Some(config) = self.ray.clone() else {
+                    let why = "how Ray is used must be said: a table [ray] in the file that \
+                               --engine-config names; docs/ray.md has one";
+                    return Err(engines::Error::Setup(why.to_owned()).into());
+                };
+                let ray = Ray::find(config).await?;
+                let batch = self.batch(network);
+                Ok(AnyEngine::Ray(BatchEngine::open(batch, ray).await?))
+            }
             EngineKind::TaskSpooler => {
                 let spooler = TaskSpooler::find(self.task_spooler.clone()).await?;
                 let batch = self.batch(network);
@@ -305,7 +319,7 @@ impl Settings {
                 let capacity = Capacity { cpu: Cores::MAX, memory: Bytes::MAX };
                 Ok(AnyEngine::Timer(TimerEngine::new(network, capacity)))
             }
-            other => Err(Error::NotSupported(other)),
+            other @ EngineKind::Portolan => Err(Error::NotSupported(other)),
         }
     }
 }

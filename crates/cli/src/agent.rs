@@ -84,6 +84,8 @@ pub(crate) enum Engine {
     Slurm,
     /// A Kubernetes cluster. DIR has to be on a file system that all its pods can have.
     Kubernetes,
+    /// A Ray cluster, by its jobs API. DIR has to be on a file system that all nodes share.
+    Ray,
     /// The task spooler of the agent's own user.
     TaskSpooler,
     /// Timers; for load and soak runs.
@@ -121,6 +123,7 @@ struct EngineConfig {
     process: engines::ProcessOptions,
     slurm: engines::slurm::SlurmConfig,
     kubernetes: Option<engines::kubernetes::KubernetesConfig>,
+    ray: Option<engines::ray::RayConfig>,
     task_spooler: engines::task_spooler::TaskSpoolerConfig,
 }
 
@@ -135,16 +138,18 @@ impl Engine {
             Self::Process => EngineKind::Process,
             Self::Slurm => EngineKind::Slurm,
             Self::Kubernetes => EngineKind::Kubernetes,
+            Self::Ray => EngineKind::Ray,
             Self::TaskSpooler => EngineKind::TaskSpooler,
             Self::Timer => EngineKind::Timer,
         };
         let mut settings = agent::Settings::new(dir, engine);
         if let Some(file) = config {
-            let EngineConfig { process, slurm, kubernetes, task_spooler } =
+            let EngineConfig { process, slurm, kubernetes, ray, task_spooler } =
                 read_engine_config(file)?;
             settings.process = process;
             settings.slurm = slurm;
             settings.kubernetes = kubernetes;
+            settings.ray = ray;
             settings.task_spooler = task_spooler;
         }
         Ok(settings)

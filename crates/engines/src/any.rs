@@ -1,6 +1,7 @@
 //! The engines an agent may hold, behind one type.
 
 use crate::kubernetes::Kubernetes;
+use crate::ray::Ray;
 use crate::slurm::Slurm;
 use crate::task_spooler::TaskSpooler;
 use crate::{
@@ -20,6 +21,8 @@ pub enum AnyEngine {
     Slurm(BatchEngine<Slurm>),
     /// Jobs of a Kubernetes cluster.
     Kubernetes(BatchEngine<Kubernetes>),
+    /// Jobs of a Ray cluster.
+    Ray(BatchEngine<Ray>),
     /// Entries of a machine's task spooler.
     TaskSpooler(BatchEngine<TaskSpooler>),
     /// Timers in memory.
@@ -33,6 +36,7 @@ macro_rules! with {
             AnyEngine::Process($engine) => $call,
             AnyEngine::Slurm($engine) => $call,
             AnyEngine::Kubernetes($engine) => $call,
+            AnyEngine::Ray($engine) => $call,
             AnyEngine::TaskSpooler($engine) => $call,
             AnyEngine::Timer($engine) => $call,
         }

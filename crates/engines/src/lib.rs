@@ -27,6 +27,7 @@ mod host;
 pub mod kubernetes;
 mod launch;
 mod process;
+pub mod ray;
 mod remains;
 pub mod slurm;
 mod state;

@@ -134,8 +134,9 @@ impl Net {
         let of = format!("center = \"{center}\"");
         let rest = self.plan.network.split(&of).nth(1).unwrap_or_default();
         let next = rest.split("engine = \"").nth(1).unwrap_or_default();
-        let known =
-            ["timer", "slurm", "kubernetes"].into_iter().find(|engine| next.starts_with(engine));
+        let known = ["timer", "slurm", "kubernetes", "ray"]
+            .into_iter()
+            .find(|engine| next.starts_with(engine));
         known.unwrap_or("process")
     }
 

@@ -29,6 +29,7 @@ mod philly;
 mod preemption;
 mod quality;
 mod quota;
+mod ray;
 mod relay;
 mod sbatch;
 mod secrets;

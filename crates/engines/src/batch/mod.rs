@@ -11,10 +11,12 @@
 mod call;
 mod clerk;
 mod desk;
+mod patience;
 mod queue;
 mod shelf;
 
 pub(crate) use call::{call, quoted};
+pub(crate) use patience::span;
 pub(crate) use queue::list;
 pub use queue::{Entry, Open, Phase, Queue, Seen, Ticket};
 

@@ -1,8 +1,9 @@
 //! How a center's Kubernetes is used.
 
+use crate::batch::span;
 use crate::{Error, RunAs};
 use model::Span;
-use serde::{Deserialize, Deserializer, de};
+use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -124,9 +125,4 @@ impl KubernetesConfig {
 
 const fn patience() -> Span {
     PATIENCE
-}
-
-fn span<'de, D: Deserializer<'de>>(text: D) -> Result<Span, D::Error> {
-    let text = String::deserialize(text)?;
-    text.parse().map_err(|error| de::Error::custom(format!("`{text}`: {error}")))
 }

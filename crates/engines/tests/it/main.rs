@@ -7,6 +7,7 @@ mod enclosure;
 mod gang;
 mod isolation;
 mod kubernetes;
+mod ray;
 mod supervision;
 
 use conformance::assert_conforms;
