@@ -8,6 +8,7 @@
 //! is or where a document was read from.
 
 pub mod attempt;
+pub mod capability;
 pub mod carbon;
 pub mod center;
 pub mod chip;
@@ -31,6 +32,7 @@ pub mod unit;
 pub use attempt::{
     Attempt, Ended, Outcome, PartPlacement, Placement, Refused, Slots, Staging, Stop, Stream,
 };
+pub use capability::{Figure, Unit};
 pub use carbon::CarbonIntensity;
 pub use center::{Capability, Center, EngineKind, Pool, Site};
 pub use chip::Chip;
