@@ -1,8 +1,8 @@
 //! Products of matrices (GEMM), by a library that uses the processor's vector units.
 
+use crate::Error;
 use crate::crew::{cores, together};
 use crate::pace::Pace;
-use crate::Error;
 use model::{Figure, Unit};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, LinalgScalar};

@@ -135,6 +135,7 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Result<(), String>> {
             child.wait()?;
             return Ok(Err(format!("was not done within {} s", limit.as_secs())));
         }
+        // tidy: a child's end has no event that can be waited for with a limit
         std::thread::sleep(LOOK_EVERY);
     }
 }
@@ -159,7 +160,10 @@ mod tests {
     fn what_a_vendors_command_says_is_read_and_kept() {
         let run = run(&sh("echo 'card 0..7: 2400.8 TFLOPS' >&2; sleep 300 &", "([0-9.]+) TFLOPS"));
         let figure = run.figure.unwrap();
-        assert_eq!((figure.name.as_str(), figure.median()), ("ascend-910b3 bf16", 300_100_000_000_000));
+        assert_eq!(
+            (figure.name.as_str(), figure.median()),
+            ("ascend-910b3 bf16", 300_100_000_000_000)
+        );
         assert_eq!((run.output.as_str(), run.output_bytes), ("card 0..7: 2400.8 TFLOPS\n", 25));
         assert_eq!(run.output_digest, Digest::of(run.output.as_bytes()));
     }
@@ -173,11 +177,15 @@ mod tests {
             assert!(said.starts_with(why), "{said}");
             run.output
         };
-        assert_eq!(check(&sh("echo no driver; exit 3", "([0-9]+)"), "ended with exit status: 3"), "no driver\n");
+        assert_eq!(
+            check(&sh("echo no driver; exit 3", "([0-9]+)"), "ended with exit status: 3"),
+            "no driver\n"
+        );
         check(&sh("echo fast", "([0-9.]+) TFLOPS"), "its output has no number");
         check(&sh("echo -1", "(-?[0-9]+)"), "-1 is no amount");
         check(&Vendor { command: vec!["/no/such".to_owned()], ..sh("", "(x)") }, "cannot be run");
-        let slow = Vendor { limit: Duration::from_millis(100), ..sh("echo begun; sleep 300", "(x)") };
+        let slow =
+            Vendor { limit: Duration::from_millis(100), ..sh("echo begun; sleep 300", "(x)") };
         assert_eq!(check(&slow, "was not done within"), "begun\n");
         let long = run(&sh("yes 0123456789abcde | head -c 40000", "(x)"));
         assert_eq!((long.output.len(), long.output_bytes), (KEPT, 40_000));

@@ -3,7 +3,7 @@
 use crate::crew::{cores, together};
 use crate::pace::Pace;
 use crate::{Error, host};
-use model::{Figure, Unit};
+use model::{Bytes, Figure, Unit};
 use std::hint::black_box;
 
 /// The figure.
@@ -11,6 +11,8 @@ pub(crate) const TRIAD: &str = "memory-triad";
 
 /// The least of one array, of all cores together.
 const LEAST: u64 = 64 << 20;
+/// The most of one: writing it for the first time takes longer than measuring.
+const MOST: u64 = 512 << 20;
 /// How many times the largest cache an array is, so that little of it is found there.
 const TIMES_CACHE: u64 = 4;
 
@@ -25,10 +27,11 @@ struct Arrays {
 pub(crate) fn triad(pace: Pace) -> Result<Figure, Error> {
     let (cores, free) = (cores(), host::free_memory());
     let cache = host::largest_cache().unwrap_or(0);
-    let wanted = (cache * TIMES_CACHE).max(LEAST);
+    let most = if pace.is_quick { LEAST } else { MOST };
+    let wanted = (cache * TIMES_CACHE).clamp(LEAST, most);
     // Others use the machine too.
     let array = wanted.min(free / 12);
-    if array < LEAST.min(wanted) {
+    if array < LEAST {
         return Err(Error::NoMemory { free, needed: 12 * LEAST });
     }
     let each = usize::try_from(array / 8 / cores as u64).unwrap_or(usize::MAX);
@@ -52,14 +55,11 @@ pub(crate) fn triad(pace: Pace) -> Result<Figure, Error> {
     let caches = match cache {
         0 => "the size of the caches is not known".to_owned(),
         cache if array >= cache * TIMES_CACHE => format!("{TIMES_CACHE} times the largest cache"),
-        cache => format!(
-            "the largest cache has {} MiB: part of it may have been found there",
-            cache >> 20
-        ),
+        cache => format!("the largest cache has {}: some may have been found there", Bytes(cache)),
     };
     let how = format!(
-        "STREAM triad on {cores} cores, 3 arrays of {} MiB in all ({caches}); 24 bytes an element",
-        array >> 20
+        "STREAM triad on {cores} cores, 3 arrays of {} in all ({caches}); 24 bytes an element",
+        Bytes(array)
     );
     Ok(Figure { name: TRIAD.to_owned(), unit: Unit::BytesPerSecond, samples, how })
 }

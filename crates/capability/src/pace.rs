@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 /// How often, and for how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
+    /// Whether it is only tried out.
+    pub(crate) is_quick: bool,
     /// How many repeats are made.
     pub(crate) repeats: u32,
     /// How long each takes, about.
@@ -19,12 +21,14 @@ impl Pace {
     pub(crate) const fn new(is_quick: bool) -> Self {
         match is_quick {
             true => Self {
+                is_quick,
                 repeats: 3,
                 window: Duration::from_millis(150),
                 file: 32 << 20,
                 patience: Duration::from_secs(3),
             },
             false => Self {
+                is_quick,
                 repeats: 5,
                 window: Duration::from_secs(1),
                 file: 1 << 30,
@@ -34,10 +38,7 @@ impl Pace {
     }
 
     /// All repeats of `once`, at least one; those for which no time is left are not made.
-    pub(crate) fn repeat<E>(
-        self,
-        mut once: impl FnMut() -> Result<u64, E>,
-    ) -> Result<Vec<u64>, E> {
+    pub(crate) fn repeat<E>(self, mut once: impl FnMut() -> Result<u64, E>) -> Result<Vec<u64>, E> {
         let began = Instant::now();
         let mut samples = vec![once()?];
         for made in 1..self.repeats {

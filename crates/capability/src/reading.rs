@@ -76,7 +76,8 @@ mod tests {
 
     #[test]
     fn numbers_are_read_by_pattern_or_pointer() {
-        let check = |reading: &str, output: &str| reading.parse::<Reading>().unwrap().numbers(output);
+        let check =
+            |reading: &str, output: &str| reading.parse::<Reading>().unwrap().numbers(output);
         let lines = "run 1: 301.5 TFLOPS\nrun 2: 1,303 TFLOPS\n";
         assert_eq!(check("([0-9.,]+) TFLOPS", lines), Ok(vec![301.5, 1_303.0]));
         assert_eq!(check("/gemm/tflops", r#"{"gemm": {"tflops": 301.5}}"#), Ok(vec![301.5]));

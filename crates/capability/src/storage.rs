@@ -2,7 +2,7 @@
 
 use crate::Error;
 use crate::pace::{Pace, rate};
-use model::{Figure, Unit};
+use model::{Bytes, Figure, Unit};
 use rustix::fs::{Advice, OFlags};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
@@ -94,7 +94,7 @@ fn how(written: &Written) -> String {
         true => "past the page cache (O_DIRECT)",
         false => "the page cache dropped before it is read (no O_DIRECT there)",
     };
-    format!("one file of {} MiB in blocks of 4 MiB, {cache}", written.bytes >> 20)
+    format!("one file of {} in blocks of 4 MiB, {cache}", Bytes(written.bytes))
 }
 
 /// Whether a disk is measured there, and has room.
@@ -105,7 +105,6 @@ fn is_measurable(dir: &Path, bytes: u64) -> Result<(), Error> {
         source: source.into(),
     };
     let kind = rustix::fs::statfs(dir).map_err(failed)?;
-    #[expect(clippy::unnecessary_cast, reason = "its width is not the same on all processors")]
     let kind = kind.f_type as i64;
     if IN_MEMORY.contains(&kind) {
         return Err(Error::InMemory(dir.to_owned()));

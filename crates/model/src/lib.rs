@@ -7,6 +7,7 @@
 //! Deliberately absent: decisions, clocks, files, sockets. Nothing here knows what the present time
 //! is or where a document was read from.
 
+pub mod admission;
 pub mod attempt;
 pub mod capability;
 pub mod carbon;
@@ -29,6 +30,7 @@ pub mod tenant;
 pub mod token;
 pub mod unit;
 
+pub use admission::{Admission, Readiness};
 pub use attempt::{
     Attempt, Ended, Outcome, PartPlacement, Placement, Refused, Slots, Staging, Stop, Stream,
 };

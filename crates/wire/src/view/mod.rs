@@ -25,7 +25,10 @@ mod token;
 mod transfer;
 mod why;
 
-pub use capability::{BenchReport, CommandRun, Host, Missing};
+pub use capability::{
+    BenchReport, Capability, Check, CheckReport, CommandRun, CommandSaid, DeclaredSize, Host,
+    Measured, Missing, PoolSeen, Readiness, Requirement,
+};
 pub use center::{Agent, Center, Centers, Lending, Pool, TakenBack};
 pub use dataset::{Announcement, Dataset, DatasetVersion, Datasets, Ticket};
 pub use job::{
