@@ -4,6 +4,7 @@ use crate::Api;
 use crate::access::{Action, Resource, Who};
 use crate::extract::Id;
 use crate::problem::Problem;
+use crate::shown;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -79,11 +80,20 @@ fn lending(world: &World, center: &Center, pool: &Pool, held: &Held) -> view::Le
     }
 }
 
+/// How much of a center is shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    /// All that is known.
+    All,
+    /// What fits beside others.
+    Most,
+}
+
 fn show(
     c: &Controller,
     state: &world::CenterState,
     held: &Held,
-    silent_since: Option<Moment>,
+    (silent_since, how): (Option<Moment>, Show),
 ) -> view::Center {
     let (world, center) = (c.world(), &state.center);
     let site = center.site();
@@ -102,6 +112,8 @@ fn show(
             price_per_hour: pool.price_per_hour,
             indicative_price_ms: c.board().view().indicative_price(&center.center, &pool.pool),
             lending: Some(lending(world, center, pool, held)),
+            declared: shown::declared(state, pool),
+            capability: shown::capability(state, pool, how == Show::All),
         }
     };
     let agent = state.agent.as_ref().map(|agent| view::Agent {
@@ -130,6 +142,7 @@ fn show(
         carbon_grams_per_kwh: center.carbon.grams().to_vec(),
         lend_percent: center.lend_percent,
         only_tenants: center.only_tenants.clone(),
+        readiness: shown::readiness(world, state),
     }
 }
 
@@ -142,7 +155,8 @@ pub(crate) async fn list_centers(
     who.must(&api, Action::ListCenters, Resource::Network)?;
     let centers = api.gate.look(|c| {
         let silent = c.situation().silent;
-        let one = |(id, state)| show(c, state, &Held::of(c, id), silent.get(id).copied());
+        let one =
+            |(id, state)| show(c, state, &Held::of(c, id), (silent.get(id).copied(), Show::Most));
         c.world().centers.iter().map(one).collect()
     });
     Ok(Json(view::Centers { centers: centers.await? }))
@@ -161,7 +175,7 @@ pub(crate) async fn get_center(
     let shown = api.gate.look(move |c| {
         let state = c.world().centers.get(&center)?;
         let silent = c.situation().silent.get(&center).copied();
-        Some(show(c, state, &Held::of(c, &center), silent))
+        Some(show(c, state, &Held::of(c, &center), (silent, Show::All)))
     });
     shown.await?.map(Json).ok_or_else(|| Problem::not_found(format!("center {name}")))
 }

@@ -35,6 +35,7 @@ mod reservation;
 pub mod serve;
 mod settings;
 mod share;
+mod shown;
 mod token;
 mod transfer;
 mod under_way;
@@ -187,6 +188,8 @@ fn quick() -> OpenApiRouter<Api> {
         .routes(routes!(share::read_lent))
         .routes(routes!(plan::read_plan))
         .routes(routes!(share::recall_capacity))
+        .routes(routes!(shown::show_check))
+        .routes(routes!(shown::show_bench))
         .routes(routes!(token::list_tokens, token::create_token))
         .routes(routes!(token::revoke_token))
         .routes(routes!(log::read_log))

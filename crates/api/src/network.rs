@@ -70,10 +70,18 @@ fn read(files: &view::NetworkFiles, known: &[Arc<Chip>]) -> Result<Declarations,
     let new = Catalog::read(&named(&files.chips)).map_err(|d| wrong("the chip files", d))?;
     let chips: Vec<Chip> = new.chips().cloned().collect();
     let catalog: Catalog = known.iter().map(|c| (**c).clone()).chain(chips.clone()).collect();
-    let network::NetworkFile { centers, exchanges, links, flavors, priority_classes, tenants } =
-        network::read(&named(&files.network), &catalog)
-            .map_err(|d| wrong("the network files", d))?;
-    Ok(Declarations { chips, centers, exchanges, links, flavors, priority_classes, tenants })
+    let declared = network::read(&named(&files.network), &catalog)
+        .map_err(|d| wrong("the network files", d))?;
+    Ok(Declarations {
+        chips,
+        centers: declared.centers,
+        exchanges: declared.exchanges,
+        links: declared.links,
+        flavors: declared.flavors,
+        priority_classes: declared.priority_classes,
+        tenants: declared.tenants,
+        admission: declared.admission,
+    })
 }
 
 /// Tenants the asker may see

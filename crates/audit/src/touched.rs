@@ -39,6 +39,9 @@ impl Touched {
                 Fact::CenterDeclared(f) => {
                     touched.declared.insert(f.center.clone());
                 }
+                Fact::CenterChecked(f) => {
+                    touched.declared.insert(f.center.clone());
+                }
                 Fact::LinkDeclared(f) => {
                     declared_links.insert(&f.link);
                 }

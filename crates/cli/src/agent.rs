@@ -125,26 +125,83 @@ struct EngineConfig {
     kubernetes: Option<engines::kubernetes::KubernetesConfig>,
     ray: Option<engines::ray::RayConfig>,
     task_spooler: engines::task_spooler::TaskSpoolerConfig,
+    /// What `portolan center bench` runs; the agent itself has no use for it.
+    bench: Vec<BenchCommand>,
+}
+
+/// A vendor's command that measures accelerators.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BenchCommand {
+    /// The program and its arguments.
+    pub(crate) command: Vec<String>,
+    /// Where its output has the number: a regular expression with a group around it, or a JSON pointer.
+    #[serde(alias = "pattern")]
+    pub(crate) reads: String,
+    /// What it counts in, such as `TFLOPS`.
+    pub(crate) unit: String,
+    /// The chip that it measures.
+    pub(crate) chip: Option<model::ChipId>,
+    /// How many chips it keeps busy.
+    #[serde(default = "one")]
+    pub(crate) chips: u32,
+    /// In which precision it computes.
+    #[serde(default = "bf16")]
+    pub(crate) precision: String,
+    /// How long it may take.
+    #[serde(default = "a_minute", deserialize_with = "span")]
+    pub(crate) limit: model::Span,
+}
+
+impl BenchCommand {
+    /// How long a command may take where nothing is said.
+    pub(crate) const LIMIT: model::Span = model::Span::from_secs(60);
+}
+
+const fn one() -> u32 {
+    1
+}
+
+fn bf16() -> String {
+    "bf16".to_owned()
+}
+
+fn span<'de, D: serde::Deserializer<'de>>(value: D) -> Result<model::Span, D::Error> {
+    let text: String = serde::Deserialize::deserialize(value)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+const fn a_minute() -> model::Span {
+    BenchCommand::LIMIT
+}
+
+/// What the `[[bench]]` tables of an engine's file say.
+pub(crate) fn bench_commands(file: &Path) -> anyhow::Result<Vec<BenchCommand>> {
+    Ok(read_engine_config(file)?.bench)
 }
 
 impl Engine {
-    /// Settings of an agent that has this engine, used as `config` says.
-    pub(crate) fn settings(
-        self,
-        dir: PathBuf,
-        config: Option<&Path>,
-    ) -> anyhow::Result<agent::Settings> {
-        let engine = match self {
+    /// What it is called in the network.
+    pub(crate) const fn kind(self) -> EngineKind {
+        match self {
             Self::Process => EngineKind::Process,
             Self::Slurm => EngineKind::Slurm,
             Self::Kubernetes => EngineKind::Kubernetes,
             Self::Ray => EngineKind::Ray,
             Self::TaskSpooler => EngineKind::TaskSpooler,
             Self::Timer => EngineKind::Timer,
-        };
-        let mut settings = agent::Settings::new(dir, engine);
+        }
+    }
+
+    /// Settings of an agent that has this engine, used as `config` says.
+    pub(crate) fn settings(
+        self,
+        dir: PathBuf,
+        config: Option<&Path>,
+    ) -> anyhow::Result<agent::Settings> {
+        let mut settings = agent::Settings::new(dir, self.kind());
         if let Some(file) = config {
-            let EngineConfig { process, slurm, kubernetes, ray, task_spooler } =
+            let EngineConfig { process, slurm, kubernetes, ray, task_spooler, bench: _ } =
                 read_engine_config(file)?;
             settings.process = process;
             settings.slurm = slurm;

@@ -1,5 +1,6 @@
 //! `portolan centers` and `portolan center`.
 
+use crate::center_bench::{Bench, Verify, speed_of};
 use crate::center_check::Check;
 use crate::look::Look;
 use crate::session::{Session, note};
@@ -7,7 +8,10 @@ use crate::table::{Cell, Column, Table, Tone, list, or_dash};
 use clap::{Args, Subcommand};
 use model::{CenterId, Chips, TenantId};
 use std::fmt::Write as _;
-use wire::view::{Center, Centers, Lending, Pool, TakenBack};
+use wire::view::{Capability, Center, Centers, Lending, Measured, Pool, Readiness, TakenBack};
+
+/// Lines of a command's output that are shown; all that is kept of it is in the JSON.
+const LINES: usize = 12;
 
 /// List centers and their pools, or show one center.
 #[derive(Debug, Args)]
@@ -21,6 +25,10 @@ pub(crate) struct List {
 pub(crate) enum Change {
     /// Check whether an engine does all that a center's engine has to, by running small jobs on it.
     Check(Box<Check>),
+    /// Measure what this host can show: arithmetic, memory, storage, the way to another host, and what
+    /// vendors' commands say of accelerators.
+    Bench(Box<Bench>),
+    Verify(Verify),
     /// Declare a center lost: its attempts are over, and their jobs are placed elsewhere.
     Lost {
         /// Which. Make sure that nothing runs there any more: it cannot be told to stop.
@@ -46,6 +54,8 @@ impl Change {
     pub(crate) async fn run(self, session: &Session) -> anyhow::Result<()> {
         let center = match self {
             Self::Check(check) => return check.run(session).await,
+            Self::Bench(bench) => return bench.run(session).await,
+            Self::Verify(verify) => return verify.run(session).await,
             Self::Lost { center } => center,
         };
         session.client()?.declare_lost(&center).await?;
@@ -58,6 +68,7 @@ impl Change {
 fn agent(center: &Center, look: &Look) -> Cell {
     match (&center.agent, center.silent_since_ms) {
         (None, _) => Cell::new("never joined", Tone::Quiet),
+        (Some(_), None) if not_admitted(center).is_some() => Cell::new("not admitted", Tone::Bad),
         (Some(_), None) => Cell::new("there", Tone::Good),
         (Some(_), Some(since)) => {
             Cell::new(format!("silent {}", look.span(since, None)), Tone::Bad)
@@ -65,7 +76,12 @@ fn agent(center: &Center, look: &Look) -> Cell {
     }
 }
 
-/// Centers as a table, a row for each pool.
+/// Why it is given no work, if it has not shown what is asked.
+fn not_admitted(center: &Center) -> Option<&str> {
+    center.readiness.as_ref()?.not_admitted.as_deref()
+}
+
+/// Centers as a table, a row for each pool; below it, what centers lack of what is asked or declared.
 pub(crate) fn table(centers: &[Center], look: &Look) -> String {
     let mut table = Table::new([
         Column::new("CENTER").least(10),
@@ -92,7 +108,37 @@ pub(crate) fn table(centers: &[Center], look: &Look) -> String {
             ]);
         }
     }
-    table.render(look, "no centers")
+    let mut text = table.render(look, "no centers");
+    for center in centers {
+        let name = &center.center;
+        if let Some(why) = not_admitted(center) {
+            text.push_str(&format!("{name}: {why}\n"));
+        }
+        for pool in &center.pools {
+            if let Some(less) = less_than_declared(pool) {
+                text.push_str(&format!("{name}, pool {}: {less}\n", pool.pool));
+            }
+        }
+    }
+    text
+}
+
+/// How a pool was declared and how it was shown, where that is less.
+fn less_than_declared(pool: &Pool) -> Option<String> {
+    let declared = pool.declared.as_ref()?;
+    let mut said = Vec::new();
+    if declared.nodes > pool.nodes {
+        said.push(format!("declared {} nodes, shown {}", declared.nodes, pool.nodes));
+    }
+    if declared.cores_milli > pool.cores_milli {
+        let (declared, shown) = (declared.cores_milli, pool.cores_milli);
+        said.push(format!("declared {declared} cores a node, shown {shown}"));
+    }
+    if declared.memory_bytes > pool.memory_bytes {
+        let (declared, shown) = (declared.memory_bytes, pool.memory_bytes);
+        said.push(format!("declared {declared} of memory a node, shown {shown}"));
+    }
+    Some(said.join("; "))
 }
 
 /// Chips held of those it has.
@@ -148,8 +194,66 @@ pub(crate) fn detail(center: &Center, look: &Look) -> String {
         add("Tenants", Some(format!("only {}", tenants.join(", "))));
     }
     add("Jobs", Some(center.attempts.to_string()));
+    add("Ready", center.readiness.as_ref().map(|readiness| ready(readiness, look)));
+    for pool in &center.pools {
+        let name = &pool.pool;
+        add("Shows", less_than_declared(pool).map(|less| format!("{name}: {less}")));
+        add("Speed", pool.capability.as_ref().map(|said| format!("{name}: {}", speed(said, look))));
+    }
     let title = look.bold(center.center.as_str());
-    format!("{title}\n{}\n{}", list(&pairs, look), pools(center, look))
+    let shown: String = center.pools.iter().map(|pool| evidence(pool, look)).collect();
+    format!("{title}\n{}\n{}{shown}", list(&pairs, look), pools(center, look))
+}
+
+/// How far it is ready for work.
+fn ready(readiness: &Readiness, look: &Look) -> String {
+    let Readiness { not_admitted, asks, check } = readiness;
+    let mut text = match (not_admitted, check, asks) {
+        (Some(why), ..) => why.clone(),
+        (None, Some(check), Some(asks)) => {
+            format!("shows {} of {}, {asks} are asked", check.met, check.asked)
+        }
+        (None, Some(check), None) => format!("shows {} of {}", check.met, check.asked),
+        (None, None, _) => "nothing is asked".to_owned(),
+    };
+    if let Some(check) = check {
+        let _written = write!(text, "; checked {}", look.moment(check.taken_ms));
+        for broken in &check.broken {
+            let why = broken.why.as_deref().unwrap_or_default();
+            let _written = write!(text, "; not met: {} ({why})", broken.requirement);
+        }
+    }
+    text
+}
+
+/// How fast a pool's chips are, by whom.
+fn speed(said: &Capability, look: &Look) -> String {
+    let declared = said.declared.map(|speed| format!("declared {} a chip", speed_of(speed)));
+    let verified = said.verified.map(|speed| format!("verified {} a chip", speed_of(speed)));
+    let measured = said.measured.as_ref();
+    let measured = measured.map(|m| format!("measured {} on {}", look.moment(m.taken_ms), m.host));
+    declared.into_iter().chain(verified).chain(measured).collect::<Vec<_>>().join("; ")
+}
+
+/// What a pool's speed rests on: figures, commands, and what these said.
+fn evidence(pool: &Pool, look: &Look) -> String {
+    let measured = pool.capability.as_ref().and_then(|said| said.measured.as_ref());
+    let Some(Measured { figures, commands, .. }) = measured else { return String::new() };
+    let mut text = format!("\n{}\n", look.bold(&format!("Measured of pool {}", pool.pool)));
+    for figure in figures {
+        let _written = writeln!(text, "  {figure} ({})", figure.how);
+    }
+    for said in commands {
+        let command = said.command.join(" ");
+        let figure = said.figure.as_ref().map_or("nothing read".to_owned(), ToString::to_string);
+        let _written = writeln!(text, "  {figure}: {command}");
+        for line in said.output.iter().flat_map(|output| output.lines()).take(LINES) {
+            let _written = writeln!(text, "    {line}");
+        }
+        let (bytes, digest) = (model::Bytes(said.output_bytes), said.output_digest.to_string());
+        let _written = writeln!(text, "    ({bytes} in all, BLAKE3 {})", &digest[..16]);
+    }
+    text
 }
 
 /// What its electricity comes with.

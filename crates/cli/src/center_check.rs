@@ -1,16 +1,16 @@
 //! `portolan center check`.
 
 use crate::agent::Engine;
-use crate::session::Session;
+use crate::session::{Session, note};
 use crate::table::{Cell, Column, Table, Tone};
 use crate::{look::Look, progress};
 use anyhow::{Context, bail};
 use clap::Args;
 use engines::conformance::{Finding, Site, Verdict, check};
-use engines::{AnyEngine, Engine as _, Place};
-use model::NetworkUid;
-use serde::Serialize;
+use engines::{AnyEngine, Engine as _, Place, PoolSize};
+use model::{Bytes, CenterId, Moment, NetworkUid};
 use std::path::PathBuf;
+use wire::view::{CheckReport, PoolSeen, Requirement};
 
 /// Which engine is checked, and how it is used.
 #[derive(Debug, Args)]
@@ -27,29 +27,9 @@ pub(crate) struct Check {
     /// The pool in which small jobs are run, where the engine has pools.
     #[arg(long, value_name = "POOL", default_value = "")]
     pool: String,
-}
-
-/// What came of it.
-#[derive(Debug, Serialize)]
-struct Report {
-    /// What was checked.
-    engine: &'static str,
-    /// Its version.
-    version: String,
-    /// How far limits are enforced.
-    enforcement: String,
-    /// Requirements that were met, and how many there are for such an engine.
-    met: usize,
-    asked: usize,
-    findings: Vec<Row>,
-}
-
-/// One requirement.
-#[derive(Debug, Serialize)]
-struct Row {
-    requirement: &'static str,
-    verdict: &'static str,
-    why: Option<String>,
+    /// Hand the report in for this center: the server then knows what it has shown.
+    #[arg(long, value_name = "CENTER")]
+    submit: Option<CenterId>,
 }
 
 impl Check {
@@ -63,60 +43,118 @@ impl Check {
             getrandom::fill(&mut bytes)?;
             NetworkUid::from_bytes(bytes)
         };
-        let place = Place { pool: self.pool, nodes: 1, chips_per_node: 0 };
+        let place = Place { pool: self.pool.clone(), nodes: 1, chips_per_node: 0 };
         let site = Site { network, place: Some(place) };
-        let seen = std::cell::RefCell::new(None);
-        let open = async || {
-            let engine = settings.open_engine(network).await?;
-            seen.borrow_mut().get_or_insert_with(|| engine.capabilities());
-            Ok::<AnyEngine, agent::Error>(engine)
-        };
+        let open = async || settings.open_engine(network).await;
         let bar = progress::spinner("checking".to_owned());
-        let found = check(&site, open, |finding| bar.set_message(finding.to_string())).await;
+        let found = check(&site, &open, |finding| bar.set_message(finding.to_string())).await;
         bar.finish_and_clear();
         let findings = found.context("the engine cannot be checked")?;
-        let Some(can) = seen.into_inner() else { bail!("the engine was not opened") };
-        let report = Report {
-            engine: can.engine,
+        let engine = open().await.context("the engine cannot be asked what it has")?;
+        let can = engine.capabilities();
+        let report = CheckReport {
+            taken_ms: now()?,
+            engine: self.engine.kind(),
             version: can.version,
             enforcement: can.enforcement.to_string(),
-            met: findings.iter().filter(|f| f.verdict == Verdict::Met).count(),
-            asked: findings.iter().filter(|f| f.verdict != Verdict::NotApplicable).count(),
+            met: count(&findings, |verdict| *verdict == Verdict::Met),
+            asked: count(&findings, |verdict| *verdict != Verdict::NotApplicable),
             findings: findings.iter().map(row).collect(),
+            pools: self.pools(&engine).await.context("the engine does not say what it has")?,
         };
         session.show(&report, text)?;
+        if let Some(center) = &self.submit {
+            return submit(session, center, &report).await;
+        }
         if report.met < report.asked {
             bail!("a center with this engine would not be admitted as it is");
         }
         Ok(())
     }
+
+    /// What there is of the center's pools: of all that the engine can tell of, or else of the one that is
+    /// this machine.
+    async fn pools(&self, engine: &AnyEngine) -> anyhow::Result<Vec<PoolSeen>> {
+        let is_here = matches!(self.engine, Engine::Process | Engine::TaskSpooler);
+        let all = match is_here && !self.pool.is_empty() {
+            true => {
+                let here = PoolSize { nodes: 1, node: engine.capacity().await? };
+                [(self.pool.clone(), here)].into()
+            }
+            false => engine.pools().await?,
+        };
+        let named = |(pool, size): (String, PoolSize)| {
+            // Partitions may have names that no pool can have.
+            let pool = pool.parse().ok()?;
+            let memory = size.node.memory;
+            Some(PoolSeen {
+                pool,
+                nodes: Some(size.nodes),
+                cores_milli: Some(size.node.cpu),
+                memory_bytes: (memory < Bytes::MAX).then_some(memory),
+            })
+        };
+        Ok(all.into_iter().filter_map(named).collect())
+    }
 }
 
-fn row(finding: &Finding) -> Row {
+/// Hands a report in; fails where the network asks for more.
+pub(crate) async fn submit(
+    session: &Session,
+    center: &CenterId,
+    report: &CheckReport,
+) -> anyhow::Result<()> {
+    let client = session.client()?;
+    let mut report = report.clone();
+    // A cluster may have more than the center takes part with.
+    let known = client.center(center).await?;
+    report.pools.retain(|seen| known.pools.iter().any(|pool| pool.pool == seen.pool));
+    client.show_check(center, &report).await?;
+    let readiness = client.center(center).await?.readiness;
+    let asks = readiness.as_ref().and_then(|readiness| readiness.asks.clone());
+    if let Some(why) = readiness.and_then(|readiness| readiness.not_admitted) {
+        bail!("{center} is {why}");
+    }
+    let asks = asks.unwrap_or_else(|| "nothing".to_owned());
+    note(format!("{center} shows {} of {}; the network asks {asks}", report.met, report.asked));
+    Ok(())
+}
+
+fn count(findings: &[Finding], of: impl Fn(&Verdict) -> bool) -> u32 {
+    let count = findings.iter().filter(|finding| of(&finding.verdict)).count();
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn now() -> anyhow::Result<Moment> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(Moment(u64::try_from(since.as_millis())?))
+}
+
+fn row(finding: &Finding) -> Requirement {
     let (verdict, why) = match &finding.verdict {
         Verdict::Met => ("met", None),
         Verdict::Broken(why) => ("broken", Some(why.clone())),
         Verdict::NotApplicable => ("not asked", None),
     };
-    Row { requirement: finding.requirement, verdict, why }
+    Requirement { requirement: finding.requirement.to_owned(), verdict: verdict.to_owned(), why }
 }
 
-fn text(report: &Report, look: &Look) -> String {
+fn text(report: &CheckReport, look: &Look) -> String {
     let mut table = Table::new([
         Column::new("REQUIREMENT").least(20),
         Column::new("VERDICT"),
         Column::new("WHY").least(10).rank(1),
     ]);
-    for Row { requirement, verdict, why } in &report.findings {
-        let tone = match *verdict {
+    for Requirement { requirement, verdict, why } in &report.findings {
+        let tone = match verdict.as_str() {
             "met" => Tone::Good,
             "broken" => Tone::Bad,
             _ => Tone::Quiet,
         };
         let why = why.clone().unwrap_or_default();
-        table.row([(*requirement).into(), Cell::new(*verdict, tone), why.as_str().into()]);
+        table.row([requirement.as_str().into(), Cell::new(verdict, tone), why.as_str().into()]);
     }
-    let Report { engine, version, enforcement, met, asked, .. } = report;
+    let CheckReport { engine, version, enforcement, met, asked, .. } = report;
     let score = format!("{engine} {version}; {enforcement}\nready: {met} of {asked}\n");
     table.render(look, "nothing was asked\n") + &score
 }

@@ -9,6 +9,7 @@
 mod agent;
 mod catalog;
 mod center;
+mod center_bench;
 mod center_check;
 mod completion;
 mod dataset;

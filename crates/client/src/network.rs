@@ -1,12 +1,12 @@
 //! The network: centers, links, tenants, chips, tokens, the log.
 
 use crate::{Client, Error};
-use model::{CenterId, LinkId, TenantId, TokenId};
+use model::{CenterId, LinkId, PoolId, TenantId, TokenId};
 use reqwest::Method;
 use wire::view::{
-    Applied, Center, Centers, Chips, Circles, Exchanges, Lent, LinkTest, Links, LogPage,
-    NetworkFiles, NewToken, Paths, PlanReport, QuotaPlan, RecallWanted, Recalled, Reservations,
-    Shares, Tenants, TokenSecret, Tokens,
+    Applied, BenchReport, Center, Centers, CheckReport, Chips, Circles, Exchanges, Lent, LinkTest,
+    Links, LogPage, NetworkFiles, NewToken, Paths, PlanReport, QuotaPlan, RecallWanted, Recalled,
+    Reservations, Shares, Tenants, TokenSecret, Tokens,
 };
 
 impl Client {
@@ -39,6 +39,23 @@ impl Client {
         wanted: &RecallWanted,
     ) -> Result<Recalled, Error> {
         self.post(&format!("/v1/centers/{center}/recall"), wanted).await
+    }
+
+    /// Hands in a check of a center's engine.
+    pub async fn show_check(&self, center: &CenterId, report: &CheckReport) -> Result<(), Error> {
+        let path = format!("/v1/centers/{center}/checks");
+        self.send_again(|| self.request(Method::POST, &path).json(report)).await.map(|_| ())
+    }
+
+    /// Hands in a benchmark of a center's pool.
+    pub async fn show_bench(
+        &self,
+        center: &CenterId,
+        pool: &PoolId,
+        report: &BenchReport,
+    ) -> Result<(), Error> {
+        let path = format!("/v1/centers/{center}/benches?pool={pool}");
+        self.send_again(|| self.request(Method::POST, &path).json(report)).await.map(|_| ())
     }
 
     /// All links.

@@ -33,6 +33,8 @@ impl Controller {
                     DatasetRegistered { data, tenant, bytes, files, residency, made_by };
                 self.put_dataset(by, &center, registered)
             }
+            Command::ShowCheck(checked) => self.show_check(by, *checked),
+            Command::ShowBench(measured) => self.show_bench(by, *measured),
             Command::Recall { center, pools, in_time, until } => {
                 self.recall(by, &center, &pools, (in_time, until))
             }

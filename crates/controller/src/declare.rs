@@ -6,6 +6,7 @@ use model::{Center, CenterId, Exchange, Flavor, FlavorId, PriorityClass};
 use sharing::Quotas;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use world::CenterState;
 
 /// The facts that some things are declared which are not known as they are now.
 fn news<'w, T: PartialEq + 'w>(
@@ -36,7 +37,7 @@ impl Controller {
     fn news(&self, new: Declarations) -> Vec<Fact> {
         let world = &self.world;
         let mut facts = news(new.chips, |c| world.chips.get(&c.chip), Fact::ChipDeclared);
-        let center = |c: &Center| world.centers.get(&c.center).map(|known| &known.center);
+        let center = |c: &Center| world.centers.get(&c.center).map(CenterState::declared);
         facts.extend(news(new.centers, center, Fact::CenterDeclared));
         let exchange = |e: &Exchange| world.exchanges.get(&e.exchange);
         facts.extend(news(new.exchanges, exchange, Fact::ExchangeDeclared));
@@ -45,6 +46,8 @@ impl Controller {
         let class = |c: &PriorityClass| world.priority_classes.get(&c.priority_class);
         facts.extend(news(new.priority_classes, class, Fact::PriorityClassDeclared));
         facts.extend(news(new.tenants, |t| world.tenants.get(&t.tenant), Fact::TenantDeclared));
+        let admission = new.admission.filter(|asked| world.admission != Some(*asked));
+        facts.extend(admission.map(Fact::AdmissionDeclared));
         facts
     }
 
@@ -60,19 +63,9 @@ impl Controller {
                 );
                 return Err(Rejected::Conflict { why });
             }
-            for attempt in self.world.live(&center.center) {
-                let live = self.world.live_attempt(attempt);
-                let parts = live.into_iter().flat_map(|a| &a.placement.parts);
-                let mut parts = parts.filter(|part| part.center == center.center);
-                if parts.any(|part| !self.still_carries(center, part)) {
-                    let why = format!(
-                        "{attempt} holds nodes that center {} would lose or change; wait for it \
-                         or cancel it",
-                        center.center
-                    );
-                    return Err(Rejected::Conflict { why });
-                }
-            }
+            let state = self.world.centers.get(&center.center);
+            let shown = state.map(|state| state.as_shown(center, state.checked.as_deref()));
+            self.still_carries_all(shown.as_ref().unwrap_or(center))?;
         }
         for link in &new.links {
             let known = self.world.links.get(&link.link);
@@ -91,7 +84,25 @@ impl Controller {
         Ok(())
     }
 
-    /// Whether a center as newly declared still has what a live part holds of it.
+    /// Whether a center as it would be still has what live attempts hold of it.
+    pub(crate) fn still_carries_all(&self, center: &Center) -> Result<(), Rejected> {
+        for attempt in self.world.live(&center.center) {
+            let live = self.world.live_attempt(attempt);
+            let parts = live.into_iter().flat_map(|a| &a.placement.parts);
+            let mut parts = parts.filter(|part| part.center == center.center);
+            if parts.any(|part| !self.still_carries(center, part)) {
+                let why = format!(
+                    "{attempt} holds nodes that center {} would lose or change; wait for it \
+                     or cancel it",
+                    center.center
+                );
+                return Err(Rejected::Conflict { why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a center as it would be still has what a live part holds of it.
     fn still_carries(&self, center: &Center, part: &model::PartPlacement) -> bool {
         let known = self.world.centers.get(&center.center);
         let known = known.and_then(|c| c.center.pool(&part.pool));

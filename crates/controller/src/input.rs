@@ -1,12 +1,13 @@
 //! What can reach the loop, and what it answers.
 
 use crate::ArchivePlan;
+use model::fact::{CenterChecked, PoolMeasured};
 use model::job::{Job, JobSpec};
 use model::quality::LinkTest;
 use model::{
-    AttemptId, Bytes, Center, CenterId, Chip, Chips, DatasetId, DatasetRef, DatasetVersion, Digest,
-    Exchange, Flavor, JobId, Keeping, Link, LinkId, Moment, PoolId, Principal, PriorityClass,
-    Region, Role, Staging, StoreId, Tenant, TenantId, Token, TokenId,
+    Admission, AttemptId, Bytes, Center, CenterId, Chip, Chips, DatasetId, DatasetRef,
+    DatasetVersion, Digest, Exchange, Flavor, JobId, Keeping, Link, LinkId, Moment, PoolId,
+    Principal, PriorityClass, Region, Role, Staging, StoreId, Tenant, TenantId, Token, TokenId,
 };
 use planner::Plan;
 use std::sync::Arc;
@@ -152,6 +153,10 @@ pub enum Command {
         /// Regions it may not leave.
         residency: Vec<Region>,
     },
+    /// Say what a check of a center's engine showed. Who says it is filled in.
+    ShowCheck(Box<CenterChecked>),
+    /// Say what was measured of a pool. Its chip, what is verified by it and who says it are filled in.
+    ShowBench(Box<PoolMeasured>),
     /// Take back what is lent of a center.
     Recall {
         /// Which.
@@ -233,6 +238,8 @@ pub struct Declarations {
     pub priority_classes: Vec<PriorityClass>,
     /// Tenants.
     pub tenants: Vec<Tenant>,
+    /// What is asked of centers; as it is where nothing is said.
+    pub admission: Option<Admission>,
 }
 
 /// A submission's idempotency key.

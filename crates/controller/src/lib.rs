@@ -28,6 +28,7 @@ mod relation;
 mod relay;
 mod reports;
 mod reservation;
+mod shown;
 
 mod upkeep;
 

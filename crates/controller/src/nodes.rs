@@ -8,7 +8,7 @@ impl Controller {
     /// Notes how many nodes of a pool take work, if that is news.
     pub(crate) fn counted(&mut self, center: &CenterId, pool: PoolId, up: u32) {
         let state = self.world.centers.get(center);
-        let Some(declared) = state.and_then(|state| state.center.pool(&pool)) else { return };
+        let Some(declared) = state.and_then(|state| state.declared().pool(&pool)) else { return };
         let up = up.min(declared.nodes);
         let known = state.and_then(|state| state.up.get(&pool)).copied();
         if known.unwrap_or(declared.nodes) != up {

@@ -34,6 +34,8 @@ mod relation;
 mod relay;
 #[path = "it/reservation.rs"]
 mod reservation;
+#[path = "it/shown.rs"]
+mod shown;
 
 const CHIPS: [(&str, &str); 3] = [
     ("a100", include_str!("../../../catalog/chips/nvidia-a100-sxm4-80.toml")),
@@ -110,6 +112,7 @@ impl Stage {
             flavors: file.flavors,
             priority_classes: file.priority_classes,
             tenants: file.tenants,
+            admission: file.admission,
         };
         stage.command(Command::Apply(Box::new(declarations)));
         stage

@@ -6,7 +6,7 @@ use crate::slurm::Slurm;
 use crate::task_spooler::TaskSpooler;
 use crate::{
     BatchEngine, BootTime, Capabilities, Capacity, Engine, Error, Launch, LogChunk, Observation,
-    ProcessEngine, State, Stream, TimerEngine,
+    PoolSize, ProcessEngine, State, Stream, TimerEngine,
 };
 use model::{AttemptId, Span};
 use std::collections::BTreeMap;
@@ -80,6 +80,10 @@ impl Engine for AnyEngine {
 
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
         with!(self, engine => engine.nodes().await)
+    }
+
+    async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {
+        with!(self, engine => engine.pools().await)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -58,6 +58,11 @@ pub trait Engine: Send + Sync {
         std::future::ready(Ok(BTreeMap::new()))
     }
 
+    /// How large pools are, whatever state their nodes are in; only pools of which the engine can tell.
+    fn pools(&self) -> impl Future<Output = Result<BTreeMap<String, PoolSize>, Error>> + Send {
+        std::future::ready(Ok(BTreeMap::new()))
+    }
+
     /// What the engine can promise; the same for as long as it lives.
     fn capabilities(&self) -> Capabilities;
 
@@ -111,6 +116,15 @@ pub struct Capacity {
     pub cpu: Cores,
     /// Memory.
     pub memory: Bytes,
+}
+
+/// What a pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolSize {
+    /// How many nodes.
+    pub nodes: u32,
+    /// What each of them has at least.
+    pub node: Capacity,
 }
 
 /// What an engine can promise.

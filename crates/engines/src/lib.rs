@@ -39,7 +39,7 @@ pub use any::AnyEngine;
 pub use batch::{BatchConfig, BatchEngine, Queue};
 pub use boot_time::BootTime;
 pub use enclosure::{Container, Enclosures, Isolation, Runtime};
-pub use engine::{Capabilities, Capacity, Enforcement, Engine, Error, LogChunk, Stream};
+pub use engine::{Capabilities, Capacity, Enforcement, Engine, Error, LogChunk, PoolSize, Stream};
 pub use host::{enforcement_here, is_root};
 pub use launch::{CheckpointDir, ChipSlots, InputLink, Launch, Place, RunAs, Secret, SecretFile};
 pub use process::{ProcessConfig, ProcessEngine, ProcessOptions, SupervisorCommand, UidRange};

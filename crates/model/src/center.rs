@@ -109,6 +109,28 @@ pub enum EngineKind {
     Portolan,
 }
 
+impl EngineKind {
+    /// Its name, as files and programs write it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Timer => "timer",
+            Self::Slurm => "slurm",
+            Self::TaskSpooler => "task-spooler",
+            Self::Kubernetes => "kubernetes",
+            Self::Ray => "ray",
+            Self::Portolan => "portolan",
+        }
+    }
+}
+
+impl std::fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 /// Identical nodes of a center.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pool {

@@ -7,14 +7,16 @@
 
 mod content;
 mod nodes;
+mod shown;
 
 pub use content::*;
 pub use nodes::NodesCounted;
+pub use shown::{CenterChecked, CommandSaid, PoolMeasured, PoolShown};
 
 use crate::quality::{LinkRated, LinkTest, PathMeasured};
 use crate::{
-    Center, CenterId, Chip, DatasetId, Digest, Exchange, Flavor, JobId, Link, LinkId, Moment,
-    PriorityClass, Staging, Tenant, TenantId, Token,
+    Admission, Center, CenterId, Chip, DatasetId, Digest, Exchange, Flavor, JobId, Link, LinkId,
+    Moment, PriorityClass, Staging, Tenant, TenantId, Token,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -194,6 +196,12 @@ facts! {
     ChipDeclared(Arc<Chip>) = "chip-declared" v 1;
     /// A center was declared or changed.
     CenterDeclared(Arc<Center>) = "center-declared" v 2;
+    /// It was said what the network asks of its centers.
+    AdmissionDeclared(Admission) = "admission-declared" v 1;
+    /// A center showed that its engine does what it must, and how much there is.
+    CenterChecked(Arc<CenterChecked>) = "center-checked" v 1;
+    /// A center showed how fast a pool is.
+    PoolMeasured(Arc<PoolMeasured>) = "pool-measured" v 1;
     /// An exchange was declared or changed.
     ExchangeDeclared(Arc<Exchange>) = "exchange-declared" v 1;
     /// A link was declared or changed.
@@ -385,6 +393,8 @@ impl Fact {
             }
             Self::StoreMeasured(f) => vec![center(&f.center)],
             Self::NodesCounted(f) => vec![center(&f.center)],
+            Self::CenterChecked(f) => vec![center(&f.center)],
+            Self::PoolMeasured(f) => vec![center(&f.center)],
             Self::StoresTold(f) => vec![center(&f.center)],
             Self::TransferPlanned(f) => {
                 let mut ends = vec![f.transfer.to_string(), center(&f.from), center(&f.to)];
@@ -401,10 +411,7 @@ impl Fact {
                 ends.into_iter().chain(f.hops.iter().map(|h| link(&h.link))).collect()
             }
             Self::LinkRated(f) => vec![link(&f.link)],
-            Self::NetworkCreated(_)
-            | Self::NetworkRestored(_)
-            | Self::JobsArchived(_)
-            | Self::KeysForgotten(_) => Vec::new(),
+            // Those of the whole network are about no job.
             _ => self.job().iter().map(ToString::to_string).collect(),
         }
     }

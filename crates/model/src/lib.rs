@@ -7,7 +7,9 @@
 //! Deliberately absent: decisions, clocks, files, sockets. Nothing here knows what the present time
 //! is or where a document was read from.
 
+pub mod admission;
 pub mod attempt;
+pub mod capability;
 pub mod carbon;
 pub mod center;
 pub mod chip;
@@ -28,9 +30,11 @@ pub mod tenant;
 pub mod token;
 pub mod unit;
 
+pub use admission::{Admission, Readiness};
 pub use attempt::{
     Attempt, Ended, Outcome, PartPlacement, Placement, Refused, Slots, Staging, Stop, Stream,
 };
+pub use capability::{Figure, Unit};
 pub use carbon::CarbonIntensity;
 pub use center::{Capability, Center, EngineKind, Pool, Site};
 pub use chip::Chip;

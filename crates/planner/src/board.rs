@@ -77,7 +77,8 @@ impl Board {
             changes: vec![0; roster.seats().count()],
             pools: roster.seats().map(|(_, s)| Arc::new(PoolBoard::new(s.pool()))).collect(),
             typical: Arc::new(vec![Typical::default(); roster.kinds().len()]),
-            joined: Arc::new(world.centers.values().map(|c| c.agent.is_some()).collect()),
+            joined: Arc::new(closed::joined(world)),
+            unready: Arc::new(closed::unready(world)),
             links: Links::new(&topology),
             topology,
             lines: Arc::default(),
@@ -157,6 +158,9 @@ impl Board {
     pub fn apply(&mut self, world: &World, now: Moment, fact: &Fact) {
         match fact {
             Fact::CenterDeclared(_)
+            | Fact::CenterChecked(_)
+            | Fact::PoolMeasured(_)
+            | Fact::AdmissionDeclared(_)
             | Fact::ExchangeDeclared(_)
             | Fact::LinkDeclared(_)
             | Fact::LinkCut(_)
@@ -168,7 +172,7 @@ impl Board {
             }
             Fact::TenantDeclared(_) => self.quotas_changed = true,
             Fact::LinkRated(_) => self.relink(world, now),
-            Fact::AgentJoined(f) => self.join(&f.center, true),
+            Fact::AgentJoined(f) => self.join(&f.center, world.unready(&f.center).is_none()),
             Fact::CenterLost(f) => self.join(&f.center, false),
             Fact::NodesCounted(f) => self.recount(world, now, &f.center, &f.pool),
             Fact::TransferPlanned(staging) => self.book(staging),
@@ -213,7 +217,7 @@ impl Board {
         }
     }
 
-    /// A center's agent has joined or is lost.
+    /// A center can be given work from now on, or no more.
     fn join(&mut self, center: &CenterId, is_there: bool) {
         if let Some(number) = self.view.roster.center(center) {
             Arc::make_mut(&mut self.view.joined)[number as usize] = is_there;

@@ -14,7 +14,7 @@ use model::job::JobSpec;
 use model::{CenterId, DatasetVersion, JobId, Moment, Money, PoolId, Region, Span};
 use serde::Serialize;
 use std::borrow::Cow;
-use world::{Version, World};
+use world::{NotReady, Version, World};
 
 /// A place that would do, with its terms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -91,10 +91,13 @@ impl<'a> Scene<'a> {
 
     /// What stands against giving a center anything just now.
     pub(crate) fn shut(&self, class: ClassId, seat: &Seat) -> Result<(), Refusal> {
-        if !self.view.joined[seat.of as usize] {
-            return Err(Refusal::NoAgent);
-        }
         let center = &seat.center.center;
+        if !self.view.joined[seat.of as usize] {
+            return Err(match self.view.unready.get(center) {
+                Some(NotReady { shows, asks }) => Refusal::NotReady { shows: *shows, asks: *asks },
+                None => Refusal::NoAgent,
+            });
+        }
         if let Some(since) = self.situation.silent.get(center) {
             return Err(Refusal::Silent { since: *since });
         }

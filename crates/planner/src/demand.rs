@@ -3,6 +3,7 @@
 use crate::View;
 use crate::estimate::estimate;
 use crate::lending::Guest;
+use crate::roster::ALL_OF_IT;
 use model::job::On;
 use model::{CenterId, Chips, JobSpec, Moment, Span};
 use std::collections::BTreeMap;
@@ -98,7 +99,7 @@ pub(crate) fn shape_of(world: &World, spec: &JobSpec) -> Option<(Shape, f64)> {
     }
     let lessons = world.lessons_of(&spec.tenant, spec.workload.as_deref());
     let variants = || (0_u16..).zip(spec.parts.iter().take(1).flat_map(|part| &part.variants));
-    let run = |index| estimate(lessons, spec, index, None).0.0.max(1);
+    let run = |index| estimate(lessons, spec, index, (None, ALL_OF_IT)).0.0.max(1);
     let least = variants().map(|(index, _)| run(index)).min()?;
     let ways = variants().map(|(index, variant)| {
         let chips = variant.chips_per_node.times(variant.nodes.into());

@@ -13,6 +13,8 @@ pub enum Basis {
     Told {
         /// The variant's speed, in thousandths.
         speed_thousandths: u32,
+        /// The pool's speed beside the fastest of its chip, in thousandths.
+        pace_thousandths: u32,
     },
     /// Finished jobs of the same tenant and workload.
     Learned {
@@ -29,18 +31,21 @@ pub enum Basis {
     Limit {
         /// The variant's speed, in thousandths.
         speed_thousandths: u32,
+        /// The pool's speed beside the fastest of its chip, in thousandths.
+        pace_thousandths: u32,
     },
 }
 
 /// How long the job is expected to run as this variant on this chip: its tenant's figure where
 /// there is one, scaled by the variant's speed; else the limit, scaled by what was learned from
-/// finished jobs of the same tenant and workload with about the same limit. Never more than the limit.
-/// With it comes what it rests on.
+/// finished jobs of the same tenant and workload with about the same limit. What does not rest on jobs
+/// that ran is the longer the slower the pool has shown its chips to be, by its `pace` in thousandths of
+/// the fastest. Never more than the limit. With it comes what it rests on.
 pub(crate) fn estimate(
     lessons: Option<LessonsOf<'_>>,
     spec: &JobSpec,
     index: u16,
-    chip: Option<&ChipId>,
+    (chip, pace): (Option<&ChipId>, u32),
 ) -> (Span, Basis) {
     let limit = spec.limit(index).unwrap_or(Span::MAX);
     let told = match spec.duration {
@@ -50,11 +55,14 @@ pub(crate) fn estimate(
     let variant = spec.parts.first().and_then(|p| p.variants.get(usize::from(index)));
     let speed = variant.and_then(|v| v.speed_thousandths).filter(|speed| *speed > 0);
     let taught = || lessons?.on(chip, spec);
+    // At so many thousandths of a speed, of a pool that is so many thousandths as fast as others.
+    let at = |run: Span, speed: u32| run.scaled(1_000_000, u64::from(speed) * u64::from(pace));
     let (run, basis) = match (told, speed) {
-        (Some(told), Some(speed)) => {
-            (told.scaled(1_000, u64::from(speed)), Basis::Told { speed_thousandths: speed })
+        (Some(told), speed) => {
+            let speed = speed.unwrap_or(1_000);
+            let basis = Basis::Told { speed_thousandths: speed, pace_thousandths: pace };
+            (at(told, speed), basis)
         }
-        (Some(told), None) => (told, Basis::Told { speed_thousandths: 1_000 }),
         (None, _) => match taught() {
             Some(Taught { lesson, on_this_chip }) => {
                 let learned = Basis::Learned {
@@ -68,8 +76,8 @@ pub(crate) fn estimate(
             None => {
                 let own = variant.is_some_and(|v| v.limit.is_some());
                 let speed = speed.filter(|_| !own).unwrap_or(1_000);
-                let basis = Basis::Limit { speed_thousandths: speed };
-                (limit.scaled(1_000, u64::from(speed)), basis)
+                let basis = Basis::Limit { speed_thousandths: speed, pace_thousandths: pace };
+                (at(limit, speed), basis)
             }
         },
     };

@@ -29,7 +29,7 @@ pub(crate) struct Choice {
     pub(crate) price: i64,
 }
 
-/// All pools of one chip as one variant would use them.
+/// All pools of one chip and speed as one variant would use them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) variant: u16,
@@ -103,7 +103,10 @@ impl Options {
                 if chip_fits(spec, seat, variant).is_ok() {
                     let run = match spec.is_reservation() {
                         true => limit(index),
-                        false => estimate(lessons, spec, index, seat.pool().chip.as_ref()).0,
+                        false => {
+                            let on = (seat.pool().chip.as_ref(), seat.pace);
+                            estimate(lessons, spec, index, on).0
+                        }
                     };
                     let (bands, count) = (family.clone(), family.len());
                     let places = Vec::with_capacity(count);

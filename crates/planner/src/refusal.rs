@@ -2,7 +2,8 @@
 
 use crate::lending::NotLent;
 use model::{
-    Bytes, CenterId, Chips, Cores, DatasetId, JobId, Moment, Money, Rate, Refused, Region, Span,
+    Bytes, CenterId, Chips, Cores, DatasetId, JobId, Moment, Money, Rate, Readiness, Refused,
+    Region, Span,
 };
 use serde::Serialize;
 use sharing::Denied;
@@ -15,6 +16,13 @@ use std::fmt;
 pub enum Refusal {
     /// Its agent has never come.
     NoAgent,
+    /// It has not shown what the network asks of it.
+    NotReady {
+        /// Requirements it has met, of how many; none where it has shown no check.
+        shows: Option<(u32, u32)>,
+        /// What is asked.
+        asks: Readiness,
+    },
     /// Its agent has not been heard of for a while.
     Silent {
         /// Since when.
@@ -204,7 +212,8 @@ impl Refusal {
             | Self::NoPath { .. }
             | Self::NoRate { .. } => 6,
             Self::OverBudget { .. } | Self::Quota { .. } => 7,
-            Self::Silent { .. }
+            Self::NotReady { .. }
+            | Self::Silent { .. }
             | Self::Declined { .. }
             | Self::InPassing { .. }
             | Self::NoWindow => 8,
@@ -241,6 +250,7 @@ impl Refusal {
     pub const fn token(&self) -> &'static str {
         match self {
             Self::NoAgent => "no-agent",
+            Self::NotReady { .. } => "not-ready",
             Self::Silent { .. } => "silent",
             Self::NotAsked { .. } => "not-asked",
             Self::Reserved { .. } => "reserved",
@@ -277,14 +287,12 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAgent => write!(f, "its agent has never joined"),
+            Self::NotReady { shows, asks } => not_ready(f, *shows, asks),
             Self::Silent { since } => write!(f, "not heard of since {since}"),
             Self::NotAsked { region } => {
                 write!(f, "the job asks for other centers or regions than {region}")
             }
-            Self::Reserved { reservation, at } => {
-                let place = at.as_ref().map_or("over".to_owned(), |at| format!("in {at}"));
-                write!(f, "the job runs in {reservation}, which is {place}")
-            }
+            Self::Reserved { reservation, at } => reserved(f, *reservation, at.as_ref()),
             Self::NotAdmitted => write!(f, "its owner does not admit this tenant"),
             Self::WrongChip { has, wants } => write!(f, "has {has}, the job runs on {wants}"),
             Self::AllocationUnit { unit } => write!(f, "its chips come in multiples of {unit}"),
@@ -363,6 +371,22 @@ pub struct Standing {
     pub center: CenterId,
     /// Why it will not do, or not yet.
     pub refusal: Refusal,
+}
+
+fn reserved(f: &mut fmt::Formatter<'_>, reservation: JobId, at: Option<&CenterId>) -> fmt::Result {
+    let place = at.map_or("over".to_owned(), |at| format!("in {at}"));
+    write!(f, "the job runs in {reservation}, which is {place}")
+}
+
+fn not_ready(
+    f: &mut fmt::Formatter<'_>,
+    shows: Option<(u32, u32)>,
+    asks: &Readiness,
+) -> fmt::Result {
+    match shows {
+        Some((met, asked)) => write!(f, "not admitted: shows {met} of {asked}, {asks} are asked"),
+        None => write!(f, "not admitted: no check was handed in, {asks} are asked"),
+    }
 }
 
 fn far_from_best(f: &mut fmt::Formatter<'_>, thousandths: u64) -> fmt::Result {

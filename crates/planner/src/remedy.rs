@@ -12,6 +12,7 @@ use crate::class::{ClassId, class_of};
 use crate::coming::Coming;
 use crate::estimate::{Basis, estimate};
 use crate::options::Options;
+use crate::roster::ALL_OF_IT;
 use crate::scene::{Asked, Reach, Scene, scene};
 use crate::search::{Calendars, Search};
 use crate::shelf::Shelves;
@@ -351,7 +352,7 @@ impl<'a> Finder<'a> {
     fn shorter(&self, variants: &[Variant], knobs: &mut Vec<Knob<'a>>) {
         let JobSpec { tenant, workload, .. } = self.spec;
         let lessons = self.scene.world.lessons_of(tenant, workload.as_deref());
-        let floor = |index: u16| match estimate(lessons, self.spec, index, None) {
+        let floor = |index: u16| match estimate(lessons, self.spec, index, (None, ALL_OF_IT)) {
             (run, Basis::Told { .. } | Basis::Learned { .. }) => run.max(SHORTEST),
             (_, Basis::Limit { .. }) => SHORTEST,
         };

@@ -29,8 +29,11 @@ pub(crate) type Places = u32;
 /// told apart by the bits of [`Places`].
 const BAND: usize = Places::BITS as usize;
 
-/// Pools with the same chip, of the same flavor and of about the same price: what a job wants of one it
-/// wants of all.
+/// As fast as any, in thousandths.
+pub(crate) const ALL_OF_IT: u32 = 1_000;
+
+/// Pools with the same chip, as fast as each other, of the same flavor and of about the same price: what a
+/// job wants of one it wants of all.
 #[derive(Debug)]
 pub(crate) struct Band {
     /// The cheapest first; equals in the order of numbers.
@@ -56,6 +59,9 @@ pub(crate) struct Seat {
     pub(crate) chip: Option<Arc<Chip>>,
     /// What its chips are counted as in quotas; none where nobody has one.
     pub(crate) flavor: Option<FlavorId>,
+    /// How fast its chips are beside the fastest of their model, in thousandths, where both were
+    /// measured; as fast where not.
+    pub(crate) pace: u32,
     /// How its owner lends it.
     pub(crate) lending: Lending,
     /// Whether any tenant is at home in its center.
@@ -66,7 +72,7 @@ pub(crate) struct Seat {
     pub(crate) site: Option<usize>,
     /// Which kind its nodes are of.
     pub(crate) kind: usize,
-    /// The bands of all pools with the same chip and of the same flavor.
+    /// The bands of all pools with the same chip, as fast, and of the same flavor.
     pub(crate) bands: Range<BandNumber>,
     /// Its own among them.
     pub(crate) band: BandNumber,
@@ -92,7 +98,7 @@ pub(crate) struct Roster {
     seats: Vec<Seat>,
     /// Each center, and the number of its first pool.
     centers: Vec<(Arc<Center>, PoolNumber)>,
-    /// The bands of all pools with the same chip, or with none, and of the same flavor.
+    /// The bands of all pools with the same chip, or with none, as fast, and of the same flavor.
     families: Vec<Range<BandNumber>>,
     by_chip: BTreeMap<ChipId, Vec<Range<BandNumber>>>,
     by_class: BTreeMap<ChipClass, Vec<Range<BandNumber>>>,
@@ -128,6 +134,7 @@ impl Roster {
                     pool: center.pools[index].clone(),
                     chip: chip.cloned(),
                     flavor,
+                    pace: ALL_OF_IT,
                     is_for_all: center.only_tenants.is_empty() && lending.to.are_all(),
                     has_own: homes.contains(&center.center),
                     lending,
@@ -139,9 +146,28 @@ impl Roster {
                 });
             }
         }
+        roster.compare_speeds();
         roster.tell_kinds_apart();
         roster.put_in_bands();
         roster
+    }
+
+    /// What benchmarks reach of a chip's peak is less than all of it everywhere, so that pools are
+    /// compared with the best that was shown of their chip, not with its data sheet.
+    fn compare_speeds(&mut self) {
+        let mut best: BTreeMap<ChipId, u64> = BTreeMap::new();
+        let shown = |seat: &Seat| Some((seat.pool.chip.clone()?, seat.pool.capability.verified?));
+        for (chip, speed) in self.seats.iter().filter_map(shown) {
+            let known = best.entry(chip).or_default();
+            *known = speed.max(*known);
+        }
+        for seat in &mut self.seats {
+            if let Some((chip, speed)) = shown(seat) {
+                let best = best.get(&chip).copied().unwrap_or(speed).max(1);
+                let pace = u128::from(speed) * u128::from(ALL_OF_IT) / u128::from(best);
+                seat.pace = u32::try_from(pace).unwrap_or(ALL_OF_IT).max(1);
+            }
+        }
     }
 
     /// Nodes are alike that have the same chips, cores and memory.
@@ -161,11 +187,12 @@ impl Roster {
     }
 
     fn put_in_bands(&mut self) {
-        type Alike<'a> = (Option<&'a ChipId>, bool, Option<&'a FlavorId>);
+        type Alike<'a> = (Option<&'a ChipId>, bool, Option<&'a FlavorId>, u32);
         let mut alike: BTreeMap<Alike<'_>, Vec<PoolNumber>> = BTreeMap::new();
         for (number, seat) in self.seats() {
             let chip = seat.chip.as_ref().map(|chip| &chip.chip);
-            let key = (chip, seat.pool().chips_per_node == 0, seat.flavor.as_ref());
+            let has_none = seat.pool().chips_per_node == 0;
+            let key = (chip, has_none, seat.flavor.as_ref(), seat.pace);
             alike.entry(key).or_default().push(number);
         }
         let mut bands: Vec<Band> = Vec::new();

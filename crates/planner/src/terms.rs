@@ -108,7 +108,7 @@ impl Scene<'_> {
         let chip = seat.pool().chip.as_ref();
         let JobSpec { tenant, workload, .. } = asked.spec;
         let lessons = self.world.lessons_of(tenant, workload.as_deref());
-        let (_, basis) = estimate(lessons, asked.spec, choice.variant, chip);
+        let (_, basis) = estimate(lessons, asked.spec, choice.variant, (chip, seat.pace));
         let limit = asked.options.limit(choice);
         let since = Moment(self.situation.now.0.saturating_sub(RECORD_OF.0));
         let promises = &self.world.promises;

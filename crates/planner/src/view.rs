@@ -19,13 +19,17 @@ use network::{Links, Topology};
 use sharing::{Totals, Usage};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use world::NotReady;
 
 /// What planning reads. A copy shares all that is large, and copies no job.
 #[derive(Debug, Clone)]
 pub struct View {
     pub(crate) roster: Arc<Roster>,
-    /// Whether each center's agent has joined, by the center's number.
+    /// Whether each center can be given work, by the center's number: its agent has joined, and it has
+    /// shown what the network asks of it.
     pub(crate) joined: Arc<Vec<bool>>,
+    /// Centers that have not shown that.
+    pub(crate) unready: Arc<BTreeMap<CenterId, NotReady>>,
     /// By number. Every step copies the list and changes a few: of thousands of pools, hundreds of
     /// runs are copied and the pools of those few.
     pub(crate) pools: Runs<Arc<PoolBoard>, 32>,

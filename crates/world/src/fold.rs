@@ -4,13 +4,13 @@ use crate::index::Listed;
 use crate::promise::Count;
 use crate::relation::Stage;
 use crate::share::runs;
-use crate::{CenterState, Submission, World};
+use crate::{Submission, World};
 use model::attempt::AttemptState;
 use model::fact::{Fact, JobSubmitted, TransferEnd};
 use model::job::{Array, Job, PastAttempt, Promise, SavedWork, Task};
 use model::quality::LinkRated;
 use model::token::Token;
-use model::{Attempt, CenterId, JobId, Moment, Outcome, Phase, Span};
+use model::{Attempt, JobId, Moment, Outcome, Phase, Span};
 use std::sync::Arc;
 
 /// A fact that cannot follow the facts before it: the log is damaged, or the program is wrong.
@@ -50,12 +50,13 @@ impl World {
             _ if self.network.is_none() => return Err("the network does not exist yet".into()),
             Fact::NetworkRestored(f) => self.network = Some(f.network),
             Fact::ChipDeclared(f) => _ = self.chips.insert(f.chip.clone(), Arc::clone(f)),
-            Fact::CenterDeclared(f) => {
-                let known = self.centers.remove(&f.center);
-                let (agent, up) = known.map_or_else(Default::default, |c| (c.agent, c.up));
-                let state = CenterState { center: Arc::clone(f), agent, up };
-                self.centers.insert(f.center.clone(), state);
-            }
+            Fact::AdmissionDeclared(f) => self.admission = Some(*f),
+            Fact::CenterDeclared(_)
+            | Fact::AgentJoined(_)
+            | Fact::CenterLost(_)
+            | Fact::NodesCounted(_)
+            | Fact::CenterChecked(_)
+            | Fact::PoolMeasured(_) => self.about_center(fact)?,
             Fact::ExchangeDeclared(f) => {
                 self.exchanges.insert(f.exchange.clone(), Arc::clone(f));
             }
@@ -67,11 +68,6 @@ impl World {
             Fact::FlavorDeclared(f) => _ = self.flavors.insert(f.flavor.clone(), Arc::clone(f)),
             Fact::PriorityClassDeclared(f) => {
                 self.priority_classes.insert(f.priority_class.clone(), Arc::clone(f));
-            }
-            Fact::AgentJoined(f) => self.center_mut(&f.center)?.agent = Some(Arc::clone(f)),
-            Fact::CenterLost(f) => self.center_mut(&f.center)?.lose_agent(),
-            Fact::NodesCounted(f) => {
-                _ = self.center_mut(&f.center)?.up.insert(f.pool.clone(), f.up);
             }
             Fact::TokenCreated(f) => self.token_created(f),
             Fact::TokenRevoked(f) => {
@@ -120,10 +116,6 @@ impl World {
             | Fact::JobEnded(_) => self.about_job(at, fact)?,
         }
         Ok(())
-    }
-
-    fn center_mut(&mut self, center: &CenterId) -> Result<&mut CenterState, String> {
-        self.centers.get_mut(center).ok_or_else(|| "no such center".to_owned())
     }
 
     fn about_transfer(&mut self, fact: &Fact) -> Result<(), String> {

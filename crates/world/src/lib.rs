@@ -7,6 +7,7 @@
 //! Deliberately absent: time, plans, connections. The world knows what happened, not what will, and
 //! not who is listening.
 
+mod center;
 mod dataset;
 mod fold;
 mod index;
@@ -19,6 +20,7 @@ mod reservation;
 mod share;
 mod shelves;
 
+pub use center::{CenterState, NotReady};
 pub use dataset::{Archiving, Dataset, Replica, StoreSize, Uncounted, Version};
 pub use fold::Contradiction;
 pub use lent::{DAYS_KEPT, Lent, Loan};
@@ -32,14 +34,13 @@ pub use shelves::Shelves;
 
 use index::{Index, Listed};
 use model::dataset::DatasetVersion;
-use model::fact::AgentJoined;
 use model::job::Job;
 use model::quality::LinkTest;
 use model::{
-    Attempt, AttemptId, Center, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
+    Admission, Attempt, AttemptId, CenterId, Chip, ChipId, DatasetId, DatasetRef, Digest, Exchange,
     ExchangeId, ExternalStore, Flavor, FlavorId, JobId, Link, LinkId, Moment, NetworkUid, PlanId,
-    Pool, PoolId, PriorityClass, PriorityClassId, Rate, Slots, Staging, Tenant, TenantId, Token,
-    TokenId, TransferId,
+    PoolId, PriorityClass, PriorityClassId, Rate, Slots, Staging, Tenant, TenantId, Token, TokenId,
+    TransferId,
 };
 use relation::Stage;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,9 @@ pub struct World {
     pub chips: BTreeMap<ChipId, Arc<Chip>>,
     /// Centers by name.
     pub centers: BTreeMap<CenterId, CenterState>,
+    /// What the network asks of its centers, where it asks anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
     /// Exchanges by name.
     pub exchanges: BTreeMap<ExchangeId, Arc<Exchange>>,
     /// Links by name.
@@ -138,40 +142,6 @@ impl Default for Next {
             transfer: TransferId::new(1),
             token: TokenId::new(1),
         }
-    }
-}
-
-/// A center and who speaks for it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CenterState {
-    /// As its owner declared it.
-    pub center: Arc<Center>,
-    /// As its agent introduced itself, if one ever did.
-    pub agent: Option<Arc<AgentJoined>>,
-    /// How many nodes of its pools take work, where its agent counts them.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub up: BTreeMap<PoolId, u32>,
-}
-
-impl CenterState {
-    /// Nobody speaks for it any more, and nobody counts its nodes.
-    fn lose_agent(&mut self) {
-        self.agent = None;
-        self.up.clear();
-    }
-
-    /// How many nodes of a pool take no work, by what its agent last counted.
-    #[must_use]
-    pub fn closed(&self, pool: &Pool) -> u32 {
-        self.up.get(&pool.pool).map_or(0, |up| pool.nodes.saturating_sub(*up))
-    }
-
-    /// Whether others can reach its store: its agent said where, or its owner declared it.
-    #[must_use]
-    pub fn has_door(&self) -> bool {
-        self.agent
-            .as_ref()
-            .is_some_and(|agent| agent.data_url.is_some() || self.center.data_url.is_some())
     }
 }
 
@@ -318,6 +288,7 @@ impl World {
             at: self.at,
             chips: self.chips.clone(),
             centers: self.centers.clone(),
+            admission: self.admission,
             exchanges: self.exchanges.clone(),
             links: self.links.clone(),
             cut: self.cut.clone(),

@@ -177,6 +177,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/centers/{center}/benches": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand in a benchmark of a center's pool
+         * @description The body is what `portolan center bench --out FILE` writes. For the center itself or an operator. What a
+         *     vendor's command said of the pool's chip in bf16, or else in fp16, is its verified speed from now on;
+         *     where none did, it has none.
+         */
+        post: operations["show_bench"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/centers/{center}/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand in a check of a center's engine
+         * @description The body is what `portolan center check --json` prints. For the center itself or an operator. A center
+         *     that shows less than it was declared with is planned with as it is shown; where the network asks for
+         *     more requirements than it meets, it is given no work.
+         */
+        post: operations["show_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/centers/{center}/lost": {
         parameters: {
             query?: never;
@@ -1264,6 +1308,24 @@ export interface components {
              */
             later_ms?: number | null;
         };
+        /** @description What `portolan center bench` measured on one host. */
+        BenchReport: {
+            /** @description Vendors' commands that were run. */
+            commands: components["schemas"]["CommandRun"][];
+            /** @description What was measured without any vendor's help. */
+            figures: components["schemas"]["Figure"][];
+            /** @description Which host. */
+            host: components["schemas"]["Host"];
+            /** @description What was asked for and could not be measured. */
+            missing: components["schemas"]["Missing"][];
+            /**
+             * Format: int64
+             * @description When, by that host's clock.
+             */
+            taken_ms: number;
+            /** @description The version of the program that measured. */
+            version: string;
+        };
         /** @description A place that would do, with its terms. */
         Candidate: {
             behind?: components["schemas"]["Behind"] | null;
@@ -1342,6 +1404,20 @@ export interface components {
              */
             wait_ms: number;
         };
+        /** @description What a pool's chips do at bf16, dense, in milli-TFLOPS of one chip. */
+        Capability: {
+            /**
+             * Format: int64
+             * @description What its owner says.
+             */
+            declared?: number | null;
+            measured?: components["schemas"]["Measured"] | null;
+            /**
+             * Format: int64
+             * @description What a benchmark showed.
+             */
+            verified?: number | null;
+        };
         /** @description Why told starts did not hold. */
         Cause: {
             /**
@@ -1400,6 +1476,7 @@ export interface components {
              * @description Power usage effectiveness in thousandths.
              */
             pue_thousandths: number;
+            readiness?: components["schemas"]["Readiness"] | null;
             /** @description Where it is among the regions. */
             region?: string | null;
             /**
@@ -1484,6 +1561,59 @@ export interface components {
              * @example start
              */
             goal: string;
+        };
+        /** @description A check that was handed in. */
+        Check: {
+            /**
+             * Format: int32
+             * @description All that were asked.
+             */
+            asked: number;
+            /** @description Those that were not met. */
+            broken: components["schemas"]["Requirement"][];
+            /**
+             * Format: int32
+             * @description Requirements that were met.
+             */
+            met: number;
+            /**
+             * Format: int64
+             * @description When it was made.
+             */
+            taken_ms: number;
+            /** @description The version of the engine that was checked. */
+            version: string;
+        };
+        /** @description What `portolan center check` found. */
+        CheckReport: {
+            /**
+             * Format: int32
+             * @description All that were asked of such an engine.
+             */
+            asked: number;
+            /** @description How far it enforces limits, in words. */
+            enforcement: string;
+            /**
+             * @description What was checked.
+             * @example slurm
+             */
+            engine: string;
+            /** @description Each requirement. */
+            findings: components["schemas"]["Requirement"][];
+            /**
+             * Format: int32
+             * @description Requirements that were met.
+             */
+            met: number;
+            /** @description What there is of the center's pools, as far as the engine can tell. */
+            pools: components["schemas"]["PoolSeen"][];
+            /**
+             * Format: int64
+             * @description When, by the clock of the host that checked.
+             */
+            taken_ms: number;
+            /** @description The engine's version. */
+            version: string;
         };
         /** @description A chip of the catalog. Figures the maker does not disclose are absent. */
         Chip: {
@@ -1578,6 +1708,49 @@ export interface components {
             circles: components["schemas"]["Circle"][];
             /** @description The region: three names deep, such as `cn/yrd/shanghai`, or as deep as its centers say. */
             city: string;
+        };
+        /** @description A vendor's command and what it said. */
+        CommandRun: {
+            /** @description The chip it is about. */
+            chip?: string | null;
+            /**
+             * Format: int32
+             * @description How many chips it kept busy; what it said was divided by them.
+             */
+            chips: number;
+            /** @description The program and its arguments. */
+            command: string[];
+            figure?: components["schemas"]["Figure"] | null;
+            /** @description Its output, as it was, cut after 16 KiB. */
+            output: string;
+            /**
+             * Format: int64
+             * @description How long the output was in all.
+             */
+            output_bytes: number;
+            /** @description The digest of all of it. */
+            output_digest: string;
+            /** @description In which precision, such as `bf16`. */
+            precision: string;
+            /** @description Why nothing was read. */
+            why?: string | null;
+        };
+        /** @description What a vendor's command said. */
+        CommandSaid: {
+            /** @description The program and its arguments. */
+            command: string[];
+            figure?: components["schemas"]["Figure"] | null;
+            /** @description Its output, cut after 16 KiB. */
+            output?: string | null;
+            /**
+             * Format: int64
+             * @description How long the output was in all.
+             */
+            output_bytes: number;
+            /** @description The digest of all of it. */
+            output_digest: string;
+            /** @description In which precision. */
+            precision: string;
         };
         /** @description A copy of a version in a center's store. */
         Copy: components["schemas"]["CopyState"] & {
@@ -1674,6 +1847,24 @@ export interface components {
             version: string;
             /** @description Centers a copy is wanted in. */
             wanted: string[];
+        };
+        /** @description What a pool was declared with, where it has shown less. */
+        DeclaredSize: {
+            /**
+             * Format: int64
+             * @description Cores of each node, in thousandths.
+             */
+            cores_milli: number;
+            /**
+             * Format: int64
+             * @description Memory of each node.
+             */
+            memory_bytes: number;
+            /**
+             * Format: int32
+             * @description How many nodes.
+             */
+            nodes: number;
         };
         /** @description A document as somebody wrote it. */
         Document: {
@@ -1841,6 +2032,20 @@ export interface components {
              */
             slow_links?: string[];
         };
+        /** @description A figure in the schema; in the program it is [`model::Figure`]. */
+        Figure: {
+            /** @description How it was measured. */
+            how: string;
+            /** @description What was measured, such as `gemm-f64`. */
+            name: string;
+            /** @description What each repeat showed. */
+            samples: number[];
+            /**
+             * @description `flop-per-second`, `bytes-per-second`, `bits-per-second` or `nanoseconds`.
+             * @example flop-per-second
+             */
+            unit: string;
+        };
         /** @description What quotas are counted in. */
         Flavor: {
             /** @description In these centers; with no `regions` either, everywhere. */
@@ -1883,6 +2088,23 @@ export interface components {
             stays?: string | null;
             /** @description Of which version of it. */
             version: string;
+        };
+        /** @description The host that was measured. */
+        Host: {
+            /**
+             * Format: int32
+             * @description Cores that were used, all of those that may be.
+             */
+            cores: number;
+            /** @description Its processor, as its maker calls it. */
+            cpu: string;
+            /**
+             * Format: int64
+             * @description Its memory.
+             */
+            memory_bytes: number;
+            /** @description Its name. */
+            name: string;
         };
         /** @description A dataset a job reads. */
         Input: {
@@ -2287,6 +2509,27 @@ export interface components {
              */
             version: number;
         };
+        /** @description A benchmark that was handed in. */
+        Measured: {
+            /** @description What vendors' commands said; their output only where one center is asked for. */
+            commands: components["schemas"]["CommandSaid"][];
+            /** @description What was measured without any vendor's help. */
+            figures: components["schemas"]["Figure"][];
+            /** @description On which host. */
+            host: string;
+            /**
+             * Format: int64
+             * @description When it was made.
+             */
+            taken_ms: number;
+        };
+        /** @description What could not be measured. */
+        Missing: {
+            /** @description The figure's name. */
+            name: string;
+            /** @description Why not. */
+            why: string;
+        };
         /** @description A version of which copies are to be made. */
         MissingCopies: {
             /**
@@ -2456,6 +2699,7 @@ export interface components {
         };
         /** @description Identical nodes of a center, and what is held of them. */
         Pool: {
+            capability?: components["schemas"]["Capability"] | null;
             /** @description The chip in its nodes. */
             chip?: string | null;
             /**
@@ -2483,6 +2727,7 @@ export interface components {
              * @description Cores of each node, in thousandths.
              */
             cores_milli: number;
+            declared?: components["schemas"]["DeclaredSize"] | null;
             /**
              * Format: int64
              * @description The indicative price of one of its chips for an hour: by how much all others together are over
@@ -2497,13 +2742,33 @@ export interface components {
             memory_bytes: number;
             /**
              * Format: int32
-             * @description How many nodes.
+             * @description How many nodes; no more than it has shown, as all that follows.
              */
             nodes: number;
             /** @description Its name inside the center. */
             pool: string;
             /** @description Price of one chip (of one node, where it has no chips) for an hour. */
             price_per_hour: components["schemas"]["Money"];
+        };
+        /** @description What an engine shows of a pool. What it cannot tell is absent. */
+        PoolSeen: {
+            /**
+             * Format: int64
+             * @description Cores that each node has at least, in thousandths.
+             */
+            cores_milli?: number | null;
+            /**
+             * Format: int64
+             * @description Memory that each node has at least.
+             */
+            memory_bytes?: number | null;
+            /**
+             * Format: int32
+             * @description How many nodes.
+             */
+            nodes?: number | null;
+            /** @description Which pool. */
+            pool: string;
         };
         /** @description Why a request failed. */
         Problem: {
@@ -2754,6 +3019,20 @@ export interface components {
              */
             until_ms: number;
         };
+        /** @description How far a center is ready for work. */
+        Readiness: {
+            /**
+             * @description What the network asks; absent where it asks nothing.
+             * @example 16 of 16
+             */
+            asks?: string | null;
+            check?: components["schemas"]["Check"] | null;
+            /**
+             * @description What keeps it from being given work; absent where nothing does.
+             * @example not admitted: shows 14 of 16, 16 of 16 are asked
+             */
+            not_admitted?: string | null;
+        };
         /** @description Who leaves for an owner. */
         Recalled: {
             /** @description Jobs that are told to make room. */
@@ -2779,6 +3058,15 @@ export interface components {
              * @description Until when; until it is lent again where nothing is said.
              */
             until_ms?: number | null;
+        };
+        /** @description One requirement of a check. */
+        Requirement: {
+            /** @description It, as a sentence. */
+            requirement: string;
+            /** @description `met`, `broken` or `not asked`. */
+            verdict: string;
+            /** @description What happened instead, where it is broken. */
+            why?: string | null;
         };
         /** @description A window in which chips are kept for jobs that name it. */
         Reservation: {
@@ -2893,6 +3181,12 @@ export interface components {
             of_limit_thousandths?: number | null;
             /** @description Learned: whether they ran on this chip; else on any. */
             on_this_chip?: boolean | null;
+            /**
+             * Format: int32
+             * @description Told and limit: how fast the pool has shown its chips to be beside the fastest of that chip, in
+             *     thousandths.
+             */
+            pace_thousandths?: number | null;
             /**
              * Format: int32
              * @description Told and limit: the speed the tenant gives this variant, in thousandths.
@@ -3662,6 +3956,73 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Center"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_bench: {
+        parameters: {
+            query: {
+                /** @description The pool whose nodes are like the host that was measured. */
+                pool: string;
+            };
+            header?: never;
+            path: {
+                center: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BenchReport"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    show_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                center: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckReport"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

@@ -146,6 +146,12 @@ async fn slurm_users_find_it_as_their_page_says() {
     play(&net, include_str!("../../../docs/slurm-users.md")).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_center_shows_what_it_is_as_its_page_says() {
+    let net = Plan::laptop().start().await;
+    play(&net, include_str!("../../../docs/capability.md")).await;
+}
+
 #[test]
 fn any_text_stands_for_an_ellipsis() {
     assert!(is_so("job-1 … at lingang", "job-1 is running at lingang"));

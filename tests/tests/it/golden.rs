@@ -255,6 +255,28 @@ async fn shares(net: &Net) {
     assert!(again.status < 300, "{}", again.text);
 }
 
+/// A center shows what it is like, and the network asks for nothing more.
+async fn shown(net: &Net) {
+    let check = json!({
+        "taken_ms": 1, "engine": "process", "version": "1", "enforcement": "time limits only",
+        "met": 16, "asked": 16, "findings": [], "pools": []
+    });
+    let bench = json!({
+        "taken_ms": 1, "version": "1", "figures": [], "commands": [], "missing": [],
+        "host": {"name": "node1", "cpu": "a processor", "cores": 2, "memory_bytes": 1}
+    });
+    let told = [("checks", check), ("benches?pool=a100", bench)];
+    for (what, report) in told {
+        let path = format!("/v1/centers/lingang/{what}");
+        let answer = net.operator().post(&path, &report).await;
+        assert_eq!(answer.status, 204, "{}", answer.text);
+    }
+    let applied = net.apply("[admission]\nreadiness = 1.0\n").await;
+    assert!(applied.status < 300, "{}", applied.text);
+    let applied = net.apply("[admission]\nreadiness = 0\n").await;
+    assert!(applied.status < 300, "{}", applied.text);
+}
+
 /// A center is lost, a token revoked, the log restored from a copy.
 async fn changes(net: &mut Net) {
     let mut job = sh("survivor", "[ $PORTOLAN_EPOCH = 2 ] || sleep 60");
@@ -298,6 +320,7 @@ async fn a_run_in_which_everything_happens_leaves_every_kind_of_fact() {
     test_of_a_link(&net).await;
     crate::quality::until_rated(&mut net).await;
     shares(&net).await;
+    shown(&net).await;
     changes(&mut net).await;
     for center in net.centers() {
         net.stop_agent(&center).await;

@@ -49,6 +49,8 @@ actions! {
     ApplyNetwork = "apply_network";
     PlanQuotas = "plan_quotas";
     RecallCapacity = "recall_capacity";
+    ShowCheck = "show_check";
+    ShowBench = "show_bench";
     ListTokens = "list_tokens";
     CreateToken = "create_token";
     RevokeToken = "revoke_token";
@@ -205,7 +207,8 @@ mod tests {
         assert!(errors.is_empty(), "{errors:?}");
         let (_, warnings) = SchemaFragment::from_cedarschema_str(SCHEMA).unwrap();
         assert_eq!(warnings.count(), 0);
-        let groups = ["look", "act_for", "use_job", "read_data", "own_data", "agent"];
+        let groups =
+            ["look", "act_for", "use_job", "read_data", "own_data", "show_itself", "agent"];
         let mut named: Vec<String> =
             policies.schema.actions().map(|a| a.id().unescaped().to_owned()).collect();
         named.retain(|name| !groups.contains(&name.as_str()));

@@ -118,18 +118,23 @@ fn basis(basis: Basis) -> view::RunBasis {
     let bare = |from: &str| view::RunBasis {
         from: from.to_owned(),
         speed_thousandths: None,
+        pace_thousandths: None,
         jobs: None,
         of_limit_thousandths: None,
         confidence_thousandths: None,
         on_this_chip: None,
     };
     match basis {
-        Basis::Told { speed_thousandths } => {
-            view::RunBasis { speed_thousandths: Some(speed_thousandths), ..bare("told") }
-        }
-        Basis::Limit { speed_thousandths } => {
-            view::RunBasis { speed_thousandths: Some(speed_thousandths), ..bare("limit") }
-        }
+        Basis::Told { speed_thousandths, pace_thousandths } => view::RunBasis {
+            speed_thousandths: Some(speed_thousandths),
+            pace_thousandths: Some(pace_thousandths),
+            ..bare("told")
+        },
+        Basis::Limit { speed_thousandths, pace_thousandths } => view::RunBasis {
+            speed_thousandths: Some(speed_thousandths),
+            pace_thousandths: Some(pace_thousandths),
+            ..bare("limit")
+        },
         Basis::Learned { jobs, of_limit_thousandths, confidence_thousandths, on_this_chip } => {
             view::RunBasis {
                 jobs: Some(jobs),

@@ -27,6 +27,22 @@ fn gets(answer: &Answered) -> Gets {
 /// Operation, method, path, body, and what operator, owner, another tenant and a center get.
 type Row = (&'static str, &'static str, String, Option<Value>, [Gets; 4]);
 
+/// A check of which all was met.
+fn check() -> Value {
+    json!({
+        "taken_ms": 1_764_000_000_000_u64, "engine": "process", "version": "1",
+        "enforcement": "time limits only", "met": 16, "asked": 16, "findings": [], "pools": []
+    })
+}
+
+/// A benchmark of nothing.
+fn bench() -> Value {
+    json!({
+        "taken_ms": 1_764_000_000_000_u64, "version": "1", "figures": [], "commands": [], "missing": [],
+        "host": {"name": "node1", "cpu": "a processor", "cores": 2, "memory_bytes": 1}
+    })
+}
+
 fn matrix() -> Vec<Row> {
     let digest = "ab".repeat(32);
     let j = |rest: &str| format!("/v1/jobs/job-1{rest}");
@@ -94,6 +110,20 @@ fn matrix() -> Vec<Row> {
             "POST",
             "/v1/centers/lingang/recall".into(),
             Some(json!({"chips": 0})),
+            [Yes, No, No, Yes],
+        ),
+        (
+            "show_check",
+            "POST",
+            "/v1/centers/lingang/checks".into(),
+            Some(check()),
+            [Yes, No, No, Yes],
+        ),
+        (
+            "show_bench",
+            "POST",
+            "/v1/centers/lingang/benches?pool=a100".into(),
+            Some(bench()),
             [Yes, No, No, Yes],
         ),
         ("read_shares", "GET", "/v1/shares".into(), None, everyone),

@@ -8,3 +8,4 @@ mod event;
 mod job;
 mod network;
 mod problem;
+mod shown;

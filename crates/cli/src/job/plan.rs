@@ -222,6 +222,10 @@ fn basis(place: &Candidate) -> String {
         None | Some(1_000) => String::new(),
         Some(speed) => format!(" at its speed of {} here", Cores(speed.into())),
     };
+    let speed = match basis.pace_thousandths {
+        None | Some(1_000) => speed,
+        Some(pace) => format!("{speed}, on chips measured at {} % of the fastest", pace / 10),
+    };
     match (basis.from.as_str(), basis.jobs) {
         ("told", _) => format!("{run}: the job's own figure{speed}; limit {limit}"),
         ("learned", Some(jobs)) => {

@@ -58,11 +58,7 @@ impl Ground {
         let declared = Declarations {
             chips: chips.chips.into_iter().map(chip).collect(),
             centers: there.into_iter().map(center).collect(),
-            exchanges: Vec::new(),
-            links: Vec::new(),
-            flavors: Vec::new(),
-            priority_classes: Vec::new(),
-            tenants: Vec::new(),
+            ..Declarations::default()
         };
         let tenants = tenants.tenants.into_iter().map(|tenant| tenant.tenant).collect();
         Ok(Self { declared, only, tenants, silent })

@@ -24,7 +24,7 @@ use crate::ground::check_searchable;
 use crate::process::{blocking, patiently};
 use crate::{
     BootTime, Capabilities, Capacity, Enforcement, Engine, Error, Launch, LogChunk, Observation,
-    State, Stream, SupervisorCommand,
+    PoolSize, State, Stream, SupervisorCommand,
 };
 use desk::Desk;
 use model::{AttemptId, NetworkUid, Span};
@@ -115,6 +115,10 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
 
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
         self.desk.queue.nodes().await
+    }
+
+    async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {
+        self.desk.queue.pools().await
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -1,6 +1,6 @@
 //! What a batch system has to do to be an engine: this trait is all of it.
 
-use crate::{Capacity, Error, RunAs};
+use crate::{Capacity, Error, PoolSize, RunAs};
 use model::{Bytes, Cores, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -77,6 +77,11 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// How many nodes of each pool take work, now or when what they run is over; only pools of which it
     /// can tell.
     fn nodes(&self) -> impl Future<Output = Result<BTreeMap<String, u32>, Error>> + Send {
+        std::future::ready(Ok(BTreeMap::new()))
+    }
+
+    /// How large pools are, whatever state their nodes are in; only pools of which it can tell.
+    fn pools(&self) -> impl Future<Output = Result<BTreeMap<String, PoolSize>, Error>> + Send {
         std::future::ready(Ok(BTreeMap::new()))
     }
 

@@ -19,7 +19,7 @@ mod state;
 pub use rest::RestConfig;
 
 use crate::batch::{Entry, Open, Queue, Seen, Ticket, list, quoted};
-use crate::{Capacity, Error, RunAs};
+use crate::{Capacity, Error, PoolSize, RunAs};
 use cli::Cli;
 use model::{Bytes, Cores};
 use rest::Rest;
@@ -94,6 +94,20 @@ pub struct Slurm {
 }
 
 impl Slurm {
+    /// What is known of partitions, by the pools that they are; those of no pool stay as they are.
+    fn by_pool<T: Copy>(&self, partitions: &BTreeMap<&str, T>) -> BTreeMap<String, T> {
+        let mut pools: BTreeMap<String, T> =
+            partitions.iter().map(|(partition, of)| ((*partition).to_owned(), *of)).collect();
+        for (pool, is) in &self.config.pools {
+            let partition = is.partition.as_ref().unwrap_or(pool);
+            match partitions.get(partition.as_str()) {
+                Some(of) => _ = pools.insert(pool.clone(), *of),
+                None => _ = pools.remove(pool),
+            }
+        }
+        pools
+    }
+
     /// Finds out whether Slurm is there and in which version. A REST server that does not answer now is
     /// asked again later, if there are commands to go on with.
     pub async fn find(config: SlurmConfig) -> Result<Self, Error> {
@@ -266,16 +280,22 @@ impl Queue for Slurm {
                 *up.entry(partition).or_default() += u32::from(node.takes_work);
             }
         }
-        let mut pools: BTreeMap<String, u32> =
-            up.iter().map(|(partition, up)| ((*partition).to_owned(), *up)).collect();
-        for (pool, is) in &self.config.pools {
-            let partition = is.partition.as_ref().unwrap_or(pool);
-            match up.get(partition.as_str()) {
-                Some(up) => _ = pools.insert(pool.clone(), *up),
-                None => _ = pools.remove(pool),
+        Ok(self.by_pool(&up))
+    }
+
+    async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {
+        let all = self.all_nodes().await?;
+        let mut sizes: BTreeMap<&str, PoolSize> = BTreeMap::new();
+        for node in &all {
+            for partition in &node.partitions {
+                let this = Capacity { cpu: node.cores, memory: node.memory };
+                let size = sizes.entry(partition).or_insert(PoolSize { nodes: 0, node: this });
+                size.nodes += 1;
+                size.node.cpu = size.node.cpu.min(this.cpu);
+                size.node.memory = size.node.memory.min(this.memory);
             }
         }
-        Ok(pools)
+        Ok(self.by_pool(&sizes))
     }
 
     async fn capacity(&self) -> Result<Capacity, Error> {

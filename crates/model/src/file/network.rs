@@ -40,6 +40,7 @@
 //! | | `centers`, `regions`: where | everywhere |
 //! | `[[priority_class]]` | `priority_class`, `value` (any whole number) | |
 //! | | `tenants`: only these and all below them may name it | all |
+//! | `[admission]` | `readiness`: what centers have to meet of a check (`"16 of 16"`, 0.9) | nothing |
 
 mod check;
 mod entry;
@@ -50,7 +51,7 @@ pub(in crate::file) use entry::OneWay;
 
 use super::section::{Section, Source};
 use super::{Catalog, Diagnostic};
-use crate::{Center, Exchange, Flavor, Link, PriorityClass, Tenant};
+use crate::{Admission, Center, Exchange, Flavor, Link, PriorityClass, Tenant};
 
 /// What network files declare, in the order they declare it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub struct NetworkFile {
     pub priority_classes: Vec<PriorityClass>,
     /// Tenants; parents are declared too and there is no circle of them.
     pub tenants: Vec<Tenant>,
+    /// What is asked of centers, where that is said.
+    pub admission: Option<Admission>,
 }
 
 /// Reads a network from its files, each a name and a text, which may refer to each other. Errors

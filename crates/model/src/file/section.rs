@@ -4,6 +4,7 @@
 use super::near::{hint, one_of, unknown_key};
 use super::tree::{Node, Value};
 use super::{Diagnostic, Problem};
+use crate::admission::NotAReadiness;
 use crate::unit::parse_with;
 use crate::{NotAnAmount, NotAnId};
 use std::cell::RefCell;
@@ -65,6 +66,12 @@ impl Wrong {
 impl From<NotAnId> for Wrong {
     fn from(not: NotAnId) -> Self {
         Self::expected(not.expected)
+    }
+}
+
+impl From<NotAReadiness> for Wrong {
+    fn from(not: NotAReadiness) -> Self {
+        Self::expected(not.to_string())
     }
 }
 

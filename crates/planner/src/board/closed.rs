@@ -1,9 +1,24 @@
-//! Nodes that take no work at present, as their centers count them.
+//! What takes no work at present: centers without an agent or without what is asked of them, and nodes
+//! that their centers count out.
 
 use super::Board;
 use crate::roster::PoolNumber;
 use model::{CenterId, JobId, Moment, PoolId};
-use world::World;
+use std::collections::BTreeMap;
+use world::{CenterState, NotReady, World};
+
+/// Whether each center can be given work, in the order of their names.
+pub(super) fn joined(world: &World) -> Vec<bool> {
+    let is_ready = |state: &CenterState| state.unready(world.admission.as_ref()).is_none();
+    let can = |state: &CenterState| state.agent.is_some() && is_ready(state);
+    world.centers.values().map(can).collect()
+}
+
+/// Centers that have not shown what is asked of them.
+pub(super) fn unready(world: &World) -> BTreeMap<CenterId, NotReady> {
+    let unready = |id: &CenterId| Some((id.clone(), world.unready(id)?));
+    world.centers.keys().filter_map(unready).collect()
+}
 
 impl Board {
     /// Walls off what is closed everywhere.

@@ -42,9 +42,8 @@ pub(super) fn made(seed: u64, sabotage: Option<Sabotage>) -> (Setup, Vec<Arrival
         links: names.iter().map(|name| maker.link(name)).collect(),
         centers,
         exchanges: vec![exchange()],
-        flavors: Vec::new(),
-        priority_classes: Vec::new(),
         tenants: TENANTS.iter().map(|name| tenant(name)).collect(),
+        ..Declarations::default()
     });
     setup.timing = maker.timing();
     setup.settings = maker.settings();

@@ -48,8 +48,8 @@ pub fn network(catalog: &Catalog, open: &Open<'_>) -> Result<Declarations, Error
     let links = links(&table("links.csv")?, &centers, &exchanges)?;
     let tenants = tenants(&table("tenants.csv")?)?;
     let chips = catalog.chips().filter(|c| chips.contains(&c.chip)).cloned().collect();
-    let (flavors, priority_classes) = (Vec::new(), Vec::new());
-    Ok(Declarations { chips, centers, exchanges, links, flavors, priority_classes, tenants })
+    let declared = Declarations { chips, centers, exchanges, links, ..Declarations::default() };
+    Ok(Declarations { tenants, ..declared })
 }
 
 fn centers(table: &Table) -> Result<Vec<Center>, Error> {

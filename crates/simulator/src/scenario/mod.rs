@@ -409,5 +409,6 @@ fn declared(texts: &[(String, String)], catalog: &Catalog) -> Result<Declaration
         flavors: read.flavors,
         priority_classes: read.priority_classes,
         tenants: read.tenants,
+        admission: read.admission,
     })
 }

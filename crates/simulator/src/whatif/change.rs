@@ -141,6 +141,7 @@ impl Changes {
             flavors: network.flavors.clone(),
             priority_classes: network.priority_classes.clone(),
             tenants: network.tenants.clone(),
+            admission: network.admission,
         };
         let sources: Vec<(&str, &str)> =
             self.add.iter().map(|(name, text)| (&**name, &**text)).collect();
@@ -160,7 +161,8 @@ impl Changes {
         for link in &added.links {
             said.push(format!("link {} added, {}", link.link, link.capacity));
         }
-        let NetworkFile { centers, exchanges, links, flavors, priority_classes, tenants } = added;
+        let NetworkFile { centers, exchanges, links, flavors, priority_classes, tenants, .. } =
+            added;
         let used = centers.iter().flat_map(|center| &center.pools);
         for chip in used.filter_map(|pool| catalog.get(pool.chip.as_ref()?)) {
             put(&mut network.chips, chip.clone(), |a, b| a.chip == b.chip);

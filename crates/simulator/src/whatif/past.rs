@@ -123,6 +123,8 @@ impl Past {
                 .map(Arc::unwrap_or_clone)
                 .collect(),
             tenants: world.tenants.into_values().map(Arc::unwrap_or_clone).collect(),
+            // Centers are as they were shown to be; who was admitted shows in who ran jobs.
+            admission: None,
         };
         let centers = found.declared.centers.iter().map(|center| &center.center);
         found.absent = centers.filter(|center| !joined.contains(*center)).cloned().collect();

@@ -36,6 +36,7 @@ pub(crate) fn laptop() -> Setup {
         flavors: file.flavors,
         priority_classes: file.priority_classes,
         tenants: file.tenants,
+        admission: file.admission,
     });
     setup.audit = Audit::Everything;
     setup

@@ -1,6 +1,6 @@
 //! Centers and their pools.
 
-use super::MoneySchema;
+use super::{Capability, DeclaredSize, MoneySchema, Readiness};
 use model::{
     Bytes, CenterId, ChipId, Chips, Cores, EngineKind, Moment, Money, OwnerId, PoolId, Region,
     Span, TenantId,
@@ -55,6 +55,9 @@ pub struct Center {
     /// Only these tenants, where any is named.
     #[schema(value_type = Vec<String>)]
     pub only_tenants: Vec<TenantId>,
+    /// How far it is ready for work; absent where nothing is asked of it and it has shown nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Readiness>,
 }
 
 /// Centers, by name.
@@ -92,7 +95,7 @@ pub struct Pool {
     /// The chip in its nodes.
     #[schema(value_type = Option<String>)]
     pub chip: Option<ChipId>,
-    /// How many nodes.
+    /// How many nodes; no more than it has shown, as all that follows.
     pub nodes: u32,
     /// Chips in each node.
     pub chips_per_node: u16,
@@ -122,6 +125,12 @@ pub struct Pool {
     /// How it is lent to others.
     #[serde(default)]
     pub lending: Option<Lending>,
+    /// How large it was declared to be, where it has shown less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<DeclaredSize>,
+    /// How fast its chips are; absent where nothing was declared or measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capability: Option<Capability>,
 }
 
 /// How a pool is lent to others than its center's own tenants.

@@ -7,6 +7,7 @@
 //!
 //! Deliberately absent: how any of it is worked out.
 
+mod capability;
 mod center;
 mod dataset;
 mod job;
@@ -24,6 +25,10 @@ mod token;
 mod transfer;
 mod why;
 
+pub use capability::{
+    BenchReport, Capability, Check, CheckReport, CommandRun, CommandSaid, DeclaredSize, Host,
+    Measured, Missing, PoolSeen, Readiness, Requirement,
+};
 pub use center::{Agent, Center, Centers, Lending, Pool, TakenBack};
 pub use dataset::{Announcement, Dataset, DatasetVersion, Datasets, Ticket};
 pub use job::{

@@ -159,6 +159,10 @@ pub struct RunBasis {
     pub from: String,
     /// Told and limit: the speed the tenant gives this variant, in thousandths.
     pub speed_thousandths: Option<u32>,
+    /// Told and limit: how fast the pool has shown its chips to be beside the fastest of that chip, in
+    /// thousandths.
+    #[serde(default)]
+    pub pace_thousandths: Option<u32>,
     /// Learned: from how many jobs, older ones counting less.
     pub jobs: Option<u32>,
     /// Learned: the share of their limit they ran, in thousandths.

@@ -72,6 +72,7 @@ pub(super) fn network(
         flavors: entries.flavors.into_iter().filter_map(|e| e.value).collect(),
         priority_classes: entries.priority_classes.into_iter().filter_map(|e| e.value).collect(),
         tenants: entries.tenants.into_iter().filter_map(|e| Some(e.value?.tenant)).collect(),
+        admission: entries.admission,
     }
 }
 

@@ -8,9 +8,10 @@ use crate::quality::Sla;
 use crate::quota::Flavor;
 use crate::unit::parse_with;
 use crate::{
-    Bytes, Capability, CarbonIntensity, Center, CenterId, ChipClass, ChipId, ChipTime, Cores,
-    EngineKind, Exchange, ExchangeId, FlavorId, Lending, LinkId, Money, NotAnAmount, OwnerId, Pool,
-    PoolId, PriorityClass, PriorityClassId, Rate, Region, Site, Span, Tenant, TenantId,
+    Admission, Bytes, Capability, CarbonIntensity, Center, CenterId, ChipClass, ChipId, ChipTime,
+    Cores, EngineKind, Exchange, ExchangeId, FlavorId, Lending, LinkId, Money, NotAnAmount,
+    OwnerId, Pool, PoolId, PriorityClass, PriorityClassId, Rate, Readiness, Region, Site, Span,
+    Tenant, TenantId,
 };
 use std::str::FromStr;
 
@@ -60,6 +61,7 @@ pub(super) struct Entries<'a> {
     pub(super) flavors: Vec<Entry<'a, FlavorId, Flavor>>,
     pub(super) priority_classes: Vec<Entry<'a, PriorityClassId, PriorityClass>>,
     pub(super) tenants: Vec<Entry<'a, TenantId, TenantEntry<'a>>>,
+    pub(super) admission: Option<Admission>,
 }
 
 impl<'a> Entries<'a> {
@@ -73,6 +75,14 @@ impl<'a> Entries<'a> {
         let priority_classes = file.sections("priority_class").into_iter();
         self.priority_classes.extend(priority_classes.map(share::priority_class));
         self.tenants.extend(file.sections("tenant").into_iter().map(tenant));
+        if let Some(mut section) = file.table("admission") {
+            let readiness = section.need("readiness", figure::<Readiness>);
+            section.unknown();
+            if self.admission.is_some() {
+                section.report("", "said in another file too", "one `[admission]` in all files");
+            }
+            self.admission = readiness.map(|readiness| Admission { readiness });
+        }
         file.unknown();
     }
 }
