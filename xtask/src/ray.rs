@@ -23,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace, filter: Option<&str>) -> Result<()> {
         "{}",
         shell::capture(Command::new(installed.join("bin/ray")).arg("--version"))?.trim()
     );
-    stages.command("build", workspace.cargo(["build", "--package", "cli"]))?;
+    stages.command("build", workspace.cargo(["build", "--workspace", "--bins"]))?;
     stages.tests("tests", test_runner(workspace, &installed, filter.unwrap_or("ray::")))?;
     println!("\n{}", stages.table());
     Ok(())
@@ -43,7 +43,8 @@ fn provide(installed: &Path) -> Result<()> {
 
 /// One cluster at a time: each is some twenty processes.
 fn test_runner(workspace: &Workspace, installed: &Path, filter: &str) -> Command {
-    let packages = ["--package=engines", "--package=whole-system", "--no-fail-fast", filter];
+    // The whole workspace: its parts alone would be built with other features, and anew.
+    let packages = ["--workspace", "--no-fail-fast", filter];
     let (run, one_at_a_time): (&[&str], &[&str]) =
         match tools::provide_subcommand(workspace, "nextest") {
             true => (&["nextest", "run"], &["--test-threads=1"]),

@@ -396,9 +396,16 @@ async fn an_owner_checks_a_center_before_it_joins() {
     std::fs::write(&config, format!("[slurm]\nconf = {conf:?}\nuser = \"{user}\"\n")).unwrap();
     let (config, dir) = (config.display().to_string(), cluster.shared().display().to_string());
     let args = ["center", "check", "--engine", "slurm", "--config", &config, "--dir", &dir];
-    let checked = Finished::run(&args, &[], &cluster.shared()).await;
+    let as_json = [&args[..], &["--output", "json"]].concat();
+    let checked = Finished::run(&as_json, &[], &cluster.shared()).await;
     assert_eq!(checked.code, Some(0), "{checked:?}");
-    assert!(checked.stdout.contains("ready: 16 of 16"), "{}", checked.stdout);
+    let report: Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!((&report["met"], &report["asked"]), (&json!(16), &json!(16)), "{report:#}");
+    // As its nodes claim, by partition.
+    let pool = |pool: &str| {
+        json!({"pool": pool, "nodes": 2, "cores_milli": 64_000, "memory_bytes": 512_000_u64 << 20})
+    };
+    assert_eq!(report["pools"], json!([pool("spot"), pool("train")]));
 
     std::fs::write(&config, format!("[slurm]\nconf = {conf:?}\nuser = \"root\"\n")).unwrap();
     let refused = Finished::run(&args, &[], &cluster.shared()).await;
