@@ -19,7 +19,8 @@ pub(crate) fn of(dir: &Path) -> Vec<i32> {
 pub(crate) fn supervisors(dir: &Path) -> Vec<i32> {
     let is_one = |pid: &i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).any(|word| word == b"supervise")
+        // `portolan-supervise DIR` or, where that is not there, `portolan supervise DIR`.
+        line.split(|byte| *byte == 0).any(|word| word.ends_with(b"supervise"))
     };
     of(dir).into_iter().filter(is_one).collect()
 }

@@ -195,7 +195,7 @@ async fn listen(address: SocketAddr) -> anyhow::Result<()> {
 
 fn text(report: &BenchReport, look: &Look) -> String {
     let mut table = Table::new([
-        Column::new("FIGURE").least(12),
+        Column::new("FIGURE"),
         Column::new("MEDIAN").right(),
         Column::new("SPREAD").right().rank(1),
         Column::new("HOW").least(12).rank(2),

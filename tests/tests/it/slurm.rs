@@ -402,9 +402,7 @@ async fn an_owner_checks_a_center_before_it_joins() {
     let report: Value = serde_json::from_str(&checked.stdout).unwrap();
     assert_eq!((&report["met"], &report["asked"]), (&json!(16), &json!(16)), "{report:#}");
     // As its nodes claim, by partition.
-    let pool = |pool: &str| {
-        json!({"pool": pool, "nodes": 2, "cores_milli": 64_000, "memory_bytes": 512_000_u64 << 20})
-    };
+    let pool = |pool: &str| json!({"pool": pool, "nodes": 2, "cores_milli": 64_000, "memory_bytes": 512_000_u64 << 20});
     assert_eq!(report["pools"], json!([pool("spot"), pool("train")]));
 
     std::fs::write(&config, format!("[slurm]\nconf = {conf:?}\nuser = \"root\"\n")).unwrap();

@@ -54,7 +54,7 @@ async fn what_is_unknown_or_not_built_yet_is_said_so() {
         ("not-found", &json!("there is no center atlantis"))
     );
     let mut body = job("x");
-    body["secret"] = json!([{"name": "key", "holder": "vault"}]);
+    body["kind"] = json!("service");
     let answer = bench.post(&lab, "/v1/jobs", body).await;
     assert_eq!((answer.status.as_u16(), &*answer.problem()), (422, "not-supported"));
     let answer = bench.post(&Role::Operator, "/v1/jobs?tenant=nobody", job("x")).await;
