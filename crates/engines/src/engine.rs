@@ -228,8 +228,7 @@ impl Error {
 
     /// The error and what caused it, in one line.
     pub(crate) fn in_full(self) -> String {
-        let source = std::error::Error::source(&self).map(|source| format!(": {source}"));
-        format!("{self}{}", source.unwrap_or_default())
+        in_full(&self)
     }
 
     /// Whether a file is there but makes no sense: the machine crashed before it was on disk.
@@ -246,4 +245,20 @@ impl Error {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }
+}
+
+/// An error and what caused it, in one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        // Many say what their cause is themselves.
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    text
 }

@@ -26,6 +26,7 @@ mod tests;
 pub use config::{KubernetesConfig, KubernetesPool, Volume};
 
 use crate::batch::{Entry, Phase, Queue, Ticket};
+use crate::engine::in_full;
 use crate::hints::lock;
 use crate::{BootTime, Capacity, Error, RunAs};
 use job::{ENTRY, MANAGED_BY};
@@ -352,20 +353,4 @@ async fn ask<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T,
         }
         Ok(Err(error)) => Err(Trouble::Silent(in_full(&error))),
     }
-}
-
-/// An error and what caused it, in one line.
-fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let more = cause.to_string();
-        // Many say what their cause is themselves.
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -2,6 +2,7 @@
 
 use super::{RayConfig, WHO};
 use crate::Error;
+use crate::engine::in_full;
 use reqwest::header::HeaderValue;
 use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
@@ -123,15 +124,4 @@ pub(super) fn gist(text: &str) -> String {
 
 pub(super) fn silent(said: impl Into<String>) -> Error {
     Error::Silent { who: WHO, said: said.into() }
-}
-
-/// An error and what caused it, in one line.
-fn in_full(error: &reqwest::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        said.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    said
 }

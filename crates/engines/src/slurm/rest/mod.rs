@@ -19,6 +19,7 @@ use super::state::is_no_answer;
 use super::{NodeSeen, SlurmPool};
 use crate::Error;
 use crate::batch::{Entry, Open, Phase, Seen, Ticket};
+use crate::engine::in_full;
 use crate::hints::lock;
 use codec::{Codec, Wish};
 use reqwest::header::HeaderValue;
@@ -409,15 +410,4 @@ impl Rest {
     pub(super) async fn nodes(&self) -> Result<Vec<NodeSeen>, Error> {
         Ok(codec::nodes(&self.get("nodes").await?.good()?))
     }
-}
-
-/// An error and what caused it, in one line.
-fn in_full(error: &reqwest::Error) -> String {
-    let mut said = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        said.push_str(&format!(": {error}"));
-        cause = error.source();
-    }
-    said
 }
