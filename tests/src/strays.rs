@@ -8,19 +8,21 @@ use std::path::Path;
 /// Processes that work in `dir` or are told of it by argument or environment. Names of directories
 /// are random, so no stranger is among them. Zombies are not listed: nothing of them runs.
 pub(crate) fn of(dir: &Path) -> Vec<i32> {
-    let needle = dir.as_os_str().as_bytes();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let own = i32::try_from(std::process::id()).unwrap_or(0);
-    pids.filter(|pid| *pid != own && knows(*pid, needle)).collect()
+    pids.filter(|pid| *pid != own && knows(*pid, dir)).collect()
 }
 
 /// Those of them that hold attempts.
 pub(crate) fn supervisors(dir: &Path) -> Vec<i32> {
     let is_one = |pid: &i32| {
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        // `portolan-supervise DIR` or, where that is not there, `portolan supervise DIR`.
-        line.split(|byte| *byte == 0).any(|word| word.ends_with(b"supervise"))
+        let words = || line.split(|byte| *byte == 0);
+        // `portolan-supervise DIR` or, where that is not there, `portolan supervise DIR`; or forked by
+        // the one that starts them, and since then in a directory of its own.
+        words().any(|word| word.ends_with(b"supervise"))
+            && (words().all(|word| word != b"--on-request") || works_in(*pid, dir))
     };
     of(dir).into_iter().filter(is_one).collect()
 }
@@ -33,13 +35,19 @@ pub(crate) fn kill(pid: i32) {
     }
 }
 
-fn knows(pid: i32, needle: &[u8]) -> bool {
+fn knows(pid: i32, dir: &Path) -> bool {
     let file = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    let has = |bytes: &[u8]| bytes.windows(needle.len()).any(|part| part == needle);
-    let works_in = fs::read_link(format!("/proc/{pid}/cwd"));
-    works_in.is_ok_and(|cwd| has(cwd.as_os_str().as_bytes()))
-        || has(&file("cmdline"))
-        || has(&file("environ"))
+    works_in(pid, dir) || has(&file("cmdline"), dir) || has(&file("environ"), dir)
+}
+
+fn works_in(pid: i32, dir: &Path) -> bool {
+    let place = fs::read_link(format!("/proc/{pid}/cwd"));
+    place.is_ok_and(|place| has(place.as_os_str().as_bytes(), dir))
+}
+
+fn has(text: &[u8], dir: &Path) -> bool {
+    let dir = dir.as_os_str().as_bytes();
+    text.windows(dir.len()).any(|part| part == dir)
 }
 
 /// Kills them all, and those they start meanwhile.

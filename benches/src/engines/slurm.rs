@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use clusters::Cluster;
 use engines::slurm::{RestConfig, Slurm, SlurmConfig, SlurmPool};
 use engines::{BatchConfig, BatchEngine, Engine as _, Launch, Place, SupervisorCommand};
+use futures::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 use model::{AttemptId, JobId, NetworkUid};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ use tokio::task::JoinSet;
 /// How many submit at once, here as there: as many as an agent does.
 const CONNECTIONS: usize = 4;
 /// Submissions of a sample.
-const SUBMITS: usize = 1_000;
+const SUBMITS: usize = 2_000;
 const SAMPLES: usize = 3;
 /// Jobs that are started one after the other, each way.
 const STARTS: usize = 25;
@@ -30,7 +31,7 @@ const VERSION: &str = "v0.0.38";
 /// Where jobs write down when they start, below what the cluster shares.
 const STARTED: &str = "started";
 const PARTITION: &str = "train";
-/// How often Slurm is asked how many it has taken: ten times in the least that a sample may take.
+/// How often Slurm is asked how many it has taken: twenty times in the least that a sample may take.
 const LOOK: Duration = Duration::from_millis(100);
 
 const OVERHEAD: Figure = Figure {
@@ -227,12 +228,17 @@ impl Bench {
         let client = self.client()?;
         let before = self.submitted(&client).await?;
         let began = Instant::now();
-        for job in 1..=SUBMITS {
-            let attempt = AttemptId { job: JobId::new(u64::try_from(job)?), epoch: 1 };
+        let launch = |job: u64| {
+            let attempt = AttemptId { job: JobId::new(job), epoch: 1 };
             let mut launch = Launch::new(network, attempt, vec!["true".to_owned()]);
             launch.place = Some(Place { pool: PARTITION.to_owned(), nodes: 1, chips_per_node: 0 });
-            engine.launch(&launch).await?;
-        }
+            let engine = &engine;
+            async move { engine.launch(&launch).await }
+        };
+        // As an agent does.
+        let jobs = stream::iter(1..=u64::try_from(SUBMITS)?);
+        let mut launched = jobs.map(launch).buffered(CONNECTIONS);
+        while launched.try_next().await?.is_some() {}
         while self.submitted(&client).await? < before + SUBMITS as u64 {
             if began.elapsed() > Duration::from_secs(120) {
                 bail!("not all of {SUBMITS} were submitted");

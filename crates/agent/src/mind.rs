@@ -10,9 +10,9 @@ use crate::sight::sight;
 use crate::staging::Fetches;
 use crate::under_way;
 use crate::{Error, Shared, boot_now, copies, external, keeping, nodes, staging, witness};
-use engines::{AnyEngine, BootTime, Engine, Stream};
+use engines::{AnyEngine, BootTime, Engine, Observation, State, Stream};
 use model::{AttemptId, DatasetVersion, NetworkUid};
-use reconciler::{Abilities, Action, Event, Fetched, Reconciler};
+use reconciler::{Abilities, Action, Event, Fetched, Reconciler, Seen};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -201,10 +201,9 @@ impl Mind {
         if changed.is_empty() {
             match self.engine.observe().await {
                 Ok(all) => {
-                    for o in &all {
-                        batch.extend(self.checkpoints.look(o.attempt, &o.state));
+                    for Observation { attempt, state } in all {
+                        seen.insert(attempt, self.saw(attempt, state, batch));
                     }
-                    seen.extend(all.into_iter().map(|o| (o.attempt, sight(o.state))));
                 }
                 Err(error) => tracing::warn!(%error, "the engine does not answer"),
             }
@@ -214,18 +213,26 @@ impl Mind {
             }
         }
         for attempt in changed {
-            match self.engine.find(attempt).await {
-                Ok(Some(state)) => {
-                    batch.extend(self.checkpoints.look(attempt, &state));
-                    seen.insert(attempt, sight(state));
-                }
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%attempt, %error, "the engine does not answer"),
+            if let Some(state) = self.state_of(attempt).await {
+                seen.insert(attempt, self.saw(attempt, state, batch));
             }
         }
         if !seen.is_empty() {
             batch.push(Event::Observed(seen));
         }
+    }
+
+    fn saw(&mut self, attempt: AttemptId, state: State, batch: &mut Vec<Event>) -> Seen {
+        batch.extend(self.checkpoints.look(attempt, &state));
+        sight(state)
+    }
+
+    async fn state_of(&self, attempt: AttemptId) -> Option<State> {
+        let found = self.engine.find(attempt).await;
+        found.unwrap_or_else(|error| {
+            tracing::warn!(%attempt, %error, "the engine does not answer");
+            None
+        })
     }
 
     /// Removes progress that was left behind long ago.
@@ -244,9 +251,7 @@ impl Mind {
                 self.reporting = false;
             }
             let actions = self.reconciler.step(boot_now(), std::mem::take(&mut batch));
-            for action in actions {
-                self.act(action, &mut batch).await;
-            }
+            self.carry_out(actions, &mut batch).await;
         }
         let lease = self.reconciler.shortest_lease().map_or(u64::MAX, |lease| lease.0 / 3);
         self.line.longest_poll.store(lease, Ordering::Relaxed);
@@ -272,17 +277,25 @@ impl Mind {
         });
     }
 
-    async fn act(&mut self, action: Action, batch: &mut Vec<Event>) {
-        match action {
-            Action::Launch { run, lease } => {
-                let attempt = run.attempt;
-                if let Err(outcome) = self.launch(&run, lease).await {
-                    tracing::warn!(%attempt, %outcome, "not started");
-                    batch.push(Event::NotStarted { attempt, outcome });
-                } else {
-                    self.observe(vec![attempt], batch).await;
+    /// Does what was decided in that order; only launches, which take the longest, overlap with those
+    /// before and after them.
+    async fn carry_out(&mut self, actions: Vec<Action>, batch: &mut Vec<Event>) {
+        let mut launches = Vec::new();
+        for action in actions {
+            match action {
+                Action::Launch { run, lease } => launches.push((run, lease)),
+                other => {
+                    self.launch_all(std::mem::take(&mut launches), batch).await;
+                    self.act(other, batch).await;
                 }
             }
+        }
+        self.launch_all(launches, batch).await;
+    }
+
+    async fn act(&mut self, action: Action, batch: &mut Vec<Event>) {
+        match action {
+            Action::Launch { run, lease } => self.launch_all(vec![(run, lease)], batch).await,
             Action::Stop { attempt, grace } => {
                 if let Err(error) = self.engine.stop(attempt, grace).await {
                     tracing::warn!(%attempt, %error, "could not be told to stop");

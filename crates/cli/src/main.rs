@@ -137,10 +137,10 @@ fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     // An agent holds each attempt by one of these, and nobody else asks for it: it stays small, and knows
     // neither options nor a runtime nor anything that logs.
-    if let [_, word, dir] = &*words
+    if let [_, word, rest @ ..] = &*words
         && word == "supervise"
     {
-        return engines::supervise(dir.as_ref());
+        return engines::supervise(rest);
     }
     let portolan = Portolan::parse_from(sbatch::apart(words));
     log_to_stderr(&portolan.command);

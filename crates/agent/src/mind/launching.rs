@@ -3,14 +3,53 @@
 use super::Mind;
 use crate::{keeping, secrets};
 use engines::{BootTime, CheckpointDir, Engine, InputLink, Launch, Place, Secret};
+use futures::{StreamExt, stream};
 use model::attempt::Outcome;
 use model::{Bytes, Refused};
+use reconciler::Event;
+use std::collections::BTreeMap;
 use wire::Run;
 
 /// How much of each of an attempt's outputs to the terminal is kept.
 const LOG_CAP: Bytes = Bytes(64 << 20);
 
+/// How many attempts are started at once: there is more waiting in it than work.
+const AT_ONCE: usize = 4;
+
 impl Mind {
+    /// Starts attempts, and tells what has become of them.
+    pub(super) async fn launch_all(
+        &mut self,
+        launches: Vec<(Box<Run>, Option<u64>)>,
+        batch: &mut Vec<Event>,
+    ) {
+        let launch = |(run, lease): (Box<Run>, Option<u64>)| {
+            let mind = &*self;
+            async move {
+                match mind.launch(&run, lease).await {
+                    Ok(()) => (run.attempt, Ok(mind.state_of(run.attempt).await)),
+                    Err(outcome) => (run.attempt, Err(outcome)),
+                }
+            }
+        };
+        let launched = stream::iter(launches).map(launch).buffered(AT_ONCE);
+        let launched: Vec<_> = launched.collect().await;
+        let mut seen = BTreeMap::new();
+        for (attempt, state) in launched {
+            match state {
+                Ok(Some(state)) => drop(seen.insert(attempt, self.saw(attempt, state, batch))),
+                Ok(None) => {}
+                Err(outcome) => {
+                    tracing::warn!(%attempt, %outcome, "not started");
+                    batch.push(Event::NotStarted { attempt, outcome });
+                }
+            }
+        }
+        if !seen.is_empty() {
+            batch.push(Event::Observed(seen));
+        }
+    }
+
     /// Starts an attempt. What it returns otherwise is how that ended: refused where the center lacks
     /// what it needs.
     pub(super) async fn launch(&self, run: &Run, lease: Option<u64>) -> Result<(), Outcome> {

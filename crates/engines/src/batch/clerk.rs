@@ -2,8 +2,8 @@
 
 use super::desk::{Desk, ToEnter};
 use super::{Entry, Open, Queue, list};
-use crate::Error;
 use crate::process::blocking;
+use crate::{Error, Launch};
 use model::AttemptId;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -49,9 +49,9 @@ async fn enter_all<Q: Queue>(
 /// Enters an attempt, once: where an answer was lost, it is looked for first.
 async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, one: ToEnter) {
     let mut pause = FIRST_PAUSE;
-    let ToEnter { attempt, mut may_be_there } = one;
+    let ToEnter { attempt, mut fresh } = one;
     loop {
-        match try_to_enter(desk, attempt, &mut may_be_there).await {
+        match try_to_enter(desk, attempt, fresh.take()).await {
             Ok(()) => return,
             Err(error) => tracing::warn!(%attempt, %error, "could not be entered yet"),
         }
@@ -63,14 +63,15 @@ async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, one: ToEnter) {
 async fn try_to_enter<Q: Queue>(
     desk: &Arc<Desk<Q>>,
     attempt: AttemptId,
-    may_be_there: &mut bool,
+    fresh: Option<Launch>,
 ) -> Result<(), Error> {
     let at = Arc::clone(desk);
-    let Some(wanted) = blocking(move || at.to_enter(attempt)).await? else { return Ok(()) };
-    if *may_be_there && let Some(entry) = there(desk, attempt).await? {
+    let may_be_there = fresh.is_none();
+    let wanted = blocking(move || at.to_enter(attempt, fresh)).await?;
+    let Some(wanted) = wanted else { return Ok(()) };
+    if may_be_there && let Some(entry) = there(desk, attempt).await? {
         return desk.entered(attempt, entry);
     }
-    *may_be_there = true;
     match desk.queue.submit(&wanted.ticket()).await {
         Ok(entry) => desk.entered(attempt, entry),
         Err(error @ Error::Rejected { .. }) => desk.refused(attempt, error.in_full()),

@@ -60,11 +60,12 @@ enum Gone {
 }
 
 /// An attempt to be entered.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct ToEnter {
     pub(super) attempt: AttemptId,
-    /// Whether it may have been entered before: then it is looked for first.
-    pub(super) may_be_there: bool,
+    /// What it is, where that was ordered just now; else it may have been entered before, and is looked
+    /// for first.
+    pub(super) fresh: Option<Launch>,
 }
 
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl<Q: Queue> Desk<Q> {
             known.insert(attempt, Known::default());
             // Whoever opened the engine before may have entered it and died before writing that down.
             // Fails only if there is nobody to enter anything.
-            let _ = wanted.send(ToEnter { attempt, may_be_there: true });
+            let _ = wanted.send(ToEnter { attempt, fresh: None });
         }
         let (known, hints, ring) = (Mutex::new(known), Hints::default(), Arc::default());
         Ok((Self { shelf, boot: boot_id()?, queue, known, hints, wanted, ring }, inbox))
@@ -161,21 +162,36 @@ impl<Q: Queue> Desk<Q> {
                 chips_in: texts(self.queue.chips_in()),
                 nodes: starts.map_or(1, |place| place.nodes),
             };
-            place.write_order(&Order { boot: self.boot, launch, batch: Some(batch) })?;
+            let order = Order { boot: self.boot, launch, batch: Some(batch) };
+            place.write_order(&order)?;
+            launch = order.launch;
         }
         lock(&self.known).entry(attempt).or_default();
-        let _ = self.wanted.send(ToEnter { attempt, may_be_there: !is_new });
+        let _ = self.wanted.send(ToEnter { attempt, fresh: is_new.then_some(launch) });
         Ok(())
     }
 
     /// What is still to be entered of an attempt; none if that is done, or it is over.
-    pub(super) fn to_enter(&self, attempt: AttemptId) -> Result<Option<Wanted>, Error> {
+    pub(super) fn to_enter(
+        &self,
+        attempt: AttemptId,
+        fresh: Option<Launch>,
+    ) -> Result<Option<Wanted>, Error> {
         let place = self.place(attempt);
-        let over = self.find(attempt)?.is_none_or(|state| state.is_final());
-        if over || place.read_claim()?.is_some() || place.read_entry()?.is_some() {
+        if place.read_claim()?.is_some() {
             return Ok(None);
         }
-        let Some(Order { launch, .. }) = place.read_order()? else { return Ok(None) };
+        let launch = match fresh {
+            Some(launch) => launch,
+            None => {
+                let over = self.find(attempt)?.is_none_or(|state| state.is_final());
+                if over || place.read_entry()?.is_some() {
+                    return Ok(None);
+                }
+                let Some(Order { launch, .. }) = place.read_order()? else { return Ok(None) };
+                launch
+            }
+        };
         if let Some(user) = launch.run_as {
             place.give_to(user)?;
         }

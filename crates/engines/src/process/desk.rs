@@ -1,20 +1,19 @@
-//! The process engine's file work: blocking, and without an async word but the reaping of its
-//! supervisors.
+//! The process engine's file work: blocking, and without an async word.
 
+use super::starting::Starter;
 use super::{ProcessConfig, SupervisorCommand, UidRange};
 use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
-use crate::enclosure::{Enclosures, HANDED_ON};
+use crate::enclosure::Enclosures;
 use crate::ground::{Ground, check_searchable};
 use crate::hints::{Hints, lock};
 use crate::remains;
-use crate::supervisor::SECRETS;
+use crate::supervisor::Wish;
 use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, RunAs, State, Stream};
 use model::{AttemptId, BootId, NetworkUid, Span, TenantId};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 /// What the engine remembers of an attempt; its files are the truth.
@@ -43,6 +42,8 @@ pub(super) struct Desk {
     network: NetworkUid,
     boot: BootId,
     supervisor: SupervisorCommand,
+    /// Once the first attempt was launched.
+    starter: Mutex<Option<Starter>>,
     uids: Option<UidRange>,
     users: BTreeMap<TenantId, RunAs>,
     enclosures: Enclosures,
@@ -78,6 +79,7 @@ impl Desk {
             network,
             boot: boot_id()?,
             supervisor,
+            starter: Mutex::default(),
             uids,
             users,
             enclosures,
@@ -158,7 +160,7 @@ impl Desk {
     fn prepare(&self, launch: &Launch) -> Result<bool, Error> {
         let place = self.ground.place(launch.attempt);
         if place.holds_attempt() {
-            if self.claimant(&place)? != Claimant::Nobody {
+            if self.claimant(&place, false)? != Claimant::Nobody {
                 return Ok(true);
             }
         } else {
@@ -173,8 +175,10 @@ impl Desk {
 
     /// Who decides this attempt's fate. What makes no sense was not yet on disk when the machine
     /// crashed.
-    fn claimant(&self, place: &AttemptDir) -> Result<Claimant, Error> {
+    fn claimant(&self, place: &AttemptDir, supervised: bool) -> Result<Claimant, Error> {
         let claimed = match place.read_claim() {
+            // It was ordered by this engine.
+            Ok(None) if supervised => Ok(Claimant::Nobody),
             Ok(None) => place.read_order().map(|order| match order {
                 Some(order) if order.boot != self.boot => Claimant::EarlierBoot,
                 _ => Claimant::Nobody,
@@ -190,45 +194,42 @@ impl Desk {
     }
 
     fn start_supervisor(self: &Arc<Self>, launch: &Launch) -> Result<(), Error> {
-        let place = self.ground.place(launch.attempt);
-        let complaints =
-            self.complaints.try_clone().map_err(Error::io("share", self.ground.dir()))?;
-        let mut command = tokio::process::Command::new(&self.supervisor.program);
-        command
-            .args(&self.supervisor.arguments)
-            .arg(place.path())
-            .current_dir(place.path())
-            .env_clear()
-            .envs(HANDED_ON.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(complaints);
-        if !launch.secrets.is_empty() {
-            let secrets = launch.secrets.iter().map(|(name, value)| (name, value.expose()));
-            let secrets: BTreeMap<_, _> = secrets.collect();
-            let secrets = serde_json::to_string(&secrets).expect("text maps to text");
-            command.env(SECRETS, secrets);
+        let secrets = launch.secrets.iter();
+        let secrets = secrets.map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        let secrets = secrets.collect();
+        let wish = Wish { attempt: launch.attempt, secrets };
+        let mut starter = lock(&self.starter);
+        if let Some(ready) = &mut *starter
+            && ready.ask(&wish).is_ok()
+        {
+            return Ok(());
         }
-        let program = &self.supervisor.program;
-        let mut child = command.spawn().map_err(Error::io("start the supervisor", program))?;
-        let (desk, attempt) = (Arc::downgrade(self), launch.attempt);
-        tokio::spawn(async move {
-            let ended = child.wait().await;
+        let fresh = starter.insert(self.new_starter()?);
+        fresh.ask(&wish).map_err(Error::io("ask for a supervisor of", &self.supervisor.program))
+    }
+
+    fn new_starter(self: &Arc<Self>) -> Result<Starter, Error> {
+        let dir = self.ground.dir();
+        let complaints = self.complaints.try_clone().map_err(Error::io("share", dir))?;
+        let desk = Arc::downgrade(self);
+        Starter::start(&self.supervisor, dir, complaints, move |attempt, how| {
             if let Some(desk) = desk.upgrade() {
-                desk.supervisor_ended(attempt, ended.ok());
+                desk.supervisor_ended(attempt, how);
             }
-        });
-        Ok(())
+        })
     }
 
     /// A supervisor that ended before it claimed its attempt will never do so: the engine does.
-    fn supervisor_ended(&self, attempt: AttemptId, status: Option<std::process::ExitStatus>) {
+    fn supervisor_ended(&self, attempt: AttemptId, how: &str) {
+        let is_open = |known: &Known| known.verdict.is_none();
+        if !lock(&self.known).get(&attempt).is_some_and(is_open) {
+            return self.not_supervised(attempt);
+        }
         let place = self.ground.place(attempt);
         let settled = place.read_claim().and_then(|claim| {
             if claim.is_none() && place.holds_attempt() {
-                let status = status.map_or_else(|| "unseen".to_owned(), |s| s.to_string());
                 let log = self.ground.dir().join(COMPLAINTS);
-                let why = format!("its supervisor ended at once ({status}); see {}", log.display());
+                let why = format!("its supervisor ended at once ({how}); see {}", log.display());
                 self.give_up(&place, Cause::CouldNotStart(why))?;
             }
             Ok(())
@@ -268,7 +269,7 @@ impl Desk {
         let place = self.ground.place(attempt);
         // Whether it lives is found out before the result is looked for: one that ends in between
         // has written it.
-        let alive = match self.claimant(&place)? {
+        let alive = match self.claimant(&place, supervised)? {
             Claimant::Nobody => return Ok(State::Starting),
             Claimant::EarlierBoot => return judge_after_restart(&place),
             Claimant::Process(process) => supervised || process.is_alive(),

@@ -1,6 +1,7 @@
 //! Attempts as processes of this machine, each looked after by a supervisor process of its own.
 
 mod desk;
+mod starting;
 
 use crate::attempt_dir::{WAKE, make_fifo};
 use crate::cgroup::Cgroups;
@@ -84,12 +85,12 @@ impl ProcessOptions {
     }
 }
 
-/// A program that calls [`crate::supervise`] with its last argument.
+/// A program that calls [`crate::supervise`] with its last arguments.
 #[derive(Debug, Clone)]
 pub struct SupervisorCommand {
     /// The program.
     pub program: PathBuf,
-    /// Its arguments before the attempt's directory.
+    /// Its arguments before those.
     pub arguments: Vec<OsString>,
 }
 

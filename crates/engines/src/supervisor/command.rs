@@ -2,16 +2,12 @@
 
 use super::{Gang, Post};
 use crate::Launch;
-use crate::attempt_dir::{AttemptDir, Batch};
+use crate::attempt_dir::Batch;
 use crate::cgroup::AttemptGroups;
 use std::collections::BTreeMap;
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
-
-/// The supervisor's own environment variable through which the engine hands it the secrets, as
-/// one JSON object: neither on disk nor able to influence the supervisor itself.
-pub(crate) const SECRETS: &str = "PORTOLAN_SECRETS";
 
 /// Where programs are looked up if the agent has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -76,7 +72,7 @@ fn environment(
         all.extend(env::vars().filter(own));
     }
     all.extend(launch.env.iter().cloned());
-    all.extend(secrets(&post.own, batch)?);
+    all.extend(secrets(post, batch)?);
     if !launch.secret_files.is_empty() {
         all.insert("PORTOLAN_SECRETS_DIR".to_owned(), text(post.main.secrets()));
     }
@@ -95,13 +91,12 @@ fn environment(
     Ok(all)
 }
 
-/// The attempt's secrets: from the engine by the environment, or by a file that nobody else may read.
-fn secrets(dir: &AttemptDir, batch: Option<&Batch>) -> Result<BTreeMap<String, String>, String> {
-    if batch.is_some() {
-        return dir.take_secrets().map_err(crate::Error::in_full);
+/// The attempt's secrets: from the engine, or by a file that nobody else may read.
+fn secrets(post: &Post<'_>, batch: Option<&Batch>) -> Result<BTreeMap<String, String>, String> {
+    match batch {
+        Some(_) => post.own.take_secrets().map_err(crate::Error::in_full),
+        None => Ok(post.means.secrets.clone()),
     }
-    let Ok(secrets) = env::var(SECRETS) else { return Ok(BTreeMap::new()) };
-    serde_json::from_str(&secrets).map_err(|_| "its secrets cannot be read".to_owned())
 }
 
 /// Asks the kernel, which grants it to root only, to take this process last when memory runs out:

@@ -13,9 +13,10 @@ mod deadline;
 mod eviction;
 mod gang;
 mod log;
+mod starter;
 mod tree;
 
-pub(crate) use command::SECRETS;
+pub(crate) use starter::{Ended, Wish};
 
 use crate::attempt_dir::{AttemptDir, Batch, Order, Running, wall_clock};
 use crate::cgroup::{AttemptGroups, Cgroups};
@@ -25,9 +26,11 @@ use eviction::Eviction;
 use gang::Gang;
 use log::LogPump;
 use model::{Moment, Span};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -40,27 +43,55 @@ const LOOK_EVERY: Span = Span::from_secs(1);
 /// What a batch system leaves between its TERM and its KILL: half of Slurm's default, for the result has
 /// to be written too.
 const KILL_WAIT: Span = Span::from_secs(15);
+/// What nobody sees pass.
+const SOON: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 /// How often, and how far apart, the result is tried to be written.
 const RESULT_TRIES: u32 = 600;
 const RESULT_PAUSE: Span = Span::from_secs(1);
 
-/// Looks after the attempt in this directory until it is over: the whole of the hidden command
-/// `portolan supervise DIR`, to be called before any thread or async runtime is started.
+/// The argument by which a supervisor's program becomes the process that starts supervisors.
+pub(crate) const ON_REQUEST: &str = "--on-request";
+
+/// The whole of the hidden command `portolan supervise`, with the words after it; to be called before any
+/// thread or async runtime is started.
 ///
-/// Returns at once, with success, if another process has claimed the attempt. Fails only if the
-/// attempt's files cannot be read or written; what went wrong is on standard error.
+/// With `DIR` it looks after the attempt in this directory until that is over. It returns at once, with
+/// success, if another process has claimed the attempt, and fails only if the attempt's files cannot be
+/// read or written; what went wrong is on standard error. With `--on-request DIR` it starts supervisors
+/// for attempts in the directories in this one, as the engine asks on standard input, until that ends.
 #[must_use]
-pub fn supervise(attempt_dir: &Path) -> ExitCode {
-    match run(&AttemptDir::new(attempt_dir.to_owned())) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&AttemptDir::new(attempt_dir.to_owned()), error);
+pub fn supervise(words: &[OsString]) -> ExitCode {
+    match words {
+        [dir] => {
+            let means = Means { secrets: BTreeMap::new(), groups: Cgroups::of_this_process() };
+            look_after_attempt(&AttemptDir::new(dir.into()), &means)
+        }
+        [word, dir] if word == ON_REQUEST => starter::serve(Path::new(dir)),
+        _ => {
+            let _ = writeln!(std::io::stderr(), "usage: portolan-supervise [{ON_REQUEST}] DIR");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(dir: &AttemptDir) -> Result<(), Error> {
+/// What a supervisor has at hand besides the attempt's files.
+struct Means {
+    /// The attempt's secrets, where the engine handed them over.
+    secrets: BTreeMap<String, String>,
+    groups: Cgroups,
+}
+
+fn look_after_attempt(dir: &AttemptDir, means: &Means) -> ExitCode {
+    match run(dir, means) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(dir, error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(dir: &AttemptDir, means: &Means) -> Result<(), Error> {
     // Fails only for a group leader, which then is no part of the agent's group either.
     let _ = rustix::process::setsid();
     let Some(Order { launch, batch, .. }) = dir.read_order()? else { return Ok(()) };
@@ -82,7 +113,7 @@ fn run(dir: &AttemptDir) -> Result<(), Error> {
         return Ok(());
     }
     let begun = wall_clock();
-    let post = Post { main: dir, own, gang };
+    let post = Post { main: dir, own, gang, means };
     let outcome = match given_up_before_start(dir)? {
         Some(cause) => Outcome::never_ran(cause, begun),
         None => look_after(&post, &launch, batch.as_ref())
@@ -106,6 +137,7 @@ struct Post<'a> {
     /// Where this supervisor writes what it has to say; the same, but for a member of a gang.
     own: AttemptDir,
     gang: Option<Gang>,
+    means: &'a Means,
 }
 
 /// Writes to the common log of all supervisors, if it can be written to.
@@ -146,7 +178,7 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
     let control = post.main.open_control().map_err(Error::in_full)?;
     let alarm = Alarm::new().map_err(|error| format!("it cannot be timed: {error}"))?;
     let lease_at = post.main.read_lease().map_err(Error::in_full)?;
-    let groups = Cgroups::of_this_process().make(launch);
+    let groups = post.means.groups.make(launch);
     let started = wall_clock();
     let mut child = command::spawn(post, launch, batch, groups.as_ref()).inspect_err(|_| {
         groups.iter().for_each(AttemptGroups::remove);
@@ -165,10 +197,12 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
         groups.iter().for_each(AttemptGroups::remove);
         format!("its command cannot be watched: {error}")
     })?;
-    if let Err(error) = dir.write_running(&Running { started, command_pid: child.id() }) {
-        complain(dir, error);
+    if batch.is_some() || !is_over_soon(&ended) {
+        if let Err(error) = dir.write_running(&Running { started, command_pid: child.id() }) {
+            complain(dir, error);
+        }
+        dir.wake();
     }
-    dir.wake();
     let limit_at = launch.limit.map(|limit| BootTime::now().after(limit));
     let mut watch = Watch {
         post,
@@ -187,6 +221,16 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
     };
     let exit = watch.until_command_ends();
     Ok(watch.finish(exit, started, (launch, groups.as_ref())))
+}
+
+/// Whether the command ends so soon that only its end is worth telling.
+fn is_over_soon(ended: &OwnedFd) -> bool {
+    loop {
+        match rustix::event::poll(&mut [PollFd::new(ended, PollFlags::IN)], Some(&SOON)) {
+            Err(Errno::INTR) => {}
+            ready => return ready.is_ok_and(|count| count > 0),
+        }
+    }
 }
 
 /// A command that is being stopped.

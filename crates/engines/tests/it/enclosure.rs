@@ -1,5 +1,6 @@
 //! Commands in sandboxes and containers.
 
+use crate::supervision::{kill, number_in};
 use crate::{Ground, attempt};
 use engines::{
     Cause, CheckpointDir, Container, Engine, Exit, InputLink, Isolation, Launch, Runtime, Secret,
@@ -201,9 +202,7 @@ async fn nothing_of_a_container_outlives_a_supervisor_that_was_killed() {
     let Some(ground) = contained(dir.path()).await else { return };
     ground.launch(&in_image(ground.sh(1, "echo up > up; sleep 602"))).await;
     ground.line(attempt(1), "up").await;
-    let own = format!("{}$", ground.attempt_dir(attempt(1)).display());
-    let killed = Command::new("pkill").args(["-KILL", "-f", &own]).status().unwrap();
-    assert!(killed.success());
+    kill(&number_in(&ground.attempt_dir(attempt(1)).join("claim"), "pid"));
     let state = ground.until_over(attempt(1)).await;
     assert!(matches!(state, State::Lost { .. }), "{state:?}");
     let left = Command::new("pgrep").args(["-f", "sleep 602"]).output().unwrap();

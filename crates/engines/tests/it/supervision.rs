@@ -13,13 +13,13 @@ fn is_alive(pid: &str) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, fields)| !fields.starts_with(" Z"))
 }
 
-fn kill(pid: &str) {
+pub(crate) fn kill(pid: &str) {
     let pid = pid.parse().ok().and_then(Pid::from_raw).expect("a process number");
     kill_process(pid, Signal::KILL).unwrap();
 }
 
 /// The number in one of the attempt's JSON files.
-fn number_in(path: &Path, key: &str) -> String {
+pub(crate) fn number_in(path: &Path, key: &str) -> String {
     let text = fs::read_to_string(path).unwrap();
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     value[key].to_string()
@@ -98,6 +98,25 @@ async fn a_result_written_while_no_engine_was_there_is_found() {
     let work = ground.engine.workdir(launch.attempt).unwrap();
     let ground = ground.reopened(|_| fs::write(work.join("go"), "").unwrap()).await;
     assert_eq!(ground.outcome(launch.attempt).await.exit, Some(Exit::Exited(6)));
+}
+
+#[tokio::test]
+async fn supervisors_outlive_the_process_that_started_them_and_another_starts_the_next() {
+    let ground = Ground::new().await;
+    ground.launch(&ground.sh(1, "until [ -e go ]; do sleep 0.02; done; exit 6")).await;
+    ground.until_running(attempt(1)).await;
+    let supervisor = number_in(&ground.attempt_dir(attempt(1)).join("claim"), "pid");
+    let stat = fs::read_to_string(format!("/proc/{supervisor}/stat")).unwrap();
+    let (_, after_name) = stat.rsplit_once(") ").unwrap();
+    let starter = after_name.split(' ').nth(1).unwrap();
+    kill(starter);
+    while is_alive(starter) {
+        tokio::task::yield_now().await;
+    }
+    ground.launch(&ground.sh(2, "exit 7")).await;
+    assert_eq!(ground.outcome(attempt(2)).await.exit, Some(Exit::Exited(7)));
+    fs::write(ground.engine.workdir(attempt(1)).unwrap().join("go"), "").unwrap();
+    assert_eq!(ground.outcome(attempt(1)).await.exit, Some(Exit::Exited(6)));
 }
 
 #[tokio::test]
