@@ -12,9 +12,9 @@
 //! |---|---|---|
 //! | `launch.json` | engine | what to run; without it the directory holds no attempt |
 //! | `claim` | whoever is first | which process decides this attempt's fate; linked, so only one is |
-//! | `lease` | engine | the present deadline, replaced as it moves; where shared, what is left of it |
+//! | `lease` | engine | the present deadline, once it has moved; where shared, what is left of it, from the beginning |
 //! | `stop` | engine | that it is to stop, and its grace |
-//! | `control` | engine | FIFO: a byte means "look at `stop`" |
+//! | `control` | supervisor | FIFO: a byte means "look at `stop`" |
 //! | `running.json` | supervisor | the command runs |
 //! | `stdout`, `stderr` | supervisor | the command's output, up to the cap |
 //! | `result.json` | claimant | how it ended; nothing of it lives any more |
@@ -29,7 +29,8 @@ mod gang;
 
 use crate::{BootTime, Error, Launch, LogChunk, Outcome, RunAs, State, Stream};
 use model::{BootId, Moment, Span};
-use rustix::fs::{Mode, OFlags, Timestamps, UTIME_NOW};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timestamps, UTIME_NOW, renameat_with};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -237,10 +238,10 @@ impl AttemptDir {
         }
     }
 
-    /// The lease's deadline on this machine's clock.
-    pub(crate) fn read_lease(&self) -> Result<Option<BootTime>, Error> {
+    /// The lease's deadline on this machine's clock: as it was ordered, if it has not been moved since.
+    pub(crate) fn read_lease(&self, ordered: Option<BootTime>) -> Result<Option<BootTime>, Error> {
         let left = match self.read_json("lease")? {
-            None => return Ok(None),
+            None => return Ok(ordered),
             Some(Lease::Until(deadline)) => return Ok(Some(deadline)),
             Some(Lease::Left { left }) => left,
         };
@@ -292,7 +293,7 @@ impl AttemptDir {
 
     /// Makes the attempt's user the owner of what it is to read or write.
     pub(crate) fn give_to(&self, user: RunAs) -> Result<(), Error> {
-        let there = ["launch.json", "lease", "stop", "secrets.json", "control", ""];
+        let there = ["launch.json", "lease", "stop", "secrets.json", ""];
         for path in there.iter().map(|name| self.path.join(name)) {
             match std::os::unix::fs::lchown(&path, Some(user.uid), Some(user.gid)) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -349,7 +350,13 @@ impl AttemptDir {
     fn link_once<T: Serialize>(&self, name: &str, value: &T) -> Result<bool, Error> {
         let draft = self.draft(name, value)?;
         let path = self.path.join(name);
-        let linked = fs::hard_link(&draft, &path);
+        // Where the file system knows it, this is one step; network file systems know only links.
+        let moved = renameat_with(CWD, &draft, CWD, &path, RenameFlags::NOREPLACE);
+        let linked = match moved {
+            Ok(()) => return Ok(true),
+            Err(Errno::EXIST) => Err(ErrorKind::AlreadyExists.into()),
+            Err(_) => fs::hard_link(&draft, &path),
+        };
         fs::remove_file(&draft).map_err(Error::io("remove", &draft))?;
         match linked {
             Ok(()) => Ok(true),
@@ -358,14 +365,11 @@ impl AttemptDir {
         }
     }
 
-    pub(crate) fn make_control(&self) -> Result<(), Error> {
-        make_fifo(&self.path.join("control"))
-    }
-
-    /// The control FIFO for the supervisor: opened for writing too, so that it never reports an
+    /// The control FIFO for the supervisor, made if it is not there: opened for writing too, so that it never reports an
     /// end of file when the engine goes away.
     pub(crate) fn open_control(&self) -> Result<fs::File, Error> {
         let path = self.path.join("control");
+        make_fifo(&path)?;
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = rustix::fs::open(&path, flags, Mode::empty());
         fd.map(fs::File::from).map_err(Into::into).map_err(Error::io("open", &path))
@@ -462,8 +466,8 @@ fn unique() -> String {
 
 /// Makes a FIFO, readable and writable for this user only, unless it is there.
 pub(crate) fn make_fifo(path: &Path) -> Result<(), Error> {
-    match rustix::fs::mkfifoat(rustix::fs::CWD, path, Mode::RUSR | Mode::WUSR) {
-        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+    match rustix::fs::mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR) {
+        Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(error) => Err(Error::io("make the FIFO", path)(error.into())),
     }
 }

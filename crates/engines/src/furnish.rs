@@ -13,19 +13,20 @@ impl AttemptDir {
     pub(crate) fn furnish(&self, launch: &Launch) -> Result<(), Error> {
         remove_all(self.path());
         let make = |path: &Path, mode: u32| {
-            DirBuilder::new()
-                .mode(mode)
-                .create(path)
-                // The process's own mask may have taken bits away.
-                .and_then(|()| fs::set_permissions(path, Permissions::from_mode(mode)))
-                .map_err(Error::io("make", path))
+            let made = DirBuilder::new().mode(mode).create(path);
+            // What the process's own mask may have taken away.
+            let others = mode & 0o077 != 0;
+            made.and_then(|()| match others {
+                true => fs::set_permissions(path, Permissions::from_mode(mode)),
+                false => Ok(()),
+            })
+            .map_err(Error::io("make", path))
         };
         let give = |path: &Path, to: RunAs| {
             std::os::unix::fs::chown(path, Some(to.uid), Some(to.gid))
                 .map_err(Error::io("give away", path))
         };
         make(self.path(), if launch.run_as.is_some() { 0o711 } else { 0o700 })?;
-        self.make_control()?;
         let work = self.work();
         let mut dirs = vec![work.clone(), self.tmp()];
         let below = |name: &Path| {

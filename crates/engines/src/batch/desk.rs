@@ -414,7 +414,7 @@ impl<Q: Queue> Desk<Q> {
         });
         let place = self.place(attempt);
         let silent = gone && place.silent_for()?.is_none_or(|silent| silent >= SILENT);
-        if silent || place.read_lease()?.is_none() {
+        if silent || place.read_lease(None)?.is_none() {
             return Ok(());
         }
         place.write_lease(deadline)
@@ -446,7 +446,7 @@ impl<Q: Queue> Desk<Q> {
 /// twice, and only the second be over; it may run on where nobody hears of it until its lease passes.
 fn is_dead(place: &AttemptDir, how: Gone) -> Result<bool, Error> {
     let silent = place.silent_for()?.is_none_or(|silent| silent >= SILENT);
-    let lease = place.read_lease()?.filter(|_| how == Gone::OutOfReach);
+    let lease = place.read_lease(None)?.filter(|_| how == Gone::OutOfReach);
     Ok(silent && lease.is_none_or(|until| until <= BootTime::now()))
 }
 

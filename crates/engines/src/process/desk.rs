@@ -166,9 +166,6 @@ impl Desk {
         } else {
             place.furnish(launch)?;
         }
-        if let Some(deadline) = launch.lease {
-            place.write_lease(deadline)?;
-        }
         place.write_order(&Order { boot: self.boot, launch: launch.clone(), batch: None })?;
         Ok(false)
     }
@@ -327,7 +324,8 @@ impl Desk {
             return Ok(());
         }
         let place = self.ground.place(attempt);
-        if place.read_lease()?.is_none() { Ok(()) } else { place.write_lease(deadline) }
+        let ordered = place.read_order()?.and_then(|order| order.launch.lease);
+        if ordered.is_none() { Ok(()) } else { place.write_lease(deadline) }
     }
 
     pub(super) fn logs(

@@ -58,7 +58,7 @@ impl Gang {
             if hosts.len() == usize::try_from(nodes).unwrap_or(usize::MAX) {
                 break hosts;
             }
-            if super::given_up_before_start(main)?.is_some() {
+            if super::given_up_before_start(main, None)?.is_some() {
                 break hosts;
             }
             watch.pause();

@@ -34,14 +34,15 @@ impl LogPump {
     }
 
     /// Copies one buffer if there is anything to read. False if there was not.
-    fn copy_one(&mut self, buffer: &mut [u8]) -> bool {
+    fn copy_one(&mut self) -> bool {
         let Some(source) = &self.source else { return false };
         let mut fds = [PollFd::new(source, PollFlags::IN)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         if !rustix::event::poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0) {
             return false;
         }
-        match rustix::io::read(source, &mut *buffer) {
+        let mut buffer = [0; BUFFER];
+        match rustix::io::read(source, &mut buffer) {
             Ok(0) => self.source = None,
             Ok(count) => self.keep(&buffer[..count]),
             Err(rustix::io::Errno::INTR) => {}
@@ -71,12 +72,11 @@ impl LogPump {
     }
 
     pub(super) fn copy_ready(&mut self) {
-        self.copy_one(&mut [0; BUFFER]);
+        self.copy_one();
     }
 
     /// Copies all that is in the pipe now, without waiting for its end: a stranger may hold it.
     pub(super) fn drain(&mut self) {
-        let mut buffer = [0; BUFFER];
-        while self.copy_one(&mut buffer) {}
+        while self.copy_one() {}
     }
 }

@@ -114,16 +114,15 @@ fn run(dir: &AttemptDir, means: &Means) -> Result<(), Error> {
     }
     let begun = wall_clock();
     let post = Post { main: dir, own, gang, means };
-    let outcome = match given_up_before_start(dir)? {
+    let outcome = match given_up_before_start(dir, launch.lease)? {
         Some(cause) => Outcome::never_ran(cause, begun),
         None => look_after(&post, &launch, batch.as_ref())
             .unwrap_or_else(|why| Outcome::never_ran(Cause::CouldNotStart(why), begun)),
     };
-    // Where the leader's command never ran, no other does.
-    let ran = dir.read_running()?.is_some();
-    let outcome = match post.gang.as_ref().filter(|gang| gang.is_leader() && ran) {
-        Some(gang) => gang.settle(outcome),
-        None => outcome,
+    let outcome = match post.gang.as_ref().filter(|gang| gang.is_leader()) {
+        // Where the leader's command never ran, no other does.
+        Some(gang) if dir.read_running()?.is_some() => gang.settle(outcome),
+        _ => outcome,
     };
     record(&post.own, &outcome)?;
     dir.wake();
@@ -161,11 +160,14 @@ fn record(dir: &AttemptDir, outcome: &Outcome) -> Result<(), Error> {
     }
 }
 
-fn given_up_before_start(dir: &AttemptDir) -> Result<Option<Cause>, Error> {
+fn given_up_before_start(
+    dir: &AttemptDir,
+    ordered: Option<BootTime>,
+) -> Result<Option<Cause>, Error> {
     if dir.read_stop()?.is_some() {
         return Ok(Some(Cause::Stopped));
     }
-    let expired = dir.read_lease()?.is_some_and(|deadline| deadline <= BootTime::now());
+    let expired = dir.read_lease(ordered)?.is_some_and(|deadline| deadline <= BootTime::now());
     Ok(expired.then_some(Cause::LeaseExpired))
 }
 
@@ -175,9 +177,8 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
     let evicted = batch.map(|_| Eviction::new()).transpose()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
         .map_err(|error| format!("its orphans cannot be adopted: {error}"))?;
-    let control = post.main.open_control().map_err(Error::in_full)?;
     let alarm = Alarm::new().map_err(|error| format!("it cannot be timed: {error}"))?;
-    let lease_at = post.main.read_lease().map_err(Error::in_full)?;
+    let lease_at = post.main.read_lease(launch.lease).map_err(Error::in_full)?;
     let groups = post.means.groups.make(launch);
     let started = wall_clock();
     let mut child = command::spawn(post, launch, batch, groups.as_ref()).inspect_err(|_| {
@@ -192,12 +193,18 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
     ];
     let main = Pid::from_child(&child);
     let mut tree = Tree::new(main, launch);
-    let ended = rustix::process::pidfd_open(main, PidfdFlags::empty()).map_err(|error| {
+    let mut undo = |why: String| {
         tree.kill_all();
         groups.iter().for_each(AttemptGroups::remove);
-        format!("its command cannot be watched: {error}")
-    })?;
-    if batch.is_some() || !is_over_soon(&ended) {
+        why
+    };
+    let ended = rustix::process::pidfd_open(main, PidfdFlags::empty())
+        .map_err(|error| undo(format!("its command cannot be watched: {error}")))?;
+    let control = match batch.is_none() && is_over_soon(&ended) {
+        true => None,
+        false => Some(post.main.open_control().map_err(|error| undo(error.in_full()))?),
+    };
+    if control.is_some() {
         if let Err(error) = dir.write_running(&Running { started, command_pid: child.id() }) {
             complain(dir, error);
         }
@@ -246,7 +253,8 @@ struct Watch<'a> {
     tree: Tree<'a>,
     ended: OwnedFd,
     logs: [LogPump; 2],
-    control: File,
+    /// Through which it is told to look at its files; none for a command that is over already.
+    control: Option<File>,
     alarm: Alarm,
     /// Where a batch system runs it, by which it says that it is to go.
     evicted: Option<Eviction>,
@@ -290,8 +298,8 @@ impl Watch<'_> {
         let mut fds = vec![
             PollFd::new(&self.ended, PollFlags::IN),
             PollFd::new(self.alarm.fd(), PollFlags::IN),
-            PollFd::new(&self.control, PollFlags::IN),
         ];
+        fds.extend(self.control.iter().map(|told| PollFd::new(told, PollFlags::IN)));
         fds.extend(self.evicted.iter().map(|told| PollFd::new(told.fd(), PollFlags::IN)));
         let logs = self.logs.iter().filter_map(LogPump::source);
         fds.extend(logs.map(|fd| PollFd::new(fd, PollFlags::IN)));
@@ -317,7 +325,7 @@ impl Watch<'_> {
     fn heed_stop_request(&mut self, looks: bool) {
         let mut hints = [0; 64];
         let mut asked = looks || self.alarm.rang();
-        while self.control.read(&mut hints).is_ok_and(|count| count > 0) {
+        while self.control.as_mut().is_some_and(|c| c.read(&mut hints).is_ok_and(|n| n > 0)) {
             asked = true;
         }
         if !asked {
@@ -358,7 +366,8 @@ impl Watch<'_> {
         }
         if self.lease_at.is_some_and(|at| at <= now) {
             // It may have been extended since it was last read. One that cannot be read was not.
-            self.lease_at = self.post.main.read_lease().ok().flatten().filter(|&at| at > now);
+            let moved = self.post.main.read_lease(None);
+            self.lease_at = moved.ok().flatten().filter(|&at| at > now);
             if self.lease_at.is_none() {
                 self.begin_stop(Cause::LeaseExpired, self.grace);
             }
