@@ -17,14 +17,21 @@ pub(crate) fn of(dir: &Path) -> Vec<i32> {
 /// Those of them that hold attempts.
 pub(crate) fn supervisors(dir: &Path) -> Vec<i32> {
     let is_one = |pid: &i32| {
-        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        let words = || line.split(|byte| *byte == 0);
-        // `portolan-supervise DIR` or, where that is not there, `portolan supervise DIR`; or forked by
-        // the one that starts them, and since then in a directory of its own.
-        words().any(|word| word.ends_with(b"supervise"))
-            && (words().all(|word| word != b"--on-request") || works_in(*pid, dir))
+        // `portolan-supervise DIR` or, where that is not there, `portolan supervise DIR`.
+        words(*pid).iter().any(|word| word.ends_with(b"supervise"))
+            && !starts_supervisors(*pid, dir)
     };
     of(dir).into_iter().filter(is_one).collect()
+}
+
+/// Whether it only starts supervisors: those forked by it are in directories of their own.
+pub(crate) fn starts_supervisors(pid: i32, dir: &Path) -> bool {
+    words(pid).iter().any(|word| word == b"--on-request") && !works_in(pid, dir)
+}
+
+fn words(pid: i32) -> Vec<Vec<u8>> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect()
 }
 
 /// Kills one of them.

@@ -22,7 +22,7 @@ use tokio::task::JoinSet;
 /// How many submit at once, here as there: as many as an agent does.
 const CONNECTIONS: usize = 4;
 /// Submissions of a sample.
-const SUBMITS: usize = 2_000;
+const SUBMITS: usize = 1_000;
 const SAMPLES: usize = 3;
 /// Jobs that are started one after the other, each way.
 const STARTS: usize = 25;
@@ -32,7 +32,7 @@ const VERSION: &str = "v0.0.38";
 const STARTED: &str = "started";
 const PARTITION: &str = "train";
 /// How often Slurm is asked how many it has taken: twenty times in the least that a sample may take.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(50);
 
 const OVERHEAD: Figure = Figure {
     name: "slurm_overhead_p50_ms",
@@ -43,30 +43,22 @@ const OVERHEAD: Figure = Figure {
 const AGENT: Figure = super::per_second("slurm_submits_per_s", Some(200.0));
 const RAW: Figure = super::per_second("slurm_rest_raw_submits_per_s", None);
 
-/// Measures those rows whose names begin with `only`, on a cluster of its own.
+/// Measures those rows whose names begin with `only`, on clusters of its own.
 pub(super) async fn run(portolan: &Path, dir: &Path, only: &str) {
     let wants = |figure: &Figure| figure.name.starts_with(only);
-    if ![&OVERHEAD, &AGENT, &RAW].into_iter().any(wants) {
-        return;
-    }
-    let bench = match Bench::boot(portolan, dir) {
-        Ok(bench) => bench,
-        Err(error) => {
-            let none = Err(error);
-            return [&OVERHEAD, &AGENT, &RAW]
-                .iter()
-                .for_each(|f| row::print_beside(f, None, &none));
-        }
-    };
     if wants(&OVERHEAD) {
         eprintln!("{STARTS} jobs one after the other, by Slurm alone and by the network …");
-        row::print_beside(&OVERHEAD, None, &bench.overhead().await);
+        let measured = match Bench::boot(portolan, dir) {
+            Ok(bench) => bench.overhead().await,
+            Err(error) => Err(error),
+        };
+        row::print_beside(&OVERHEAD, None, &measured);
     }
     if wants(&RAW) || wants(&AGENT) {
         eprintln!(
             "{SUBMITS} submissions over {CONNECTIONS} connections, {SAMPLES} times each way …"
         );
-        match bench.submits().await {
+        match submits(portolan, dir).await {
             Ok((raw, agent)) => {
                 let how = "same run";
                 let peer = Peer { name: "slurmrestd".to_owned(), value: raw.value, how };
@@ -80,6 +72,18 @@ pub(super) async fn run(portolan: &Path, dir: &Path, only: &str) {
             }
         }
     }
+}
+
+/// What Slurm's REST server takes in a second, and what an agent's engine gets in: each time a cluster
+/// that has never had a job, for every job that it remembers makes the next one slower.
+async fn submits(portolan: &Path, dir: &Path) -> Result<(Samples, Samples)> {
+    let (mut raw, mut agent) = (Vec::new(), Vec::new());
+    for sample in 0..SAMPLES {
+        raw.push(Bench::boot_drained(portolan, dir)?.raw().await?);
+        agent.push(Bench::boot_drained(portolan, dir)?.agent(sample).await?);
+        eprintln!("  {:.0} and {:.0} a second", raw[sample], agent[sample]);
+    }
+    Ok((Samples::median(&raw), Samples::median(&agent)))
 }
 
 /// A cluster without accounting, whose REST server is asked.
@@ -175,22 +179,14 @@ impl Bench {
         Ok((at.as_secs_f64() - began.as_secs_f64()) * 1_000.0)
     }
 
-    /// What Slurm's REST server takes in a second, and what an agent's engine gets in: while no node
-    /// takes work, so that nothing but submitting is measured.
-    async fn submits(&self) -> Result<(Samples, Samples)> {
+    /// One whose nodes take no work, so that nothing but submitting is measured.
+    fn boot_drained(portolan: &Path, dir: &Path) -> Result<Self> {
+        let bench = Self::boot(portolan, dir)?;
         let drain = ["update", "nodename=ALL", "state=drain", "reason=bench"];
-        if !self.cluster.command("scontrol", &drain)?.status.success() {
+        if !bench.cluster.command("scontrol", &drain)?.status.success() {
             bail!("the nodes cannot be drained");
         }
-        let (mut raw, mut agent) = (Vec::new(), Vec::new());
-        for sample in 0..SAMPLES {
-            raw.push(self.raw().await?);
-            self.clear().await?;
-            agent.push(self.agent(sample).await?);
-            self.clear().await?;
-            eprintln!("  {:.0} and {:.0} a second", raw[sample], agent[sample]);
-        }
-        Ok((Samples::median(&raw), Samples::median(&agent)))
+        Ok(bench)
     }
 
     async fn raw(&self) -> Result<f64> {
@@ -257,15 +253,6 @@ impl Bench {
             .send();
         let said: Value = answer.await?.json().await?;
         said["statistics"]["jobs_submitted"].as_u64().with_context(|| format!("no count: {said}"))
-    }
-
-    async fn clear(&self) -> Result<()> {
-        self.cluster.command("scancel", &["-u", clusters::USER])?;
-        until("an empty queue", async || {
-            let left = self.cluster.says("squeue", &["-h", "-o", "%i"]);
-            Ok(left.trim().is_empty().then_some(()))
-        })
-        .await
     }
 
     fn client(&self) -> Result<reqwest::Client> {

@@ -250,7 +250,9 @@ impl Net {
             .chain(self.agents.values().map(|agent| of(&agent.program)))
             .flatten()
             .collect();
-        let strays = strays::of(self.dir());
-        strays.iter().filter(|pid| !known.iter().any(|k| i64::from(*k) == i64::from(**pid))).count()
+        let is_known = |pid: i32| known.iter().any(|k| i64::from(*k) == i64::from(pid));
+        let strays = strays::of(self.dir()).into_iter();
+        let theirs = strays.filter(|pid| !strays::starts_supervisors(*pid, self.dir()));
+        theirs.filter(|pid| !is_known(*pid)).count()
     }
 }

@@ -12,7 +12,9 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 /// How many attempts are entered at once.
-const AT_ONCE: usize = 4;
+pub(super) const AT_ONCE: usize = 4;
+/// How many are looked after meanwhile: while the files of some are written, others are entered.
+const CLERKS: usize = 6;
 /// How often notes of supervisors are looked for.
 const NOTES_EVERY: Duration = Duration::from_millis(50);
 /// How soon a batch system that did not answer is asked again, and how long it is left alone at most.
@@ -27,7 +29,7 @@ pub(super) fn begin<Q: Queue>(
 ) -> JoinSet<()> {
     let mut clerks = JoinSet::new();
     let wanted = Arc::new(Mutex::new(wanted));
-    for _ in 0..AT_ONCE {
+    for _ in 0..CLERKS {
         clerks.spawn(enter_all(Arc::downgrade(desk), Arc::clone(&wanted)));
     }
     clerks.spawn(read_notes(Arc::downgrade(desk)));
@@ -72,7 +74,11 @@ async fn try_to_enter<Q: Queue>(
     if may_be_there && let Some(entry) = there(desk, attempt).await? {
         return desk.entered(attempt, entry);
     }
-    match desk.queue.submit(&wanted.ticket()).await {
+    let entered = {
+        let _turn = desk.turns.acquire().await;
+        desk.queue.submit(&wanted.ticket()).await
+    };
+    match entered {
         Ok(entry) => desk.entered(attempt, entry),
         Err(error @ Error::Rejected { .. }) => desk.refused(attempt, error.in_full()),
         Err(error) => Err(error),

@@ -1,5 +1,6 @@
 //! The batch engine's file work, and its judgment of what files and the batch system say.
 
+use super::clerk::AT_ONCE;
 use super::shelf::Shelf;
 use super::{Entry, Open, Phase, Queue, Ticket};
 use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, stamp, wall_clock};
@@ -13,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 /// How long a supervisor must have said nothing until it is believed that it is gone, when the batch
 /// system says so: three of its beats.
@@ -77,6 +78,8 @@ pub(super) struct Desk<Q> {
     pub(super) hints: Hints,
     /// Attempts to be entered.
     wanted: mpsc::UnboundedSender<ToEnter>,
+    /// Who may enter one now.
+    pub(super) turns: Semaphore,
     /// Rung when the batch system should be asked sooner than usual.
     pub(super) ring: Arc<Notify>,
 }
@@ -102,7 +105,8 @@ impl<Q: Queue> Desk<Q> {
             let _ = wanted.send(ToEnter { attempt, fresh: None });
         }
         let (known, hints, ring) = (Mutex::new(known), Hints::default(), Arc::default());
-        Ok((Self { shelf, boot: boot_id()?, queue, known, hints, wanted, ring }, inbox))
+        let turns = Semaphore::new(AT_ONCE);
+        Ok((Self { shelf, boot: boot_id()?, queue, known, hints, wanted, turns, ring }, inbox))
     }
 
     fn place(&self, attempt: AttemptId) -> AttemptDir {

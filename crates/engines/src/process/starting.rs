@@ -42,6 +42,7 @@ impl Starter {
             .args(&command.arguments)
             .arg(ON_REQUEST)
             .arg(network_dir)
+            .current_dir("/")
             .env_clear()
             .envs(HANDED_ON.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .stdin(Stdio::piped())
