@@ -365,8 +365,8 @@ impl AttemptDir {
         }
     }
 
-    /// The control FIFO for the supervisor, made if it is not there: opened for writing too, so that it never reports an
-    /// end of file when the engine goes away.
+    /// The control FIFO for the supervisor, made if it is not there: opened for writing too, so that it
+    /// never reports an end of file when the engine goes away.
     pub(crate) fn open_control(&self) -> Result<fs::File, Error> {
         let path = self.path.join("control");
         make_fifo(&path)?;
