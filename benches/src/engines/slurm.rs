@@ -23,7 +23,8 @@ use tokio::task::JoinSet;
 const CONNECTIONS: usize = 4;
 /// Submissions of a sample.
 const SUBMITS: usize = 1_000;
-const SAMPLES: usize = 3;
+/// How often both ways are measured, one after the other.
+const PAIRS: usize = 4;
 /// Jobs that are started one after the other, each way.
 const STARTS: usize = 25;
 /// The version that Debian 12's Slurm is spoken to in.
@@ -55,9 +56,7 @@ pub(super) async fn run(portolan: &Path, dir: &Path, only: &str) {
         row::print_beside(&OVERHEAD, None, &measured);
     }
     if wants(&RAW) || wants(&AGENT) {
-        eprintln!(
-            "{SUBMITS} submissions over {CONNECTIONS} connections, {SAMPLES} times each way …"
-        );
+        eprintln!("{SUBMITS} submissions over {CONNECTIONS} connections, {PAIRS} times each way …");
         match submits(portolan, dir).await {
             Ok((raw, agent)) => {
                 let how = "same run";
@@ -75,12 +74,19 @@ pub(super) async fn run(portolan: &Path, dir: &Path, only: &str) {
 }
 
 /// What Slurm's REST server takes in a second, and what an agent's engine gets in: each time a cluster
-/// that has never had a job, for every job that it remembers makes the next one slower.
+/// that has never had a job, for every job that it remembers makes the next one slower; and each first
+/// in turn, for a disk from which the one before was removed is slower too.
 async fn submits(portolan: &Path, dir: &Path) -> Result<(Samples, Samples)> {
     let (mut raw, mut agent) = (Vec::new(), Vec::new());
-    for sample in 0..SAMPLES {
-        raw.push(Bench::boot_drained(portolan, dir)?.raw().await?);
-        agent.push(Bench::boot_drained(portolan, dir)?.agent(sample).await?);
+    for sample in 0..PAIRS {
+        let first = sample % 2 == 1;
+        for agents_turn in [first, !first] {
+            let bench = Bench::boot_drained(portolan, dir)?;
+            match agents_turn {
+                true => agent.push(bench.agent(sample).await?),
+                false => raw.push(bench.raw().await?),
+            }
+        }
         eprintln!("  {:.0} and {:.0} a second", raw[sample], agent[sample]);
     }
     Ok((Samples::median(&raw), Samples::median(&agent)))
