@@ -163,6 +163,10 @@ impl Desk {
             if self.claimant(&place, false)? != Claimant::Nobody {
                 return Ok(true);
             }
+            // It may have been moved under an earlier order.
+            if let Some(deadline) = launch.lease {
+                place.write_lease(deadline)?;
+            }
         } else {
             place.furnish(launch)?;
         }

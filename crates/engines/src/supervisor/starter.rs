@@ -24,8 +24,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
-/// What the engine asks for: a line of JSON on standard input.
-#[derive(Debug, Serialize, Deserialize)]
+/// What the engine asks for: a line of JSON on standard input. Not to be printed, for its secrets.
+#[derive(Serialize, Deserialize)]
 pub(crate) struct Wish {
     pub(crate) attempt: AttemptId,
     /// The attempt's secrets: neither on disk nor in any process's environment but its command's.
