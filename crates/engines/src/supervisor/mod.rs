@@ -62,7 +62,7 @@ pub(crate) const ON_REQUEST: &str = "--on-request";
 #[must_use]
 pub fn supervise(words: &[OsString]) -> ExitCode {
     match words {
-        [dir] => {
+        [dir] if dir != ON_REQUEST => {
             let means = Means { secrets: BTreeMap::new(), groups: Cgroups::of_this_process() };
             look_after_attempt(&AttemptDir::new(dir.into()), &means)
         }
