@@ -200,20 +200,17 @@ impl Desk {
         let secrets = secrets.collect();
         let wish = Wish { attempt: launch.attempt, secrets };
         let mut starter = lock(&self.starter);
-        if let Some(ready) = &mut *starter
-            && ready.ask(&wish).is_ok()
-        {
-            return Ok(());
+        if !starter.as_mut().is_some_and(|ready| ready.ask(&wish)) {
+            *starter = Some(self.new_starter(&wish)?);
         }
-        let fresh = starter.insert(self.new_starter()?);
-        fresh.ask(&wish).map_err(Error::io("ask for a supervisor of", &self.supervisor.program))
+        Ok(())
     }
 
-    fn new_starter(self: &Arc<Self>) -> Result<Starter, Error> {
+    fn new_starter(self: &Arc<Self>, first: &Wish) -> Result<Starter, Error> {
         let dir = self.ground.dir();
         let complaints = self.complaints.try_clone().map_err(Error::io("share", dir))?;
         let desk = Arc::downgrade(self);
-        Starter::start(&self.supervisor, dir, complaints, move |attempt, how| {
+        Starter::start(&self.supervisor, dir, complaints, first, move |attempt, how| {
             if let Some(desk) = desk.upgrade() {
                 desk.supervisor_ended(attempt, how);
             }

@@ -8,7 +8,7 @@ use crate::supervisor::{Ended, ON_REQUEST, Wish};
 use model::AttemptId;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -29,13 +29,14 @@ struct Asked {
 }
 
 impl Starter {
-    /// Starts it for the attempts in a directory. `ended` is called, by a thread of its own, once for every
-    /// attempt that it was asked for: as soon as its supervisor has ended, or can no longer be told of,
-    /// with how.
+    /// Starts it for the attempts in a directory, and asks it for a first supervisor. `ended` is called, by a
+    /// thread of its own, once for every attempt that it was asked for: as soon as its supervisor has
+    /// ended, or can no longer be told of, with how.
     pub(super) fn start(
         command: &SupervisorCommand,
         network_dir: &Path,
         complaints: File,
+        first: &Wish,
         ended: impl Fn(AttemptId, &str) + Send + 'static,
     ) -> Result<Self, Error> {
         let mut starter = Command::new(&command.program)
@@ -50,34 +51,38 @@ impl Starter {
             .stderr(complaints)
             .spawn()
             .map_err(Error::io("start the supervisor", &command.program))?;
-        let wishes = starter.stdin.take().expect("it is piped");
+        let mut wishes = starter.stdin.take().expect("it is piped");
         let said = starter.stdout.take().expect("it is piped");
-        let asked = Arc::<Mutex<Asked>>::default();
+        let asked = Arc::new(Mutex::new(Asked { open: [first.attempt].into(), over: false }));
         let heard = Arc::clone(&asked);
         std::thread::Builder::new()
             .name("supervisors".to_owned())
             .spawn(move || listen(starter, said, &heard, ended))
             .map_err(Error::io("listen to the supervisor", &command.program))?;
+        // One that ended before it could be asked is told of as one that ended after.
+        let _ = wishes.write_all(&line_of(first));
         Ok(Self { wishes, asked })
     }
 
-    /// Asks for a supervisor. Fails if this process has ended, and another is needed.
-    pub(super) fn ask(&mut self, wish: &Wish) -> io::Result<()> {
+    /// Asks for a supervisor. False if this process has ended, and another is needed.
+    pub(super) fn ask(&mut self, wish: &Wish) -> bool {
         {
             let mut asked = lock(&self.asked);
             if asked.over {
-                return Err(io::ErrorKind::BrokenPipe.into());
+                return false;
             }
             asked.open.insert(wish.attempt);
         }
-        let mut line = serde_json::to_vec(wish).expect("text maps to text");
-        line.push(b'\n');
-        match self.wishes.write_all(&line) {
-            Err(error) if lock(&self.asked).open.remove(&wish.attempt) => Err(error),
-            // Of one that could not be written to `listen` has told by now how it ended.
-            _ => Ok(()),
-        }
+        // What is no longer open `listen` has told of, with how this process ended.
+        self.wishes.write_all(&line_of(wish)).is_ok()
+            || !lock(&self.asked).open.remove(&wish.attempt)
     }
+}
+
+fn line_of(wish: &Wish) -> Vec<u8> {
+    let mut line = serde_json::to_vec(wish).expect("text maps to text");
+    line.push(b'\n');
+    line
 }
 
 fn listen(
