@@ -173,12 +173,18 @@ impl Network {
     }
 
     /// Replays a load here and returns the report of `portolan load`.
-    pub(crate) async fn replay(&self, portolan: &Path, file: &Path, speed: &str) -> Result<Value> {
+    pub(crate) async fn replay(
+        &self,
+        portolan: &Path,
+        file: &Path,
+        more: &[&str],
+    ) -> Result<Value> {
         let output = tokio::process::Command::new("timeout")
             .arg(LOAD_PATIENCE)
             .arg(portolan)
-            .args(["--output", "json", "load", "--speed", speed])
+            .args(["--output", "json", "load"])
             .arg(file)
+            .args(more)
             .env("PORTOLAN_SERVER", format!("http://{}", self.address))
             .env("PORTOLAN_TOKEN_FILE", self.server_dir().join("operator.token"))
             .output()

@@ -95,7 +95,7 @@ impl Owners {
         let file = dir.join("load.toml");
         std::fs::write(&file, load)?;
         eprintln!("{} …", file.display());
-        let report = network.replay(&self.portolan, &file, speed).await;
+        let report = network.replay(&self.portolan, &file, &["--speed", speed]).await;
         report.map_err(|error| network.blame(&error))
     }
 }
