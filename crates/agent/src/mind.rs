@@ -204,13 +204,12 @@ impl Mind {
                     for Observation { attempt, state } in all {
                         seen.insert(attempt, self.saw(attempt, state, batch));
                     }
+                    batch.push(Event::LookedAround(seen));
                 }
+                // Nobody knows what there is: nothing is concluded from it.
                 Err(error) => tracing::warn!(%error, "the engine does not answer"),
             }
-            if seen.is_empty() {
-                batch.push(Event::Observed(seen));
-                return;
-            }
+            return;
         }
         for attempt in changed {
             if let Some(state) = self.state_of(attempt).await {

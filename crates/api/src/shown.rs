@@ -46,6 +46,7 @@ pub(crate) async fn show_check(
     let pool = |seen: view::PoolSeen| PoolShown {
         pool: seen.pool,
         nodes: seen.nodes,
+        chips_per_node: seen.chips_per_node,
         cores: seen.cores_milli,
         memory: seen.memory_bytes,
     };
@@ -161,9 +162,10 @@ fn check(checked: &Arc<CenterChecked>) -> view::Check {
 /// What a pool was declared with, where it is planned with as less.
 pub(crate) fn declared(state: &CenterState, pool: &Pool) -> Option<view::DeclaredSize> {
     let declared = state.declared().pool(&pool.pool)?;
-    let size = |pool: &Pool| (pool.nodes, pool.cores, pool.memory);
+    let size = |pool: &Pool| (pool.nodes, pool.chips_per_node, pool.cores, pool.memory);
     (size(declared) != size(pool)).then_some(view::DeclaredSize {
         nodes: declared.nodes,
+        chips_per_node: declared.chips_per_node,
         cores_milli: declared.cores,
         memory_bytes: declared.memory,
     })

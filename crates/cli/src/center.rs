@@ -130,6 +130,10 @@ fn less_than_declared(pool: &Pool) -> Option<String> {
     if declared.nodes > pool.nodes {
         said.push(format!("declared {} nodes, shown {}", declared.nodes, pool.nodes));
     }
+    if declared.chips_per_node > pool.chips_per_node {
+        let (declared, shown) = (declared.chips_per_node, pool.chips_per_node);
+        said.push(format!("declared {declared} chips a node, shown {shown}"));
+    }
     if declared.cores_milli > pool.cores_milli {
         let (declared, shown) = (declared.cores_milli, pool.cores_milli);
         said.push(format!("declared {declared} cores a node, shown {shown}"));

@@ -7,8 +7,8 @@ use crate::{look::Look, progress};
 use anyhow::{Context, bail};
 use clap::Args;
 use engines::conformance::{Finding, Site, Verdict, check};
-use engines::{AnyEngine, Engine as _, Place, PoolSize};
-use model::{Bytes, CenterId, Moment, NetworkUid};
+use engines::{AnyEngine, Capacity, Engine as _, Place, PoolSize};
+use model::{Bytes, CenterId, Cores, Moment, NetworkUid};
 use std::path::PathBuf;
 use wire::view::{CheckReport, PoolSeen, Requirement};
 
@@ -78,7 +78,7 @@ impl Check {
         let is_here = matches!(self.engine, Engine::Process | Engine::TaskSpooler);
         let all = match is_here && !self.pool.is_empty() {
             true => {
-                let here = PoolSize { nodes: 1, node: engine.capacity().await? };
+                let here = PoolSize::of([(engine.capacity().await?, None)]);
                 [(self.pool.clone(), here)].into()
             }
             false => engine.pools().await?,
@@ -86,11 +86,12 @@ impl Check {
         let named = |(pool, size): (String, PoolSize)| {
             // Partitions may have names that no pool can have.
             let pool = pool.parse().ok()?;
-            let memory = size.node.memory;
+            let PoolSize { nodes, node: Capacity { cpu, memory }, chips } = size;
             Some(PoolSeen {
                 pool,
-                nodes: Some(size.nodes),
-                cores_milli: Some(size.node.cpu),
+                nodes: Some(nodes),
+                chips_per_node: chips,
+                cores_milli: (cpu < Cores(u64::MAX)).then_some(cpu),
                 memory_bytes: (memory < Bytes::MAX).then_some(memory),
             })
         };
@@ -154,7 +155,25 @@ fn text(report: &CheckReport, look: &Look) -> String {
         let why = why.clone().unwrap_or_default();
         table.row([requirement.as_str().into(), Cell::new(verdict, tone), why.as_str().into()]);
     }
-    let CheckReport { engine, version, enforcement, met, asked, .. } = report;
-    let score = format!("{engine} {version}; {enforcement}\nready: {met} of {asked}\n");
+    let CheckReport { engine, version, enforcement, met, asked, pools, .. } = report;
+    let pools: String = pools.iter().map(size).collect();
+    let score = format!("{engine} {version}; {enforcement}\n{pools}ready: {met} of {asked}\n");
     table.render(look, "nothing was asked\n") + &score
+}
+
+/// What a pool was seen to have, as a line.
+fn size(seen: &PoolSeen) -> String {
+    let nodes = match seen.nodes {
+        Some(1) => "1 node".to_owned(),
+        Some(nodes) => format!("{nodes} nodes"),
+        None => "nodes".to_owned(),
+    };
+    let each = [
+        seen.chips_per_node.map(|chips| format!("{chips} chips")),
+        seen.cores_milli.map(|cores| format!("{cores} cores")),
+        seen.memory_bytes.map(|memory| memory.to_string()),
+    ];
+    let each: Vec<String> = each.into_iter().flatten().collect();
+    let each = if each.is_empty() { String::new() } else { format!(" with {}", each.join(", ")) };
+    format!("pool {}: {nodes}{each}\n", seen.pool)
 }

@@ -123,8 +123,26 @@ pub struct Capacity {
 pub struct PoolSize {
     /// How many nodes.
     pub nodes: u32,
-    /// What each of them has at least.
+    /// What each of them has at least; of no nodes, and of what the engine cannot tell, all that is
+    /// possible.
     pub node: Capacity,
+    /// How many of the pool's chips each of them has at least, where the engine knows chips.
+    pub chips: Option<u16>,
+}
+
+impl PoolSize {
+    /// A pool of these nodes, each with its chips.
+    pub fn of(nodes: impl IntoIterator<Item = (Capacity, Option<u16>)>) -> Self {
+        let most = Capacity { cpu: Cores(u64::MAX), memory: Bytes::MAX };
+        let mut size = Self { nodes: 0, node: most, chips: None };
+        for (node, chips) in nodes {
+            size.nodes = size.nodes.saturating_add(1);
+            size.node.cpu = size.node.cpu.min(node.cpu);
+            size.node.memory = size.node.memory.min(node.memory);
+            size.chips = size.chips.into_iter().chain(chips).min();
+        }
+        size
+    }
 }
 
 /// What an engine can promise.

@@ -305,6 +305,9 @@ impl fmt::Display for Refusal {
             Self::TooLittleMemory { has, wants } => {
                 write!(f, "a node has {has} of memory, the job wants {wants} on each")
             }
+            Self::TooFewNodes { has: 0, .. } => {
+                f.write_str("none of its nodes is there to plan with")
+            }
             Self::TooFewNodes { has, wants } => {
                 write!(f, "it has {has} nodes together, the gang wants {wants}")
             }

@@ -25,7 +25,10 @@ pub enum Event {
         /// When the poll was sent.
         sent: u64,
     },
-    /// Everything the engine knows of this network's attempts.
+    /// Everything the engine knows of this network's attempts. Before the first of these nothing is decided:
+    /// what was ordered may be there already.
+    LookedAround(BTreeMap<AttemptId, Seen>),
+    /// What the engine knows of some of them.
     Observed(BTreeMap<AttemptId, Seen>),
     /// An attempt wrote a checkpoint.
     Checkpointed {

@@ -72,7 +72,7 @@ pub struct Reconciler {
     outbox: VecDeque<Report>,
     /// When the last answered poll was sent.
     renewed: Option<u64>,
-    /// The engine has been heard of, and so have all orders: strays can be told.
+    /// All that the engine knows has been seen, and so have all orders: strays can be told.
     observed: bool,
     complete: bool,
     over: BTreeSet<AttemptId>,
@@ -152,6 +152,10 @@ impl Reconciler {
             Event::Renewed { sent } => {
                 self.renewed = self.renewed.max(Some(sent));
                 self.index.doubtful.append(&mut self.index.fenced);
+            }
+            Event::LookedAround(seen) => {
+                self.observed = true;
+                self.observe(seen);
             }
             Event::Observed(seen) => self.observe(seen),
             Event::Checkpointed { attempt, after } if self.attempts.contains_key(&attempt) => {
@@ -392,7 +396,6 @@ impl Reconciler {
     }
 
     fn observe(&mut self, seen: BTreeMap<AttemptId, Seen>) {
-        self.observed = true;
         for (id, seen) in seen {
             if self.over.contains(&id) {
                 continue;

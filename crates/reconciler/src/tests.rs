@@ -66,7 +66,7 @@ fn orders(runs: Vec<Run>) -> Event {
 }
 
 fn seen(states: Vec<(u64, Seen)>) -> Event {
-    Event::Observed(states.into_iter().map(|(job, seen)| (id(job), seen)).collect())
+    Event::LookedAround(states.into_iter().map(|(job, seen)| (id(job), seen)).collect())
 }
 
 fn ended(code: i32) -> Seen {
@@ -137,6 +137,19 @@ fn nothing_is_started_before_engine_and_server_have_both_been_heard() {
     let actions = mind.step(0, vec![seen(vec![(1, Seen::Running)])]);
     assert_eq!(said(&actions), [""; 0]);
     assert_eq!(told(&mind), ["started job-1.1"]);
+}
+
+#[test]
+fn what_was_seen_of_some_attempts_says_nothing_of_the_others() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let some = Event::Observed(BTreeMap::from([(id(7), ended(0))]));
+    let stop = Order::Stop { attempt: id(1), why: Stop::Canceled };
+    let all = vec![Order::Run(Box::new(run(1, 0, 0))), stop];
+    assert!(mind.step(0, vec![some, Event::Orders { full: true, orders: all }]).is_empty());
+    assert_eq!(told(&mind), [""; 0]);
+    let actions = mind.step(0, vec![seen(vec![(1, Seen::Running), (7, ended(0))])]);
+    assert_eq!(said(&actions), ["stop job-1.1"]);
+    assert_eq!(told(&mind), ["started job-1.1", "ended job-7.1: exit code 0"]);
 }
 
 #[test]

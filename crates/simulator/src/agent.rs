@@ -131,7 +131,7 @@ impl Agent {
     /// Its process starts.
     pub(crate) fn rise(&mut self, post: &mut Post) {
         self.is_up = true;
-        self.batch.push(Event::Observed(self.engine.look_around()));
+        self.batch.push(Event::LookedAround(self.engine.look_around()));
         self.join(post);
     }
 

@@ -166,6 +166,12 @@ impl World {
 /// No more than was shown.
 fn bound(pool: &mut Pool, shown: &PoolShown) {
     pool.nodes = shown.nodes.map_or(pool.nodes, |nodes| nodes.min(pool.nodes));
+    match shown.chips_per_node.filter(|_| pool.chip.is_some()) {
+        // Nodes without its chips are none of this pool.
+        Some(0) => pool.nodes = 0,
+        Some(chips) => pool.chips_per_node = chips.min(pool.chips_per_node),
+        None => {}
+    }
     pool.cores = shown.cores.map_or(pool.cores, |cores| cores.min(pool.cores));
     pool.memory = shown.memory.map_or(pool.memory, |memory| memory.min(pool.memory));
 }

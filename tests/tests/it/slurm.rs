@@ -393,7 +393,10 @@ async fn an_owner_checks_a_center_before_it_joins() {
     let cluster = Cluster::boot(BETA).unwrap();
     let config = cluster.shared().join("engine.toml");
     let (conf, user) = (cluster.conf(), clusters::USER);
-    std::fs::write(&config, format!("[slurm]\nconf = {conf:?}\nuser = \"{user}\"\n")).unwrap();
+    let text = format!(
+        "[slurm]\nconf = {conf:?}\nuser = \"{user}\"\n[slurm.pools.train]\ngres = \"gpu\"\n"
+    );
+    std::fs::write(&config, text).unwrap();
     let (config, dir) = (config.display().to_string(), cluster.shared().display().to_string());
     let args = ["center", "check", "--engine", "slurm", "--config", &config, "--dir", &dir];
     let as_json = [&args[..], &["--output", "json"]].concat();
@@ -401,9 +404,14 @@ async fn an_owner_checks_a_center_before_it_joins() {
     assert_eq!(checked.code, Some(0), "{checked:?}");
     let report: Value = serde_json::from_str(&checked.stdout).unwrap();
     assert_eq!((&report["met"], &report["asked"]), (&json!(16), &json!(16)), "{report:#}");
-    // As its nodes claim, by partition.
-    let pool = |pool: &str| json!({"pool": pool, "nodes": 2, "cores_milli": 64_000, "memory_bytes": 512_000_u64 << 20});
-    assert_eq!(report["pools"], json!([pool("spot"), pool("train")]));
+    // As its nodes claim, by partition; chips where it is said what they are.
+    let pool = |pool: &str, chips: Option<u32>| {
+        json!({
+            "pool": pool, "nodes": 2, "chips_per_node": chips, "cores_milli": 64_000,
+            "memory_bytes": 512_000_u64 << 20,
+        })
+    };
+    assert_eq!(report["pools"], json!([pool("spot", None), pool("train", Some(8))]));
 
     std::fs::write(&config, format!("[slurm]\nconf = {conf:?}\nuser = \"root\"\n")).unwrap();
     let refused = Finished::run(&args, &[], &cluster.shared()).await;

@@ -31,7 +31,13 @@ fn checked(name: &str, met: u32, pools: Vec<PoolShown>) -> CenterChecked {
 }
 
 fn size(name: &str, nodes: u32) -> PoolShown {
-    PoolShown { pool: pool(name), nodes: Some(nodes), cores: None, memory: None }
+    PoolShown {
+        pool: pool(name),
+        nodes: Some(nodes),
+        chips_per_node: None,
+        cores: None,
+        memory: None,
+    }
 }
 
 /// What a command said of a chip of a pool, in TFLOPS.
@@ -183,6 +189,21 @@ fn a_center_that_declares_more_than_it_shows_is_planned_with_as_it_shows_itself(
     let ended = ended(Outcome::Exited { code: 0 });
     stage.report("lingang", Report::Ended { attempt, ended, outputs: vec![] });
     assert!(matches!(stage.ask(operator(), less), Answer::Done));
+    stage.audit();
+}
+
+#[test]
+fn chips_that_were_not_shown_are_not_planned_with() {
+    let mut stage = Stage::laptop();
+    let shows = |chips: u16| PoolShown { chips_per_node: Some(chips), ..size("a100", 2) };
+    // Nodes without any of its chips are none of the pool's.
+    stage.shows(checked("lingang", 16, vec![shows(0)]));
+    let waits = stage.submit(job("on = \"cuda\"\nchips = 8"));
+    assert_eq!(stage.refusal(waits, "lingang"), "none of its nodes is there to plan with");
+    stage.shows(checked("lingang", 16, vec![shows(4)]));
+    assert_eq!(stage.refusal(waits, "lingang"), "a node has 4 chips, the job wants 8 on each");
+    stage.shows(checked("lingang", 16, vec![shows(9)]));
+    assert_eq!(stage.state(waits), "offered at lingang/a100");
     stage.audit();
 }
 

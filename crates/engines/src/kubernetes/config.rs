@@ -62,6 +62,8 @@ pub struct KubernetesPool {
     /// The extended resource that its chips are, such as `huawei.com/Ascend910`; needed where it has
     /// chips.
     pub resource: Option<String>,
+    /// Whether its nodes are started on demand: then what was declared of them counts, whatever is there now.
+    pub on_demand: bool,
     /// The container image of jobs that name none, if not the common one.
     pub image: Option<String>,
     /// Labels that its nodes have.

@@ -1,19 +1,18 @@
-//! What the API server has of this engine's Jobs and pods, told as it changes.
+//! What the API server has of this engine's Jobs and pods, and of nodes, told as it changes.
 
 use super::job::{ENTRY, MANAGED_BY};
 use super::{WHO, in_full};
 use crate::Error;
 use futures::{Stream, StreamExt};
-use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -21,36 +20,25 @@ use tokio::task::JoinSet;
 /// How long the first list may take.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// A copy of this engine's Jobs and pods. It follows the API server by watches; where one breaks or its
-/// history is gone (410), everything is listed anew.
+/// A copy of this engine's Jobs and pods, and of the cluster's nodes from when they are first asked for.
+#[derive(Debug)]
 pub(super) struct Mirror {
-    jobs: Store<Job>,
-    pods: Store<Pod>,
-    /// What went wrong last with the watches of each kind, and was not mended since.
-    troubles: [watch::Receiver<Trouble>; 2],
-    /// Those who watch; gone with the mirror.
-    _watchers: JoinSet<()>,
-}
-
-type Trouble = Option<String>;
-
-impl Debug for Mirror {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (jobs, pods) = (self.jobs.len(), self.pods.len());
-        f.debug_struct("Mirror").field("jobs", &jobs).field("pods", &pods).finish_non_exhaustive()
-    }
+    jobs: Copy<Job>,
+    pods: Copy<Pod>,
+    nodes: OnceLock<Copy<Node>>,
 }
 
 impl Mirror {
     pub(super) fn new(client: &Client, namespace: &str) -> Self {
-        let mut watchers = JoinSet::new();
-        let (told, of_jobs) = watch::channel(None);
-        let (jobs, copying) = copy::<Job>(client, namespace, told);
-        watchers.spawn(copying);
-        let (told, of_pods) = watch::channel(None);
-        let (pods, copying) = copy::<Pod>(client, namespace, told);
-        watchers.spawn(copying);
-        Self { jobs, pods, troubles: [of_jobs, of_pods], _watchers: watchers }
+        let config = || {
+            let labels = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
+            watcher::Config::default().labels(&labels)
+        };
+        Self {
+            jobs: Copy::new(Api::namespaced(client.clone(), namespace), config(), |_| {}),
+            pods: Copy::new(Api::namespaced(client.clone(), namespace), config(), |_| {}),
+            nodes: OnceLock::new(),
+        }
     }
 
     /// All Jobs whose names begin so, each with its pods.
@@ -58,19 +46,15 @@ impl Mirror {
         &self,
         prefix: &str,
     ) -> Result<Vec<(Arc<Job>, Vec<Arc<Pod>>)>, Error> {
-        let listed = tokio::time::timeout(PATIENCE, self.listed()).await;
-        listed.unwrap_or_else(|_| {
-            let said = format!("its Jobs and pods could not be listed in {PATIENCE:?}");
-            Err(Error::Silent { who: WHO, said })
-        })?;
+        tokio::try_join!(self.jobs.listed(), self.pods.listed())?;
         let mut pods: BTreeMap<String, Vec<Arc<Pod>>> = BTreeMap::new();
-        for pod in self.pods.state() {
+        for pod in self.pods.store.state() {
             if let Some(entry) = entry_of(&pod) {
                 pods.entry(entry.to_owned()).or_default().push(pod);
             }
         }
         let mut entries = Vec::new();
-        for job in self.jobs.state() {
+        for job in self.jobs.store.state() {
             let Some(name) = job.metadata.name.as_deref().filter(|name| name.starts_with(prefix))
             else {
                 continue;
@@ -80,21 +64,29 @@ impl Mirror {
         }
         Ok(entries)
     }
-}
 
-impl Mirror {
-    /// Waits until both kinds have been listed; at once, if either cannot be watched now.
-    async fn listed(&self) -> Result<(), Error> {
-        let [mut of_jobs, mut of_pods] = self.troubles.clone();
-        let is_there = |trouble: &Trouble| trouble.is_some();
-        let trouble = tokio::select! {
-            biased;
-            Ok(trouble) = of_jobs.wait_for(is_there) => trouble.clone(),
-            Ok(trouble) = of_pods.wait_for(is_there) => trouble.clone(),
-            // Fails only where nobody lists any more.
-            _ = async { tokio::join!(self.jobs.wait_until_ready(), self.pods.wait_until_ready()) } => None,
+    /// All nodes of the cluster, and the names of those that pods of this engine are on.
+    pub(super) async fn nodes(
+        &self,
+        all: &Api<Node>,
+    ) -> Result<(Vec<Arc<Node>>, BTreeSet<String>), Error> {
+        // Large, and nobody asks for it.
+        let lean = |node: &mut Node| {
+            node.metadata.managed_fields = None;
+            if let Some(status) = &mut node.status {
+                status.images = None;
+            }
         };
-        trouble.map_or(Ok(()), |said| Err(Error::Silent { who: WHO, said }))
+        let copy = || Copy::new(all.clone(), watcher::Config::default(), lean);
+        let nodes = self.nodes.get_or_init(copy);
+        tokio::try_join!(nodes.listed(), self.pods.listed())?;
+        let goes_on = |pod: &Arc<Pod>| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            !matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        let pods = self.pods.store.state().into_iter().filter(goes_on);
+        let on = pods.filter_map(|pod| pod.spec.as_ref()?.node_name.clone());
+        Ok((nodes.store.state(), on.collect()))
     }
 }
 
@@ -103,26 +95,55 @@ fn entry_of(pod: &Pod) -> Option<&str> {
     pod.metadata.labels.as_ref()?.get(ENTRY).map(String::as_str)
 }
 
-/// A copy of all of a kind that this engine made, and what keeps it true for as long as it is polled.
-fn copy<K>(
-    client: &Client,
-    namespace: &str,
-    trouble: watch::Sender<Trouble>,
-) -> (Store<K>, impl Future<Output = ()> + Send + use<K>)
+/// A copy of all of a kind. It follows the API server by watches; where one breaks or its history is gone
+/// (410), everything is listed anew.
+struct Copy<K: Resource<DynamicType = ()> + 'static> {
+    store: Store<K>,
+    /// What went wrong last, and was not mended since.
+    trouble: watch::Receiver<Option<String>>,
+    /// Who watches; gone with the copy.
+    _watcher: JoinSet<()>,
+}
+
+impl<K: Resource<DynamicType = ()> + Clone + 'static> Debug for Copy<K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copy").field("count", &self.store.len()).finish_non_exhaustive()
+    }
+}
+
+impl<K> Copy<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug,
-    K: DeserializeOwned + Send + Sync + 'static,
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let api: Api<K> = Api::namespaced(client.clone(), namespace);
-    let (reader, writer) = store();
-    let config = watcher::Config::default().labels(&format!("{}={}", MANAGED_BY.0, MANAGED_BY.1));
-    let events = reflector(writer, watcher(api, config).default_backoff());
-    (reader, keep(events, trouble))
+    /// Copies what an API has, each as `lean` leaves it.
+    fn new(api: Api<K>, config: watcher::Config, lean: fn(&mut K)) -> Self {
+        let (store, writer) = store();
+        let events = watcher(api, config).default_backoff().modify(lean);
+        let (told, trouble) = watch::channel(None);
+        let mut watchers = JoinSet::new();
+        watchers.spawn(keep(reflector(writer, events), told));
+        Self { store, trouble, _watcher: watchers }
+    }
+
+    /// Waits until all have been listed; not when they cannot be watched now.
+    async fn listed(&self) -> Result<(), Error> {
+        let mut trouble = self.trouble.clone();
+        let said = tokio::select! {
+            biased;
+            Ok(trouble) = trouble.wait_for(Option::is_some) => trouble.clone(),
+            // Fails only where nobody lists any more.
+            _ = self.store.wait_until_ready() => None,
+            () = tokio::time::sleep(PATIENCE) => {
+                Some(format!("its {} could not be listed in {PATIENCE:?}", K::plural(&())))
+            }
+        };
+        said.map_or(Ok(()), |said| Err(Error::Silent { who: WHO, said }))
+    }
 }
 
 async fn keep<K>(
     events: impl Stream<Item = Result<watcher::Event<K>, watcher::Error>> + Send,
-    trouble: watch::Sender<Trouble>,
+    trouble: watch::Sender<Option<String>>,
 ) {
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {

@@ -28,7 +28,7 @@ pub use config::{KubernetesConfig, KubernetesPool, Volume};
 use crate::batch::{Entry, Phase, Queue, Ticket};
 use crate::engine::in_full;
 use crate::hints::lock;
-use crate::{BootTime, Capacity, Error, RunAs};
+use crate::{BootTime, Capacity, Error, PoolSize, RunAs};
 use job::{ENTRY, MANAGED_BY};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -283,27 +283,67 @@ impl Queue for Kubernetes {
         }
     }
 
+    async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
+        let (all, in_use) = self.mirror.nodes(&self.api.nodes).await?;
+        let takes_work = |node: &&Node| {
+            // One that is closed counts until what it runs is over.
+            let name = node.metadata.name.as_ref();
+            let is_held = name.is_some_and(|name| in_use.contains(name));
+            nodes::is_ready(node) && (!nodes::is_closed(node) || is_held)
+        };
+        let up: Vec<&Node> = all.iter().map(Arc::as_ref).filter(takes_work).collect();
+        let count = |pool| up.iter().filter(|node| nodes::is_of(node, pool)).count();
+        let count = |pool| u32::try_from(count(pool)).unwrap_or(u32::MAX);
+        Ok(self.of_pools(count))
+    }
+
+    async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {
+        let all = self.all_nodes().await?;
+        let size = |pool: &KubernetesPool| {
+            let own = all.iter().filter(|node| nodes::is_of(node, pool));
+            PoolSize::of(own.map(|node| (nodes::gives(node), nodes::chips(node, pool))))
+        };
+        Ok(self.of_pools(size))
+    }
+
     async fn capacity(&self) -> Result<Capacity, Error> {
+        let all = self.all_nodes().await?;
+        let usable = |node: &&Node| {
+            nodes::is_ready(node) && !nodes::is_closed(node) && self.is_of_a_pool(node)
+        };
         let mut sum = Capacity { cpu: Cores(0), memory: Bytes::ZERO };
-        let mut page = ListParams::default().limit(PAGE);
-        loop {
-            let nodes = ask(self.api.nodes.list(&page)).await?;
-            for node in nodes.items.iter().filter(|node| self.is_of_a_pool(node)) {
-                nodes::add(&mut sum, node);
-            }
-            match nodes.metadata.continue_.filter(|more| !more.is_empty()) {
-                Some(more) => page.continue_token = Some(more),
-                None => return Ok(sum),
-            }
+        for given in all.iter().filter(usable).map(nodes::gives) {
+            sum.cpu = Cores(sum.cpu.0.saturating_add(given.cpu.0));
+            sum.memory += given.memory;
         }
+        Ok(sum)
     }
 }
 
 impl Kubernetes {
+    async fn all_nodes(&self) -> Result<Vec<Node>, Error> {
+        let mut all = Vec::new();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let nodes = ask(self.api.nodes.list(&page)).await?;
+            all.extend(nodes.items);
+            match nodes.metadata.continue_.filter(|more| !more.is_empty()) {
+                Some(more) => page.continue_token = Some(more),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    /// What there is of each pool that has its nodes for good.
+    fn of_pools<T>(&self, what: impl Fn(&KubernetesPool) -> T) -> BTreeMap<String, T> {
+        let pools = self.config.pools.iter().filter(|(_, pool)| !pool.on_demand);
+        pools.map(|(name, pool)| (name.clone(), what(pool))).collect()
+    }
+
     /// Whether any pool may use a node; all may where no pool says which.
     fn is_of_a_pool(&self, node: &Node) -> bool {
-        let has = |pool: &KubernetesPool| nodes::has_labels(node, &pool.node_selector);
-        self.config.pools.is_empty() || self.config.pools.values().any(has)
+        let mut pools = self.config.pools.values();
+        self.config.pools.is_empty() || pools.any(|pool| nodes::is_of(node, pool))
     }
 }
 

@@ -1,35 +1,69 @@
 //! What a cluster's nodes have.
 
+use super::KubernetesPool;
 use crate::Capacity;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
 use model::{Bytes, Cores};
 use std::collections::BTreeMap;
 
 /// Whether a node has all these labels.
-pub(super) fn has_labels(node: &Node, wanted: &BTreeMap<String, String>) -> bool {
+fn has_labels(node: &Node, wanted: &BTreeMap<String, String>) -> bool {
     let labels = node.metadata.labels.as_ref();
     let has =
         |(name, value): (&String, &String)| labels.and_then(|all| all.get(name)) == Some(value);
     wanted.iter().all(has)
 }
 
-/// Adds what a node gives to pods, if it is in order.
-pub(super) fn add(sum: &mut Capacity, node: &Node) {
+/// Whether a node answers, and is as it should be.
+pub(super) fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
-    let is_ready = |all: &Vec<_>| {
-        all.iter().any(|one: &k8s_openapi::api::core::v1::NodeCondition| {
-            one.type_ == "Ready" && one.status == "True"
-        })
+    let is_ready = |one: &NodeCondition| one.type_ == "Ready" && one.status == "True";
+    conditions.is_some_and(|all| all.iter().any(is_ready))
+}
+
+/// Whether nothing more is started on a node.
+pub(super) fn is_closed(node: &Node) -> bool {
+    node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true))
+}
+
+/// What a node gives to pods.
+pub(super) fn gives(node: &Node) -> Capacity {
+    Capacity { cpu: Cores(amount(node, "cpu", 1_000)), memory: Bytes(amount(node, "memory", 1)) }
+}
+
+/// How many chips a node gives to pods of a pool, where the pool says what they are.
+pub(super) fn chips(node: &Node, pool: &KubernetesPool) -> Option<u16> {
+    let given = amount(node, pool.resource.as_ref()?, 1);
+    Some(u16::try_from(given).unwrap_or(u16::MAX))
+}
+
+/// Whether a node is one of a pool's: it has all of its labels and some of its chips, and keeps its pods
+/// away by no taint.
+pub(super) fn is_of(node: &Node, pool: &KubernetesPool) -> bool {
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_ref());
+    has_labels(node, &pool.node_selector)
+        && chips(node, pool) != Some(0)
+        && taints.into_iter().flatten().all(|taint| lets_in(taint, pool))
+}
+
+/// Whether pods of a pool may be on a node with this taint. What Kubernetes itself says so of a node's
+/// state comes and goes.
+fn lets_in(taint: &Taint, pool: &KubernetesPool) -> bool {
+    let tolerates = |toleration: &serde_json::Value| {
+        let is = |field: &str| toleration.get(field).and_then(serde_json::Value::as_str);
+        let any_value = is("operator") == Some("Exists");
+        is("effect").is_none_or(|effect| effect == taint.effect)
+            && is("key").map_or(any_value, |key| key == taint.key)
+            && (any_value || is("value").unwrap_or("") == taint.value.as_deref().unwrap_or(""))
     };
-    let is_closed = node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true));
-    if is_closed || !conditions.is_some_and(is_ready) {
-        return;
-    }
+    taint.effect == "PreferNoSchedule"
+        || taint.key.starts_with("node.kubernetes.io/")
+        || pool.tolerations.iter().any(tolerates)
+}
+
+fn amount(node: &Node, of: &str, parts: u128) -> u64 {
     let given = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-    let amount = |name: &str| given.and_then(|all| all.get(name)).map_or("", |one| one.0.as_str());
-    let milli = quantity(amount("cpu"), 1_000).unwrap_or_default();
-    sum.cpu = Cores(sum.cpu.0.saturating_add(milli));
-    sum.memory += Bytes(quantity(amount("memory"), 1).unwrap_or_default());
+    given.and_then(|all| quantity(&all.get(of)?.0, parts)).unwrap_or_default()
 }
 
 /// An amount as Kubernetes writes it (`64`, `63500m`, `1.5`, `515396075520`, `503316480Ki`, `2G`), in as
@@ -73,5 +107,44 @@ mod tests {
             [2_048, 3 << 29, 2_000_000_000].map(Some)
         );
         assert_eq!([bytes(""), bytes("much"), bytes("-1")], [None; 3]);
+    }
+
+    #[test]
+    fn a_pool_has_the_nodes_that_its_pods_can_be_on() {
+        let node = |more: serde_json::Value| -> Node {
+            let mut node = serde_json::json!({
+                "metadata": { "labels": { "chip": "910b" } },
+                "status": { "allocatable": { "cpu": "63500m", "memory": "2Gi", "npu": "8" } },
+            });
+            node.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            serde_json::from_value(node).unwrap()
+        };
+        let pool = |text: &str| toml::from_str::<KubernetesPool>(text).unwrap();
+        let plain = node(serde_json::json!({}));
+        assert_eq!(gives(&plain), Capacity { cpu: Cores(63_500), memory: Bytes(2 << 30) });
+        assert_eq!(chips(&plain, &pool("resource = 'npu'")), Some(8));
+        assert_eq!(chips(&plain, &pool("")), None);
+        let is = |text: &str, node: &Node| is_of(node, &pool(text));
+        assert!(is("node_selector = { chip = '910b' }", &plain));
+        assert!(!is("node_selector = { chip = '910c' }", &plain));
+        assert!(!is("resource = 'gpu'", &plain));
+        let tainted = |key: &str, effect: &str| {
+            let taint = serde_json::json!({ "key": key, "value": "train", "effect": effect });
+            node(serde_json::json!({ "spec": { "taints": [taint] } }))
+        };
+        let own = tainted("for", "NoSchedule");
+        assert!(!is("", &own));
+        for tolerated in [
+            "key = 'for', value = 'train'",
+            "key = 'for', operator = 'Exists', effect = 'NoSchedule'",
+            "operator = 'Exists'",
+        ] {
+            assert!(is(&format!("tolerations = [{{ {tolerated} }}]"), &own), "{tolerated}");
+        }
+        for not in ["key = 'for'", "key = 'for', value = 'train', effect = 'NoExecute'", ""] {
+            assert!(!is(&format!("tolerations = [{{ {not} }}]"), &own), "{not}");
+        }
+        assert!(is("", &tainted("for", "PreferNoSchedule")));
+        assert!(is("", &tainted("node.kubernetes.io/not-ready", "NoExecute")));
     }
 }

@@ -41,6 +41,8 @@ pub struct RayPool {
     /// Further resources that each attempt takes, and how much of each: a little of what only this
     /// pool's nodes have keeps it to them, such as `"accelerator_type:A100" = 0.001`.
     pub resources: BTreeMap<String, f64>,
+    /// Whether its nodes are started on demand: then what was declared of them counts, whatever is there now.
+    pub on_demand: bool,
 }
 
 impl RayConfig {

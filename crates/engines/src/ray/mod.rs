@@ -29,11 +29,11 @@ pub use config::{RayConfig, RayPool};
 
 use crate::batch::{Entry, Open, Phase, Queue, Seen, Ticket};
 use crate::hints::lock;
-use crate::{BootTime, Capacity, Error, RunAs};
+use crate::{BootTime, Capacity, Error, PoolSize, RunAs};
 use api::{Api, Version, silent};
 use job::Job;
 use model::Span;
-use nodes::{ALIVE, Listed, Node};
+use nodes::{ALIVE, CPU, Listed, Node};
 use reqwest::{Method, StatusCode};
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
@@ -142,17 +142,29 @@ impl Ray {
         old.take(DELETED_AT_ONCE).map(|(id, _)| id.clone()).collect()
     }
 
+    /// What there is of each pool that has its nodes for good.
+    fn of_pools<T>(&self, what: impl Fn(&RayPool) -> T) -> BTreeMap<String, T> {
+        let pools = self.config.pools.iter().filter(|(_, pool)| !pool.on_demand);
+        pools.map(|(name, pool)| (name.clone(), what(pool))).collect()
+    }
+
     fn is_of_a_pool(&self, node: &Node) -> bool {
         self.config.pools.is_empty() || self.config.pools.values().any(|pool| pool.has(node))
     }
 }
 
 impl RayPool {
-    /// Whether a node is one of this pool's: it has something of all that its attempts take.
+    /// Whether a node is one of this pool's: it has something of all that its attempts take, cores too.
     fn has(&self, node: &Node) -> bool {
         let chips = self.resource.iter().map(|resource| (resource.clone(), 1.0));
         let further = self.resources.iter().map(|(name, amount)| (name.clone(), *amount));
-        node.fits(&chips.chain(further).collect())
+        node.amount(CPU) > 0.0 && node.fits(&chips.chain(further).collect())
+    }
+
+    /// How many of its chips a node has, where it says what they are.
+    fn chips(&self, node: &Node) -> Option<u16> {
+        let chips = nodes::whole(node.amount(self.resource.as_ref()?));
+        Some(u16::try_from(chips).unwrap_or(u16::MAX))
     }
 }
 
@@ -245,10 +257,16 @@ impl Queue for Ray {
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
         let alive = self.alive().await?;
         let count = |pool: &RayPool| alive.iter().filter(|node| pool.has(node)).count();
-        let pools = self.config.pools.iter();
-        Ok(pools
-            .map(|(name, pool)| (name.clone(), u32::try_from(count(pool)).unwrap_or(u32::MAX)))
-            .collect())
+        Ok(self.of_pools(|pool| u32::try_from(count(pool)).unwrap_or(u32::MAX)))
+    }
+
+    async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {
+        let alive = self.alive().await?;
+        let size = |pool: &RayPool| {
+            let own = alive.iter().filter(|node| pool.has(node));
+            PoolSize::of(own.map(|node| (nodes::has(node), pool.chips(node))))
+        };
+        Ok(self.of_pools(size))
     }
 
     async fn capacity(&self) -> Result<Capacity, Error> {

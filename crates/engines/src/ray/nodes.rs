@@ -51,7 +51,7 @@ impl Listed {
 }
 
 impl Node {
-    fn amount(&self, of: &str) -> f64 {
+    pub(super) fn amount(&self, of: &str) -> f64 {
         self.resources_total.get(of).copied().unwrap_or_default()
     }
 
@@ -83,12 +83,20 @@ pub(super) fn infeasible(nodes: &[Node], asked: &Amounts) -> Option<String> {
     })
 }
 
+/// What a node has.
+pub(super) fn has(node: &Node) -> Capacity {
+    Capacity {
+        cpu: Cores(whole(node.amount(CPU) * 1_000.0)),
+        memory: Bytes(whole(node.amount(MEMORY))),
+    }
+}
+
 /// What these nodes have together.
 pub(super) fn sum<'a>(nodes: impl Iterator<Item = &'a Node>) -> Capacity {
-    let (cpu, memory) = nodes.fold((0.0, 0.0), |(cpu, memory), node| {
-        (cpu + node.amount(CPU), memory + node.amount(MEMORY))
-    });
-    Capacity { cpu: Cores(whole(cpu * 1_000.0)), memory: Bytes(whole(memory)) }
+    nodes.map(has).fold(Capacity { cpu: Cores(0), memory: Bytes::ZERO }, |sum, node| Capacity {
+        cpu: Cores(sum.cpu.0.saturating_add(node.cpu.0)),
+        memory: sum.memory + node.memory,
+    })
 }
 
 /// A float that is a count.

@@ -51,7 +51,7 @@ fn ticket<'a>(name: &'a str, command: &'a [String]) -> Ticket<'a> {
 
 fn pool(resource: &str) -> RayPool {
     let resources = BTreeMap::from([("accelerator_type:X".to_owned(), 0.001)]);
-    RayPool { resource: Some(resource.to_owned()), resources }
+    RayPool { resource: Some(resource.to_owned()), resources, on_demand: false }
 }
 
 #[test]
@@ -176,7 +176,10 @@ async fn ray(answers: &[(&str, u16, &str)]) -> (Ray, Arc<Mutex<Vec<String>>>) {
         "url": url,
         "run_as": { "uid": nobody(), "gid": nobody() },
         "patience": "0s",
-        "pools": { "train": { "resource": "ascend910b" } },
+        "pools": {
+            "train": { "resource": "ascend910b" },
+            "grows": { "resource": "TPU", "on_demand": true },
+        },
     });
     let ray = Ray::find(serde_json::from_value(config).unwrap()).await.unwrap();
     asked.lock().unwrap().clear();
@@ -286,4 +289,15 @@ async fn a_token_that_is_refused_is_told() {
     let config = json!({ "url": url, "run_as": { "uid": nobody(), "gid": nobody() } });
     let found = Ray::find(serde_json::from_value(config).unwrap()).await;
     assert!(matches!(found, Err(Error::Setup(why)) if why.contains("`token_file`")));
+}
+
+#[tokio::test]
+async fn a_pool_is_as_large_as_its_nodes_are() {
+    let (ray, _) = ray(&[]).await;
+    assert_eq!(ray.nodes().await.unwrap(), BTreeMap::from([("train".to_owned(), 1)]));
+    let sizes = ray.pools().await.unwrap();
+    let size = sizes["train"];
+    assert!(!sizes.contains_key("grows"), "{sizes:?}");
+    let of = alive().into_iter().find(|node| node.amount("ascend910b") > 0.0).unwrap();
+    assert_eq!((size.nodes, size.node, size.chips), (1, super::nodes::has(&of), Some(8)));
 }

@@ -95,14 +95,14 @@ impl Cli {
     }
 
     pub(super) async fn nodes(&self) -> Result<Vec<NodeSeen>, Error> {
-        let columns = "--format=%N|%R|%c|%m|%T";
+        let columns = "--format=%N|%R|%c|%m|%T|%G";
         Ok(nodes(&self.run("sinfo", ["--noheader", "--Node", columns], "").await?))
     }
 }
 
 /// What `sbatch` is told.
 fn options(ticket: &Ticket<'_>, pool: &SlurmPool, user: Option<RunAs>) -> Vec<String> {
-    let partition = pool.partition.as_deref().unwrap_or(ticket.pool);
+    let partition = pool.partition(ticket.pool);
     let log = ticket.dir.join("supervisor.log");
     let mut options = vec![
         "--parsable".to_owned(),
@@ -149,12 +149,13 @@ fn nodes(said: &str) -> Vec<NodeSeen> {
     let mut seen: BTreeMap<&str, NodeSeen> = BTreeMap::new();
     for line in said.lines() {
         let fields: Vec<&str> = line.trim().split('|').collect();
-        let [name, partition, cores, memory, state] = fields[..] else { continue };
+        let [name, partition, cores, memory, state, gres] = fields[..] else { continue };
         let number = |text: &str| text.trim_end_matches('+').parse::<u64>().unwrap_or(0);
         let node = seen.entry(name).or_insert_with(|| NodeSeen {
             partitions: Vec::new(),
             cores: Cores(number(cores).saturating_mul(1_000)),
             memory: Bytes(number(memory).saturating_mul(1 << 20)),
+            gres: gres.to_owned(),
             is_in_order: is_in_order(state),
             takes_work: is_in_order(state) || state == "draining",
         });
@@ -170,11 +171,15 @@ mod tests {
 
     #[test]
     fn nodes_are_told_once_each_with_whether_they_are_in_order() {
-        let said = "a1|train|64|512000|idle\na1|spot|64|512000|idle\na2|train|64|512000|mixed*\n\
-                    a3|train|64|1024|drained\na4|train|32+|1024|allocated\n\
-                    a5|train|64|1024|down*\na6|train|64|1024|inval\na7|train|64|1|draining\n";
+        let said = "a1|train|64|512000|idle|gpu:a100:8(S:0-1)\na1|spot|64|512000|idle|gpu:a100:8(S:0-1)\n\
+                    a2|train|64|512000|mixed*|(null)\na3|train|64|1024|drained|(null)\n\
+                    a4|train|32+|1024|allocated|(null)\na5|train|64|1024|down*|(null)\n\
+                    a6|train|64|1024|inval|(null)\na7|train|64|1|draining|(null)\n";
         let all = nodes(said);
-        assert_eq!(all[0].partitions, ["train", "spot"]);
+        assert_eq!(
+            (&*all[0].gres, &all[0].partitions[..]),
+            ("gpu:a100:8(S:0-1)", &["train", "spot"].map(String::from)[..])
+        );
         assert_eq!((all[3].cores, all[3].memory), (Cores(32_000), Bytes(1_024 << 20)));
         let in_order: Vec<bool> = all.iter().map(|node| node.is_in_order).collect();
         assert_eq!(in_order, [true, false, false, true, false, false, false]);

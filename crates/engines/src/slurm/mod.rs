@@ -24,6 +24,7 @@ use cli::Cli;
 use model::{Bytes, Cores};
 use rest::Rest;
 use serde::Deserialize;
+use state::count_gres;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -61,12 +62,21 @@ pub struct SlurmPool {
     pub options: Vec<String>,
 }
 
+impl SlurmPool {
+    /// The partition of a pool of this name.
+    fn partition<'a>(&'a self, pool: &'a str) -> &'a str {
+        self.partition.as_deref().unwrap_or(pool)
+    }
+}
+
 /// A node of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct NodeSeen {
     partitions: Vec<String>,
     cores: Cores,
     memory: Bytes,
+    /// Its generic resources, as Slurm writes them.
+    gres: String,
     /// Whether it is given new jobs, now or when others are over.
     is_in_order: bool,
     /// Whether it counts as one of its pool's nodes: it is in order, or what holds it is still there.
@@ -94,18 +104,30 @@ pub struct Slurm {
 }
 
 impl Slurm {
-    /// What is known of partitions, by the pools that they are; those of no pool stay as they are.
-    fn by_pool<T: Copy>(&self, partitions: &BTreeMap<&str, T>) -> BTreeMap<String, T> {
-        let mut pools: BTreeMap<String, T> =
-            partitions.iter().map(|(partition, of)| ((*partition).to_owned(), *of)).collect();
-        for (pool, is) in &self.config.pools {
-            let partition = is.partition.as_ref().unwrap_or(pool);
-            match partitions.get(partition.as_str()) {
-                Some(of) => _ = pools.insert(pool.clone(), *of),
-                None => _ = pools.remove(pool),
+    /// The nodes of each pool: those of its partition, and of pools with chips only those that have any. A
+    /// partition that no pool of its name is declared for is one too.
+    fn by_pool<'a>(&self, all: &'a [NodeSeen]) -> BTreeMap<String, Vec<&'a NodeSeen>> {
+        let mut partitions: BTreeMap<&str, Vec<&NodeSeen>> = BTreeMap::new();
+        for node in all {
+            for partition in &node.partitions {
+                partitions.entry(partition).or_default().push(node);
             }
         }
-        pools
+        let own = |partition: &&str| !self.config.pools.contains_key(*partition);
+        let named = self.config.pools.iter().map(|(pool, is)| (pool.clone(), is.partition(pool)));
+        let others = partitions.keys().copied().filter(own).map(|own| (own.to_owned(), own));
+        let nodes = |(pool, partition): (String, &str)| {
+            let chips = |node: &&&NodeSeen| self.pool_chips(&pool, node) != Some(0);
+            let nodes = partitions.get(partition)?.iter().filter(chips).copied().collect();
+            Some((pool, nodes))
+        };
+        named.chain(others).filter_map(nodes).collect()
+    }
+
+    /// How many of a pool's chips a node has, where the pool has a generic resource.
+    fn pool_chips(&self, pool: &str, node: &NodeSeen) -> Option<u16> {
+        let gres = self.config.pools.get(pool)?.gres.as_ref()?;
+        Some(count_gres(gres, &node.gres))
     }
 
     /// Finds out whether Slurm is there and in which version. A REST server that does not answer now is
@@ -273,29 +295,20 @@ impl Queue for Slurm {
 
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
         let all = self.all_nodes().await?;
-        let mut up: BTreeMap<&str, u32> = BTreeMap::new();
-        for node in &all {
-            for partition in &node.partitions {
-                // One that fails altogether has none that is in order.
-                *up.entry(partition).or_default() += u32::from(node.takes_work);
-            }
-        }
-        Ok(self.by_pool(&up))
+        // One that fails altogether has none that is in order.
+        let up = |nodes: Vec<&NodeSeen>| nodes.iter().map(|node| u32::from(node.takes_work)).sum();
+        Ok(self.by_pool(&all).into_iter().map(|(pool, nodes)| (pool, up(nodes))).collect())
     }
 
     async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {
         let all = self.all_nodes().await?;
-        let mut sizes: BTreeMap<&str, PoolSize> = BTreeMap::new();
-        for node in &all {
-            for partition in &node.partitions {
-                let this = Capacity { cpu: node.cores, memory: node.memory };
-                let size = sizes.entry(partition).or_insert(PoolSize { nodes: 0, node: this });
-                size.nodes += 1;
-                size.node.cpu = size.node.cpu.min(this.cpu);
-                size.node.memory = size.node.memory.min(this.memory);
-            }
-        }
-        Ok(self.by_pool(&sizes))
+        let size = |(pool, nodes): (String, Vec<&NodeSeen>)| {
+            let has = |node: &NodeSeen| Capacity { cpu: node.cores, memory: node.memory };
+            let nodes = nodes.into_iter().map(|node| (has(node), self.pool_chips(&pool, node)));
+            let size = PoolSize::of(nodes);
+            (pool, size)
+        };
+        Ok(self.by_pool(&all).into_iter().map(size).collect())
     }
 
     async fn capacity(&self) -> Result<Capacity, Error> {

@@ -113,6 +113,24 @@ pub(super) fn is_draining(states: &[String]) -> bool {
     is("drain") && (is("allocated") || is("mixed")) && !is("not_responding")
 }
 
+/// How many there are of a generic resource, named as jobs ask for it (`gpu`, or `gpu:ascend910b` of one
+/// type), among those of a node: `gpu:ascend910b:8(S:0,1),shard:64`.
+pub(super) fn count_gres(wanted: &str, all: &str) -> u16 {
+    let mut depth = 0_u32;
+    let parts = all.split(|letter| {
+        depth += u32::from(letter == '(');
+        depth = depth.saturating_sub(u32::from(letter == ')'));
+        letter == ',' && depth == 0
+    });
+    let count = |part: &str| {
+        let part = part.split('(').next()?;
+        let (name, number) = part.rsplit_once(':')?;
+        let rest = name.strip_prefix(wanted)?;
+        (rest.is_empty() || rest.starts_with(':')).then(|| number.parse::<u16>().ok())?
+    };
+    parts.filter_map(count).fold(0, u16::saturating_add)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,5 +156,13 @@ mod tests {
         assert!(!are_in_order(&states(&["idle", "DRAIN"])));
         assert!(!are_in_order(&states(&["MIXED", "NOT_RESPONDING"])));
         assert!(!are_in_order(&states(&["down"])));
+    }
+
+    #[test]
+    fn generic_resources_are_counted_by_name_and_type() {
+        let node = "gpu:ascend910b:8(S:0,1),gpu:k100:2,shard:64,bandwidth:lustre:no_consume:4G";
+        let counts = ["gpu:ascend910b", "gpu:k100", "gpu", "shard", "gpu:ascend910", "npu"];
+        assert_eq!(counts.map(|wanted| count_gres(wanted, node)), [8, 2, 10, 64, 0, 0]);
+        assert_eq!(["(null)", "", "gpu:(S:0)"].map(|none| count_gres("gpu", none)), [0; 3]);
     }
 }

@@ -38,6 +38,9 @@ pub struct PoolShown {
     /// How many nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<u32>,
+    /// Chips of its kind that each node has at least.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chips_per_node: Option<u16>,
     /// Cores that each node has at least.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<Cores>,

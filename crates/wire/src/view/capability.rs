@@ -120,6 +120,8 @@ pub struct PoolSeen {
     pub pool: PoolId,
     /// How many nodes.
     pub nodes: Option<u32>,
+    /// Chips of its kind that each node has at least.
+    pub chips_per_node: Option<u16>,
     /// Cores that each node has at least, in thousandths.
     #[schema(value_type = Option<u64>)]
     pub cores_milli: Option<Cores>,
@@ -207,6 +209,8 @@ pub struct CommandSaid {
 pub struct DeclaredSize {
     /// How many nodes.
     pub nodes: u32,
+    /// Chips of each node.
+    pub chips_per_node: u16,
     /// Cores of each node, in thousandths.
     #[schema(value_type = u64)]
     pub cores_milli: Cores,

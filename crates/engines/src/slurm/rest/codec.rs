@@ -202,6 +202,7 @@ pub(super) fn nodes(body: &Value) -> Vec<NodeSeen> {
             partitions: words(&node["partitions"]),
             cores: Cores(has("cpus").saturating_mul(1_000)),
             memory: Bytes(has("real_memory").saturating_mul(1 << 20)),
+            gres: node["gres"].as_str().unwrap_or_default().to_owned(),
             is_in_order,
             takes_work: is_in_order || is_draining(&states),
         }

@@ -5,13 +5,14 @@ use super::conversation::Conversation;
 use super::kubelet::{clear, confirm_gone, make_namespace, placed, say, status};
 use engines::batch::{Entry, Phase, Queue, Ticket};
 use engines::kubernetes::{Kubernetes, KubernetesConfig};
-use engines::{Capacity, Error};
+use engines::{Capacity, Error, PoolSize};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use model::{Bytes, Cores, Span};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::pin::Pin;
 
@@ -47,6 +48,9 @@ pub(crate) fn config(namespace: &str, patience: &str) -> KubernetesConfig {
          [pools.together]
          resource = '{RESOURCE}'
          volcano_queue = 'city'
+         [pools.grows]
+         resource = '{RESOURCE}'
+         on_demand = true
          "
     );
     toml::from_str(&config).unwrap()
@@ -255,9 +259,13 @@ async fn ending(held: Conversation) -> Conversation {
         .await;
     let has =
         |nodes: u64| Capacity { cpu: Cores(nodes * 64_000), memory: Bytes((nodes * 400) << 30) };
+    let all = PoolSize { nodes: 4, node: has(1), chips: Some(8) };
+    let pools = BTreeMap::from(["together", "train"].map(|pool| (pool.to_owned(), all)));
     assert_eq!(queue.capacity().await.unwrap(), has(4));
+    assert_eq!(queue.pools().await.unwrap(), pools);
     held.change(async |client| close(client, "n2", true).await).await;
     assert_eq!(queue.capacity().await.unwrap(), has(3));
+    assert_eq!(queue.pools().await.unwrap(), pools);
     held.change(async |client| {
         close(client, "n2", false).await;
         clear(client, namespace).await;

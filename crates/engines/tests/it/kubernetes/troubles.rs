@@ -18,7 +18,7 @@ use kube::client::retry::RetryPolicy;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
@@ -158,4 +158,48 @@ async fn a_watch_that_fails_is_told() {
         matches!(&told, Err(Error::Silent { said, .. }) if said.contains("Forbidden")),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn nodes_that_take_work_are_counted_as_they_change() {
+    let node = |name: &str, is_ready: &str, is_closed: bool| {
+        json!({
+            "metadata": { "name": name, "labels": { "pool": "train" }, "resourceVersion": "2" },
+            "spec": { "unschedulable": is_closed },
+            "status": {
+                "allocatable": { "cpu": "64", "huawei.com/Ascend910": "8" },
+                "conditions": [{ "type": "Ready", "status": is_ready }],
+            },
+        })
+    };
+    let pod = json!([{
+        "metadata": { "name": "a", "namespace": "default", "resourceVersion": "2" },
+        "spec": { "nodeName": "n2", "containers": [] },
+        "status": { "phase": "Running" },
+    }]);
+    let silent = Arc::new(AtomicBool::new(false));
+    let falls = Arc::clone(&silent);
+    let queue = queue(client(move |what, _| {
+        if what.contains("/pods") && !what.contains("watch=true") {
+            return Some(answer(200, &list("PodList", &pod), false));
+        }
+        if !what.contains("/nodes") {
+            return None;
+        }
+        if what.contains("watch=true") {
+            let falls = falls.load(Ordering::Relaxed);
+            let is_ready = if falls { "Unknown" } else { "True" };
+            let changed = json!({ "type": "MODIFIED", "object": node("n1", is_ready, false) });
+            return Some(answer(200, &changed, falls));
+        }
+        // One in order, one that is closed and still runs something, one that is closed and does not.
+        let all =
+            json!([node("n1", "True", false), node("n2", "True", true), node("n3", "True", true)]);
+        Some(answer(200, &list("NodeList", &all), false))
+    }))
+    .await;
+    let count = async || queue.nodes().await.unwrap()["train"];
+    assert_eq!(count().await, 2);
+    silent.store(true, Ordering::Relaxed);
+    until("one does not answer", async || (count().await == 1).then_some(())).await;
 }
