@@ -192,7 +192,16 @@ pub async fn run(settings: Settings, client: Client, stop: CancellationToken) ->
             None => None,
         };
         let bound = listener.as_ref().and_then(|l| l.local_addr().ok());
-        let data_url = settings.data_url.clone().or_else(|| Some(format!("http://{}", bound?)));
+        // An address that means this machine whoever says it is none: then the declared one holds.
+        let said = bound.filter(|at| !at.ip().is_unspecified());
+        let data_url = settings.data_url.clone().or_else(|| Some(format!("http://{}", said?)));
+        if bound.is_some() && data_url.is_none() {
+            tracing::warn!(
+                "others reach the store where the center was declared with `data_url`, if it was: \
+                 --data-listen {} says no address of this machine, --data-url would",
+                settings.data_listen.map(|at| at.to_string()).unwrap_or_default(),
+            );
+        }
         let answering = match settings.probe_listen {
             Some(at) => Some(Answering::open(at, wall_clock(&settings)).await?),
             None => None,
@@ -261,7 +270,7 @@ impl Settings {
             _ => return Ok(engines::Enforcement::Batch.to_string()),
         }
         let options = self.process.clone();
-        let found = tokio::task::spawn_blocking(move || options.enclosures()).await;
+        let found = tokio::task::spawn_blocking(move || options.enclosures(None)).await;
         let found = found.map_err(|error| engines::Error::Setup(error.to_string()))??;
         let mut words = vec![engines::enforcement_here().to_string()];
         words.extend(found.versions().iter().cloned());

@@ -103,6 +103,7 @@ fn show(
             pool: pool.pool.clone(),
             chip: pool.chip.clone(),
             nodes: pool.nodes,
+            nodes_closed: state.closed(pool),
             chips_per_node: pool.chips_per_node,
             cores_milli: pool.cores,
             memory_bytes: pool.memory,

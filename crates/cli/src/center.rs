@@ -115,6 +115,12 @@ pub(crate) fn table(centers: &[Center], look: &Look) -> String {
             text.push_str(&format!("{name}: {why}\n"));
         }
         for pool in &center.pools {
+            if pool.nodes_closed > 0 {
+                let (pool, closed, nodes) = (&pool.pool, pool.nodes_closed, pool.nodes);
+                text.push_str(&format!(
+                    "{name}, pool {pool}: {closed} of {nodes} nodes take no work\n"
+                ));
+            }
             if let Some(less) = less_than_declared(pool) {
                 text.push_str(&format!("{name}, pool {}: {less}\n", pool.pool));
             }

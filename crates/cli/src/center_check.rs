@@ -43,6 +43,8 @@ impl Check {
             getrandom::fill(&mut bytes)?;
             NetworkUid::from_bytes(bytes)
         };
+        // Dropped when all that uses it is.
+        let _traces = Traces { attempts: settings.dir.join("attempts"), network };
         let place = Place { pool: self.pool.clone(), nodes: 1, chips_per_node: 0 };
         let site = Site { network, place: Some(place) };
         let open = async || settings.open_engine(network).await;
@@ -96,6 +98,20 @@ impl Check {
             })
         };
         Ok(all.into_iter().filter_map(named).collect())
+    }
+}
+
+/// What a check leaves behind; gone with this.
+struct Traces {
+    attempts: PathBuf,
+    network: NetworkUid,
+}
+
+impl Drop for Traces {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(self.attempts.join(self.network.to_string()));
+        // Others' attempts may be beside it.
+        let _ = std::fs::remove_dir(&self.attempts);
     }
 }
 

@@ -218,6 +218,11 @@ pub(crate) fn documents(all: &[Misprint], look: &Look) -> String {
 /// The exit code for what a server answered, and what to do.
 fn answered(error: &client::Error) -> (Code, Option<&'static str>) {
     let Some(problem) = error.problem() else {
+        if matches!(error, client::Error::Mistrusted { .. }) {
+            let trust = "is it the server's own? then have this machine trust who signed it: \
+                         SSL_CERT_FILE names a file with that certificate";
+            return (Code::Unreachable, Some(trust));
+        }
         return match error.is_transient() {
             true => (
                 Code::Unreachable,

@@ -215,8 +215,8 @@ async fn run(command: Command, session: &Session) -> anyhow::Result<()> {
 fn log_to_stderr(command: &Command) {
     use tracing_subscriber::EnvFilter;
     let usual = match command {
-        Command::Serve(_) | Command::Agent(_) => "warn,server=info,agent=info",
-        _ => "error",
+        Command::Serve(_) | Command::Agent(_) => "warn,server=info,agent=info,rustls=off",
+        _ => "error,rustls=off",
     };
     let filter = EnvFilter::try_from_env("PORTOLAN_LOG").unwrap_or_else(|_| EnvFilter::new(usual));
     let colors = std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -24,6 +24,12 @@ pub enum Error {
         /// What the network said.
         why: String,
     },
+    /// What answers at the server's address cannot show that it is the server.
+    #[error("the server's certificate is not good: {why}")]
+    Mistrusted {
+        /// What is wrong with it.
+        why: String,
+    },
     /// The server's answer makes no sense: another version, or no Portolan server at all.
     #[error("the server's answer cannot be read: {why}")]
     Unreadable {
@@ -34,6 +40,9 @@ pub enum Error {
     #[error("{}", said(.0))]
     Problem(Box<Problem>),
 }
+
+/// What rustls says before what is wrong with a certificate.
+const BAD_CERTIFICATE: &str = "invalid peer certificate: ";
 
 /// A problem in one line, its parts behind it.
 fn said(problem: &Problem) -> String {
@@ -57,7 +66,11 @@ fn in_full(error: &dyn std::error::Error) -> String {
 
 impl Error {
     pub(crate) fn unreachable(error: reqwest::Error) -> Self {
-        Self::Unreachable { why: in_full(&error.without_url()) }
+        let why = in_full(&error.without_url());
+        match why.split_once(BAD_CERTIFICATE) {
+            Some((_, why)) => Self::Mistrusted { why: why.to_owned() },
+            None => Self::Unreachable { why },
+        }
     }
 
     pub(crate) fn unreadable(error: reqwest::Error) -> Self {
@@ -107,7 +120,10 @@ impl Error {
         match self {
             Self::Unreachable { .. } => true,
             Self::Problem(problem) => matches!(problem.status, 502..=504 | 429),
-            Self::Address { .. } | Self::InTheClear { .. } | Self::Unreadable { .. } => false,
+            Self::Address { .. }
+            | Self::InTheClear { .. }
+            | Self::Mistrusted { .. }
+            | Self::Unreadable { .. } => false,
         }
     }
 }

@@ -5,11 +5,12 @@
 //! it an image's files instead, and of the machine's those directories that are the attempt's.
 
 use crate::attempt_dir::AttemptDir;
-use crate::{Error, Exit, Launch};
+use crate::{Error, Exit, Launch, RunAs};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -105,10 +106,15 @@ pub struct Enclosures {
 impl Enclosures {
     /// Looks for what a center says it uses: that has to be there. Where it says nothing of containers,
     /// podman or else apptainer, if they are installed.
-    pub fn find(isolation: Isolation, container: Option<&Container>) -> Result<Self, Error> {
+    /// A sandbox is tried as `user`, where attempts run as others than the agent.
+    pub fn find(
+        isolation: Isolation,
+        container: Option<&Container>,
+        user: Option<RunAs>,
+    ) -> Result<Self, Error> {
         let mut found = Self { isolation, ..Self::default() };
         if isolation == Isolation::Bubblewrap {
-            found.versions.push(sandbox_version().map_err(Error::Setup)?);
+            found.versions.push(sandbox_version(user).map_err(Error::Setup)?);
         }
         match container {
             Some(container) => {
@@ -161,17 +167,23 @@ impl Enclosures {
     }
 }
 
-/// Tries a sandbox: where the kernel lets nobody make namespaces, it is better to know at once.
-fn sandbox_version() -> Result<String, String> {
+/// Tries a sandbox: where the kernel does not let this user make namespaces, it is better to know at once.
+fn sandbox_version(user: Option<RunAs>) -> Result<String, String> {
     let run = |args: &[&str]| {
-        let run = Command::new("bwrap").args(args).stdin(Stdio::null()).output();
+        let mut bwrap = Command::new("bwrap");
+        bwrap.args(args).current_dir("/").stdin(Stdio::null());
+        if let Some(user) = user {
+            bwrap.uid(user.uid).gid(user.gid);
+        }
+        let run = bwrap.output();
         run.map_err(|error| format!("`bwrap` cannot be run: {error}; install bubblewrap"))
     };
     let version = run(&["--version"])?;
     let tried = run(&["--ro-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "true"])?;
     if !tried.status.success() {
         let said = String::from_utf8_lossy(&tried.stderr);
-        return Err(format!("bubblewrap makes no sandbox here: {}", said.trim()));
+        let whose = user.map_or(String::new(), |user| format!(" for user {}", user.uid));
+        return Err(format!("bubblewrap makes no sandbox here{whose}: {}", said.trim()));
     }
     Ok(String::from_utf8_lossy(&version.stdout).trim().to_owned())
 }
@@ -218,6 +230,15 @@ impl Enclosure {
         let program = words.next().ok_or_else(empty)?;
         let sets_user = matches!(self, Self::Container(c) if c.runtime == Runtime::Podman);
         Ok(Line { program, arguments: words.collect(), sets_user })
+    }
+
+    /// How the command itself ended, where what it is enclosed in tells that as shells do: by 128 and the
+    /// signal that killed it.
+    pub(crate) fn exit(&self, seen: Exit) -> Exit {
+        match seen {
+            Exit::Exited(code @ 129..=192) if *self != Self::None => Exit::Signaled(code - 128),
+            seen => seen,
+        }
     }
 
     pub(crate) const fn is_sandbox(&self) -> bool {

@@ -28,10 +28,12 @@ impl Ground {
             return Err(Error::Setup(format!("{} is not an absolute path", base.display())));
         }
         let mode = if own_users { 0o711 } else { 0o700 };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(mode)
-            .create(&dir)
+        // Open to all who pass through: the next engine's attempts may run as users of their own.
+        let mut builder = DirBuilder::new();
+        builder.recursive(true).mode(0o711);
+        builder
+            .create(&base)
+            .and_then(|()| builder.mode(mode).create(&dir))
             .and_then(|()| fs::set_permissions(&dir, Permissions::from_mode(mode)))
             .map_err(Error::io("make", &dir))?;
         let sole_user = become_sole_user(&dir, network)?;

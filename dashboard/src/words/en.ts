@@ -60,6 +60,7 @@ export const en = {
     noAgent: "Its agent has never joined",
     silent: (since: string) => `Not heard of since ${since}`,
     pool: (nodes: number, perNode: number) => `${nodes} × ${perNode}`,
+    closed: (nodes: number) => `${nodes} closed`,
     perHour: (price: string) => `${price}/h`,
     aria: (name: string, used: string, all: string) => `Center ${name}: ${used} of ${all} chips in use`,
     more: (n: number) => `and ${n} more`,

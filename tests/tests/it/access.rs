@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::os::unix::fs::MetadataExt;
-use whole_system::{Net, Plan, sh};
+use whole_system::{Finished, Net, Plan, sh};
 
 /// What an agent says when it comes, of this protocol and for this engine.
 fn join(protocol: u32, agent: &str) -> Value {
@@ -145,4 +145,38 @@ async fn attempts_run_as_users_of_their_own_where_the_agent_may_choose() {
         assert!(!said.contains("LEAKED") && !said.contains("private"), "{said}");
     }
     assert!(said.ends_with("0\n"), "its environment names a token: {said}");
+}
+
+/// A certificate of the server's own making, as docs/deploy.md has it made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_spoken_with_only_if_its_certificate_is_trusted() {
+    let mut net = Plan::laptop().only(&[]).start().await;
+    let [key, certificate] = ["server.key", "server.crt"].map(|name| net.dir().join(name));
+    let made = std::process::Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])
+        .args(["-nodes", "-days", "2", "-subj", "/CN=portolan.example"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+        .args(["-keyout".as_ref(), key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
+        .output();
+    let Ok(made) = made else {
+        eprintln!("skipped: no openssl here");
+        return;
+    };
+    assert!(made.status.success(), "{made:?}");
+    let [key, certificate] = [key, certificate].map(|file| file.display().to_string());
+    net.stop_server().await;
+    net.reconfigure(&["--tls-certificates", &certificate, "--tls-key", &key]);
+    net.start_server().await;
+    let token = net.dir().join("operator.token");
+    std::fs::write(&token, net.operator().token()).unwrap();
+    let (url, token) = (net.url().replace("http://", "https://"), token.display().to_string());
+    let env = [("PORTOLAN_SERVER", &*url), ("PORTOLAN_TOKEN_FILE", &*token)];
+    let refused = Finished::run(&["centers"], &env, net.dir()).await;
+    assert_eq!((refused.code, &*refused.stdout), (Some(6), ""), "{refused:?}");
+    assert!(refused.stderr.contains("the server's certificate is not good"), "{refused:?}");
+    assert!(refused.stderr.contains("SSL_CERT_FILE"), "{refused:?}");
+    let trusts = [&env[..], &[("SSL_CERT_FILE", &*certificate)]].concat();
+    let told = Finished::run(&["centers"], &trusts, net.dir()).await;
+    assert!(told.code == Some(0) && told.stdout.contains("kunshan"), "{told:?}");
 }

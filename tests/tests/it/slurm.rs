@@ -368,20 +368,27 @@ async fn what_a_cluster_ends_is_tried_again() {
     assert_eq!(ground.net.ended(gang).await.job.state, "completed");
     assert_eq!(value(&ground.net.output(gang).await, "node"), "n[2-4]");
 
-    // The agent is killed while its jobs run, one ends meanwhile, and it finds both.
-    let (short, long) = (
+    // The agent is killed while its jobs run, one ends meanwhile, one is canceled, and it finds all.
+    let (short, long, doomed) = (
         ground.submit(&sh("short", "echo begun; sleep 2"), "cann", (1, 1)).await,
         ground.submit(&sh("long", "echo begun; sleep 8"), "cann", (1, 1)).await,
+        ground.submit(&sh("doomed", "echo begun; sleep 300"), "cann", (1, 1)).await,
     );
-    ground.says(short, "begun").await;
-    ground.says(long, "begun").await;
+    for job in [short, long, doomed] {
+        ground.says(job, "begun").await;
+    }
     ground.net.kill_agent("alpha");
+    let cancel = format!("/v1/jobs/{doomed}/cancel");
+    let _: Value = ground.net.tenant("lab").post(&cancel, &Value::Null).await.ok();
     tokio::time::sleep(Duration::from_secs(3)).await;
     ground.net.start_agent("alpha").await;
     for job in [short, long] {
         let ended = ground.net.ended(job).await;
         assert_eq!((&*ended.job.state, ended.job.attempts), ("completed", 1), "{ended:?}");
     }
+    assert_eq!(ground.net.ended(doomed).await.job.state, "canceled");
+    let left = ground.alpha.command("squeue", &["--noheader", "--states=running"]).unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
 }
 
 /// The suite as the owner of a center runs it, and what it says of one whose Slurm is away.

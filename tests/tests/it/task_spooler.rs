@@ -37,5 +37,6 @@ fn task_spooler_passes_the_check_of_a_center() {
     let complained = String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{said}\n{complained}");
     assert!(said.contains("ready: 16 of 16"), "{said}");
+    assert!(!dir.path().join("attempts").exists(), "something is left behind");
     assert!(stopped.success());
 }

@@ -48,7 +48,13 @@ fn lines(centers: &Centers, columns: &Columns, titled: bool) -> String {
     }
     for center in &centers.centers {
         for pool in &center.pools {
-            text.push_str(&columns.line(|letter| field(center, pool, letter)));
+            let open = pool.nodes.saturating_sub(pool.nodes_closed);
+            if open > 0 || pool.nodes_closed == 0 {
+                text.push_str(&columns.line(|letter| field(center, pool, letter)));
+            }
+            if pool.nodes_closed > 0 {
+                text.push_str(&columns.line(|letter| closed(center, pool, letter)));
+            }
         }
     }
     text
@@ -81,9 +87,11 @@ fn field(center: &Center, pool: &Pool, letter: char) -> String {
         'P' | 'R' => center.center.to_string(),
         'a' => if is_there { "up" } else { "down" }.to_owned(),
         'l' => "infinite".to_owned(),
-        'D' => pool.nodes.to_string(),
+        'D' => pool.nodes.saturating_sub(pool.nodes_closed).to_string(),
         't' => state(pool, is_there).0.to_owned(),
         'T' => state(pool, is_there).1.to_owned(),
+        // Which of them are closed only its own system knows.
+        'N' if pool.nodes_closed > 0 => pool.pool.to_string(),
         'N' => match pool.nodes {
             0 => String::new(),
             1 => format!("{}-0", pool.pool),
@@ -99,11 +107,24 @@ fn field(center: &Center, pool: &Pool, letter: char) -> String {
     }
 }
 
+/// The same of those nodes that take no work.
+fn closed(center: &Center, pool: &Pool, letter: char) -> String {
+    match letter {
+        'D' => pool.nodes_closed.to_string(),
+        't' => "drain".to_owned(),
+        'T' => "drained".to_owned(),
+        other => field(center, pool, other),
+    }
+}
+
 /// How much of a pool is taken, in short and in full.
 fn state(pool: &Pool, is_there: bool) -> (&'static str, &'static str) {
-    let cores = Cores(pool.cores_milli.0 * u64::from(pool.nodes));
+    let open = pool.nodes.saturating_sub(pool.nodes_closed);
+    let cores = Cores(pool.cores_milli.0 * u64::from(open));
     let full = match pool.chips_milli > Chips::ZERO {
-        true => pool.chips_held_milli >= pool.chips_milli,
+        true => {
+            pool.chips_held_milli >= Chips::whole(u64::from(pool.chips_per_node)).times(open.into())
+        }
         false => pool.cores_held_milli >= cores,
     };
     if !is_there {

@@ -123,9 +123,11 @@ fn centers_stand_in_the_columns_of_sinfo() {
             "pue_thousandths": 1_000, "lend_percent": 100, "only_tenants": []
         })
     };
+    let mut drained = pool("ascend", 4, 8_000, 1_000);
+    drained["nodes_closed"] = json!(3);
     let centers = json!({"centers": [
         center("lingang", true, json!([pool("a100", 16, 0, 0), pool("old", 1, 8_000, 1_000)])),
-        center("zhangjiang", true, json!([pool("ascend", 2, 1_000, 1_000)])),
+        center("zhangjiang", true, json!([drained, pool("more", 2, 1_000, 1_000)])),
         center("kunshan", false, json!([pool("dcu", 4, 0, 0)])),
     ]});
     let centers: Centers = serde_json::from_value(centers).unwrap();

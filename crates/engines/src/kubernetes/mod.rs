@@ -292,9 +292,10 @@ impl Queue for Kubernetes {
             nodes::is_ready(node) && (!nodes::is_closed(node) || is_held)
         };
         let up: Vec<&Node> = all.iter().map(Arc::as_ref).filter(takes_work).collect();
-        let count = |pool| up.iter().filter(|node| nodes::is_of(node, pool)).count();
-        let count = |pool| u32::try_from(count(pool)).unwrap_or(u32::MAX);
-        Ok(self.of_pools(count))
+        let count = |pool: &KubernetesPool| {
+            u32::try_from(up.iter().filter(|node| nodes::is_of(node, pool)).count())
+        };
+        Ok(self.of_pools(|pool| count(pool).unwrap_or(u32::MAX)))
     }
 
     async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {

@@ -9,7 +9,7 @@ use crate::hints::{Hints, lock};
 use crate::remains;
 use crate::supervisor::Wish;
 use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, RunAs, State, Stream};
-use model::{AttemptId, BootId, NetworkUid, Span, TenantId};
+use model::{AttemptId, BootId, JobId, NetworkUid, Span, TenantId};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::OpenOptionsExt;
@@ -56,7 +56,6 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn open(config: ProcessConfig) -> Result<Self, Error> {
         let ProcessConfig { base, network, supervisor, uids, options } = config;
-        let enclosures = options.enclosures()?;
         let users = options.users()?;
         let own_users = uids.is_some() || !users.is_empty();
         if uids.is_some() && !rustix::process::geteuid().is_root() {
@@ -64,6 +63,9 @@ impl Desk {
                        user numbers, or start the agent as root";
             return Err(Error::Setup(why.to_owned()));
         }
+        let any = AttemptId { job: JobId::new(0), epoch: 0 };
+        let user = uids.map(|uids| uids.user_for(any)).or_else(|| users.values().next().copied());
+        let enclosures = options.enclosures(user)?;
         let ground = Ground::open(&base, network, own_users)?;
         if own_users {
             check_searchable(&base)?;

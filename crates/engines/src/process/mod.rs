@@ -59,9 +59,10 @@ pub struct ProcessOptions {
 }
 
 impl ProcessOptions {
-    /// What is here to enclose commands in, as the center says; an error where something is not.
-    pub fn enclosures(&self) -> Result<Enclosures, Error> {
-        Enclosures::find(self.isolation, self.container.as_ref())
+    /// What is here to enclose commands of `user` in, as the center says; an error where something is not.
+    /// Without a user, those of the agent's own.
+    pub fn enclosures(&self, user: Option<RunAs>) -> Result<Enclosures, Error> {
+        Enclosures::find(self.isolation, self.container.as_ref(), user)
     }
 
     /// The users by number. None may be root.

@@ -218,7 +218,8 @@ fn who(config: &SlurmConfig) -> Result<Who, Error> {
         return wrong(why.to_owned());
     }
     let run_as = RunAs { uid: user.uid.as_raw(), gid: user.gid.as_raw() };
-    Ok(Who { name: user.name, other: config.user.is_some().then_some(run_as) })
+    let other = (user.uid != nix::unistd::geteuid()).then_some(run_as);
+    Ok(Who { name: user.name, other })
 }
 
 impl Queue for Slurm {
@@ -244,7 +245,9 @@ impl Queue for Slurm {
 
     async fn submit(&self, ticket: &Ticket<'_>) -> Result<Entry, Error> {
         let pool = self.pool(ticket.pool);
-        let script = format!("#!/bin/sh\nexec {}\n", quoted(ticket.command));
+        // Or tasks that the command starts by `srun` would get no more than was passed on to this script.
+        let script =
+            format!("#!/bin/sh\nunset SLURM_EXPORT_ENV\nexec {}\n", quoted(ticket.command));
         // Only `sbatch` knows what its options mean.
         if let Some(rest) = self.rest().filter(|_| pool.options.is_empty()) {
             // Whoever did not answer may have entered it: it is looked for before it is entered again.

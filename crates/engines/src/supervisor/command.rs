@@ -7,6 +7,7 @@ use crate::cgroup::AttemptGroups;
 use std::collections::BTreeMap;
 use std::env;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// Where programs are looked up if the agent has no `PATH`.
@@ -21,6 +22,9 @@ pub(super) fn spawn(
     groups: Option<&AttemptGroups>,
 ) -> Result<Child, String> {
     let env = environment(post, launch, batch)?;
+    if launch.enclosure.is_sandbox() {
+        find_program(launch, &env, &post.main.work())?;
+    }
     let line = launch.enclosure.line(post.main, launch, &env)?;
     let mut command = Command::new(&line.program);
     command
@@ -51,6 +55,24 @@ pub(super) fn spawn(
         return Err(format!("its control group cannot be left: {error}"));
     }
     Ok(child)
+}
+
+/// What is in a sandbox cannot be told from one that fails, if it cannot be run: it is looked for first.
+fn find_program(
+    launch: &Launch,
+    env: &BTreeMap<String, String>,
+    work: &Path,
+) -> Result<(), String> {
+    let Some(program) = launch.command.first() else { return Ok(()) };
+    let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
+    let is_there = match program.contains('/') {
+        true => work.join(program).is_file(),
+        false => env::split_paths(path).any(|dir| dir.join(program).is_file()),
+    };
+    match is_there {
+        true => Ok(()),
+        false => Err(format!("`{program}` cannot be run: there is no such program here")),
+    }
 }
 
 /// All the command gets to see: nothing of the agent's own environment but `PATH`, and of a batch

@@ -427,7 +427,7 @@ impl Watch<'_> {
             None => Cause::Finished,
         };
         Outcome {
-            exit,
+            exit: exit.map(|exit| launch.enclosure.exit(exit)),
             cause,
             started,
             ended: wall_clock(),

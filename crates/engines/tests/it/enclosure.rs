@@ -14,7 +14,7 @@ use std::process::Command;
 
 const UIDS: engines::UidRange = engines::UidRange { first: 300_000, count: 1_000 };
 
-fn there_is(program: &str) -> bool {
+pub(crate) fn there_is(program: &str) -> bool {
     let found = Command::new(program).arg("--version").output().is_ok();
     if !found {
         eprintln!("skipped: no {program} here");

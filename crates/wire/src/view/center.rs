@@ -97,6 +97,9 @@ pub struct Pool {
     pub chip: Option<ChipId>,
     /// How many nodes; no more than it has shown, as all that follows.
     pub nodes: u32,
+    /// Nodes of them that take no work now: drained, failed or silent, as its agent counts.
+    #[serde(default)]
+    pub nodes_closed: u32,
     /// Chips in each node.
     pub chips_per_node: u16,
     /// Cores of each node, in thousandths.
