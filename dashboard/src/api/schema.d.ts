@@ -1851,6 +1851,11 @@ export interface components {
         /** @description What a pool was declared with, where it has shown less. */
         DeclaredSize: {
             /**
+             * Format: int32
+             * @description Chips of each node.
+             */
+            chips_per_node: number;
+            /**
              * Format: int64
              * @description Cores of each node, in thousandths.
              */
@@ -2745,6 +2750,11 @@ export interface components {
              * @description How many nodes; no more than it has shown, as all that follows.
              */
             nodes: number;
+            /**
+             * Format: int32
+             * @description Nodes of them that take no work now: drained, failed or silent, as its agent counts.
+             */
+            nodes_closed?: number;
             /** @description Its name inside the center. */
             pool: string;
             /** @description Price of one chip (of one node, where it has no chips) for an hour. */
@@ -2752,6 +2762,11 @@ export interface components {
         };
         /** @description What an engine shows of a pool. What it cannot tell is absent. */
         PoolSeen: {
+            /**
+             * Format: int32
+             * @description Chips of its kind that each node has at least.
+             */
+            chips_per_node?: number | null;
             /**
              * Format: int64
              * @description Cores that each node has at least, in thousandths.
