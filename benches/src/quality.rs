@@ -17,8 +17,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// How often a solve is timed.
-const TIMES: usize = 7;
+/// How often a solve is timed: often, for it takes milliseconds, and now and then twice as many.
+const TIMES: usize = 31;
 /// HiGHS on the same instance, by its Python package `highspy`.
 const HIGHS: &str = include_str!("quality/highs.py");
 /// By how much throughputs are multiplied at most so that no two jobs are alike.

@@ -9,16 +9,19 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use controller::{Answer, Command, Declarations};
+use model::file::network::NetworkFile;
 use model::file::{Catalog, Diagnostic, network};
-use model::{Chip, Tenant};
+use model::{Center, Chip, Tenant};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::view;
+use world::World;
 
 /// Declare or change parts of the network
 ///
 /// The body is a network file (`application/toml`), or several of them together with chip files
-/// (`application/json`). Files may refer to chips the network knows already. What is not named in
-/// them stays as it is.
+/// (`application/json`). Files may refer to chips, centers and all else that the network knows already.
+/// What is not named in them stays as it is.
 #[utoipa::path(put, path = "/v1/network", tag = "network",
     request_body(content(
         (String = "application/toml"),
@@ -56,11 +59,33 @@ pub(crate) async fn declarations(
         let detail = "the body must be TOML (`Content-Type: application/toml`) or JSON";
         return Err(Problem::new(Slug::MediaType, detail));
     };
-    let known = api.gate.look(|c| c.world().chips.values().cloned().collect::<Vec<_>>()).await?;
-    read(&files, &known)
+    let known =
+        |world: &World| (world.chips.values().cloned().collect::<Vec<_>>(), declared(world));
+    let (chips, beside) = api.gate.look(move |c| known(c.world())).await?;
+    read(&files, &chips, &beside)
 }
 
-fn read(files: &view::NetworkFiles, known: &[Arc<Chip>]) -> Result<Declarations, Problem> {
+/// What is declared already, for new files to refer to.
+fn declared(world: &World) -> NetworkFile {
+    fn all<K, T: Clone>(of: &BTreeMap<K, Arc<T>>) -> Vec<T> {
+        of.values().map(|one| T::clone(one)).collect()
+    }
+    NetworkFile {
+        centers: world.centers.values().map(|state| Center::clone(state.declared())).collect(),
+        exchanges: all(&world.exchanges),
+        links: all(&world.links),
+        flavors: all(&world.flavors),
+        priority_classes: all(&world.priority_classes),
+        tenants: all(&world.tenants),
+        admission: world.admission,
+    }
+}
+
+fn read(
+    files: &view::NetworkFiles,
+    known: &[Arc<Chip>],
+    beside: &NetworkFile,
+) -> Result<Declarations, Problem> {
     let wrong = |what, diagnostics: Vec<Diagnostic>| {
         Problem::invalid(what, diagnostics.iter().map(file_error).collect())
     };
@@ -70,7 +95,7 @@ fn read(files: &view::NetworkFiles, known: &[Arc<Chip>]) -> Result<Declarations,
     let new = Catalog::read(&named(&files.chips)).map_err(|d| wrong("the chip files", d))?;
     let chips: Vec<Chip> = new.chips().cloned().collect();
     let catalog: Catalog = known.iter().map(|c| (**c).clone()).chain(chips.clone()).collect();
-    let declared = network::read(&named(&files.network), &catalog)
+    let declared = network::read_beside(&named(&files.network), &catalog, beside)
         .map_err(|d| wrong("the network files", d))?;
     Ok(Declarations {
         chips,

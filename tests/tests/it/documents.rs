@@ -133,6 +133,11 @@ async fn a_network_file_with_a_mistake_is_refused_with_its_line_and_changes_noth
         net.operator().with_body(Method::PUT, "/v1/network", "application/toml", vec![0xff, 0xfe]);
     assert!(binary.await.refusal().contains("not UTF-8"));
     assert_eq!(net.operator().get("/v1/centers").await.text, before);
+    // What is declared already may be referred to, and nothing else.
+    let tenant = |home: &str| format!("[[tenant]]\ntenant = \"guest\"\nhome = \"{home}\"\n");
+    let unknown = net.apply(&tenant("atlantis")).await.refusal();
+    assert!(unknown.contains("network:3:"), "{unknown}");
+    assert_eq!(net.apply(&tenant("lingang")).await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
