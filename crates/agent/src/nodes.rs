@@ -13,7 +13,7 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// Counts for ever, and says what has changed.
 pub(crate) async fn watch(engine: Arc<AnyEngine>, events: mpsc::Sender<Event>) {
-    let mut told = BTreeMap::new();
+    let (mut told, mut trouble) = (BTreeMap::new(), None);
     let mut ticks = tokio::time::interval(COUNT_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -22,10 +22,15 @@ pub(crate) async fn watch(engine: Arc<AnyEngine>, events: mpsc::Sender<Event>) {
             Ok(counted) => counted,
             // Nobody knows: what was counted before is as good as anything.
             Err(error) => {
-                tracing::debug!(%error, "nodes could not be counted");
+                let said = error.to_string();
+                if trouble.as_ref() != Some(&said) {
+                    tracing::warn!("nodes cannot be counted: {said}");
+                }
+                trouble = Some(said);
                 continue;
             }
         };
+        trouble = None;
         let named = counted.into_iter().filter_map(|(pool, up)| Some((pool.parse().ok()?, up)));
         let counted: BTreeMap<PoolId, u32> = named.collect();
         if counted == told {

@@ -104,6 +104,11 @@ async fn join(shared: &Shared) -> Result<Joined, crate::Error> {
                 tracing::info!(%error, "the server does not answer; trying again");
                 patience.wait().await;
             }
+            // It may be mended there, or this machine's clock be set.
+            Err(error @ client::Error::Mistrusted { .. }) => {
+                tracing::warn!(%error, "the server is not spoken with; trying again");
+                patience.wait().await;
+            }
             Err(error) => return Err(crate::Error::Refused(error.to_string())),
         }
     }

@@ -44,7 +44,7 @@ impl Check {
             NetworkUid::from_bytes(bytes)
         };
         // Dropped when all that uses it is.
-        let _traces = Traces { attempts: settings.dir.join("attempts"), network };
+        let _traces = Traces::of(settings.dir.join("attempts"), network);
         let place = Place { pool: self.pool.clone(), nodes: 1, chips_per_node: 0 };
         let site = Site { network, place: Some(place) };
         let open = async || settings.open_engine(network).await;
@@ -102,16 +102,23 @@ impl Check {
 }
 
 /// What a check leaves behind; gone with this.
-struct Traces {
-    attempts: PathBuf,
-    network: NetworkUid,
+struct Traces(PathBuf);
+
+impl Traces {
+    /// Those of a check with this network among all attempts; all, where there were none before.
+    fn of(attempts: PathBuf, network: NetworkUid) -> Self {
+        Self(if attempts.exists() { attempts.join(network.to_string()) } else { attempts })
+    }
 }
 
 impl Drop for Traces {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.attempts.join(self.network.to_string()));
-        // Others' attempts may be beside it.
-        let _ = std::fs::remove_dir(&self.attempts);
+        match std::fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                note(format!("{} is left behind: {error}", self.0.display()));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -108,7 +108,7 @@ impl Controller {
         let known = known.and_then(|c| c.center.pool(&part.pool));
         let (Some(old), Some(new)) = (known, center.pool(&part.pool)) else { return false };
         old.chip == new.chip
-            && old.chips_per_node == new.chips_per_node
+            && new.chips_per_node >= old.chips_per_node
             && new.cores >= old.cores
             && new.memory >= old.memory
             && part.nodes.iter().all(|slots| slots.node < new.nodes)

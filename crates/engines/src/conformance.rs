@@ -371,18 +371,24 @@ async fn a_stopped_attempt_ends(bench: &Bench<'_, impl Engine>) -> Case {
 const BEATS: &str = "while :; do echo >> beats; sleep 0.1; done";
 /// How long what is not there any more may seem to be, where another machine wrote last.
 const LINGERS: Duration = Duration::from_secs(10);
+/// After so many looks without a beat there is nothing any more.
+const QUIET: u32 = 5;
 
 /// Fails if something still beats. Its process number says nothing: it may be another machine's, or
 /// another namespace's.
 async fn nothing_beats(bench: &Bench<'_, impl Engine>, what: &str) -> Case {
     let Some(work) = bench.engine.workdir(bench.attempt()) else { return Ok(()) };
-    let beats = || std::fs::metadata(work.join("beats")).map_or(0, |beats| beats.len());
-    let deadline = tokio::time::Instant::now() + LINGERS;
-    let mut before = beats();
+    // Opened anew, which is when a shared file system asks who wrote last.
+    let beats = || std::fs::read(work.join("beats")).map_or(0, |beats| beats.len());
+    let (deadline, mut before, mut quiet) = (tokio::time::Instant::now() + LINGERS, beats(), 0);
+    if before == 0 {
+        return Err(format!("{what} was never there"));
+    }
     while tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(2 * LOOK_ANYWAY).await;
+        tokio::time::sleep(LOOK_ANYWAY).await;
         let now = beats();
-        if now == before {
+        quiet = if now == before { quiet + 1 } else { 0 };
+        if quiet == QUIET {
             return Ok(());
         }
         before = now;
@@ -393,7 +399,7 @@ async fn nothing_beats(bench: &Bench<'_, impl Engine>, what: &str) -> Case {
 async fn what_ignores_term_is_killed(bench: &Bench<'_, impl Engine>) -> Case {
     // Three deep, each ignoring TERM, the innermost in a session of its own and orphaned.
     let script = format!(
-        "trap '' TERM; sh -c 'setsid sh -c \"trap \\\"\\\" TERM; echo up; {BEATS}\" & sleep 0.1'; \
+        "trap '' TERM; sh -c 'setsid sh -c \"trap \\\"\\\" TERM; echo >> beats; echo up; {BEATS}\" & sleep 0.1'; \
          while sleep {FOR_EVER}; do :; done"
     );
     bench.launch(&bench.script(&script, "0", "0")).await?;

@@ -10,9 +10,10 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// Variables of the agent's own that container runtimes go by.
@@ -172,10 +173,10 @@ fn sandbox_version(user: Option<RunAs>) -> Result<String, String> {
     let run = |args: &[&str]| {
         let mut bwrap = Command::new("bwrap");
         bwrap.args(args).current_dir("/").stdin(Stdio::null());
-        if let Some(user) = user {
-            bwrap.uid(user.uid).gid(user.gid);
-        }
-        let run = bwrap.output();
+        let run = match user {
+            Some(user) => as_attempts_run(bwrap.uid(user.uid).gid(user.gid)),
+            None => bwrap.output(),
+        };
         run.map_err(|error| format!("`bwrap` cannot be run: {error}; install bubblewrap"))
     };
     let version = run(&["--version"])?;
@@ -186,6 +187,17 @@ fn sandbox_version(user: Option<RunAs>) -> Result<String, String> {
         return Err(format!("bubblewrap makes no sandbox here{whose}: {}", said.trim()));
     }
     Ok(String::from_utf8_lossy(&version.stdout).trim().to_owned())
+}
+
+/// Runs a command of another user as attempts are run: without ever getting more rights.
+fn as_attempts_run(command: &mut Command) -> io::Result<Output> {
+    // What a thread gave up its commands do not have, and this one ends here.
+    let run = || {
+        rustix::thread::set_no_new_privs(true)?;
+        command.output()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join())
+        .unwrap_or_else(|_| Err(io::Error::other("it was not tried")))
 }
 
 /// What one attempt is enclosed in.
@@ -423,7 +435,7 @@ fn ask(container: &Container, args: &[&str]) -> Option<String> {
         }
     }
     let mut said = String::new();
-    std::io::Read::read_to_string(&mut child.stdout.take()?, &mut said).ok()?;
+    io::Read::read_to_string(&mut child.stdout.take()?, &mut said).ok()?;
     Some(said)
 }
 

@@ -52,8 +52,8 @@ pub trait Engine: Send + Sync {
     /// What the engine has to run attempts on.
     fn capacity(&self) -> impl Future<Output = Result<Capacity, Error>> + Send;
 
-    /// How many nodes of each pool take work, now or when what they run is over; only pools of which
-    /// the engine can tell.
+    /// How many nodes of each pool take work, now or when what they run is over: the most there can be,
+    /// where they are started on demand. Only pools of which the engine can tell.
     fn nodes(&self) -> impl Future<Output = Result<BTreeMap<String, u32>, Error>> + Send {
         std::future::ready(Ok(BTreeMap::new()))
     }

@@ -82,7 +82,7 @@ fn title(letter: char) -> &'static str {
 }
 
 fn field(center: &Center, pool: &Pool, letter: char) -> String {
-    let is_there = center.agent.is_some() && center.silent_since_ms.is_none();
+    let is_there = is_there(center);
     match letter {
         'P' | 'R' => center.center.to_string(),
         'a' => if is_there { "up" } else { "down" }.to_owned(),
@@ -107,12 +107,16 @@ fn field(center: &Center, pool: &Pool, letter: char) -> String {
     }
 }
 
+fn is_there(center: &Center) -> bool {
+    center.agent.is_some() && center.silent_since_ms.is_none()
+}
+
 /// The same of those nodes that take no work.
 fn closed(center: &Center, pool: &Pool, letter: char) -> String {
     match letter {
         'D' => pool.nodes_closed.to_string(),
-        't' => "drain".to_owned(),
-        'T' => "drained".to_owned(),
+        't' if is_there(center) => "drain".to_owned(),
+        'T' if is_there(center) => "drained".to_owned(),
         other => field(center, pool, other),
     }
 }

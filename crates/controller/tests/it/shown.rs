@@ -202,6 +202,12 @@ fn chips_that_were_not_shown_are_not_planned_with() {
     assert_eq!(stage.refusal(waits, "lingang"), "none of its nodes is there to plan with");
     stage.shows(checked("lingang", 16, vec![shows(4)]));
     assert_eq!(stage.refusal(waits, "lingang"), "a node has 4 chips, the job wants 8 on each");
+    // Under what runs there may come to be more, but not less.
+    let small = stage.submit(job("on = \"cuda\"\nchips = 4"));
+    assert_eq!(stage.state(small), "offered at lingang/a100");
+    let less = Command::ShowCheck(Box::new(checked("lingang", 16, vec![shows(3)])));
+    let answer = stage.ask(operator(), less);
+    assert!(matches!(answer, Answer::Rejected(Rejected::Conflict { .. })), "{answer:?}");
     stage.shows(checked("lingang", 16, vec![shows(9)]));
     assert_eq!(stage.state(waits), "offered at lingang/a100");
     stage.audit();

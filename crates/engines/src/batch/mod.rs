@@ -88,7 +88,7 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
     }
 
     async fn observe(&self) -> Result<Vec<Observation>, Error> {
-        self.at_desk(Desk::observe).await
+        self.at_desk(|desk| Ok(desk.observe())).await
     }
 
     async fn stop(&self, attempt: AttemptId, grace: Span) -> Result<(), Error> {

@@ -284,6 +284,10 @@ impl Queue for Kubernetes {
     }
 
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
+        let mut counts = self.on_demand();
+        if counts.len() == self.config.pools.len() {
+            return Ok(counts);
+        }
         let (all, in_use) = self.mirror.nodes(&self.api.nodes).await?;
         let takes_work = |node: &&Node| {
             // One that is closed counts until what it runs is over.
@@ -293,9 +297,11 @@ impl Queue for Kubernetes {
         };
         let up: Vec<&Node> = all.iter().map(Arc::as_ref).filter(takes_work).collect();
         let count = |pool: &KubernetesPool| {
-            u32::try_from(up.iter().filter(|node| nodes::is_of(node, pool)).count())
+            let own = |node: &&&Node| nodes::is_of(node, pool) && nodes::offers_chips(node, pool);
+            u32::try_from(up.iter().filter(own).count()).unwrap_or(u32::MAX)
         };
-        Ok(self.of_pools(|pool| count(pool).unwrap_or(u32::MAX)))
+        counts.extend(self.of_pools(count));
+        Ok(counts)
     }
 
     async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {
@@ -333,6 +339,12 @@ impl Kubernetes {
                 None => return Ok(all),
             }
         }
+    }
+
+    /// Of each pool whose nodes are started on demand as many as were declared.
+    fn on_demand(&self) -> BTreeMap<String, u32> {
+        let pools = self.config.pools.iter().filter(|(_, pool)| pool.on_demand);
+        pools.map(|(name, _)| (name.clone(), u32::MAX)).collect()
     }
 
     /// What there is of each pool that has its nodes for good.

@@ -3,6 +3,7 @@
 use super::KubernetesPool;
 use crate::Capacity;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use model::{Bytes, Cores};
 use std::collections::BTreeMap;
 
@@ -31,10 +32,16 @@ pub(super) fn gives(node: &Node) -> Capacity {
     Capacity { cpu: Cores(amount(node, "cpu", 1_000)), memory: Bytes(amount(node, "memory", 1)) }
 }
 
-/// How many chips a node gives to pods of a pool, where the pool says what they are.
+/// How many chips of a pool's kind a node has, in order or not, where the pool says what they are.
 pub(super) fn chips(node: &Node, pool: &KubernetesPool) -> Option<u16> {
-    let given = amount(node, pool.resource.as_ref()?, 1);
-    Some(u16::try_from(given).unwrap_or(u16::MAX))
+    let has = node.status.as_ref().and_then(|status| status.capacity.as_ref());
+    let has = of(has, pool.resource.as_ref()?, 1);
+    Some(u16::try_from(has).unwrap_or(u16::MAX))
+}
+
+/// Whether a node gives chips to pods of a pool now, or needs to give none.
+pub(super) fn offers_chips(node: &Node, pool: &KubernetesPool) -> bool {
+    pool.resource.as_ref().is_none_or(|resource| amount(node, resource, 1) > 0)
 }
 
 /// Whether a node is one of a pool's: it has all of its labels and some of its chips, and keeps its pods
@@ -50,20 +57,28 @@ pub(super) fn is_of(node: &Node, pool: &KubernetesPool) -> bool {
 /// state comes and goes.
 fn lets_in(taint: &Taint, pool: &KubernetesPool) -> bool {
     let tolerates = |toleration: &serde_json::Value| {
-        let is = |field: &str| toleration.get(field).and_then(serde_json::Value::as_str);
+        let is = |field: &str| {
+            let text = toleration.get(field).and_then(serde_json::Value::as_str);
+            text.filter(|text| !text.is_empty())
+        };
         let any_value = is("operator") == Some("Exists");
         is("effect").is_none_or(|effect| effect == taint.effect)
             && is("key").map_or(any_value, |key| key == taint.key)
             && (any_value || is("value").unwrap_or("") == taint.value.as_deref().unwrap_or(""))
     };
     taint.effect == "PreferNoSchedule"
+        // Who asks for a resource tolerates a taint of its name, where the cluster sees to that.
+        || pool.resource.as_ref() == Some(&taint.key)
         || taint.key.starts_with("node.kubernetes.io/")
         || pool.tolerations.iter().any(tolerates)
 }
 
-fn amount(node: &Node, of: &str, parts: u128) -> u64 {
-    let given = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-    given.and_then(|all| quantity(&all.get(of)?.0, parts)).unwrap_or_default()
+fn amount(node: &Node, name: &str, parts: u128) -> u64 {
+    of(node.status.as_ref().and_then(|status| status.allocatable.as_ref()), name, parts)
+}
+
+fn of(all: Option<&BTreeMap<String, Quantity>>, name: &str, parts: u128) -> u64 {
+    all.and_then(|all| quantity(&all.get(name)?.0, parts)).unwrap_or_default()
 }
 
 /// An amount as Kubernetes writes it (`64`, `63500m`, `1.5`, `515396075520`, `503316480Ki`, `2G`), in as
@@ -114,7 +129,10 @@ mod tests {
         let node = |more: serde_json::Value| -> Node {
             let mut node = serde_json::json!({
                 "metadata": { "labels": { "chip": "910b" } },
-                "status": { "allocatable": { "cpu": "63500m", "memory": "2Gi", "npu": "8" } },
+                "status": {
+                    "capacity": { "cpu": "64", "memory": "4Gi", "npu": "8" },
+                    "allocatable": { "cpu": "63500m", "memory": "2Gi", "npu": "7" },
+                },
             });
             node.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             serde_json::from_value(node).unwrap()
@@ -138,12 +156,14 @@ mod tests {
             "key = 'for', value = 'train'",
             "key = 'for', operator = 'Exists', effect = 'NoSchedule'",
             "operator = 'Exists'",
+            "key = '', operator = 'Exists', effect = ''",
         ] {
             assert!(is(&format!("tolerations = [{{ {tolerated} }}]"), &own), "{tolerated}");
         }
         for not in ["key = 'for'", "key = 'for', value = 'train', effect = 'NoExecute'", ""] {
             assert!(!is(&format!("tolerations = [{{ {not} }}]"), &own), "{not}");
         }
+        assert!(is("resource = 'npu'", &tainted("npu", "NoSchedule")));
         assert!(is("", &tainted("for", "PreferNoSchedule")));
         assert!(is("", &tainted("node.kubernetes.io/not-ready", "NoExecute")));
     }

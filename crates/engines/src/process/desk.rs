@@ -291,15 +291,17 @@ impl Desk {
         place.lose("its supervisor was killed; what it left behind has been killed too")
     }
 
-    pub(super) fn observe(&self) -> Result<Vec<Observation>, Error> {
+    pub(super) fn observe(&self) -> Vec<Observation> {
         let attempts: Vec<AttemptId> = lock(&self.known).keys().copied().collect();
-        let mut observations = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            if let Some(state) = self.find(attempt)? {
-                observations.push(Observation { attempt, state });
+        let state = |attempt: AttemptId| match self.find(attempt) {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(%attempt, %error, "how it is cannot be read; it counts as under way");
+                Some(State::Starting)
             }
-        }
-        Ok(observations)
+        };
+        let observation = |attempt| Some(Observation { attempt, state: state(attempt)? });
+        attempts.into_iter().filter_map(observation).collect()
     }
 
     /// The present state of an attempt that must be known.

@@ -230,7 +230,7 @@ impl Engine for ProcessEngine {
     }
 
     async fn observe(&self) -> Result<Vec<Observation>, Error> {
-        self.at_desk(Desk::observe).await
+        self.at_desk(|desk| Ok(desk.observe())).await
     }
 
     async fn stop(&self, attempt: AttemptId, grace: Span) -> Result<(), Error> {

@@ -257,7 +257,11 @@ impl Queue for Ray {
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
         let alive = self.alive().await?;
         let count = |pool: &RayPool| alive.iter().filter(|node| pool.has(node)).count();
-        Ok(self.of_pools(|pool| u32::try_from(count(pool)).unwrap_or(u32::MAX)))
+        let mut counts = self.of_pools(|pool| u32::try_from(count(pool)).unwrap_or(u32::MAX));
+        // As many as were declared.
+        let on_demand = self.config.pools.iter().filter(|(_, pool)| pool.on_demand);
+        counts.extend(on_demand.map(|(name, _)| (name.clone(), u32::MAX)));
+        Ok(counts)
     }
 
     async fn pools(&self) -> Result<BTreeMap<String, PoolSize>, Error> {

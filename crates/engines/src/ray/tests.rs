@@ -294,7 +294,9 @@ async fn a_token_that_is_refused_is_told() {
 #[tokio::test]
 async fn a_pool_is_as_large_as_its_nodes_are() {
     let (ray, _) = ray(&[]).await;
-    assert_eq!(ray.nodes().await.unwrap(), BTreeMap::from([("train".to_owned(), 1)]));
+    let counts = [("train", 1), ("grows", u32::MAX)];
+    let counts = counts.map(|(pool, count)| (pool.to_owned(), count));
+    assert_eq!(ray.nodes().await.unwrap(), BTreeMap::from(counts));
     let sizes = ray.pools().await.unwrap();
     let size = sizes["train"];
     assert!(!sizes.contains_key("grows"), "{sizes:?}");

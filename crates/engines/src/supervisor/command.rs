@@ -6,8 +6,11 @@ use crate::attempt_dir::Batch;
 use crate::cgroup::AttemptGroups;
 use std::collections::BTreeMap;
 use std::env;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Where programs are looked up if the agent has no `PATH`.
@@ -65,13 +68,18 @@ fn find_program(
 ) -> Result<(), String> {
     let Some(program) = launch.command.first() else { return Ok(()) };
     let path = env.get("PATH").map_or(DEFAULT_PATH, String::as_str);
-    let is_there = match program.contains('/') {
-        true => work.join(program).is_file(),
-        false => env::split_paths(path).any(|dir| dir.join(program).is_file()),
+    let places: Vec<PathBuf> = match program.contains('/') {
+        true => vec![work.join(program)],
+        false => env::split_paths(path).map(|dir| work.join(dir).join(program)).collect(),
     };
-    match is_there {
-        true => Ok(()),
-        false => Err(format!("`{program}` cannot be run: there is no such program here")),
+    let is_absent = |place: &PathBuf| match fs::metadata(place) {
+        Ok(found) => !found.is_file() || found.mode() & 0o111 == 0,
+        // What may not be looked at from here may be there for its user.
+        Err(error) => matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory),
+    };
+    match places.iter().all(is_absent) {
+        true => Err(format!("`{program}` cannot be run: there is no such program here")),
+        false => Ok(()),
     }
 }
 
@@ -82,7 +90,7 @@ fn environment(
     launch: &Launch,
     batch: Option<&Batch>,
 ) -> Result<BTreeMap<String, String>, String> {
-    let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+    let text = |path: PathBuf| path.to_string_lossy().into_owned();
     let attempt = launch.attempt;
     let mut all = BTreeMap::from([
         ("PATH".to_owned(), env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned())),
@@ -125,5 +133,5 @@ fn secrets(post: &Post<'_>, batch: Option<&Batch>) -> Result<BTreeMap<String, St
 /// the command should go, not the one that tells how it went. Called after the command was
 /// started, which else would be born with the same wish.
 pub(super) fn outlive_the_hungry() {
-    let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
+    let _ = fs::write("/proc/self/oom_score_adj", "-900");
 }

@@ -78,8 +78,8 @@ pub fn read(sources: &[(&str, &str)], catalog: &Catalog) -> Result<NetworkFile, 
     read_beside(sources, catalog, &NetworkFile::default())
 }
 
-/// Reads what is to be added to a network that is there: its files may refer to sites and tenants
-/// of `beside` as well as to each other. What they declare under a name that `beside` has is meant
+/// Reads what is to be added to a network that is there: its files may refer to what `beside`
+/// has as well as to each other. What they declare under a name that `beside` has is meant
 /// to take its place.
 pub fn read_beside(
     sources: &[(&str, &str)],

@@ -210,6 +210,7 @@ pub struct DeclaredSize {
     /// How many nodes.
     pub nodes: u32,
     /// Chips of each node.
+    #[serde(default)]
     pub chips_per_node: u16,
     /// Cores of each node, in thousandths.
     #[schema(value_type = u64)]

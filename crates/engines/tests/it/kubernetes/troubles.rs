@@ -167,6 +167,7 @@ async fn nodes_that_take_work_are_counted_as_they_change() {
             "metadata": { "name": name, "labels": { "pool": "train" }, "resourceVersion": "2" },
             "spec": { "unschedulable": is_closed },
             "status": {
+                "capacity": { "cpu": "64", "huawei.com/Ascend910": "8" },
                 "allocatable": { "cpu": "64", "huawei.com/Ascend910": "8" },
                 "conditions": [{ "type": "Ready", "status": is_ready }],
             },
