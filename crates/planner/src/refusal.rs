@@ -305,12 +305,7 @@ impl fmt::Display for Refusal {
             Self::TooLittleMemory { has, wants } => {
                 write!(f, "a node has {has} of memory, the job wants {wants} on each")
             }
-            Self::TooFewNodes { has: 0, .. } => {
-                f.write_str("none of its nodes is there to plan with")
-            }
-            Self::TooFewNodes { has, wants } => {
-                write!(f, "it has {has} nodes together, the gang wants {wants}")
-            }
+            Self::TooFewNodes { has, wants } => too_few_nodes(f, *has, *wants),
             Self::NoDataset { dataset } => write!(f, "there is no dataset {dataset}"),
             Self::Residency { dataset, allowed } => {
                 let allowed: Vec<_> = allowed.iter().map(Region::as_str).collect();
@@ -374,6 +369,13 @@ pub struct Standing {
     pub center: CenterId,
     /// Why it will not do, or not yet.
     pub refusal: Refusal,
+}
+
+fn too_few_nodes(f: &mut fmt::Formatter<'_>, has: u32, wants: u32) -> fmt::Result {
+    match has {
+        0 => f.write_str("none of its nodes is there to plan with"),
+        has => write!(f, "it has {has} nodes together, the gang wants {wants}"),
+    }
 }
 
 fn reserved(f: &mut fmt::Formatter<'_>, reservation: JobId, at: Option<&CenterId>) -> fmt::Result {
