@@ -32,7 +32,7 @@ impl Ground {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o711);
         builder
-            .create(&base)
+            .create(base)
             .and_then(|()| builder.mode(mode).create(&dir))
             .and_then(|()| fs::set_permissions(&dir, Permissions::from_mode(mode)))
             .map_err(Error::io("make", &dir))?;
