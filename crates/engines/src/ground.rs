@@ -1,7 +1,7 @@
 //! Where the attempts of a network have their directories, and who may use them.
 
-use crate::Error;
 use crate::attempt_dir::AttemptDir;
+use crate::{Error, Observation, State};
 use model::{AttemptId, NetworkUid};
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::ErrorKind;
@@ -70,6 +70,23 @@ impl Ground {
         remove_all(&aside);
         Ok(())
     }
+}
+
+/// How these attempts are, each looked at by itself: of one that cannot be read now nothing is concluded, and
+/// the others are told all the same.
+pub(crate) fn observe_each(
+    attempts: Vec<AttemptId>,
+    find: impl Fn(AttemptId) -> Result<Option<State>, Error>,
+) -> Vec<Observation> {
+    let state = |attempt: AttemptId| match find(attempt) {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::warn!(%attempt, %error, "how it is cannot be read; it counts as under way");
+            Some(State::Starting)
+        }
+    };
+    let observation = |attempt| Some(Observation { attempt, state: state(attempt)? });
+    attempts.into_iter().filter_map(observation).collect()
 }
 
 /// Attempts that run as other users must be able to reach their work directories.

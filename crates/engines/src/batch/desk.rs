@@ -4,7 +4,7 @@ use super::clerk::AT_ONCE;
 use super::shelf::Shelf;
 use super::{Entry, Open, Phase, Queue, Ticket};
 use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, stamp, wall_clock};
-use crate::ground::names_in;
+use crate::ground::{names_in, observe_each};
 use crate::hints::{Hints, lock};
 use crate::{BootTime, Cause, Error, Exit, Launch, LogChunk, Observation, Outcome, State, Stream};
 use model::{AttemptId, BootId, Span};
@@ -373,15 +373,7 @@ impl<Q: Queue> Desk<Q> {
 
     pub(super) fn observe(&self) -> Vec<Observation> {
         let attempts: Vec<AttemptId> = lock(&self.known).keys().copied().collect();
-        let state = |attempt: AttemptId| match self.find(attempt) {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::warn!(%attempt, %error, "how it is cannot be read; it counts as under way");
-                Some(State::Starting)
-            }
-        };
-        let observation = |attempt| Some(Observation { attempt, state: state(attempt)? });
-        attempts.into_iter().filter_map(observation).collect()
+        observe_each(attempts, |attempt| self.find(attempt))
     }
 
     /// The present state of an attempt that must be known.

@@ -4,7 +4,7 @@ use super::starting::Starter;
 use super::{ProcessConfig, SupervisorCommand, UidRange};
 use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
 use crate::enclosure::Enclosures;
-use crate::ground::{Ground, check_searchable};
+use crate::ground::{Ground, check_searchable, observe_each};
 use crate::hints::{Hints, lock};
 use crate::remains;
 use crate::supervisor::Wish;
@@ -293,15 +293,7 @@ impl Desk {
 
     pub(super) fn observe(&self) -> Vec<Observation> {
         let attempts: Vec<AttemptId> = lock(&self.known).keys().copied().collect();
-        let state = |attempt: AttemptId| match self.find(attempt) {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::warn!(%attempt, %error, "how it is cannot be read; it counts as under way");
-                Some(State::Starting)
-            }
-        };
-        let observation = |attempt| Some(Observation { attempt, state: state(attempt)? });
-        attempts.into_iter().filter_map(observation).collect()
+        observe_each(attempts, |attempt| self.find(attempt))
     }
 
     /// The present state of an attempt that must be known.
