@@ -761,8 +761,8 @@ export interface paths {
         /**
          * Declare or change parts of the network
          * @description The body is a network file (`application/toml`), or several of them together with chip files
-         *     (`application/json`). Files may refer to chips the network knows already. What is not named in
-         *     them stays as it is.
+         *     (`application/json`). Files may refer to chips, centers and all else that the network knows already.
+         *     What is not named in them stays as it is.
          */
         put: operations["apply_network"];
         post?: never;
@@ -1854,7 +1854,7 @@ export interface components {
              * Format: int32
              * @description Chips of each node.
              */
-            chips_per_node: number;
+            chips_per_node?: number;
             /**
              * Format: int64
              * @description Cores of each node, in thousandths.
