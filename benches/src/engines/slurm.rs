@@ -131,6 +131,7 @@ impl Bench {
             user: Some(clusters::USER.to_owned()),
             rest: Some(RestConfig { url, ..RestConfig::default() }),
             pools: BTreeMap::from([(PARTITION.to_owned(), pool)]),
+            ..SlurmConfig::default()
         }
     }
 

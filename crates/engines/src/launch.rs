@@ -230,6 +230,24 @@ pub struct RunAs {
     pub gid: u32,
 }
 
+impl RunAs {
+    /// The user of this machine whom a tenant's attempts are to run as. That needs an agent that is root,
+    /// and another user than that.
+    pub(crate) fn of_tenant(tenant: &TenantId, name: &str) -> Result<Self, Error> {
+        let refuse =
+            |why: &str| Error::Setup(format!("tenant {tenant} cannot run as `{name}`: {why}"));
+        if !crate::is_root() {
+            return Err(refuse("only an agent that is root runs attempts as other users"));
+        }
+        match nix::unistd::User::from_name(name) {
+            Ok(Some(user)) if user.uid.is_root() => Err(refuse("that is root")),
+            Ok(Some(user)) => Ok(Self { uid: user.uid.as_raw(), gid: user.gid.as_raw() }),
+            Ok(None) => Err(refuse("this machine has no such user")),
+            Err(error) => Err(refuse(error.desc())),
+        }
+    }
+}
+
 /// A value that is shown to nobody but the attempt.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

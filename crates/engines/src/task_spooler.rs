@@ -7,7 +7,7 @@
 
 use crate::batch::{Entry, Phase, Queue, Ticket, call};
 use crate::{Capacity, Error, RunAs};
-use model::{Bytes, Cores};
+use model::{Bytes, Cores, TenantId};
 use serde::Deserialize;
 use std::path::PathBuf;
 use tokio::process::Command;
@@ -65,7 +65,7 @@ impl Queue for TaskSpooler {
         &self.version
     }
 
-    fn user(&self) -> Option<RunAs> {
+    fn user(&self, _: Option<&TenantId>) -> Option<RunAs> {
         None
     }
 

@@ -98,6 +98,9 @@ fn can_boot() -> bool {
     can
 }
 
+/// Whom the lab's jobs run as at the center that uses Slurm's commands.
+const LAB: &str = "daemon";
+
 /// Both clusters and the network that they are centers of.
 struct Ground {
     alpha: Cluster,
@@ -127,9 +130,10 @@ impl Ground {
                 text += &format!("\n[slurm.rest]\nurl = \"unix:{}\"\n", cluster.rest().display());
             }
             text += &format!("\n[slurm.pools.{pool}]\ngres = \"gpu:{chip}\"\n");
-            if shape.accounting {
-                text += &format!("account = \"{}\"\n", clusters::ACCOUNT);
-            }
+            text += &match shape.accounting {
+                true => format!("\n[slurm.tenants.lab]\naccount = \"{}\"\n", clusters::ACCOUNT),
+                false => format!("\n[slurm.tenants.lab]\nuser = \"{LAB}\"\n"),
+            };
             std::fs::write(&path, text).unwrap();
             path
         };
@@ -183,6 +187,7 @@ async fn unmet(cluster: &Cluster, rest: Option<RestConfig>) -> Vec<String> {
         user: Some(clusters::USER.to_owned()),
         rest,
         pools: BTreeMap::from([("train".to_owned(), train)]),
+        ..SlurmConfig::default()
     };
     std::fs::create_dir(cluster.shared().join(door.to_string())).unwrap();
     let batch = BatchConfig {
@@ -224,7 +229,8 @@ async fn slurm_conforms_by_its_commands_and_by_rest() {
 async fn jobs_run_on_two_clusters_and_a_machine() {
     let Some(ground) = Ground::boot().await else { return };
     let net = &ground.net;
-    let show = "echo nodes=$SLURM_JOB_NUM_NODES; echo user=$(id -u); echo cluster=$SLURM_CLUSTER_NAME; \
+    let show = "echo nodes=$SLURM_JOB_NUM_NODES; echo user=$(id -un); \
+                echo account=$SLURM_JOB_ACCOUNT; echo cluster=$SLURM_CLUSTER_NAME; \
                 echo npu=$ASCEND_RT_VISIBLE_DEVICES; echo mlu=$MLU_VISIBLE_DEVICES; \
                 echo cuda=$CUDA_VISIBLE_DEVICES";
     let gang = ground.submit(&sh("gang", show), "cann", (2, 8)).await;
@@ -240,13 +246,18 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
     late["checkpoint"] = json!({"path": "state", "signal": "USR1", "grace": "20s"});
     let late = ground.submit(&late, "cann", (1, 1)).await;
 
-    let user = "65534";
-    for (job, at, cluster) in [(gang, "alpha", &ground.alpha), (part, "beta", &ground.beta)] {
+    let alpha = (gang, "alpha", &ground.alpha, [clusters::USER, clusters::ACCOUNT]);
+    let beta = (part, "beta", &ground.beta, [LAB, ""]);
+    for (job, at, cluster, [user, account]) in [alpha, beta] {
         let ended = net.ended(job).await;
         assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", net.said(at));
         let output = net.output(job).await;
         assert_eq!(value(&output, "cluster"), cluster.name(), "{output}");
-        assert_eq!(value(&output, "user"), user, "{output}");
+        assert_eq!(
+            [value(&output, "user"), value(&output, "account")],
+            [user, account],
+            "{output}"
+        );
     }
     let output = net.output(gang).await;
     assert_eq!((value(&output, "nodes"), value(&output, "npu")), ("2", "0,1,2,3,4,5,6,7"));

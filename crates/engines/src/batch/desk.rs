@@ -92,7 +92,7 @@ impl<Q: Queue> Desk<Q> {
     ) -> Result<(Self, mpsc::UnboundedReceiver<ToEnter>), Error> {
         let changes = shelf.ground.dir().join(CHANGES);
         // Whoever runs an attempt may leave a note there, and take none away.
-        let mode = if queue.user().is_some() { 0o1733 } else { 0o700 };
+        let mode = if queue.has_users() { 0o1733 } else { 0o700 };
         fs::create_dir_all(&changes)
             .and_then(|()| fs::set_permissions(&changes, Permissions::from_mode(mode)))
             .map_err(Error::io("make", &changes))?;
@@ -138,7 +138,7 @@ impl<Q: Queue> Desk<Q> {
         if lock(&self.known).contains_key(&attempt) {
             return Ok(());
         }
-        launch.run_as = self.queue.user();
+        launch.run_as = self.queue.user(launch.tenant.as_ref());
         if self.queue.numbers_chips_anew()
             && let (Some(chips), Some(place)) = (&mut launch.chips, &launch.place)
             && place.chips_per_node > 0
@@ -476,6 +476,7 @@ impl Wanted {
             command: &self.command,
             dir: &self.dir,
             pool: place.map_or("", |place| &place.pool),
+            tenant: self.launch.tenant.as_ref(),
             nodes: place.map_or(1, |place| place.nodes),
             chips_per_node: place.map_or(0, |place| place.chips_per_node),
             image: self.launch.image.as_deref(),

@@ -66,7 +66,7 @@ impl<Q: Queue> BatchEngine<Q> {
             blocking(move || Shelf::open(config))
         });
         let shelf = shelf.await?;
-        if queue.user().is_some() {
+        if queue.has_users() {
             check_searchable(&config.base)?;
         }
         let (desk, wanted) = Desk::new(shelf, queue)?;

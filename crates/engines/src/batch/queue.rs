@@ -1,7 +1,7 @@
 //! What a batch system has to do to be an engine: this trait is all of it.
 
 use crate::{Capacity, Error, PoolSize, RunAs};
-use model::{Bytes, Cores, Span};
+use model::{Bytes, Cores, Span, TenantId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
@@ -48,8 +48,13 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whom entries run as; none for the agent's own user.
-    fn user(&self) -> Option<RunAs>;
+    /// Whom entries of a tenant run as, or of nobody in particular; none for the agent's own user.
+    fn user(&self, tenant: Option<&TenantId>) -> Option<RunAs>;
+
+    /// Whether any entries run as somebody else than the agent's own user.
+    fn has_users(&self) -> bool {
+        self.user(None).is_some()
+    }
 
     /// Enters a command. [`Error::Rejected`] if it will never be taken.
     fn submit(&self, ticket: &Ticket<'_>) -> impl Future<Output = Result<Entry, Error>> + Send;
@@ -139,6 +144,8 @@ pub struct Ticket<'a> {
     pub dir: &'a Path,
     /// The pool it is for.
     pub pool: &'a str,
+    /// Whose it is, where that is known.
+    pub tenant: Option<&'a TenantId>,
     /// How many nodes, all at once.
     pub nodes: u32,
     /// Chips on each.

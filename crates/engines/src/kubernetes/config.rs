@@ -2,7 +2,7 @@
 
 use crate::batch::span;
 use crate::{Error, RunAs};
-use model::Span;
+use model::{Span, TenantId};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -42,6 +42,22 @@ pub struct KubernetesConfig {
     /// What each pool is in Kubernetes; one that is not named here is any node, without chips.
     #[serde(default)]
     pub pools: BTreeMap<String, KubernetesPool>,
+    /// What tenants are in Kubernetes; one that is not named here is like all others.
+    #[serde(default)]
+    pub tenants: BTreeMap<TenantId, KubernetesTenant>,
+}
+
+/// What a tenant is in Kubernetes: what is said here counts, whatever is said of a job's pool or of all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KubernetesTenant {
+    /// The namespace of its Jobs. The shared file system's claim, queues and service accounts that pools name
+    /// are looked up there.
+    pub namespace: Option<String>,
+    /// The service account of its pods, who get no token of it.
+    pub service_account: Option<String>,
+    /// The user and group that its attempts run as; another than the agent's own needs an agent that is root.
+    pub run_as: Option<RunAs>,
 }
 
 /// The file system that the agent and all pods share.
@@ -103,16 +119,19 @@ impl KubernetesConfig {
             ));
         }
         let own = nix::unistd::geteuid();
-        let user = self.run_as.map_or(own.as_raw(), |user| user.uid);
-        if user == 0 {
-            let why = "tenants' jobs would run as root: say whom they are to run as in `run_as`, or \
-                       start the agent as that user";
-            return wrong(why.to_owned());
-        }
-        if user != own.as_raw() && !own.is_root() {
-            return wrong(format!(
-                "only root can give files to user {user}: start the agent as root, or as that user"
-            ));
+        let tenants = self.tenants.values().filter_map(|tenant| tenant.run_as);
+        let users = tenants.map(|user| user.uid);
+        for user in users.chain([self.run_as.map_or(own.as_raw(), |user| user.uid)]) {
+            if user == 0 {
+                let why = "tenants' jobs would run as root: say whom they are to run as in `run_as`, or \
+                           start the agent as that user";
+                return wrong(why.to_owned());
+            }
+            if user != own.as_raw() && !own.is_root() {
+                return wrong(format!(
+                    "only root can give files to user {user}: start the agent as root, or as that user"
+                ));
+            }
         }
         let both =
             |pool: &KubernetesPool| pool.kueue_queue.is_some() && pool.volcano_queue.is_some();

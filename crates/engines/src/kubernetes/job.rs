@@ -147,6 +147,9 @@ fn pod(
     {
         volume.extend(source.clone());
     }
+    let tenant = ticket.tenant.and_then(|tenant| config.tenants.get(tenant));
+    let account = tenant.and_then(|tenant| tenant.service_account.as_ref());
+    let account = account.or(pool.service_account.as_ref());
     let is_gang = ticket.nodes > 1;
     let volcano = pool.volcano_queue.as_ref().filter(|_| is_gang).map(|_| "volcano");
     // Its pods are for as many nodes, not for room on one.
@@ -161,7 +164,7 @@ fn pod(
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
         "terminationGracePeriodSeconds": GRACE,
-        "serviceAccountName": pool.service_account,
+        "serviceAccountName": account,
         "priorityClassName": pool.priority_class,
         "runtimeClassName": pool.runtime_class,
         "schedulerName": pool.scheduler.as_deref().or(volcano),

@@ -8,7 +8,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
-use kube::{Api, Client, Resource};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -20,24 +20,22 @@ use tokio::task::JoinSet;
 /// How long the first list may take.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// A copy of this engine's Jobs and pods, and of the cluster's nodes from when they are first asked for.
+/// A copy of this engine's Jobs and pods in a namespace.
 #[derive(Debug)]
 pub(super) struct Mirror {
     jobs: Copy<Job>,
     pods: Copy<Pod>,
-    nodes: OnceLock<Copy<Node>>,
 }
 
 impl Mirror {
-    pub(super) fn new(client: &Client, namespace: &str) -> Self {
+    pub(super) fn new(jobs: &Api<Job>, pods: &Api<Pod>) -> Self {
         let config = || {
             let labels = format!("{}={}", MANAGED_BY.0, MANAGED_BY.1);
             watcher::Config::default().labels(&labels)
         };
         Self {
-            jobs: Copy::new(Api::namespaced(client.clone(), namespace), config(), |_| {}),
-            pods: Copy::new(Api::namespaced(client.clone(), namespace), config(), |_| {}),
-            nodes: OnceLock::new(),
+            jobs: Copy::new(jobs.clone(), config(), |_| {}),
+            pods: Copy::new(pods.clone(), config(), |_| {}),
         }
     }
 
@@ -65,11 +63,25 @@ impl Mirror {
         Ok(entries)
     }
 
-    /// All nodes of the cluster, and the names of those that pods of this engine are on.
-    pub(super) async fn nodes(
-        &self,
-        all: &Api<Node>,
-    ) -> Result<(Vec<Arc<Node>>, BTreeSet<String>), Error> {
+    /// The names of the nodes that its pods are on.
+    pub(super) async fn in_use(&self) -> Result<BTreeSet<String>, Error> {
+        self.pods.listed().await?;
+        let goes_on = |pod: &Arc<Pod>| {
+            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+            !matches!(phase, Some("Succeeded" | "Failed"))
+        };
+        let pods = self.pods.store.state().into_iter().filter(goes_on);
+        Ok(pods.filter_map(|pod| pod.spec.as_ref()?.node_name.clone()).collect())
+    }
+}
+
+/// A copy of a cluster's nodes, from when they are first asked for.
+#[derive(Debug, Default)]
+pub(super) struct Nodes(OnceLock<Copy<Node>>);
+
+impl Nodes {
+    /// All of them, of which `api` tells.
+    pub(super) async fn all(&self, api: &Api<Node>) -> Result<Vec<Arc<Node>>, Error> {
         // Large, and nobody asks for it.
         let lean = |node: &mut Node| {
             node.metadata.managed_fields = None;
@@ -77,16 +89,10 @@ impl Mirror {
                 status.images = None;
             }
         };
-        let copy = || Copy::new(all.clone(), watcher::Config::default(), lean);
-        let nodes = self.nodes.get_or_init(copy);
-        tokio::try_join!(nodes.listed(), self.pods.listed())?;
-        let goes_on = |pod: &Arc<Pod>| {
-            let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-            !matches!(phase, Some("Succeeded" | "Failed"))
-        };
-        let pods = self.pods.store.state().into_iter().filter(goes_on);
-        let on = pods.filter_map(|pod| pod.spec.as_ref()?.node_name.clone());
-        Ok((nodes.store.state(), on.collect()))
+        let copy = || Copy::new(api.clone(), watcher::Config::default(), lean);
+        let nodes = self.0.get_or_init(copy);
+        nodes.listed().await?;
+        Ok(nodes.store.state())
     }
 }
 

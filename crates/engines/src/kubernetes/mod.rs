@@ -19,26 +19,29 @@ mod config;
 mod job;
 mod mirror;
 mod nodes;
+mod space;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use config::{KubernetesConfig, KubernetesPool, Volume};
+pub use config::{KubernetesConfig, KubernetesPool, KubernetesTenant, Volume};
 
 use crate::batch::{Entry, Phase, Queue, Ticket};
 use crate::engine::in_full;
 use crate::hints::lock;
 use crate::{BootTime, Capacity, Error, PoolSize, RunAs};
-use job::{ENTRY, MANAGED_BY};
+use futures::future::try_join_all;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kube::api::{DeleteParams, ListParams, PostParams, Preconditions, PropagationPolicy};
+use kube::api::{ListParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config};
-use mirror::Mirror;
-use model::{Bytes, Cores};
+use mirror::Nodes;
+use model::{Bytes, Cores, TenantId};
+use space::Space;
 use state::Sight;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -53,29 +56,24 @@ const PAGE: u32 = 500;
 const NO: [u16; 4] = [400, 405, 413, 422];
 
 /// Kubernetes, by its API server.
-#[derive(Debug)]
 pub struct Kubernetes {
     config: KubernetesConfig,
-    user: RunAs,
+    /// The agent's own user.
+    own: RunAs,
     version: String,
-    api: Apis,
-    mirror: Mirror,
+    client: Client,
+    /// The namespace of Jobs whose tenant has none of its own.
+    usual: Space,
+    /// Those of tenants, by name.
+    others: BTreeMap<String, Space>,
+    nodes: Nodes,
     /// Since when each entry waits for what should not take long, by its number.
     waiting: Mutex<BTreeMap<String, BootTime>>,
 }
 
-/// Where requests go.
-struct Apis {
-    client: Client,
-    jobs: Api<Job>,
-    pods: Api<Pod>,
-    nodes: Api<Node>,
-    namespace: String,
-}
-
-impl std::fmt::Debug for Apis {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Apis").field("namespace", &self.namespace).finish_non_exhaustive()
+impl fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kubernetes").field("version", &self.version).finish_non_exhaustive()
     }
 }
 
@@ -111,23 +109,36 @@ impl Kubernetes {
             RunAs { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() };
         let namespace = config.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
-        let api = Apis {
-            jobs: Api::namespaced(client.clone(), &namespace),
-            pods: Api::namespaced(client.clone(), &namespace),
-            nodes: Api::all(client.clone()),
-            client,
-            namespace,
-        };
         let wrong = |trouble: Trouble| {
             let said = Error::from(trouble).in_full();
             Error::Setup(format!("{said}; docs/kubernetes.md says what the agent needs"))
         };
-        let version = ask(api.client.apiserver_version()).await.map_err(wrong)?.git_version;
-        ask(api.jobs.list(&ListParams::default().limit(1))).await.map_err(wrong)?;
-        let mirror = Mirror::new(&api.client, &api.namespace);
-        let user = config.run_as.unwrap_or(own);
-        let waiting = Mutex::default();
-        Ok(Self { config, user, version, api, mirror, waiting })
+        let version = ask(client.apiserver_version()).await.map_err(wrong)?.git_version;
+        let usual = Space::new(&client, &namespace);
+        let names = config.tenants.values().filter_map(|tenant| tenant.namespace.as_ref());
+        let names: BTreeSet<&String> = names.filter(|name| **name != namespace).collect();
+        let space = |name: &String| (name.clone(), Space::new(&client, name));
+        let others: BTreeMap<String, Space> = names.into_iter().map(space).collect();
+        for space in std::iter::once(&usual).chain(others.values()) {
+            space.try_listing().await.map_err(wrong)?;
+        }
+        let (nodes, waiting) = (Nodes::default(), Mutex::default());
+        Ok(Self { config, own, version, client, usual, others, nodes, waiting })
+    }
+
+    /// All namespaces that Jobs are in.
+    fn spaces(&self) -> impl Iterator<Item = &Space> {
+        std::iter::once(&self.usual).chain(self.others.values())
+    }
+
+    fn tenant(&self, tenant: Option<&TenantId>) -> Option<&KubernetesTenant> {
+        self.config.tenants.get(tenant?)
+    }
+
+    /// The namespace of a tenant's Jobs.
+    fn space(&self, tenant: Option<&TenantId>) -> &Space {
+        let name = self.tenant(tenant).and_then(|tenant| tenant.namespace.as_ref());
+        name.and_then(|name| self.others.get(name)).unwrap_or(&self.usual)
     }
 
     /// What a Job and its pods are as an entry.
@@ -147,40 +158,15 @@ impl Kubernetes {
         Entry { number, name, phase: sight.phase() }
     }
 
-    /// The Job of this name, if it is one that this engine made.
-    async fn own(&self, name: &str) -> Result<Option<Job>, Error> {
-        match ask(self.api.jobs.get(name)).await {
-            Ok(job) => Ok(Some(job).filter(is_own)),
-            Err(Trouble::NotThere(_)) => Ok(None),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// Makes a Job; the one that is kept under its name.
-    async fn make(&self, wanted: &Job) -> Result<Job, Error> {
-        let name = wanted.metadata.name.clone().unwrap_or_default();
-        match ask(self.api.jobs.create(&PostParams::default(), wanted)).await {
-            Ok(kept) => Ok(kept),
-            Err(Trouble::Conflict(_)) => self.own(&name).await?.ok_or_else(|| {
-                let namespace = &self.api.namespace;
-                let said = format!("somebody else has a Job `{name}` in namespace `{namespace}`");
-                Error::Rejected { who: WHO, said }
-            }),
-            Err(other) => Err(other.into()),
-        }
-    }
-
     /// Makes the pod group of a gang that Volcano is to start.
-    async fn make_group(&self, job: &Job, queue: &str) -> Result<(), Error> {
+    async fn make_group(&self, space: &Space, job: &Job, queue: &str) -> Result<(), Error> {
         let group = job::pod_group(job, queue);
-        let path = format!(
-            "/apis/scheduling.volcano.sh/v1beta1/namespaces/{}/podgroups",
-            self.api.namespace
-        );
+        let path =
+            format!("/apis/scheduling.volcano.sh/v1beta1/namespaces/{}/podgroups", space.name);
         let request = kube::core::Request::new(path);
         let request = request.create(&PostParams::default(), group.to_string().into_bytes());
         let request = request.map_err(|error| Error::Setup(in_full(&error)))?;
-        match ask(self.api.client.request::<serde_json::Value>(request)).await {
+        match ask(self.client.request::<serde_json::Value>(request)).await {
             Ok(_) | Err(Trouble::Conflict(_)) => Ok(()),
             // Volcano may be on its way, or its rights; the Job waits for its group.
             Err(Trouble::NotThere(said)) => {
@@ -231,13 +217,20 @@ impl Queue for Kubernetes {
         true
     }
 
-    fn user(&self) -> Option<RunAs> {
-        self.config.run_as
+    fn user(&self, tenant: Option<&TenantId>) -> Option<RunAs> {
+        self.tenant(tenant).and_then(|tenant| tenant.run_as).or(self.config.run_as)
+    }
+
+    fn has_users(&self) -> bool {
+        let mut tenants = self.config.tenants.values();
+        self.config.run_as.is_some() || tenants.any(|tenant| tenant.run_as.is_some())
     }
 
     async fn submit(&self, ticket: &Ticket<'_>) -> Result<Entry, Error> {
-        let wanted = job::job(ticket, &self.config, self.user)?;
-        let kept = self.make(&wanted).await?;
+        let space = self.space(ticket.tenant);
+        let user = self.user(ticket.tenant).unwrap_or(self.own);
+        let wanted = job::job(ticket, &self.config, user)?;
+        let kept = space.make(&wanted).await?;
         if let Some(difference) = job::difference(&wanted, &kept) {
             self.cancel(&self.entry(&kept, &[])).await?;
             let said = format!("it kept another Job than it was given: {difference}");
@@ -245,42 +238,40 @@ impl Queue for Kubernetes {
         }
         let queue = self.config.pools.get(ticket.pool).and_then(|pool| pool.volcano_queue.as_ref());
         if let Some(queue) = queue.filter(|_| ticket.nodes > 1) {
-            self.make_group(&kept, queue).await?;
+            self.make_group(space, &kept, queue).await?;
         }
         Ok(self.entry(&kept, &[]))
     }
 
     async fn named(&self, name: &str) -> Result<Vec<Entry>, Error> {
-        let Some(job) = self.own(name).await? else { return Ok(Vec::new()) };
-        let its = ListParams::default().labels(&format!("{ENTRY}={name}"));
-        let pods = ask(self.api.pods.list(&its)).await?.items;
-        Ok(vec![self.entry(&job, &pods.iter().collect::<Vec<_>>())])
+        let mut entries = Vec::new();
+        for space in self.spaces() {
+            if let Some(job) = space.own(name).await? {
+                let pods = space.pods(name).await?;
+                entries.push(self.entry(&job, &pods.iter().collect::<Vec<_>>()));
+            }
+        }
+        Ok(entries)
     }
 
     async fn active(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
-        let all = self.mirror.entries(prefix).await?;
+        let all = try_join_all(self.spaces().map(|space| space.mirror.entries(prefix))).await?;
         let entry = |(job, pods): &(Arc<Job>, Vec<Arc<Pod>>)| {
             self.entry(job, &pods.iter().map(Arc::as_ref).collect::<Vec<_>>())
         };
         let is_active = |entry: &Entry| {
             matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
         };
-        Ok(all.iter().map(entry).filter(is_active).collect())
+        Ok(all.iter().flatten().map(entry).filter(is_active).collect())
     }
 
     async fn cancel(&self, entry: &Entry) -> Result<(), Error> {
-        let uid = Some(entry.number.clone());
-        let how = DeleteParams {
-            // It is there until its pods are gone.
-            propagation_policy: Some(PropagationPolicy::Foreground),
-            preconditions: Some(Preconditions { uid, resource_version: None }),
-            ..DeleteParams::default()
-        };
-        match ask(self.api.jobs.delete(&entry.name, &how)).await {
-            // Another one of that name is not this entry.
-            Ok(_) | Err(Trouble::NotThere(_) | Trouble::Conflict(_)) => Ok(()),
-            Err(other) => Err(other.into()),
+        for space in self.spaces() {
+            if space.delete(entry).await? {
+                break;
+            }
         }
+        Ok(())
     }
 
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
@@ -288,11 +279,12 @@ impl Queue for Kubernetes {
         if counts.len() == self.config.pools.len() {
             return Ok(counts);
         }
-        let (all, in_use) = self.mirror.nodes(&self.api.nodes).await?;
+        let all = self.nodes.all(&Api::all(self.client.clone())).await?;
+        let in_use = try_join_all(self.spaces().map(|space| space.mirror.in_use())).await?;
         let takes_work = |node: &&Node| {
             // One that is closed counts until what it runs is over.
             let name = node.metadata.name.as_ref();
-            let is_held = name.is_some_and(|name| in_use.contains(name));
+            let is_held = name.is_some_and(|name| in_use.iter().any(|all| all.contains(name)));
             nodes::is_ready(node) && (!nodes::is_closed(node) || is_held)
         };
         let up: Vec<&Node> = all.iter().map(Arc::as_ref).filter(takes_work).collect();
@@ -330,9 +322,10 @@ impl Queue for Kubernetes {
 impl Kubernetes {
     async fn all_nodes(&self) -> Result<Vec<Node>, Error> {
         let mut all = Vec::new();
+        let api: Api<Node> = Api::all(self.client.clone());
         let mut page = ListParams::default().limit(PAGE);
         loop {
-            let nodes = ask(self.api.nodes.list(&page)).await?;
+            let nodes = ask(api.list(&page)).await?;
             all.extend(nodes.items);
             match nodes.metadata.continue_.filter(|more| !more.is_empty()) {
                 Some(more) => page.continue_token = Some(more),
@@ -358,11 +351,6 @@ impl Kubernetes {
         let mut pools = self.config.pools.values();
         self.config.pools.is_empty() || pools.any(|pool| nodes::is_of(node, pool))
     }
-}
-
-fn is_own(job: &Job) -> bool {
-    let labels = job.metadata.labels.as_ref();
-    labels.and_then(|labels| labels.get(MANAGED_BY.0)).is_some_and(|by| by == MANAGED_BY.1)
 }
 
 /// What came instead of what was asked for.

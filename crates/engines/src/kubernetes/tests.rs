@@ -1,14 +1,14 @@
 //! What is asked of Kubernetes, and what its rarer answers mean. Those that a control plane without nodes
 //! does not give are written by hand here, after its documentation.
 
-use super::config::KubernetesConfig;
+use super::config::{KubernetesConfig, KubernetesTenant};
 use super::job::{difference, job, pod_group, starts_as_a_whole};
 use super::state::Sight;
 use crate::batch::{Phase, Ticket};
 use crate::{Error, RunAs};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use model::{Bytes, Cores, Span};
+use model::{Bytes, Cores, Span, TenantId};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -32,19 +32,25 @@ fn made(pools: &Value, nodes: u32) -> Result<Job, Error> {
 }
 
 fn made_with(pools: &Value, nodes: u32, image: Option<&str>) -> Result<Job, Error> {
-    let ticket = Ticket {
+    let command = ["/shared/portolan/bin/supervisor", "/shared/portolan/7.1"].map(str::to_owned);
+    let ticket = Ticket { nodes, image, ..ticket(&command) };
+    job(&ticket, &config(pools), NOBODY)
+}
+
+fn ticket(command: &[String]) -> Ticket<'_> {
+    Ticket {
         name: "portolan-0123456789abcdef-7-1",
-        command: &["/shared/portolan/bin/supervisor".to_owned(), "/shared/portolan/7.1".to_owned()],
+        command,
         dir: Path::new("/shared/portolan/7.1"),
         pool: "train",
-        nodes,
+        tenant: None,
+        nodes: 1,
         chips_per_node: 8,
-        image,
+        image: None,
         cores: Some(Cores(1_500)),
         memory: Some(Bytes(1 << 30)),
         limit: Some(Span(61_500)),
-    };
-    job(&ticket, &config(pools), NOBODY)
+    }
 }
 
 #[test]
@@ -85,6 +91,23 @@ fn a_job_runs_in_the_image_that_it_names() {
     assert_eq!(image(&plain, None), "registry.example/base:1");
     assert_eq!(image(&own, None), "pool:1");
     assert_eq!(image(&own, Some("job:1")), "job:1");
+}
+
+#[test]
+fn a_tenant_s_pods_have_its_service_account() {
+    let pool = json!({ "train": { "resource": "a/b", "service_account": "pool" } });
+    let mut config = config(&pool);
+    let fudan = TenantId::new("fudan").unwrap();
+    let own = KubernetesTenant { service_account: Some("fudan".to_owned()), ..Default::default() };
+    config.tenants.insert(fudan.clone(), own);
+    let account = |tenant: &TenantId| {
+        let command = ["/shared/portolan/bin/supervisor".to_owned()];
+        let ticket = Ticket { tenant: Some(tenant), ..ticket(&command) };
+        let job = job(&ticket, &config, NOBODY).unwrap();
+        job.spec.unwrap().template.spec.unwrap().service_account_name
+    };
+    assert_eq!(account(&fudan).as_deref(), Some("fudan"));
+    assert_eq!(account(&TenantId::new("tongji").unwrap()).as_deref(), Some("pool"));
 }
 
 #[test]

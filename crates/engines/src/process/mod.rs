@@ -68,19 +68,7 @@ impl ProcessOptions {
     /// The users by number. None may be root.
     fn users(&self) -> Result<BTreeMap<TenantId, RunAs>, Error> {
         let user = |(tenant, name): (&TenantId, &String)| {
-            let refuse =
-                |why: &str| Error::Setup(format!("tenant {tenant} cannot run as `{name}`: {why}"));
-            if !crate::is_root() {
-                return Err(refuse("only an agent that is root runs attempts as other users"));
-            }
-            match nix::unistd::User::from_name(name) {
-                Ok(Some(user)) if user.uid.is_root() => Err(refuse("that is root")),
-                Ok(Some(user)) => {
-                    Ok((tenant.clone(), RunAs { uid: user.uid.as_raw(), gid: user.gid.as_raw() }))
-                }
-                Ok(None) => Err(refuse("this machine has no such user")),
-                Err(error) => Err(refuse(error.desc())),
-            }
+            Ok((tenant.clone(), RunAs::of_tenant(tenant, name)?))
         };
         self.users.iter().map(user).collect()
     }

@@ -32,7 +32,7 @@ use crate::hints::lock;
 use crate::{BootTime, Capacity, Error, PoolSize, RunAs};
 use api::{Api, Version, silent};
 use job::Job;
-use model::Span;
+use model::{Span, TenantId};
 use nodes::{ALIVE, CPU, Listed, Node};
 use reqwest::{Method, StatusCode};
 use serde::de::IgnoredAny;
@@ -195,7 +195,7 @@ impl Queue for Ray {
     }
 
     /// Always somebody: what Ray starts runs as whoever started Ray, which may be root.
-    fn user(&self) -> Option<RunAs> {
+    fn user(&self, _: Option<&TenantId>) -> Option<RunAs> {
         Some(self.user)
     }
 

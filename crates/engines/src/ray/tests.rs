@@ -40,6 +40,7 @@ fn ticket<'a>(name: &'a str, command: &'a [String]) -> Ticket<'a> {
         command,
         dir: Path::new("/shared/8.1"),
         pool: "train",
+        tenant: None,
         nodes: 1,
         chips_per_node: 9,
         image: None,

@@ -8,7 +8,7 @@ use super::{NodeSeen, SlurmPool, Who};
 use crate::batch::{Entry, Phase, Ticket, call};
 use crate::{Error, RunAs};
 use model::{Bytes, Cores, Span};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use tokio::process::Command;
@@ -83,8 +83,14 @@ impl Cli {
         Ok(entries)
     }
 
-    pub(super) async fn active(&self, prefix: &str, who: &Who) -> Result<Vec<Entry>, Error> {
-        let mut entries = self.entries(&["--user", &who.name]).await?;
+    /// Those of these users that are not over.
+    pub(super) async fn active(
+        &self,
+        prefix: &str,
+        users: &BTreeSet<&str>,
+    ) -> Result<Vec<Entry>, Error> {
+        let users = users.iter().copied().collect::<Vec<_>>().join(",");
+        let mut entries = self.entries(&["--user", &users]).await?;
         entries.retain(|entry| entry.name.starts_with(prefix));
         Ok(entries)
     }
@@ -200,6 +206,7 @@ mod tests {
             command: &[],
             dir: Path::new("/shared/7.1"),
             pool: "npu",
+            tenant: None,
             nodes: 2,
             chips_per_node: 8,
             image: None,

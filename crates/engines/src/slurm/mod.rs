@@ -21,11 +21,11 @@ pub use rest::RestConfig;
 use crate::batch::{Entry, Open, Queue, Seen, Ticket, list, quoted};
 use crate::{Capacity, Error, PoolSize, RunAs};
 use cli::Cli;
-use model::{Bytes, Cores};
+use model::{Bytes, Cores, TenantId};
 use rest::Rest;
 use serde::Deserialize;
 use state::count_gres;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// How a center's Slurm is used.
@@ -42,6 +42,20 @@ pub struct SlurmConfig {
     pub rest: Option<RestConfig>,
     /// What each pool is in Slurm; one that is not named here is the partition of its name.
     pub pools: BTreeMap<String, SlurmPool>,
+    /// What tenants are in Slurm; jobs of one that is not named here are as their pool says.
+    pub tenants: BTreeMap<TenantId, SlurmTenant>,
+}
+
+/// What a tenant is in Slurm: what is said here counts, whatever a job's pool says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlurmTenant {
+    /// The account that is charged for its jobs.
+    pub account: Option<String>,
+    /// The quality of service of its jobs.
+    pub qos: Option<String>,
+    /// The user whom its jobs run as, for an agent that is root and uses Slurm's commands.
+    pub user: Option<String>,
 }
 
 /// What a pool is in Slurm.
@@ -86,6 +100,7 @@ struct NodeSeen {
 /// Whose entries they are.
 #[derive(Debug)]
 struct Who {
+    /// The user's name.
     name: String,
     /// Where that is another user than the agent's.
     other: Option<RunAs>,
@@ -95,7 +110,9 @@ struct Who {
 #[derive(Debug)]
 pub struct Slurm {
     config: SlurmConfig,
+    /// Those of all tenants but these.
     who: Who,
+    tenants: BTreeMap<TenantId, Who>,
     /// Its commands, where they are there.
     cli: Option<Cli>,
     /// Its REST server, where it is to be used.
@@ -134,6 +151,7 @@ impl Slurm {
     /// asked again later, if there are commands to go on with.
     pub async fn find(config: SlurmConfig) -> Result<Self, Error> {
         let who = who(&config)?;
+        let tenants = tenants(&config)?;
         let cli = Cli::find(config.conf.clone()).await;
         let rest = config.rest.clone().map(|rest| Rest::open(rest, &who.name, config.conf.clone()));
         let rest = rest.transpose()?;
@@ -166,11 +184,21 @@ impl Slurm {
             );
             return Err(Error::Setup(why));
         }
-        Ok(Self { config, who, cli, rest, version })
+        Ok(Self { config, who, tenants, cli, rest, version })
     }
 
-    fn pool(&self, pool: &str) -> SlurmPool {
-        self.config.pools.get(pool).cloned().unwrap_or_default()
+    /// What a ticket's pool is for its tenant.
+    fn pool(&self, ticket: &Ticket<'_>) -> SlurmPool {
+        let mut pool = self.config.pools.get(ticket.pool).cloned().unwrap_or_default();
+        if let Some(own) = ticket.tenant.and_then(|tenant| self.config.tenants.get(tenant)) {
+            pool.account = own.account.clone().or(pool.account);
+            pool.qos = own.qos.clone().or(pool.qos);
+        }
+        pool
+    }
+
+    fn who(&self, tenant: Option<&TenantId>) -> &Who {
+        tenant.and_then(|tenant| self.tenants.get(tenant)).unwrap_or(&self.who)
     }
 
     /// The REST server, where it is to be asked now: always, if there is nobody else to ask.
@@ -222,6 +250,22 @@ fn who(config: &SlurmConfig) -> Result<Who, Error> {
     Ok(Who { name: user.name, other })
 }
 
+/// Whom entries of tenants run as that have users of their own.
+fn tenants(config: &SlurmConfig) -> Result<BTreeMap<TenantId, Who>, Error> {
+    let users = config.tenants.iter().filter_map(|(tenant, is)| Some((tenant, is.user.as_ref()?)));
+    let who = |(tenant, name): (&TenantId, &String)| {
+        if config.rest.is_some() {
+            return Err(Error::Setup(format!(
+                "tenant {tenant} cannot run as `{name}` by Slurm's REST server, whose token is one user's: \
+                 take out [slurm.rest], then Slurm's commands are used"
+            )));
+        }
+        let other = Some(RunAs::of_tenant(tenant, name)?);
+        Ok((tenant.clone(), Who { name: name.clone(), other }))
+    };
+    users.map(who).collect()
+}
+
 impl Queue for Slurm {
     fn kind(&self) -> &'static str {
         "slurm"
@@ -239,12 +283,16 @@ impl Queue for Slurm {
         &["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"]
     }
 
-    fn user(&self) -> Option<RunAs> {
-        self.who.other
+    fn user(&self, tenant: Option<&TenantId>) -> Option<RunAs> {
+        self.who(tenant).other
+    }
+
+    fn has_users(&self) -> bool {
+        self.who.other.is_some() || !self.tenants.is_empty()
     }
 
     async fn submit(&self, ticket: &Ticket<'_>) -> Result<Entry, Error> {
-        let pool = self.pool(ticket.pool);
+        let pool = self.pool(ticket);
         // Or tasks that the command starts by `srun` would get no more than was passed on to this script.
         let script =
             format!("#!/bin/sh\nunset SLURM_EXPORT_ENV\nexec {}\n", quoted(ticket.command));
@@ -253,7 +301,7 @@ impl Queue for Slurm {
             // Whoever did not answer may have entered it: it is looked for before it is entered again.
             return rest.submit(ticket, &pool, &script).await;
         }
-        self.cli()?.submit(ticket, &pool, &self.who, &script).await
+        self.cli()?.submit(ticket, &pool, self.who(ticket.tenant), &script).await
     }
 
     async fn named(&self, name: &str) -> Result<Vec<Entry>, Error> {
@@ -273,7 +321,9 @@ impl Queue for Slurm {
                 return said;
             }
         }
-        self.cli()?.active(prefix, &self.who).await
+        let names = std::iter::once(&self.who).chain(self.tenants.values());
+        let names: BTreeSet<&str> = names.map(|who| who.name.as_str()).collect();
+        self.cli()?.active(prefix, &names).await
     }
 
     async fn look(&self, prefix: &str, open: &[Open]) -> Result<Seen, Error> {

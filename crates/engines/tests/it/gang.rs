@@ -6,7 +6,7 @@ use engines::{
     BatchConfig, BatchEngine, Capacity, Cause, Engine, Error, Exit, Launch, Outcome, Place, RunAs,
     State, SupervisorCommand,
 };
-use model::{AttemptId, Bytes, Cores, NetworkUid, Span};
+use model::{AttemptId, Bytes, Cores, NetworkUid, Span, TenantId};
 use std::process::{Child, Command};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl Queue for Everywhere {
         true
     }
 
-    fn user(&self) -> Option<RunAs> {
+    fn user(&self, _: Option<&TenantId>) -> Option<RunAs> {
         None
     }
 

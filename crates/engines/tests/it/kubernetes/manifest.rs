@@ -14,9 +14,17 @@ fn objects() -> Vec<DynamicObject> {
     serde_saphyr::from_multiple(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// Makes them all, as `kubectl apply` does the first time.
-pub(crate) async fn apply(client: &Client) {
-    for object in objects() {
+/// Makes them all, as `kubectl apply` does the first time, and gives the agent its rights in the namespace of
+/// a tenant too.
+pub(crate) async fn apply(client: &Client, of_tenant: &str) {
+    let all = objects();
+    let is_binding =
+        |one: &&DynamicObject| one.types.as_ref().is_some_and(|of| of.kind == "RoleBinding");
+    let mut further: Vec<DynamicObject> = all.iter().filter(is_binding).cloned().collect();
+    for binding in &mut further {
+        binding.metadata.namespace = Some(of_tenant.to_owned());
+    }
+    for object in all.into_iter().chain(further) {
         let types = object.types.clone().unwrap();
         let kind = ApiResource::from_gvk(&GroupVersionKind::try_from(&types).unwrap());
         let api: Api<DynamicObject> = match &object.metadata.namespace {

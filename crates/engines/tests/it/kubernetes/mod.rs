@@ -19,12 +19,17 @@ use engines::batch::Queue;
 use engines::conformance::{Site, check};
 use engines::kubernetes::{Kubernetes, KubernetesConfig};
 use engines::{
-    BatchConfig, BatchEngine, Cause, ChipSlots, Engine, Launch, Place, State, SupervisorCommand,
+    BatchConfig, BatchEngine, Cause, ChipSlots, Engine, Launch, Outcome, Place, State,
+    SupervisorCommand,
 };
-use model::NetworkUid;
+use k8s_openapi::api::batch::v1::Job;
+use kube::Client;
+use kube::api::{Api, ListParams};
+use model::{AttemptId, NetworkUid, TenantId};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -57,17 +62,21 @@ async fn a_real_control_plane_is_understood() {
 /// Runs the suite as the agent of `deploy/kubernetes/agent.yaml` with no more rights than it has there; pods
 /// are processes of this machine.
 async fn conforms(plane: &ControlPlane) {
-    manifest::apply(&plane.client).await;
-    let (namespace, account) = ("portolan-jobs", "portolan-agent");
+    let (namespace, of_fudan, account) = ("portolan-jobs", "of-fudan", "portolan-agent");
+    kubelet::make_namespace(&plane.client, of_fudan).await;
+    manifest::apply(&plane.client, of_fudan).await;
     let dir = tempfile::tempdir().unwrap();
     let mount = dir.path();
     fs::set_permissions(mount, Permissions::from_mode(0o711)).unwrap();
     let user = rustix::process::geteuid().is_root().then_some(NOBODY);
     kubelet::until_usable(&plane.client, namespace).await;
-    let pods = tokio::spawn(kubelet::run_pods(plane.client.clone(), namespace, user));
+    let mut pods = JoinSet::new();
+    for namespace in [namespace, of_fudan] {
+        pods.spawn(kubelet::run_pods(plane.client.clone(), namespace, user));
+    }
     let config: KubernetesConfig = toml::from_str(&format!(
         "namespace = '{namespace}'\nimage = 'test'\npatience = '3s'\n{}\n\
-         [pools.train]\nresource = '{RESOURCE}'\n\
+         [pools.train]\nresource = '{RESOURCE}'\n[tenants.fudan]\nnamespace = '{of_fudan}'\n\
          [volume]\nmount = {mount:?}\nsource = {{ hostPath = {{ path = {mount:?} }} }}\n",
         user.map_or(String::new(), |user| format!("run_as = {{ uid = {user}, gid = {user} }}")),
     ))
@@ -95,7 +104,39 @@ async fn conforms(plane: &ControlPlane) {
     gangs_start_as_a_whole(&engine, network).await;
     let cores = engine.capacity().await.unwrap().cpu.0 / 64_000;
     assert_eq!(cores, u64::try_from(NODES).unwrap());
-    pods.abort();
+    a_tenant_has_its_own_namespace(&engine, network, &plane.client, of_fudan).await;
+    nodes_are_counted_as_they_change(&engine, &plane.client).await;
+}
+
+async fn a_tenant_has_its_own_namespace(
+    engine: &BatchEngine<Kubernetes>,
+    network: NetworkUid,
+    client: &Client,
+    namespace: &str,
+) {
+    let mut launch = Launch::new(network, crate::attempt(2_001), vec!["true".to_owned()]);
+    launch.tenant = Some(TenantId::new("fudan").unwrap());
+    engine.launch(&launch).await.unwrap();
+    assert!(ended(engine, launch.attempt).await.is_success());
+    let jobs: Api<Job> = Api::namespaced(client.clone(), namespace);
+    assert_eq!(jobs.list(&ListParams::default()).await.unwrap().items.len(), 1);
+}
+
+async fn nodes_are_counted_as_they_change(engine: &BatchEngine<Kubernetes>, client: &Client) {
+    let all = u32::try_from(NODES).unwrap();
+    for (is_closed, left) in [(true, all - 1), (false, all)] {
+        scenarios::close(client, "n2", is_closed).await;
+        let count = async || engine.nodes().await.unwrap().get("train").copied();
+        until("the count is right", async || (count().await == Some(left)).then_some(())).await;
+    }
+}
+
+async fn ended(engine: &BatchEngine<Kubernetes>, attempt: AttemptId) -> Outcome {
+    let outcome = async || match engine.find(attempt).await.unwrap() {
+        Some(State::Ended(outcome)) => Some(outcome),
+        _ => None,
+    };
+    until("it ends", outcome).await
 }
 
 /// A gang that the cluster has nodes for runs on all of them; of one that it has not, nothing runs.
@@ -119,11 +160,7 @@ async fn gangs_start_as_a_whole(engine: &BatchEngine<Kubernetes>, network: Netwo
     let [whole, torn] = [launch(1_001, 2), launch(1_002, NODES + 1)];
     for launch in [&whole, &torn] {
         engine.launch(launch).await.unwrap();
-        let outcome = until("it ends", async || match engine.find(launch.attempt).await.unwrap() {
-            Some(State::Ended(outcome)) => Some(outcome),
-            _ => None,
-        });
-        let outcome = outcome.await;
+        let outcome = ended(engine, launch.attempt).await;
         let gone =
             matches!(&outcome.cause, Cause::CouldNotStart(why) if why.contains("of its 5 nodes"));
         assert_eq!(

@@ -10,7 +10,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use model::{Bytes, Cores, Span};
+use model::{Bytes, Cores, Span, TenantId};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -78,12 +78,14 @@ pub(crate) async fn enter(
     nodes: u32,
     chips: u32,
 ) -> Result<Entry, Error> {
-    enter_in(queue, "train", name, nodes, chips).await
+    enter_in(queue, "train", None, name, nodes, chips).await
 }
 
-async fn enter_in(
+/// The same for a pool, and a tenant.
+pub(crate) async fn enter_in(
     queue: &Kubernetes,
     pool: &str,
+    tenant: Option<&TenantId>,
     name: &str,
     nodes: u32,
     chips: u32,
@@ -94,6 +96,7 @@ async fn enter_in(
         command: &command.map(str::to_owned),
         dir: Path::new("/shared/portolan/1.1"),
         pool,
+        tenant,
         nodes,
         chips_per_node: chips,
         image: None,
@@ -142,7 +145,7 @@ async fn entering(held: Conversation) -> Conversation {
     assert_eq!(queue.named(&name(2)).await.unwrap(), []);
     let wrong = enter(&queue, "Not_A_Name", 1, 8).await;
     assert!(is_rejected(&wrong, "Not_A_Name"), "{wrong:?}");
-    let without = enter_in(&queue, "elsewhere", &name(2), 1, 8).await;
+    let without = enter_in(&queue, "elsewhere", None, &name(2), 1, 8).await;
     assert!(is_rejected(&without, "no `resource`"), "{without:?}");
     held.change(async |client| make_foreign_job(client, namespace, &name(3)).await).await;
     let taken = enter(&queue, &name(3), 1, 8).await;
@@ -275,7 +278,7 @@ async fn ending(held: Conversation) -> Conversation {
 }
 
 /// Closes a node to new pods, or opens it.
-async fn close(client: &Client, node: &str, is_closed: bool) {
+pub(crate) async fn close(client: &Client, node: &str, is_closed: bool) {
     let nodes: Api<Node> = Api::all(client.clone());
     let patch = Patch::Merge(json!({ "spec": { "unschedulable": is_closed } }));
     nodes.patch(node, &PatchParams::default(), &patch).await.unwrap();
@@ -295,7 +298,7 @@ async fn gangs(held: Conversation) -> Conversation {
     .await;
     phase(&queue, &name(1), |phase| *phase == Phase::Running).await;
     // Where Volcano is not, its gangs are not entered.
-    let without = enter_in(&queue, "together", &name(2), 2, 1).await;
+    let without = enter_in(&queue, "together", None, &name(2), 2, 1).await;
     assert!(matches!(&without, Err(error) if error.is_transient()), "{without:?}");
     held.change(async |client| clear(client, namespace).await).await;
     held

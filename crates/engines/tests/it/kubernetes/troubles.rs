@@ -3,10 +3,10 @@
 
 use super::PATIENCE;
 use super::control_plane::until;
-use super::scenarios::{PREFIX, config, enter, name};
+use super::scenarios::{PREFIX, config, enter, enter_in, name};
 use engines::Error;
 use engines::batch::Queue;
-use engines::kubernetes::Kubernetes;
+use engines::kubernetes::{Kubernetes, KubernetesConfig, KubernetesTenant};
 use futures::stream;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, StreamBody};
@@ -15,10 +15,12 @@ use hyper::{Request, Response};
 use kube::Client;
 use kube::client::Body;
 use kube::client::retry::RetryPolicy;
+use model::TenantId;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
@@ -158,6 +160,59 @@ async fn a_watch_that_fails_is_told() {
         matches!(&told, Err(Error::Silent { said, .. }) if said.contains("Forbidden")),
         "{told:?}"
     );
+}
+
+#[tokio::test]
+async fn a_tenant_s_jobs_are_in_its_own_namespace() {
+    let job = |namespace: &str| {
+        let mut job = json!({ "apiVersion": "batch/v1", "kind": "Job", "metadata": {
+            "name": name(1), "namespace": namespace, "uid": namespace, "resourceVersion": "1",
+            "labels": { "app.kubernetes.io/managed-by": "portolan" },
+        } });
+        let limits = json!({ "huawei.com/Ascend910": "8" });
+        let container = json!({ "name": "attempt", "resources": { "limits": limits } });
+        let pod = json!({ "spec": { "containers": [container] } });
+        job["spec"] = json!({ "parallelism": 1, "template": pod });
+        job
+    };
+    // Where it is: it is there from when it is made, and until it is deleted there.
+    let (place, asked) = (Arc::new(Mutex::new(None::<String>)), Arc::new(Mutex::new(Vec::new())));
+    let (seen, is_in) = (Arc::clone(&asked), Arc::clone(&place));
+    let client = client(move |what, _| {
+        let (_, rest) = what.split_once("/namespaces/")?;
+        let (namespace, rest) = rest.split_once('/')?;
+        if !rest.starts_with("jobs/") && !what.starts_with("POST") {
+            return None;
+        }
+        let mut place = is_in.lock().unwrap();
+        let method = what.split(' ').next().unwrap();
+        seen.lock().unwrap().push(format!("{method} {namespace}"));
+        if method == "POST" {
+            *place = Some(namespace.to_owned());
+        }
+        if place.as_deref() != Some(namespace) {
+            return Some(answer(404, &failure(404, "NotFound"), false));
+        }
+        if method == "DELETE" {
+            *place = None;
+        }
+        Some(answer(200, &job(namespace), false))
+    });
+    let own: KubernetesTenant = toml::from_str("namespace = 'of-fudan'").unwrap();
+    let [fudan, tongji] = ["fudan", "tongji"].map(|name| TenantId::new(name).unwrap());
+    let tenants = BTreeMap::from([(fudan.clone(), own)]);
+    let config = KubernetesConfig { tenants, ..config("default", "10m") };
+    let queue = Kubernetes::at(client, config, Path::new("/shared/portolan")).await.unwrap();
+    for (tenant, namespace) in [(&fudan, "of-fudan"), (&tongji, "default")] {
+        asked.lock().unwrap().clear();
+        let entry = enter_in(&queue, "train", Some(tenant), &name(1), 1, 8).await.unwrap();
+        assert_eq!(entry.number, namespace);
+        assert_eq!(*asked.lock().unwrap(), [format!("POST {namespace}")]);
+        assert_eq!(queue.named(&name(1)).await.unwrap()[0].number, namespace);
+        queue.cancel(&entry).await.unwrap();
+        assert_eq!(*place.lock().unwrap(), None);
+        assert_eq!(queue.named(&name(1)).await.unwrap(), []);
+    }
 }
 
 #[tokio::test]

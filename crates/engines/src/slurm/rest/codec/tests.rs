@@ -9,6 +9,7 @@ fn ticket(command: &[String]) -> Ticket<'_> {
         command,
         dir: Path::new("/shared/7.1"),
         pool: "train",
+        tenant: None,
         nodes: 2,
         chips_per_node: 8,
         image: None,
