@@ -26,8 +26,11 @@
 //! | `work/`, `tmp/` | the command | its work directory and `TMPDIR` |
 
 mod gang;
+mod order;
 
-use crate::{BootTime, Error, Launch, LogChunk, Outcome, RunAs, State, Stream};
+pub(crate) use order::{Batch, Order};
+
+use crate::{BootTime, Error, LogChunk, Outcome, RunAs, State, Stream};
 use model::{BootId, Moment, Span};
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags, Timestamps, UTIME_NOW, renameat_with};
 use rustix::io::Errno;
@@ -101,31 +104,6 @@ pub(crate) fn boot_id() -> Result<BootId, Error> {
 pub(crate) fn wall_clock() -> Moment {
     let since = SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Moment(since.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)))
-}
-
-/// What `launch.json` says.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Order {
-    /// During which boot it was given: it is not carried out in another, for nobody knows how far
-    /// it got before.
-    pub(crate) boot: BootId,
-    pub(crate) launch: Launch,
-    /// What a batch system's node has to know besides; none where a process of this machine runs it.
-    #[serde(default)]
-    pub(crate) batch: Option<Batch>,
-}
-
-/// What a supervisor that a batch system started goes by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Batch {
-    /// Variables of the batch system that the command gets to see: those whose names begin so.
-    pub(crate) keeps: Vec<String>,
-    /// Which of them may list the chips that the batch system gave, the first that is there counts.
-    pub(crate) chips_in: Vec<String>,
-    /// How many supervisors it starts for the attempt, one on each node of a gang; one, or none where an
-    /// older agent wrote this, if it starts the first node's only.
-    #[serde(default)]
-    pub(crate) nodes: u32,
 }
 
 /// What `lease` says.

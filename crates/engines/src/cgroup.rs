@@ -55,6 +55,11 @@ impl Cgroups {
         groups
     }
 
+    /// How many processes the kernel has killed for want of memory in the group that this process is in.
+    pub(crate) fn oom_kills(&self) -> u64 {
+        self.memory_v1.as_ref().or(self.unified.as_ref()).map_or(0, |group| oom_kills(group))
+    }
+
     /// What limits this process can set, found out by making a group and removing it.
     pub(crate) fn enforcement(&self) -> Enforcement {
         let can_make = |parent: &Path| {
@@ -240,15 +245,9 @@ impl AttemptGroups {
         }
     }
 
-    /// How many processes the kernel killed for want of memory: `oom_kill` of
-    /// `memory.oom_control` (version 1) or `memory.events` (version 2).
+    /// How many processes the kernel killed in it for want of memory.
     pub(crate) fn oom_kills(&self) -> u64 {
-        let Some(group) = &self.memory else { return 0 };
-        let text = fs::read_to_string(group.join("memory.events"))
-            .or_else(|_| fs::read_to_string(group.join("memory.oom_control")))
-            .unwrap_or_default();
-        let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-        count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+        self.memory.as_ref().map_or(0, |group| oom_kills(group))
     }
 
     /// Removes the groups; they are empty once the attempt's processes have been reaped.
@@ -257,6 +256,16 @@ impl AttemptGroups {
             let _ = fs::remove_dir(group);
         }
     }
+}
+
+/// What a group says of how many processes the kernel killed in it for want of memory: `oom_kill` of
+/// `memory.oom_control` (version 1) or `memory.events` (version 2).
+fn oom_kills(group: &Path) -> u64 {
+    let text = fs::read_to_string(group.join("memory.events"))
+        .or_else(|_| fs::read_to_string(group.join("memory.oom_control")))
+        .unwrap_or_default();
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
 }
 
 #[cfg(test)]

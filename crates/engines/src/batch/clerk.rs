@@ -1,7 +1,8 @@
 //! Who enters attempts and asks what has become of them.
 
-use super::desk::{Desk, ToEnter};
-use super::{Entry, Open, Queue, list};
+use super::desk::Desk;
+use super::wanted::ToEnter;
+use super::{Entry, Open, Queue};
 use crate::process::blocking;
 use crate::{Error, Launch};
 use model::AttemptId;
@@ -126,7 +127,7 @@ async fn look_around<Q: Queue>(desk: Weak<Desk<Q>>, every: Duration) {
 /// an earlier engine left.
 async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error> {
     for entry in desk.to_cancel() {
-        desk.queue.cancel(&entry).await?;
+        cancel(desk, entry).await;
     }
     let at = Arc::clone(desk);
     let open = blocking(move || Ok(at.open())).await?;
@@ -135,7 +136,7 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error
     }
     let asked: Vec<Open> = open.iter().map(|(_, open)| open.clone()).collect();
     let seen = match is_first {
-        true => list(&desk.queue, &desk.prefix(), &asked).await?,
+        true => desk.queue.look_over(&desk.prefix(), &asked).await?,
         false => desk.queue.look(&desk.prefix(), &asked).await?,
     };
     let mut entries: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
@@ -147,13 +148,21 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error
             continue;
         }
         for entry in desk.heard(attempt, entries.remove(&name).unwrap_or_default())? {
-            desk.queue.cancel(&entry).await?;
+            cancel(desk, entry).await;
         }
     }
     if is_first {
         for entry in desk.left_over(entries.into_values().flatten()) {
-            desk.queue.cancel(&entry).await?;
+            cancel(desk, entry).await;
         }
     }
     Ok(())
+}
+
+/// Asks for an entry's end; again at the next look where that cannot be asked for now.
+async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
+    if let Err(error) = desk.queue.cancel(&entry).await {
+        tracing::warn!(entry = entry.name, %error, "its end could not be asked for yet");
+        desk.cancel_later(entry);
+    }
 }

@@ -2,7 +2,8 @@
 
 use super::clerk::AT_ONCE;
 use super::shelf::Shelf;
-use super::{Entry, Open, Phase, Queue, Ticket};
+use super::wanted::{ToEnter, Wanted};
+use super::{Entry, Open, Phase, Queue};
 use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, stamp, wall_clock};
 use crate::ground::{names_in, observe_each};
 use crate::hints::{Hints, lock};
@@ -22,9 +23,6 @@ const SILENT: Span = Span::from_secs(15);
 /// How much longer than its grace an attempt that is to stop is waited for before the batch system is
 /// told to end it.
 const STOP_MARGIN: Span = Span::from_secs(10);
-/// How much longer than its own limit and grace an attempt's entry may run: it is ended by its
-/// supervisor, and by the batch system only if that fails.
-const LIMIT_MARGIN: Span = Span::from_secs(120);
 
 /// What the engine remembers of an attempt; its files are the truth.
 #[derive(Debug, Default)]
@@ -60,21 +58,14 @@ enum Gone {
     OutOfReach,
 }
 
-/// An attempt to be entered.
-#[derive(Debug)]
-pub(super) struct ToEnter {
-    pub(super) attempt: AttemptId,
-    /// What it is, where that was ordered just now; else it may have been entered before, and is looked
-    /// for first.
-    pub(super) fresh: Option<Launch>,
-}
-
 #[derive(Debug)]
 pub(super) struct Desk<Q> {
     shelf: Shelf,
     boot: BootId,
     pub(super) queue: Q,
     known: Mutex<BTreeMap<AttemptId, Known>>,
+    /// Entries that are to be ended, by name: their attempts are over, and they may go on.
+    superfluous: Mutex<BTreeMap<String, Entry>>,
     pub(super) hints: Hints,
     /// Attempts to be entered.
     wanted: mpsc::UnboundedSender<ToEnter>,
@@ -106,7 +97,9 @@ impl<Q: Queue> Desk<Q> {
         }
         let (known, hints, ring) = (Mutex::new(known), Hints::default(), Arc::default());
         let turns = Semaphore::new(AT_ONCE);
-        Ok((Self { shelf, boot: boot_id()?, queue, known, hints, wanted, turns, ring }, inbox))
+        let superfluous = Mutex::default();
+        let boot = boot_id()?;
+        Ok((Self { shelf, boot, queue, known, superfluous, hints, wanted, turns, ring }, inbox))
     }
 
     fn place(&self, attempt: AttemptId) -> AttemptDir {
@@ -164,7 +157,8 @@ impl<Q: Queue> Desk<Q> {
             let batch = Batch {
                 keeps: texts(self.queue.keeps()),
                 chips_in: texts(self.queue.chips_in()),
-                nodes: starts.map_or(1, |place| place.nodes),
+                nodes: starts.map_or(0, |place| place.nodes),
+                contained: self.queue.contains(),
             };
             let order = Order { boot: self.boot, launch, batch: Some(batch) };
             place.write_order(&order)?;
@@ -299,8 +293,14 @@ impl<Q: Queue> Desk<Q> {
         open.collect()
     }
 
-    /// Entries whose attempts have had their time to stop.
+    /// An entry is to be ended when that can be asked for.
+    pub(super) fn cancel_later(&self, entry: Entry) {
+        lock(&self.superfluous).insert(entry.name.clone(), entry);
+    }
+
+    /// Entries whose attempts have had their time to stop, or ended as their entries may not have.
     pub(super) fn to_cancel(&self) -> Vec<Entry> {
+        let superfluous = std::mem::take(&mut *lock(&self.superfluous));
         let now = BootTime::now();
         let mut known = lock(&self.known);
         let due = known.values_mut().filter(|known| known.cancel_at.is_some_and(|at| at <= now));
@@ -311,7 +311,7 @@ impl<Q: Queue> Desk<Q> {
             }
             Said::Nothing | Said::Gone { .. } => None,
         });
-        entries.collect()
+        entries.chain(superfluous.into_values()).collect()
     }
 
     /// Takes the notes that supervisors left.
@@ -345,6 +345,12 @@ impl<Q: Queue> Desk<Q> {
         if state.is_final()
             && let Some(known) = lock(&self.known).get_mut(&attempt)
         {
+            // A batch system that took it away may be about to start it again.
+            if was_taken_away(&state)
+                && let Said::Active(entry) = &known.said
+            {
+                self.cancel_later(entry.clone());
+            }
             known.verdict = Some(state.clone());
         }
         Ok(Some(state))
@@ -440,6 +446,11 @@ impl<Q: Queue> Desk<Q> {
     }
 }
 
+/// Whether an attempt ended by no doing of its own, nor of the network's.
+const fn was_taken_away(state: &State) -> bool {
+    matches!(state, State::Lost { .. } | State::Ended(Outcome { cause: Cause::Evicted, .. }))
+}
+
 /// Whether nothing of an attempt lives that the batch system says is gone. It may have been started
 /// twice, and only the second be over; it may run on where nobody hears of it until its lease passes.
 fn is_dead(place: &AttemptDir, how: Gone) -> Result<bool, Error> {
@@ -456,33 +467,4 @@ fn end_for_memory(place: &AttemptDir) -> Result<State, Error> {
     let outcome = Outcome { exit: killed, started, ..Outcome::never_ran(Cause::OutOfMemory, now) };
     place.write_result(&outcome)?;
     Ok(State::Ended(outcome))
-}
-
-/// An attempt that is to be entered.
-#[derive(Debug)]
-pub(super) struct Wanted {
-    name: String,
-    command: Vec<String>,
-    dir: PathBuf,
-    launch: Launch,
-}
-
-impl Wanted {
-    pub(super) fn ticket(&self) -> Ticket<'_> {
-        let place = self.launch.place.as_ref();
-        let limit = self.launch.limit;
-        Ticket {
-            name: &self.name,
-            command: &self.command,
-            dir: &self.dir,
-            pool: place.map_or("", |place| &place.pool),
-            tenant: self.launch.tenant.as_ref(),
-            nodes: place.map_or(1, |place| place.nodes),
-            chips_per_node: place.map_or(0, |place| place.chips_per_node),
-            image: self.launch.image.as_deref(),
-            cores: self.launch.cpu,
-            memory: self.launch.memory,
-            limit: limit.map(|limit| limit + self.launch.grace + LIMIT_MARGIN),
-        }
-    }
 }

@@ -14,6 +14,7 @@ mod desk;
 mod patience;
 mod queue;
 mod shelf;
+mod wanted;
 
 pub(crate) use call::{call, quoted};
 pub(crate) use patience::span;

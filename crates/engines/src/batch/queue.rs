@@ -37,6 +37,12 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether what it starts shares a control group with nothing else: then whatever the kernel kills in it
+    /// for want of memory was the command's.
+    fn contains(&self) -> bool {
+        false
+    }
+
     /// Whether it can run a command in a container image that is named.
     fn runs_images(&self) -> bool {
         false
@@ -69,6 +75,16 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// What has become of these entries. As little is asked as will do: what is left for another time is
     /// said to be so.
     fn look(
+        &self,
+        prefix: &str,
+        open: &[Open],
+    ) -> impl Future<Output = Result<Seen, Error>> + Send {
+        list(self, prefix, open)
+    }
+
+    /// What has become of these entries, and what else there is that is not over, for an engine that was
+    /// opened just now: an earlier one may have left it.
+    fn look_over(
         &self,
         prefix: &str,
         open: &[Open],

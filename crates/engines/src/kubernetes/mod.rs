@@ -26,7 +26,7 @@ mod tests;
 
 pub use config::{KubernetesConfig, KubernetesPool, KubernetesTenant, Volume};
 
-use crate::batch::{Entry, Phase, Queue, Ticket};
+use crate::batch::{Entry, Open, Phase, Queue, Seen, Ticket};
 use crate::engine::in_full;
 use crate::hints::lock;
 use crate::{BootTime, Capacity, Error, PoolSize, RunAs};
@@ -119,8 +119,13 @@ impl Kubernetes {
         let names: BTreeSet<&String> = names.filter(|name| **name != namespace).collect();
         let space = |name: &String| (name.clone(), Space::new(&client, name));
         let others: BTreeMap<String, Space> = names.into_iter().map(space).collect();
-        for space in std::iter::once(&usual).chain(others.values()) {
-            space.try_listing().await.map_err(wrong)?;
+        usual.try_listing().await.map_err(wrong)?;
+        for space in others.values() {
+            // A tenant's trouble is not the center's.
+            if let Err(trouble) = space.try_listing().await {
+                let (namespace, said) = (&space.name, Error::from(trouble).in_full());
+                tracing::warn!(namespace, said, "a tenant's Jobs cannot be made there yet");
+            }
         }
         let (nodes, waiting) = (Nodes::default(), Mutex::default());
         Ok(Self { config, own, version, client, usual, others, nodes, waiting })
@@ -209,6 +214,11 @@ impl Queue for Kubernetes {
         true
     }
 
+    /// In a container of its own, of which its supervisor is the first process and may live on.
+    fn contains(&self) -> bool {
+        true
+    }
+
     fn runs_images(&self) -> bool {
         true
     }
@@ -246,32 +256,65 @@ impl Queue for Kubernetes {
     async fn named(&self, name: &str) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for space in self.spaces() {
-            if let Some(job) = space.own(name).await? {
-                let pods = space.pods(name).await?;
-                entries.push(self.entry(&job, &pods.iter().collect::<Vec<_>>()));
-            }
+            entries.extend(self.named_in(space, name).await?);
         }
         Ok(entries)
     }
 
     async fn active(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
-        let all = try_join_all(self.spaces().map(|space| space.mirror.entries(prefix))).await?;
-        let entry = |(job, pods): &(Arc<Job>, Vec<Arc<Pod>>)| {
-            self.entry(job, &pods.iter().map(Arc::as_ref).collect::<Vec<_>>())
-        };
-        let is_active = |entry: &Entry| {
-            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
-        };
-        Ok(all.iter().flatten().map(entry).filter(is_active).collect())
+        let all = try_join_all(self.spaces().map(|space| self.active_in(space, prefix))).await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+
+    async fn look_over(&self, prefix: &str, open: &[Open]) -> Result<Seen, Error> {
+        self.look(prefix, open).await
+    }
+
+    /// Where a namespace cannot be looked into, what is not found in the others was not asked about.
+    async fn look(&self, prefix: &str, open: &[Open]) -> Result<Seen, Error> {
+        let (mut seen, mut asked) = (Seen::default(), Vec::new());
+        let mut trouble = None;
+        for space in self.spaces() {
+            match self.active_in(space, prefix).await {
+                Ok(entries) => {
+                    seen.entries.extend(entries);
+                    asked.push(space);
+                }
+                Err(error) => {
+                    let namespace = &space.name;
+                    tracing::warn!(namespace, %error, "it is unknown what became of attempts there");
+                    trouble = Some(error);
+                }
+            }
+        }
+        let is_blind = trouble.is_some();
+        if let (true, Some(error)) = (asked.is_empty(), trouble) {
+            return Err(error);
+        }
+        let found: BTreeSet<String> = seen.entries.iter().map(|entry| entry.name.clone()).collect();
+        for Open { name, .. } in open.iter().filter(|one| !found.contains(&one.name)) {
+            let mut entries = Vec::new();
+            for space in &asked {
+                entries.extend(self.named_in(space, name).await?);
+            }
+            if is_blind && entries.is_empty() {
+                seen.unasked.insert(name.clone());
+            }
+            seen.entries.extend(entries);
+        }
+        Ok(seen)
     }
 
     async fn cancel(&self, entry: &Entry) -> Result<(), Error> {
+        let mut trouble = None;
         for space in self.spaces() {
-            if space.delete(entry).await? {
-                break;
+            match space.delete(entry).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => trouble = Some(error),
             }
         }
-        Ok(())
+        trouble.map_or(Ok(()), Err)
     }
 
     async fn nodes(&self) -> Result<BTreeMap<String, u32>, Error> {
@@ -280,11 +323,15 @@ impl Queue for Kubernetes {
             return Ok(counts);
         }
         let all = self.nodes.all(&Api::all(self.client.clone())).await?;
-        let in_use = try_join_all(self.spaces().map(|space| space.mirror.in_use())).await?;
+        let mut in_use = BTreeSet::new();
+        for space in self.spaces() {
+            // Of one that cannot be looked into nothing holds a node.
+            in_use.extend(space.mirror.in_use().await.unwrap_or_default());
+        }
         let takes_work = |node: &&Node| {
             // One that is closed counts until what it runs is over.
             let name = node.metadata.name.as_ref();
-            let is_held = name.is_some_and(|name| in_use.iter().any(|all| all.contains(name)));
+            let is_held = name.is_some_and(|name| in_use.contains(name));
             nodes::is_ready(node) && (!nodes::is_closed(node) || is_held)
         };
         let up: Vec<&Node> = all.iter().map(Arc::as_ref).filter(takes_work).collect();
@@ -320,6 +367,25 @@ impl Queue for Kubernetes {
 }
 
 impl Kubernetes {
+    /// All Jobs of a namespace that are not over, and whose names begin so.
+    async fn active_in(&self, space: &Space, prefix: &str) -> Result<Vec<Entry>, Error> {
+        let all = space.mirror.entries(prefix).await?;
+        let entry = |(job, pods): &(Arc<Job>, Vec<Arc<Pod>>)| {
+            self.entry(job, &pods.iter().map(Arc::as_ref).collect::<Vec<_>>())
+        };
+        let is_active = |entry: &Entry| {
+            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
+        };
+        Ok(all.iter().map(entry).filter(is_active).collect())
+    }
+
+    /// The Job of this name in a namespace, over or not.
+    async fn named_in(&self, space: &Space, name: &str) -> Result<Option<Entry>, Error> {
+        let Some(job) = space.own(name).await? else { return Ok(None) };
+        let pods = space.pods(name).await?;
+        Ok(Some(self.entry(&job, &pods.iter().collect::<Vec<_>>())))
+    }
+
     async fn all_nodes(&self) -> Result<Vec<Node>, Error> {
         let mut all = Vec::new();
         let api: Api<Node> = Api::all(self.client.clone());
@@ -362,6 +428,8 @@ enum Trouble {
     Conflict(String),
     /// It will never be done.
     No(String),
+    /// Who asks may not, or not now.
+    NotAllowed(String),
     /// Nobody knows.
     Silent(String),
 }
@@ -370,6 +438,7 @@ impl From<Trouble> for Error {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::No(said) => Self::Rejected { who: WHO, said },
+            Trouble::NotAllowed(said) => Self::Silent { who: WHO, said: format!("{said} (403)") },
             Trouble::NotThere(said) | Trouble::Conflict(said) | Trouble::Silent(said) => {
                 Self::Silent { who: WHO, said }
             }
@@ -386,6 +455,7 @@ async fn ask<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T,
         Ok(Err(kube::Error::Api(status))) => {
             let said = status.message.clone();
             Err(match status.code {
+                403 => Trouble::NotAllowed(said),
                 404 => Trouble::NotThere(said),
                 409 => Trouble::Conflict(said),
                 code if NO.contains(&code) => Trouble::No(said),

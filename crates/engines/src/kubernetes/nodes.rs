@@ -22,10 +22,22 @@ pub(super) fn is_ready(node: &Node) -> bool {
     conditions.is_some_and(|all| all.iter().any(is_ready))
 }
 
-/// Whether nothing more is started on a node.
+/// Whether nothing more is started on a node: somebody closed it, or the cluster itself keeps pods away for
+/// the state that it is in.
 pub(super) fn is_closed(node: &Node) -> bool {
-    node.spec.as_ref().is_some_and(|spec| spec.unschedulable == Some(true))
+    // For want of memory only pods are kept away that have no limit of it.
+    let is_state = |taint: &Taint| {
+        taint.key.starts_with(STATE)
+            && taint.key != "node.kubernetes.io/memory-pressure"
+            && taint.effect != "PreferNoSchedule"
+    };
+    node.spec.as_ref().is_some_and(|spec| {
+        spec.unschedulable == Some(true) || spec.taints.iter().flatten().any(is_state)
+    })
 }
+
+/// What the names of taints begin with by which Kubernetes itself tells the state of a node.
+const STATE: &str = "node.kubernetes.io/";
 
 /// What a node gives to pods.
 pub(super) fn gives(node: &Node) -> Capacity {
@@ -69,7 +81,7 @@ fn lets_in(taint: &Taint, pool: &KubernetesPool) -> bool {
     taint.effect == "PreferNoSchedule"
         // Who asks for a resource tolerates a taint of its name, where the cluster sees to that.
         || pool.resource.as_ref() == Some(&taint.key)
-        || taint.key.starts_with("node.kubernetes.io/")
+        || taint.key.starts_with(STATE)
         || pool.tolerations.iter().any(tolerates)
 }
 
@@ -166,5 +178,8 @@ mod tests {
         assert!(is("resource = 'npu'", &tainted("npu", "NoSchedule")));
         assert!(is("", &tainted("for", "PreferNoSchedule")));
         assert!(is("", &tainted("node.kubernetes.io/not-ready", "NoExecute")));
+        assert!(is_closed(&tainted("node.kubernetes.io/disk-pressure", "NoSchedule")));
+        assert!(!is_closed(&tainted("node.kubernetes.io/memory-pressure", "NoSchedule")));
+        assert!(!is_closed(&own));
     }
 }

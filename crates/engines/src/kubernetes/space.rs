@@ -57,6 +57,10 @@ impl Space {
                 let said = format!("somebody else has a Job `{name}` in namespace `{space}`");
                 Error::Rejected { who: WHO, said }
             }),
+            // There is no such namespace, or the agent may make no Jobs there, or its quota is used up.
+            Err(Trouble::NotThere(said) | Trouble::NotAllowed(said)) => {
+                Err(Error::Rejected { who: WHO, said })
+            }
             Err(other) => Err(other.into()),
         }
     }

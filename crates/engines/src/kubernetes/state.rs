@@ -3,7 +3,7 @@
 use super::job::starts_as_a_whole;
 use crate::batch::Phase;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerState, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod, PodCondition};
 use std::time::Duration;
 
 /// How much later than it was to be gone a pod may be there still, until its node counts as one that
@@ -30,7 +30,8 @@ impl Sight<'_> {
         }
         let finished = self.finished();
         if finished.is_some() && alive.is_empty() {
-            return self.over();
+            let never_began = self.pods.iter().find_map(|pod| never_began(pod));
+            return never_began.map_or_else(|| self.over(), Phase::Hopeless);
         }
         let is_waiting = |pod: &&&Pod| phase_of(pod) == "Pending" && is_to_stay(pod);
         let waiting: Vec<&Pod> = alive.iter().filter(is_waiting).copied().collect();
@@ -65,7 +66,8 @@ impl Sight<'_> {
         }
     }
 
-    /// Whether it waits for what should not take long: some of a gang's nodes, or an image.
+    /// Whether it waits for what should not take long: some of a gang's nodes, an image, or all else that a
+    /// container is made of.
     pub(super) fn is_on_the_clock(self) -> bool {
         let without = self.pods.iter().any(|pod| node(pod).is_none() && !is_over(pod));
         let is_torn = without && self.pods.iter().any(|pod| node(pod).is_some());
@@ -126,7 +128,12 @@ impl Sight<'_> {
             ("DeadlineExceeded", None) => {
                 Phase::Over("Kubernetes ended it for its time".to_owned())
             }
-            (_, None) => Phase::Over(format!("Kubernetes says: {}", joined(&reason, &message))),
+            (_, None) => {
+                let last = self.pods.iter().find_map(|pod| ended(pod)?.message.as_deref());
+                let said = joined(&reason, &message);
+                let said = last.map_or(said.clone(), |last| format!("{said}: {}", last.trim()));
+                Phase::Over(format!("Kubernetes says: {said}"))
+            }
         }
     }
 
@@ -184,17 +191,30 @@ fn container(pod: &Pod) -> Option<&ContainerState> {
     pod.status.as_ref()?.container_statuses.as_ref()?.first()?.state.as_ref()
 }
 
+/// How the one container of a pod ended.
+fn ended(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    container(pod)?.terminated.as_ref()
+}
+
 fn is_out_of_memory(pod: &Pod) -> bool {
-    let ended = container(pod).and_then(|state| state.terminated.as_ref());
-    ended.is_some_and(|ended| text(ended.reason.as_ref()) == "OOMKilled")
+    ended(pod).is_some_and(|ended| text(ended.reason.as_ref()) == "OOMKilled")
+}
+
+/// Why the program in a pod never began, which is over: a runtime may say so itself, or what it runs first in
+/// the container, which then goes: `exec /program: no such file or directory`.
+fn never_began(pod: &Pod) -> Option<String> {
+    let ended = ended(pod).filter(|ended| ended.exit_code != 0)?;
+    let (reason, message) = (text(ended.reason.as_ref()), text(ended.message.as_ref()));
+    let is_so =
+        matches!(reason, "StartError" | "ContainerCannotRun") || message.starts_with("exec ");
+    is_so.then(|| joined(reason, message))
 }
 
 /// Why a pod that has a node does not start, and whether it never will.
 fn blocked(pod: &Pod) -> Option<(String, bool)> {
     let waiting = container(pod)?.waiting.as_ref()?;
     let reason = text(waiting.reason.as_ref());
-    // It is on its way.
-    if matches!(reason, "" | "ContainerCreating" | "PodInitializing") {
+    if reason.is_empty() {
         return None;
     }
     let is_for_ever = matches!(reason, "InvalidImageName" | "ErrImageNeverPull");

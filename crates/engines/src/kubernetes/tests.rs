@@ -186,6 +186,32 @@ fn what_the_cluster_ends_is_over_only_where_its_node_has_said_so() {
 }
 
 #[test]
+fn a_program_that_never_began_is_told_by_what_its_container_says() {
+    let ended = |reason: &str, code: i32, message: &str| {
+        let terminated = json!({ "exitCode": code, "reason": reason, "message": message });
+        let container = json!({
+            "name": "attempt", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "terminated": terminated },
+        });
+        let status = json!({ "phase": "Failed", "containerStatuses": [container] });
+        let pod = json!({
+            "metadata": {}, "spec": { "containers": [], "nodeName": "n1" }, "status": status,
+        });
+        phase(failed(), &[pod])
+    };
+    let without_library =
+        ended("Error", 1, "exec /shared/bin/supervisor: no such file or directory\n");
+    let why = "Error (exec /shared/bin/supervisor: no such file or directory)";
+    assert_eq!(without_library, Phase::Hopeless(why.to_owned()));
+    let refused = ended("StartError", 128, "failed to create containerd task");
+    let why = "StartError (failed to create containerd task)";
+    assert_eq!(refused, Phase::Hopeless(why.to_owned()));
+    let over = ended("Error", 1, "7.1: the disk is full");
+    let why = "Kubernetes says: BackoffLimitExceeded: 7.1: the disk is full";
+    assert_eq!(over, Phase::Over(why.to_owned()));
+}
+
+#[test]
 fn a_pod_that_should_be_gone_is_on_a_node_that_does_not_answer() {
     let going = |until: &str| {
         let mut pod = json!({

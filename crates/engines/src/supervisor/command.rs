@@ -1,6 +1,6 @@
 //! Starting the command.
 
-use super::{Gang, Post};
+use super::{Post, gang};
 use crate::Launch;
 use crate::attempt_dir::Batch;
 use crate::cgroup::AttemptGroups;
@@ -106,7 +106,11 @@ fn environment(
     if !launch.secret_files.is_empty() {
         all.insert("PORTOLAN_SECRETS_DIR".to_owned(), text(post.main.secrets()));
     }
-    all.extend(post.gang.iter().flat_map(Gang::environment));
+    match &post.gang {
+        Some(gang) => all.extend(gang.environment()),
+        None if batch.is_some_and(|batch| batch.nodes == 1) => all.extend(gang::of_one()),
+        None => {}
+    }
     if let Some(chips) = &launch.chips {
         let planned = || {
             let slots: Vec<String> = chips.slots.iter().map(ToString::to_string).collect();

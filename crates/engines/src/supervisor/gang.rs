@@ -86,13 +86,7 @@ impl Gang {
 
     /// What the command gets to see of its gang.
     pub(super) fn environment(&self) -> impl Iterator<Item = (String, String)> {
-        let gang = [
-            ("PORTOLAN_RANK", self.rank.to_string()),
-            ("PORTOLAN_NODES", self.hosts.len().to_string()),
-            ("PORTOLAN_HOSTS", self.hosts.join(",")),
-        ];
-        let gang = gang.into_iter().map(|(name, value)| (name.to_owned(), value));
-        self.secrets.clone().into_iter().chain(gang)
+        self.secrets.clone().into_iter().chain(place(self.rank, &self.hosts))
     }
 
     /// Why this one is to end: the others do, or are heard of no more.
@@ -184,6 +178,20 @@ fn seats(main: &AttemptDir, nodes: u32) -> Result<Vec<String>, Error> {
 fn own_address() -> String {
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     std::env::var(ADDRESS).unwrap_or_else(|_| host())
+}
+
+/// What a command that is on one node gets to see, where one on several would see its gang.
+pub(super) fn of_one() -> impl Iterator<Item = (String, String)> {
+    place(0, &[own_address()])
+}
+
+fn place(rank: u32, hosts: &[String]) -> impl Iterator<Item = (String, String)> + use<> {
+    let place = [
+        ("PORTOLAN_RANK", rank.to_string()),
+        ("PORTOLAN_NODES", hosts.len().to_string()),
+        ("PORTOLAN_HOSTS", hosts.join(",")),
+    ];
+    place.into_iter().map(|(name, value)| (name.to_owned(), value))
 }
 
 /// An outcome of one that is heard of no more.

@@ -180,6 +180,8 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
     let alarm = Alarm::new().map_err(|error| format!("it cannot be timed: {error}"))?;
     let lease_at = post.main.read_lease(launch.lease).map_err(Error::in_full)?;
     let groups = post.means.groups.make(launch);
+    let alone = batch.is_some_and(|batch| batch.contained).then_some(&post.means.groups);
+    let killed_before = alone.map(Cgroups::oom_kills);
     let started = wall_clock();
     let mut child = command::spawn(post, launch, batch, groups.as_ref()).inspect_err(|_| {
         groups.iter().for_each(AttemptGroups::remove);
@@ -219,6 +221,7 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
         control,
         alarm,
         evicted,
+        killed_before,
         limit_at,
         lease_at,
         look_at: batch.map(|_| BootTime::now()),
@@ -258,6 +261,9 @@ struct Watch<'a> {
     alarm: Alarm,
     /// Where a batch system runs it, by which it says that it is to go.
     evicted: Option<Eviction>,
+    /// Where its control group is the attempt's own, how many the kernel had killed in it for want of memory
+    /// before the command began.
+    killed_before: Option<u64>,
     limit_at: Option<BootTime>,
     lease_at: Option<BootTime>,
     /// When to look at files of which nobody on another machine can tell that they changed.
@@ -417,7 +423,9 @@ impl Watch<'_> {
         let killed = self.tree.kill_all();
         let exit = exit.or(killed);
         self.logs.iter_mut().for_each(LogPump::drain);
-        let out_of_memory = groups.is_some_and(|groups| groups.oom_kills() > 0);
+        let killed_here = |before: u64| self.post.means.groups.oom_kills() > before;
+        let out_of_memory = groups.is_some_and(|groups| groups.oom_kills() > 0)
+            || self.killed_before.is_some_and(killed_here);
         groups.into_iter().for_each(AttemptGroups::remove);
         let out_of_memory = launch.enclosure.clear_away(launch, exit) || out_of_memory;
         let cause = match self.stopping {

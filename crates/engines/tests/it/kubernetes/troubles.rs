@@ -5,7 +5,7 @@ use super::PATIENCE;
 use super::control_plane::until;
 use super::scenarios::{PREFIX, config, enter, enter_in, name};
 use engines::Error;
-use engines::batch::Queue;
+use engines::batch::{Open, Queue};
 use engines::kubernetes::{Kubernetes, KubernetesConfig, KubernetesTenant};
 use futures::stream;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -213,6 +213,36 @@ async fn a_tenant_s_jobs_are_in_its_own_namespace() {
         assert_eq!(*place.lock().unwrap(), None);
         assert_eq!(queue.named(&name(1)).await.unwrap(), []);
     }
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_looked_into_says_nothing_of_its_own_and_hides_no_other() {
+    let job = json!([{ "metadata": {
+        "name": name(1), "namespace": "default", "uid": "1-2-3",
+        "labels": { "app.kubernetes.io/managed-by": "portolan" },
+    } }]);
+    let client = client(move |what, _| {
+        if what.contains("/namespaces/of-fudan/") {
+            return Some(answer(403, &failure(403, "Forbidden"), false));
+        }
+        if what.contains("/jobs/") {
+            return Some(answer(404, &failure(404, "NotFound"), false));
+        }
+        let is_list = what.contains("/jobs?") && what.contains("labelSelector");
+        let lists = is_list && !what.contains("watch=true");
+        lists.then(|| answer(200, &list("JobList", &job), false))
+    });
+    let own: KubernetesTenant = toml::from_str("namespace = 'of-fudan'").unwrap();
+    let fudan = TenantId::new("fudan").unwrap();
+    let tenants = BTreeMap::from([(fudan.clone(), own)]);
+    let config = KubernetesConfig { tenants, ..config("default", "10m") };
+    let queue = Kubernetes::at(client, config, Path::new("/shared/portolan")).await.unwrap();
+    let open = |job: u32| Open { name: name(job), number: "1-2-3".to_owned(), is_heard: false };
+    let seen = queue.look(PREFIX, &[open(1), open(2)]).await.unwrap();
+    assert_eq!(seen.entries.iter().map(|entry| &entry.name).collect::<Vec<_>>(), [&name(1)]);
+    assert_eq!(seen.unasked.into_iter().collect::<Vec<_>>(), [name(2)]);
+    let entered = enter_in(&queue, "train", Some(&fudan), &name(3), 1, 8).await;
+    assert!(matches!(&entered, Err(Error::Rejected { said, .. }) if said == "Forbidden"));
 }
 
 #[tokio::test]
