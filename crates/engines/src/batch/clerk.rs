@@ -18,10 +18,6 @@ pub(super) const AT_ONCE: usize = 4;
 const CLERKS: usize = 6;
 /// How often notes of supervisors are looked for.
 const NOTES_EVERY: Duration = Duration::from_millis(50);
-/// How soon a batch system that did not answer is asked again, and how long it is left alone at most.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
 /// What enters `wanted` and looks after what was entered, until it is dropped.
 pub(super) fn begin<Q: Queue>(
     desk: &Arc<Desk<Q>>,
@@ -49,17 +45,19 @@ async fn enter_all<Q: Queue>(
     }
 }
 
-/// Enters an attempt, once: where an answer was lost, it is looked for first.
-async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, one: ToEnter) {
-    let mut pause = FIRST_PAUSE;
-    let ToEnter { attempt, mut fresh } = one;
-    loop {
-        match try_to_enter(desk, attempt, fresh.take()).await {
-            Ok(()) => return,
-            Err(error) => tracing::warn!(%attempt, %error, "could not be entered yet"),
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+/// Enters an attempt, once: where an answer was lost, it is looked for first. One that cannot be entered now
+/// keeps no other waiting.
+async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, mut one: ToEnter) {
+    let attempt = one.attempt;
+    if let Err(error) = try_to_enter(desk, attempt, one.fresh.take()).await {
+        tracing::warn!(%attempt, %error, "could not be entered yet");
+        let desk = Arc::downgrade(desk);
+        tokio::spawn(async move {
+            tokio::time::sleep(one.pause).await;
+            if let Some(desk) = desk.upgrade() {
+                desk.enter_later(one.again());
+            }
+        });
     }
 }
 
@@ -72,22 +70,21 @@ async fn try_to_enter<Q: Queue>(
     let may_be_there = fresh.is_none();
     let wanted = blocking(move || at.to_enter(attempt, fresh)).await?;
     let Some(wanted) = wanted else { return Ok(()) };
-    if may_be_there && let Some(entry) = there(desk, attempt).await? {
-        return desk.entered(attempt, entry);
-    }
-    let entered = {
+    let ticket = wanted.ticket();
+    let entered = async {
+        if may_be_there
+            && let Some(entry) = desk.queue.entered(&ticket).await?.into_iter().next_back()
+        {
+            return Ok(entry);
+        }
         let _turn = desk.turns.acquire().await;
-        desk.queue.submit(&wanted.ticket()).await
+        desk.queue.submit(&ticket).await
     };
-    match entered {
+    match entered.await {
         Ok(entry) => desk.entered(attempt, entry),
         Err(error @ Error::Rejected { .. }) => desk.refused(attempt, error.in_full()),
         Err(error) => Err(error),
     }
-}
-
-async fn there<Q: Queue>(desk: &Desk<Q>, attempt: AttemptId) -> Result<Option<Entry>, Error> {
-    Ok(desk.queue.named(&desk.name(attempt)).await?.into_iter().next_back())
 }
 
 async fn read_notes<Q: Queue>(desk: Weak<Desk<Q>>) {

@@ -93,7 +93,7 @@ impl<Q: Queue> Desk<Q> {
             known.insert(attempt, Known::default());
             // Whoever opened the engine before may have entered it and died before writing that down.
             // Fails only if there is nobody to enter anything.
-            let _ = wanted.send(ToEnter { attempt, fresh: None });
+            let _ = wanted.send(ToEnter::new(attempt, None));
         }
         let (known, hints, ring) = (Mutex::new(known), Hints::default(), Arc::default());
         let turns = Semaphore::new(AT_ONCE);
@@ -165,8 +165,14 @@ impl<Q: Queue> Desk<Q> {
             launch = order.launch;
         }
         lock(&self.known).entry(attempt).or_default();
-        let _ = self.wanted.send(ToEnter { attempt, fresh: is_new.then_some(launch) });
+        let _ = self.wanted.send(ToEnter::new(attempt, is_new.then_some(launch)));
         Ok(())
+    }
+
+    /// An attempt is to be entered, as far as it was not yet.
+    pub(super) fn enter_later(&self, one: ToEnter) {
+        // Fails only while the engine is being dropped.
+        let _ = self.wanted.send(one);
     }
 
     /// What is still to be entered of an attempt; none if that is done, or it is over.
@@ -306,7 +312,8 @@ impl<Q: Queue> Desk<Q> {
         let due = known.values_mut().filter(|known| known.cancel_at.is_some_and(|at| at <= now));
         let entries = due.filter_map(|known| match &known.said {
             Said::Active(entry) => {
-                known.cancel_at = Some(now.after(STOP_MARGIN));
+                // Asked for once, that is all there is to do for one that is over.
+                known.cancel_at = known.verdict.is_none().then(|| now.after(STOP_MARGIN));
                 Some(entry.clone())
             }
             Said::Nothing | Said::Gone { .. } => None,

@@ -68,6 +68,15 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
     /// All entries of this name that it still knows, over or not.
     fn named(&self, name: &str) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send;
 
+    /// What is there of a ticket that may have been entered before. [`Error::Rejected`] if that cannot be
+    /// found out and it will never be taken.
+    fn entered(
+        &self,
+        ticket: &Ticket<'_>,
+    ) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send {
+        self.named(ticket.name)
+    }
+
     /// All entries that are not over and whose names begin so. Costs one call, however many there are,
     /// and nothing for entries of others where that can be had.
     fn active(&self, prefix: &str) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send;

@@ -4,7 +4,11 @@ use super::Ticket;
 use crate::Launch;
 use model::{AttemptId, Span};
 use std::path::PathBuf;
+use std::time::Duration;
 
+/// How soon one that could not be entered is tried again, and how long it is left alone at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How much longer than its own limit and grace an attempt's entry may run: it is ended by its
 /// supervisor, and by the batch system only if that fails.
 const LIMIT_MARGIN: Span = Span::from_secs(120);
@@ -16,6 +20,20 @@ pub(super) struct ToEnter {
     /// What it is, where that was ordered just now; else it may have been entered before, and is looked
     /// for first.
     pub(super) fresh: Option<Launch>,
+    /// How long it is left alone when it could not be entered.
+    pub(super) pause: Duration,
+}
+
+impl ToEnter {
+    /// One that was never tried before.
+    pub(super) const fn new(attempt: AttemptId, fresh: Option<Launch>) -> Self {
+        Self { attempt, fresh, pause: FIRST_PAUSE }
+    }
+
+    /// The same for another try.
+    pub(super) fn again(self) -> Self {
+        Self { fresh: None, pause: (self.pause * 2).min(LONGEST_PAUSE), ..self }
+    }
 }
 
 /// An attempt that is to be entered.

@@ -261,6 +261,15 @@ impl Queue for Kubernetes {
         Ok(entries)
     }
 
+    /// In the namespace that it would be made in; whatever another namespace has, only one of them runs.
+    async fn entered(&self, ticket: &Ticket<'_>) -> Result<Vec<Entry>, Error> {
+        match self.named_in(self.space(ticket.tenant), ticket.name).await {
+            // Nor could it be made: who cannot see it gives it back, and if it is there, it does not run.
+            Err(Trouble::NotAllowed(said)) => Err(Error::Rejected { who: WHO, said }),
+            found => Ok(found?.into_iter().collect()),
+        }
+    }
+
     async fn active(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
         let all = try_join_all(self.spaces().map(|space| self.active_in(space, prefix))).await?;
         Ok(all.into_iter().flatten().collect())
@@ -293,9 +302,16 @@ impl Queue for Kubernetes {
         }
         let found: BTreeSet<String> = seen.entries.iter().map(|entry| entry.name.clone()).collect();
         for Open { name, .. } in open.iter().filter(|one| !found.contains(&one.name)) {
-            let mut entries = Vec::new();
+            let (mut entries, mut is_blind) = (Vec::new(), is_blind);
             for space in &asked {
-                entries.extend(self.named_in(space, name).await?);
+                match self.named_in(space, name).await {
+                    Ok(found) => entries.extend(found),
+                    Err(trouble) => {
+                        let error = Error::from(trouble);
+                        tracing::warn!(name, %error, "it is unknown what became of it");
+                        is_blind = true;
+                    }
+                }
             }
             if is_blind && entries.is_empty() {
                 seen.unasked.insert(name.clone());
@@ -380,7 +396,7 @@ impl Kubernetes {
     }
 
     /// The Job of this name in a namespace, over or not.
-    async fn named_in(&self, space: &Space, name: &str) -> Result<Option<Entry>, Error> {
+    async fn named_in(&self, space: &Space, name: &str) -> Result<Option<Entry>, Trouble> {
         let Some(job) = space.own(name).await? else { return Ok(None) };
         let pods = space.pods(name).await?;
         Ok(Some(self.entry(&job, &pods.iter().collect::<Vec<_>>())))

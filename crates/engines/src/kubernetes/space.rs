@@ -33,16 +33,16 @@ impl Space {
     }
 
     /// The Job of this name, if it is one that this engine made.
-    pub(super) async fn own(&self, name: &str) -> Result<Option<Job>, Error> {
+    pub(super) async fn own(&self, name: &str) -> Result<Option<Job>, Trouble> {
         match ask(self.jobs.get(name)).await {
             Ok(job) => Ok(Some(job).filter(is_own)),
             Err(Trouble::NotThere(_)) => Ok(None),
-            Err(other) => Err(other.into()),
+            Err(other) => Err(other),
         }
     }
 
     /// The pods of the Job of this name.
-    pub(super) async fn pods(&self, name: &str) -> Result<Vec<Pod>, Error> {
+    pub(super) async fn pods(&self, name: &str) -> Result<Vec<Pod>, Trouble> {
         let its = ListParams::default().labels(&format!("{ENTRY}={name}"));
         Ok(ask(self.pods.list(&its)).await?.items)
     }
