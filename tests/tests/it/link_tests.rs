@@ -122,10 +122,10 @@ async fn test_packets_tell_the_emulated_round_trip_and_count_what_is_lost() {
     let near = way(&|quality| {
         let median = quality.round_trip_p50_us.unwrap_or_default();
         assert!(median == 0 || median >= ROUND_TRIP_US, "{quality:?} is faster than the line");
-        (ROUND_TRIP_US..=ROUND_TRIP_US + WITHIN_US).contains(&median)
+        // In the first window packets may have gone to where nobody listened yet.
+        quality.loss_ppm == Some(0) && (ROUND_TRIP_US..=ROUND_TRIP_US + WITHIN_US).contains(&median)
     })
     .await;
-    assert_eq!(near.loss_ppm, Some(0), "{near:?}");
     eprintln!("the median round trip over 4 ms was {:?} µs", near.round_trip_p50_us);
 
     let link = wan.link("lingang", "zhangjiang").unwrap();
