@@ -158,7 +158,7 @@ impl<Q: Queue> Desk<Q> {
                 keeps: texts(self.queue.keeps()),
                 chips_in: texts(self.queue.chips_in()),
                 nodes: starts.map_or(0, |place| place.nodes),
-                contained: self.queue.contains(),
+                contained: self.queue.isolates_memory(),
             };
             let order = Order { boot: self.boot, launch, batch: Some(batch) };
             place.write_order(&order)?;

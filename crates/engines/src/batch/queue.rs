@@ -39,7 +39,7 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
 
     /// Whether what it starts shares a control group with nothing else: then whatever the kernel kills in it
     /// for want of memory was the command's.
-    fn contains(&self) -> bool {
+    fn isolates_memory(&self) -> bool {
         false
     }
 

@@ -215,7 +215,7 @@ impl Queue for Kubernetes {
     }
 
     /// In a container of its own, of which its supervisor is the first process and may live on.
-    fn contains(&self) -> bool {
+    fn isolates_memory(&self) -> bool {
         true
     }
 
