@@ -106,7 +106,12 @@ impl Bench {
             let packages = clusters::NEEDS.map(|(_, package)| package).join(" ");
             bail!("no Slurm here, or not root; apt install {packages}");
         }
-        let shape = clusters::Shape { nodes: 4, chip: "ascend910b", accounting: false };
+        let shape = clusters::Shape {
+            nodes: 4,
+            chip: "ascend910b",
+            accounting: false,
+            limits_memory: false,
+        };
         let cluster = Cluster::boot(shape)?;
         let user = format!("username={}", clusters::USER);
         let said = cluster.says("scontrol", &["token", &user, "lifespan=86400"]);

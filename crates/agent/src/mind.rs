@@ -8,7 +8,7 @@ use crate::reading::Addresses;
 use crate::session::{Line, News, answer, listen, report};
 use crate::sight::sight;
 use crate::staging::Fetches;
-use crate::under_way;
+use crate::under_way::{self, Waits};
 use crate::{Error, Shared, boot_now, copies, external, keeping, nodes, staging, witness};
 use engines::{AnyEngine, BootTime, Engine, Observation, State, Stream};
 use model::{AttemptId, DatasetVersion, NetworkUid};
@@ -60,7 +60,7 @@ pub(crate) async fn run(
     let client = shared.client.clone();
     let mut mind = Mind::new(shared, Arc::clone(&engine), line, joined.network, events);
     mind.answering = answering;
-    let telling = under_way::tell(client, mind.fetches.seen());
+    let telling = under_way::tell(client, mind.fetches.seen(), Arc::clone(&mind.waits));
     tasks.spawn(async move {
         telling.await;
         Ok(())
@@ -147,6 +147,8 @@ struct Mind {
     checkpoints: Checkpoints,
     answering: Option<Answering>,
     ways: Ways,
+    /// Why attempts do not run yet, as far as the engine says so.
+    waits: Arc<Waits>,
     /// Whether reports are on their way.
     reporting: bool,
     /// Attempts that are over and whose logs are still kept, oldest first.
@@ -177,6 +179,7 @@ impl Mind {
             checkpoints,
             answering: None,
             ways: Ways::default(),
+            waits: Arc::default(),
             reporting: false,
             settled: VecDeque::new(),
         }
@@ -201,6 +204,7 @@ impl Mind {
         if changed.is_empty() {
             match self.engine.observe().await {
                 Ok(all) => {
+                    self.waits.are(&all);
                     for Observation { attempt, state } in all {
                         seen.insert(attempt, self.saw(attempt, state, batch));
                     }
@@ -213,6 +217,7 @@ impl Mind {
         }
         for attempt in changed {
             if let Some(state) = self.state_of(attempt).await {
+                self.waits.is(attempt, &state);
                 seen.insert(attempt, self.saw(attempt, state, batch));
             }
         }

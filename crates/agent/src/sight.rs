@@ -8,7 +8,7 @@ use reconciler::Seen;
 /// What the engine says, in the reconciler's words.
 pub(crate) fn sight(state: State) -> Seen {
     let outcome = match state {
-        State::Starting => return Seen::Starting,
+        State::Starting { .. } => return Seen::Starting,
         State::Running { .. } => return Seen::Running,
         State::Lost { why } => {
             let outcome = Outcome::Lost { why };

@@ -187,6 +187,7 @@ fn text(report: &CheckReport, look: &Look) -> String {
 /// What a pool was seen to have, as a line.
 fn size(seen: &PoolSeen) -> String {
     let nodes = match seen.nodes {
+        Some(0) => return format!("pool {}: no node is as the engine's file says\n", seen.pool),
         Some(1) => "1 node".to_owned(),
         Some(nodes) => format!("{nodes} nodes"),
         None => "nodes".to_owned(),

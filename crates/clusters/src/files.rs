@@ -76,7 +76,10 @@ pub(super) fn write(dir: &Path, name: &str, shape: Shape<'_>, ports: &Ports) -> 
         CHIPS - 1
     );
     put("gres.conf", &chips, 0o644)?;
-    put("cgroup.conf", "CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n", 0o644)
+    let limits = if shape.limits_memory { "yes" } else { "no" };
+    let groups =
+        format!("CgroupPlugin=cgroup/v1\nCgroupAutomount=no\nConstrainRAMSpace={limits}\n");
+    put("cgroup.conf", &groups, 0o644)
 }
 
 /// `slurm.conf`: nothing leaves loopback, decisions come at once, and a silent node is given up soon.
@@ -103,7 +106,7 @@ fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &Ports) -> String
          SlurmctldLogFile={dir}/slurmctld.log\n\
          SlurmdLogFile={dir}/%n.log\n\
          ProctrackType=proctrack/linuxproc\n\
-         TaskPlugin=task/none\n\
+         TaskPlugin=task/{}\n\
          JobAcctGatherType=jobacct_gather/none\n\
          MpiDefault=none\n\
          SwitchType=switch/none\n\
@@ -126,6 +129,7 @@ fn slurm_conf(dir: &Path, name: &str, shape: Shape<'_>, ports: &Ports) -> String
          JobRequeue=1\n\
          GresTypes=gpu\n",
         ports.controller,
+        if shape.limits_memory { "cgroup" } else { "none" },
     );
     if shape.accounting {
         // Without the socket its commands wait for minutes, and then fail.

@@ -43,6 +43,9 @@ pub const NEEDS: [(&str, &str); 10] = [
 /// What makes the tables that a database needs for itself.
 const SYSTEM_TABLES: &str = "/usr/share/mysql/mysql_system_tables.sql";
 
+/// Where groups are made that limit memory.
+const MEMORY_GROUPS: &str = "/sys/fs/cgroup/memory";
+
 /// The account that jobs may be charged to on a cluster with accounting.
 pub const ACCOUNT: &str = "portolan";
 
@@ -90,6 +93,9 @@ pub struct Shape<'a> {
     /// Whether it keeps accounts, in a database of its own: then there is one by the name of
     /// [`ACCOUNT`].
     pub accounting: bool,
+    /// Whether its nodes keep jobs to the memory they ask for; see [`can_limit_memory`]. One cluster at a
+    /// time may: the control groups of its nodes are known by the nodes' names.
+    pub limits_memory: bool,
 }
 
 /// A cluster that runs.
@@ -98,13 +104,40 @@ pub struct Cluster {
     name: String,
     nodes: u16,
     daemons: Daemons,
+    /// Gone after the daemons, which are in them.
+    _groups: Groups,
     dir: TempDir,
+}
+
+/// Control groups that daemons make and leave; gone with this.
+#[derive(Debug)]
+struct Groups(Vec<PathBuf>);
+
+impl Drop for Groups {
+    fn drop(&mut self) {
+        fn remove(group: &Path) {
+            let below = std::fs::read_dir(group).into_iter().flatten().flatten();
+            below
+                .map(|entry| entry.path())
+                .filter(|path| path.is_dir())
+                .for_each(|path| remove(&path));
+            // One that is not there, or that another cluster is in, is none of ours.
+            let _ = std::fs::remove_dir(group);
+        }
+        self.0.iter().for_each(|group| remove(group));
+    }
 }
 
 /// Whether clusters can be booted here.
 #[must_use]
 pub fn can_boot() -> bool {
     rustix::process::geteuid().is_root() && NEEDS.iter().all(|(file, _)| Path::new(file).exists())
+}
+
+/// Whether a cluster can keep jobs to their memory here: it takes control groups of version 1.
+#[must_use]
+pub fn can_limit_memory() -> bool {
+    Path::new(MEMORY_GROUPS).join("memory.limit_in_bytes").exists()
 }
 
 impl Cluster {
@@ -122,7 +155,10 @@ impl Cluster {
         };
         files::write(dir.path(), &name, shape, &ports)?;
         let daemons = Daemons::new(dir.path().to_owned(), name.clone());
-        let mut cluster = Self { name, nodes: shape.nodes, daemons, dir };
+        let nodes = (1..=shape.nodes).filter(|_| shape.limits_memory);
+        let group = |node| PathBuf::from(format!("{MEMORY_GROUPS}/slurm_n{node}"));
+        let groups = Groups(nodes.map(group).collect());
+        let mut cluster = Self { name, nodes: shape.nodes, daemons, _groups: groups, dir };
         cluster.daemons.start_munge()?;
         let socket = cluster.dir.path().join("munge.sock");
         cluster.until("the socket of munge", |_| socket.exists())?;

@@ -57,7 +57,19 @@ impl Cgroups {
 
     /// How many processes the kernel has killed for want of memory in the group that this process is in.
     pub(crate) fn oom_kills(&self) -> u64 {
-        self.memory_v1.as_ref().or(self.unified.as_ref()).map_or(0, |group| oom_kills(group))
+        self.memory().map_or(0, oom_kills)
+    }
+
+    /// Whether the group by which this process' memory is limited has this name, or is in one that has; every
+    /// group is in the one without a name.
+    pub(crate) fn is_in(&self, name: &str) -> bool {
+        let is_so = |group: &Path| group.components().any(|part| part.as_os_str() == name);
+        self.memory().is_some_and(|group| name.is_empty() || is_so(group))
+    }
+
+    /// The group by which this process' memory is limited.
+    fn memory(&self) -> Option<&Path> {
+        self.memory_v1.as_deref().or(self.unified.as_deref())
     }
 
     /// What limits this process can set, found out by making a group and removing it.
@@ -284,6 +296,15 @@ mod tests {
         assert_eq!(groups.memory_v1, Some("/sys/fs/cgroup/memory/inner".into()));
         assert_eq!(groups.cpu_v1, Some("/sys/fs/cgroup/cpu/".into()));
         assert_eq!(groups.unified, Some("/sys/fs/cgroup/unified/a".into()));
+    }
+
+    #[test]
+    fn a_group_is_in_all_those_above_it() {
+        let groups =
+            Cgroups::parse("4:memory:/box/slurm_n1/uid_0/job_12/step_batch/task_0\n", MIXED);
+        assert!(["", "job_12", "task_0"].iter().all(|name| groups.is_in(name)));
+        assert!(!["job_1", "job_123", "box"].iter().any(|name| groups.is_in(name)));
+        assert!(!Cgroups::default().is_in(""));
     }
 
     #[test]

@@ -78,18 +78,15 @@ pub async fn check<E: Engine, X>(
             findings.last().into_iter().for_each(&mut tell);
         };
     }
+    // Where nothing is started all the rest would only take its time to say so.
+    let verdict = bench.try_out(async |bench| a_command_is_started(bench).await).await;
+    if verdict != Verdict::Met {
+        let finding = Finding { requirement: "a command is started at all", verdict };
+        tell(&finding);
+        return Ok(vec![finding]);
+    }
     // The middle column: whether it takes an engine that really runs commands.
     require!("launching twice runs once", false, launching_twice_runs_once);
-    // Where nothing is started all the rest would only take its time to say so.
-    if matches!(findings.last(), Some(Finding { verdict: Verdict::Broken(_), .. })) {
-        let requirement = "a command is started at all";
-        let verdict = bench.try_out(async |bench| a_command_is_started(bench).await).await;
-        if verdict != Verdict::Met {
-            findings.push(Finding { requirement, verdict });
-            findings.last().into_iter().for_each(&mut tell);
-            return Ok(findings);
-        }
-    }
     require!("the exit code is reported", false, the_exit_code_is_reported);
     require!("the signal is reported", true, the_signal_is_reported);
     require!("a command that cannot run says why", true, a_command_that_cannot_run_says_why);
@@ -215,7 +212,8 @@ impl<E: Engine> Bench<'_, E> {
                 return Ok(found);
             }
             if tokio::time::Instant::now() > deadline {
-                return Err(format!("no sign of {what}; its state is {state:?}"));
+                let state = state.map_or("nothing is known of it".to_owned(), |s| s.to_string());
+                return Err(format!("no sign of {what} in {PATIENCE:?}: {state}"));
             }
             let _ = tokio::time::timeout(LOOK_ANYWAY, self.engine.changed()).await;
         }
@@ -227,7 +225,7 @@ impl<E: Engine> Bench<'_, E> {
         match self.until(attempt, "an end", wanted).await? {
             State::Ended(outcome) => Ok(outcome),
             State::Lost { why } => Err(format!("it was lost: {why}")),
-            State::Starting | State::Running { .. } => Err("it has no outcome".to_owned()),
+            State::Starting { .. } | State::Running { .. } => Err("it has no outcome".to_owned()),
         }
     }
 
@@ -270,7 +268,8 @@ impl<E: Engine> Bench<'_, E> {
     async fn find_as_successor(&self) -> Case {
         match self.find(self.attempt()).await? {
             Some(State::Running { .. }) => {}
-            other => return Err(format!("a running attempt was found as {other:?}")),
+            Some(other) => return Err(format!("it ran before; now {other}")),
+            None => return Err("it ran before; now nothing is known of it".to_owned()),
         }
         self.launch(&self.long_script()).await?;
         self.engine.stop(self.attempt(), Span::from_secs(5)).await.map_err(Error::in_full)?;

@@ -82,7 +82,7 @@ pub(crate) fn observe_each(
         Ok(state) => state,
         Err(error) => {
             tracing::warn!(%attempt, %error, "how it is cannot be read; it counts as under way");
-            Some(State::Starting)
+            Some(State::STARTING)
         }
     };
     let observation = |attempt| Some(Observation { attempt, state: state(attempt)? });

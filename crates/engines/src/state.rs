@@ -18,7 +18,10 @@ pub struct Observation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// Taken, but its command does not run yet.
-    Starting,
+    Starting {
+        /// Why not, in the words of the batch system that is to run it, where that says so.
+        why: Option<String>,
+    },
     /// Its command, or something it left behind, runs.
     Running {
         /// When the command started, by this machine's wall clock.
@@ -34,10 +37,26 @@ pub enum State {
 }
 
 impl State {
+    /// Taken, and nothing more is known.
+    pub const STARTING: Self = Self::Starting { why: None };
+
     /// Whether it can no longer change.
     #[must_use]
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Ended(_) | Self::Lost { .. })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Starting { why: None } => write!(f, "it has not started"),
+            Self::Starting { why: Some(why) } => write!(f, "it has not started: {why}"),
+            Self::Running { .. } => write!(f, "it runs"),
+            Self::Ended(Outcome { exit: Some(exit), .. }) => write!(f, "it ended with {exit}"),
+            Self::Ended(Outcome { exit: None, .. }) => write!(f, "it ended before it ran"),
+            Self::Lost { why } => write!(f, "it is lost: {why}"),
+        }
     }
 }
 

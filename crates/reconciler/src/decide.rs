@@ -93,6 +93,11 @@ impl Reconciler {
             // Running without an order: of a time the server no longer counts.
             attempt.stop.get_or_insert(Stop::Withdrawn);
         }
+        // Its engine has taken it, and lets it wait.
+        if matches!(attempt.seen, Some(Seen::Starting)) && !attempt.accepted {
+            attempt.accepted = true;
+            self.outbox.push_back(Report::Accepted { attempt: id });
+        }
         if matches!(attempt.seen, Some(Seen::Running)) && !attempt.started {
             attempt.started = true;
             self.outbox.push_back(Report::Started { attempt: id });

@@ -131,6 +131,18 @@ fn told(mind: &Reconciler) -> Vec<String> {
 }
 
 #[test]
+fn what_its_engine_lets_wait_is_accepted_once() {
+    let mut mind = Reconciler::new(Abilities::default());
+    let _ = mind.step(0, vec![orders(vec![run(1, 0, 0)]), seen(vec![])]);
+    for _ in 0..2 {
+        let _ = mind.step(1, vec![seen(vec![(1, Seen::Starting)])]);
+        assert_eq!(told(&mind), ["accepted job-1.1"]);
+    }
+    let _ = mind.step(2, vec![seen(vec![(1, Seen::Running)])]);
+    assert_eq!(told(&mind), ["accepted job-1.1", "started job-1.1"]);
+}
+
+#[test]
 fn nothing_is_started_before_engine_and_server_have_both_been_heard() {
     let mut mind = Reconciler::new(Abilities::default());
     assert!(mind.step(0, vec![orders(vec![run(1, 0, 0)])]).is_empty());

@@ -2137,6 +2137,11 @@ export interface components {
             attempts: number;
             /** @description Where its newest attempt is or was. */
             center?: string | null;
+            /**
+             * @description Why its attempt does not run yet that its center has taken, in the words of the center's own engine;
+             *     as of a few seconds ago.
+             */
+            center_says?: string | null;
             /** @description On which chip. */
             chip?: string | null;
             /**

@@ -135,6 +135,7 @@ export const en = {
     expected: (span: string) => `expected ${span}`,
     inputs: "reads",
     outputs: "writes",
+    centerSays: "center says",
     outcome: "outcome",
 
     why: "Why it waits",

@@ -2,6 +2,7 @@
 
 mod array;
 mod away;
+mod memory;
 
 use clusters::{Cluster, Shape};
 use engines::conformance::{Site, Verdict, check};
@@ -85,8 +86,9 @@ home = "alpha"
 classes = ["cann", "neuware", "cuda"]
 "#;
 
-const ALPHA: Shape<'_> = Shape { nodes: 4, chip: "ascend910b", accounting: true };
-const BETA: Shape<'_> = Shape { nodes: 2, chip: "mlu370", accounting: false };
+const ALPHA: Shape<'_> =
+    Shape { nodes: 4, chip: "ascend910b", accounting: true, limits_memory: false };
+const BETA: Shape<'_> = Shape { nodes: 2, chip: "mlu370", accounting: false, limits_memory: false };
 
 /// Whether clusters can be booted here; says what is missing.
 fn can_boot() -> bool {
@@ -364,9 +366,14 @@ async fn what_a_cluster_ends_is_tried_again() {
     let preempted = ground.submit(&job, "neuware", (1, 1)).await;
     ground.says(preempted, "begun").await;
     let own = ["--partition=train", "--nodes=2", "--exclusive", "--output=/dev/null"];
-    let own = [&own[..], &["--chdir=/", "--wrap=sleep 5"]].concat();
+    let own = [&own[..], &["--chdir=/", "--wrap=sleep 15"]].concat();
     let taken = ground.beta.command("sbatch", &own).unwrap();
     assert!(taken.status.success(), "{taken:?}");
+    let says = async || {
+        let said = ground.net.job(preempted).await.job.center_says?;
+        ["Resources", "Priority"].contains(&&*said).then_some(())
+    };
+    ground.net.until("its center says why it waits there", says).await;
     let ended = ground.net.ended(preempted).await;
     assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", ground.net.said("beta"));
     assert_eq!(ended.job.attempts, 2, "{ended:?}");

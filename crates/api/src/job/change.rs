@@ -48,13 +48,16 @@ async fn change(
         && !(array && found.job.is_first())
     {
         if action == Action::CancelJob {
-            return Ok(Json(show::job(&found)));
+            return Ok(Json(show::job(&found, &api.under_way)));
         }
         return Err(Problem::new(Slug::Conflict, format!("{id} is over: {}", end.word())));
     }
     let of = if array { Of::Array(id) } else { Of::Job(id) };
     match command(api, who, Command::Change(of, wanted)).await? {
-        Answer::Job(job) => Ok(Json(show::job(&Found { job, chip: found.chip }))),
+        Answer::Job(job) => {
+            let found = Found { job, chip: found.chip };
+            Ok(Json(show::job(&found, &api.under_way)))
+        }
         other => unreachable!("a change of a job was answered by {other:?}"),
     }
 }

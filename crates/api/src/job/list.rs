@@ -193,7 +193,10 @@ pub(crate) async fn list_jobs(
         None => last.filter(|_| is_full),
     };
     let next = next.map(|job| job.to_string());
-    Ok(Json(view::Jobs { jobs: jobs.iter().map(show::job).collect(), next }))
+    Ok(Json(view::Jobs {
+        jobs: jobs.iter().map(|found| show::job(found, &api.under_way)).collect(),
+        next,
+    }))
 }
 
 /// At most `limit` jobs of the world, newest first.
@@ -272,5 +275,5 @@ pub(crate) async fn get_job(
     Id(job): Id<JobId>,
 ) -> Result<Json<view::JobDetail>, Problem> {
     let found = find(&api, &who, Action::GetJob, job).await?;
-    Ok(Json(show::detail(&found)))
+    Ok(Json(show::detail(&found, &api.under_way)))
 }

@@ -1,6 +1,7 @@
 //! Jobs as the API shows them.
 
 use super::{Found, newest_placement};
+use crate::UnderWay;
 use model::attempt::{Attempt, AttemptState, Outcome, Placement, Stop};
 use model::job::{
     Dependency, Input, InputMode, Job, JobEnd, JobKind, JobSpec, PastAttempt, Variant,
@@ -9,7 +10,7 @@ use model::{AttemptId, DatasetVersion, Moment, Phase};
 use wire::view;
 
 /// A job in short.
-pub(crate) fn job(found: &Found) -> view::Job {
+pub(crate) fn job(found: &Found, told: &UnderWay) -> view::Job {
     let job = &found.job;
     let spec = &job.spec;
     let placement = newest_placement(job);
@@ -41,7 +42,14 @@ pub(crate) fn job(found: &Found) -> view::Job {
         preemptions: job.preemptions(),
         price: placement.map(|place| place.price),
         outcome: outcome(job),
+        center_says: center_says(job, told),
     }
+}
+
+/// Why an attempt that its center has taken does not run yet, as the center's engine says.
+pub(crate) fn center_says(job: &Job, told: &UnderWay) -> Option<String> {
+    let taken = job.phase.attempt().filter(|live| live.state == AttemptState::Accepted)?;
+    told.why(taken.placement.center(), taken.attempt)
 }
 
 fn started(job: &Job) -> Option<Moment> {
@@ -98,9 +106,9 @@ pub(crate) fn made_room(job: &Job) -> Option<String> {
 }
 
 /// A job with all that is known of it.
-pub(crate) fn detail(found: &Found) -> view::JobDetail {
+pub(crate) fn detail(found: &Found, told: &UnderWay) -> view::JobDetail {
     view::JobDetail {
-        job: job(found),
+        job: job(found, told),
         asked: asked(&found.job.spec),
         tries: tries(&found.job),
         made_room: made_room(&found.job),

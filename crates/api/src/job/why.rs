@@ -299,6 +299,10 @@ pub(crate) async fn explain_job(
         state: found.job.word().to_owned(),
         summary: std::iter::once(blocked.unwrap_or_else(|| summary(&found.job, explanation)))
             .chain(show::made_room(&found.job))
+            .chain(
+                show::center_says(&found.job, &api.under_way)
+                    .map(|why| format!("its center says: {why}")),
+            )
             .collect::<Vec<String>>()
             .join("; "),
         plan: answered.as_ref().map(plan),

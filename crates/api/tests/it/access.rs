@@ -73,7 +73,7 @@ fn matrix() -> Vec<Row> {
             "tell_under_way",
             "POST",
             "/v1/agent/under-way".into(),
-            Some(json!({"copies": []})),
+            Some(json!({"copies": [], "waits": {}})),
             centers,
         ),
         ("submit_jobs", "POST", "/v1/jobs?tenant=lab".into(), Some(job("x")), [Yes, Yes, No, No]),

@@ -187,6 +187,32 @@ async fn an_agent_gets_its_orders_and_its_reports_move_the_job() {
 }
 
 #[tokio::test]
+async fn what_an_attempt_waits_for_in_its_center_is_shown_until_it_runs() {
+    let bench = Bench::laptop().await;
+    let agent = center("lingang");
+    let (id, session) = placed(&bench).await;
+    let attempt = format!("{id}.1");
+    let told = json!({"copies": [], "waits": {&attempt: "Resources", "job-99.1": "Priority"}});
+    let taken = bench.post(&agent, "/v1/agent/under-way", told).await;
+    assert_eq!(taken.status, StatusCode::NO_CONTENT, "{}", taken.text());
+    let shown = async |path: &str| bench.get(&tenant("lab"), path).await.json();
+    let (job, why) = (format!("/v1/jobs/{id}"), format!("/v1/jobs/{id}/why"));
+    assert!(shown(&job).await["center_says"].is_null(), "its center has not taken it yet");
+    let report = async |word: &str| {
+        let report = json!({"session": session, "reports": [{word: {"attempt": attempt}}]});
+        let heard = bench.post(&agent, "/v1/agent/reports", report).await;
+        assert_eq!(heard.status, StatusCode::OK, "{}", heard.text());
+    };
+    report("accepted").await;
+    assert_eq!(shown(&job).await["center_says"], "Resources");
+    assert_eq!(shown("/v1/jobs").await["jobs"][0]["center_says"], "Resources");
+    let summary = shown(&why).await["summary"].as_str().unwrap().to_owned();
+    assert!(summary.ends_with("; its center says: Resources"), "{summary}");
+    report("started").await;
+    assert!(shown(&job).await["center_says"].is_null());
+}
+
+#[tokio::test]
 async fn an_agent_of_another_protocol_is_told_both_versions() {
     let bench = Bench::laptop().await;
     let join = json!({

@@ -60,7 +60,7 @@ pub(super) fn title(letter: char) -> &'static str {
 pub(super) fn field(job: &Job, detail: Option<&JobDetail>, letter: char, look: &Look) -> String {
     let state = state::of(&job.state);
     let place = || is_placed(job).then(|| nodes(job, detail));
-    let reason = state::reason(&job.state);
+    let reason = state::reason(job);
     match letter {
         'A' | 'J' => job.job.number().to_string(),
         'F' => job.array.unwrap_or(job.job).number().to_string(),

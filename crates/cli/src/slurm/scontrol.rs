@@ -88,7 +88,7 @@ pub(super) fn shown(detail: &JobDetail, look: &Look) -> String {
     let mut lines = vec![
         format!("JobId={}{} JobName={}", job.job.number(), task.unwrap_or_default(), job.name),
         format!("   UserId={0} Account={0} Priority={1} QOS={qos}", job.tenant, job.priority),
-        format!("   JobState={} Reason={}", state.long, state::reason(&job.state)),
+        format!("   JobState={} Reason={}", state.long, state::reason(job)),
         format!("   Restarts={restarts} RunTime={ran} TimeLimit={limit}"),
         format!("   SubmitTime={}", date(Some(job.submitted_ms))),
         format!("   StartTime={} EndTime={}", start(detail), date(job.ended_ms)),

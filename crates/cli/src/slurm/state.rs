@@ -1,5 +1,7 @@
 //! Slurm's words for what a job is at.
 
+use wire::view::Job;
+
 /// A state: in short, in full, and the words that Portolan has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct State {
@@ -48,9 +50,12 @@ pub(super) fn read(text: &str) -> Result<State, String> {
     })
 }
 
-/// Why a job does not run, in Slurm's words.
-pub(super) fn reason(word: &str) -> &'static str {
-    match word {
+/// Why a job does not run, in Slurm's words: those of its center, where they are one word.
+pub(super) fn reason(job: &Job) -> &str {
+    if let Some(word) = job.center_says.as_deref().filter(|said| !said.contains(' ')) {
+        return word;
+    }
+    match &*job.state {
         "held" => "JobHeldUser",
         "blocked" => "Dependency",
         "waiting" => "Resources",

@@ -27,7 +27,8 @@ pub(crate) struct Batch {
     /// only.
     #[serde(default)]
     pub(crate) nodes: u32,
-    /// Whether a supervisor shares its control group with nothing but what it starts.
+    /// The name of the control group that a supervisor shares with nothing but what it starts, if it is in
+    /// one; see [`Queue::own_group`](crate::Queue::own_group).
     #[serde(default)]
-    pub(crate) contained: bool,
+    pub(crate) own_group: Option<String>,
 }

@@ -51,6 +51,7 @@ async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, mut one: ToEnter) {
     let attempt = one.attempt;
     if let Err(error) = try_to_enter(desk, attempt, one.fresh.take()).await {
         tracing::warn!(%attempt, %error, "could not be entered yet");
+        desk.put_off(attempt, &error);
         let desk = Arc::downgrade(desk);
         tokio::spawn(async move {
             tokio::time::sleep(one.pause).await;

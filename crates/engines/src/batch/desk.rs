@@ -1,6 +1,7 @@
 //! The batch engine's file work, and its judgment of what files and the batch system say.
 
 use super::clerk::AT_ONCE;
+use super::known::{Gone, Known, Said};
 use super::shelf::Shelf;
 use super::wanted::{ToEnter, Wanted};
 use super::{Entry, Open, Phase, Queue};
@@ -23,40 +24,6 @@ const SILENT: Span = Span::from_secs(15);
 /// How much longer than its grace an attempt that is to stop is waited for before the batch system is
 /// told to end it.
 const STOP_MARGIN: Span = Span::from_secs(10);
-
-/// What the engine remembers of an attempt; its files are the truth.
-#[derive(Debug, Default)]
-struct Known {
-    /// Its final state, once seen.
-    verdict: Option<State>,
-    /// What the batch system last said of it.
-    said: Said,
-    /// When its entry is to be ended by force.
-    cancel_at: Option<BootTime>,
-}
-
-/// What a batch system last said of an attempt.
-#[derive(Debug, Default)]
-enum Said {
-    /// It was not entered yet, or nobody asked since.
-    #[default]
-    Nothing,
-    /// It has this entry.
-    Active(Entry),
-    /// It has none any more.
-    Gone { why: String, how: Gone },
-}
-
-/// How an attempt has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gone {
-    /// With all its processes.
-    Over,
-    /// With all its processes, for their memory.
-    OutOfMemory,
-    /// Where nobody hears of it.
-    OutOfReach,
-}
 
 #[derive(Debug)]
 pub(super) struct Desk<Q> {
@@ -158,7 +125,7 @@ impl<Q: Queue> Desk<Q> {
                 keeps: texts(self.queue.keeps()),
                 chips_in: texts(self.queue.chips_in()),
                 nodes: starts.map_or(0, |place| place.nodes),
-                contained: self.queue.isolates_memory(),
+                own_group: self.queue.own_group().map(str::to_owned),
             };
             let order = Order { boot: self.boot, launch, batch: Some(batch) };
             place.write_order(&order)?;
@@ -210,6 +177,11 @@ impl<Q: Queue> Desk<Q> {
         self.place(attempt).write_entry(&Entered { number: entry.number.clone() })?;
         self.said(attempt, Said::Active(entry));
         Ok(())
+    }
+
+    /// An attempt could not be entered yet.
+    pub(super) fn put_off(&self, attempt: AttemptId, why: &Error) {
+        self.said(attempt, Said::NotNow { why: format!("it could not be entered yet: {why}") });
     }
 
     /// An attempt will never be entered.
@@ -316,7 +288,7 @@ impl<Q: Queue> Desk<Q> {
                 known.cancel_at = known.verdict.is_none().then(|| now.after(STOP_MARGIN));
                 Some(entry.clone())
             }
-            Said::Nothing | Said::Gone { .. } => None,
+            Said::Nothing | Said::NotNow { .. } | Said::Gone { .. } => None,
         });
         entries.chain(superfluous.into_values()).collect()
     }
@@ -342,13 +314,16 @@ impl<Q: Queue> Desk<Q> {
     }
 
     pub(super) fn find(&self, attempt: AttemptId) -> Result<Option<State>, Error> {
-        let gone = match lock(&self.known).get(&attempt) {
+        let (gone, waits) = match lock(&self.known).get(&attempt) {
             None => return Ok(None),
             Some(Known { verdict: Some(verdict), .. }) => return Ok(Some(verdict.clone())),
-            Some(Known { said: Said::Gone { why, how }, .. }) => Some((why.clone(), *how)),
-            Some(_) => None,
+            Some(Known { said: Said::Gone { why, how }, .. }) => (Some((why.clone(), *how)), None),
+            Some(known) => (None, known.waits().cloned()),
         };
-        let state = self.judge(&self.place(attempt), gone)?;
+        let state = match self.judge(&self.place(attempt), gone)? {
+            State::Starting { .. } => State::Starting { why: waits },
+            state => state,
+        };
         if state.is_final()
             && let Some(known) = lock(&self.known).get_mut(&attempt)
         {
@@ -381,7 +356,7 @@ impl<Q: Queue> Desk<Q> {
             }
         }
         let running = place.read_running()?;
-        Ok(running.map_or(State::Starting, |r| State::Running { started: r.started }))
+        Ok(running.map_or(State::STARTING, |r| State::Running { started: r.started }))
     }
 
     pub(super) fn observe(&self) -> Vec<Observation> {
@@ -439,6 +414,11 @@ impl<Q: Queue> Desk<Q> {
     ) -> Result<LogChunk, Error> {
         let over = self.expect_known(attempt)?.is_final();
         self.place(attempt).read_log(stream, range, over)
+    }
+
+    /// The entry of an attempt that is over without having run: it may wait still.
+    pub(super) fn left_waiting(&self, attempt: AttemptId) -> Option<Entry> {
+        lock(&self.known).get(&attempt)?.left_waiting().cloned()
     }
 
     pub(super) fn forget(&self, attempt: AttemptId) -> Result<(), Error> {

@@ -11,6 +11,7 @@
 mod call;
 mod clerk;
 mod desk;
+mod known;
 mod patience;
 mod queue;
 mod shelf;
@@ -137,6 +138,10 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
     }
 
     async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
+        // Once it is forgotten nobody ends what is left of it.
+        if let Some(entry) = self.desk.left_waiting(attempt) {
+            self.desk.queue.cancel(&entry).await?;
+        }
         self.at_desk(move |desk| desk.forget(attempt)).await
     }
 

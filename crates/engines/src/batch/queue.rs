@@ -37,10 +37,11 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whether what it starts shares a control group with nothing else: then whatever the kernel kills in it
-    /// for want of memory was the command's.
-    fn isolates_memory(&self) -> bool {
-        false
+    /// How the control group is called in which nothing runs but what one entry started, with a variable of
+    /// its environment at the end as `$NAME`; empty where every command has one, and none where that cannot
+    /// be told. Whatever the kernel kills in it for want of memory was the command's.
+    fn own_group(&self) -> Option<&'static str> {
+        None
     }
 
     /// Whether it can run a command in a container image that is named.

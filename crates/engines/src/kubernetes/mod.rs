@@ -215,8 +215,8 @@ impl Queue for Kubernetes {
     }
 
     /// In a container of its own, of which its supervisor is the first process and may live on.
-    fn isolates_memory(&self) -> bool {
-        true
+    fn own_group(&self) -> Option<&'static str> {
+        Some("")
     }
 
     fn runs_images(&self) -> bool {

@@ -270,7 +270,7 @@ impl Desk {
         // Whether it lives is found out before the result is looked for: one that ends in between
         // has written it.
         let alive = match self.claimant(&place, supervised)? {
-            Claimant::Nobody => return Ok(State::Starting),
+            Claimant::Nobody => return Ok(State::STARTING),
             Claimant::EarlierBoot => return judge_after_restart(&place),
             Claimant::Process(process) => supervised || process.is_alive(),
         };
@@ -286,7 +286,7 @@ impl Desk {
                 self.hints.add(attempt);
             }
             let running = place.read_running()?;
-            return Ok(running.map_or(State::Starting, |r| State::Running { started: r.started }));
+            return Ok(running.map_or(State::STARTING, |r| State::Running { started: r.started }));
         }
         place.lose("its supervisor was killed; what it left behind has been killed too")
     }

@@ -97,7 +97,13 @@ impl Cli {
 
     pub(super) async fn cancel(&self, entry: &Entry) -> Result<(), Error> {
         let name = format!("--name={}", entry.name);
-        self.run("scancel", [name.as_str(), "--quiet", &entry.number], "").await.map(|_| ())
+        match self.run("scancel", [name.as_str(), &entry.number], "").await {
+            // Also where the number is another's by now.
+            Err(Error::Silent { said, .. }) if OVER.iter().any(|over| said.contains(over)) => {
+                Ok(())
+            }
+            said => said.map(|_| ()),
+        }
     }
 
     pub(super) async fn nodes(&self) -> Result<Vec<NodeSeen>, Error> {
@@ -105,6 +111,9 @@ impl Cli {
         Ok(nodes(&self.run("sinfo", ["--noheader", "--Node", columns], "").await?))
     }
 }
+
+/// What is said of a job that there is no more to be ended.
+const OVER: [&str; 2] = ["Invalid job id specified", "already completing or completed"];
 
 /// What `sbatch` is told.
 fn options(ticket: &Ticket<'_>, pool: &SlurmPool, user: Option<RunAs>) -> Vec<String> {

@@ -279,6 +279,11 @@ impl Queue for Slurm {
         &["SLURM_", "SLURMD_NODENAME"]
     }
 
+    /// Where Slurm has its nodes keep jobs to their memory by control groups.
+    fn own_group(&self) -> Option<&'static str> {
+        Some("job_$SLURM_JOB_ID")
+    }
+
     fn chips_in(&self) -> &'static [&'static str] {
         &["SLURM_STEP_GPUS", "SLURM_JOB_GPUS"]
     }

@@ -179,9 +179,11 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
         .map_err(|error| format!("its orphans cannot be adopted: {error}"))?;
     let alarm = Alarm::new().map_err(|error| format!("it cannot be timed: {error}"))?;
     let lease_at = post.main.read_lease(launch.lease).map_err(Error::in_full)?;
-    let groups = post.means.groups.make(launch);
-    let alone = batch.is_some_and(|batch| batch.contained).then_some(&post.means.groups);
-    let killed_before = alone.map(Cgroups::oom_kills);
+    // A batch system limits its jobs itself; a group below its own might be entered and not be left.
+    let groups = batch.is_none().then(|| post.means.groups.make(launch)).flatten();
+    let alone = batch.and_then(|batch| in_environment(batch.own_group.as_deref()?));
+    let alone = alone.filter(|name| post.means.groups.is_in(name));
+    let killed_before = alone.map(|_| post.means.groups.oom_kills());
     let started = wall_clock();
     let mut child = command::spawn(post, launch, batch, groups.as_ref()).inspect_err(|_| {
         groups.iter().for_each(AttemptGroups::remove);
@@ -231,6 +233,14 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
     };
     let exit = watch.until_command_ends();
     Ok(watch.finish(exit, started, (launch, groups.as_ref())))
+}
+
+/// A name with the variable at its end, after `$`, as it is here; none without such a variable.
+fn in_environment(name: &str) -> Option<String> {
+    match name.split_once('$') {
+        None => Some(name.to_owned()),
+        Some((before, variable)) => Some(before.to_owned() + &std::env::var(variable).ok()?),
+    }
 }
 
 /// Whether the command ends so soon that only its end is worth telling.

@@ -142,7 +142,7 @@ async fn an_attempt_stopped_before_its_supervisor_could_start_never_runs() {
     let launch = ground.sh(1, "exit 0");
     let error = ground.engine.launch(&launch).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
-    assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), Some(State::Starting));
+    assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), Some(State::STARTING));
     ground.engine.stop(launch.attempt, Span::ZERO).await.unwrap();
     let ground = ground.reopened(|_| {}).await;
     ground.launch(&launch).await;

@@ -75,6 +75,10 @@ pub struct Job {
     pub price: Option<Money>,
     /// How its newest attempt ended, in words.
     pub outcome: Option<String>,
+    /// Why its attempt does not run yet that its center has taken, in the words of the center's own engine;
+    /// as of a few seconds ago.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub center_says: Option<String>,
 }
 
 /// Jobs, newest first.
