@@ -33,7 +33,7 @@ impl Controller {
         let state = self.world.centers.get(center).ok_or_else(missing)?;
         if state.center.engine != join.engine {
             let why = format!(
-                "center {center} is declared with another engine than this agent's {:?}",
+                "center {center} is declared with another engine than this agent's {}",
                 join.engine
             );
             return Err(Rejected::Conflict { why });

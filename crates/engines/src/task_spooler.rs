@@ -123,7 +123,7 @@ fn entry(line: &str) -> Option<Entry> {
     let (number, state) = (words.next()?, words.next()?);
     let name = line.split_once('[')?.1.split_once(']')?.0;
     let phase = match state {
-        "queued" | "allocating" => Phase::Waiting("for a slot".to_owned()),
+        "queued" | "allocating" => Phase::Waiting("waits for a slot".to_owned()),
         "finished" | "skipped" => Phase::Over(format!("task spooler says that it {state}")),
         _ => Phase::Running,
     };

@@ -168,6 +168,9 @@ pub(crate) fn tries(tries: &[Attempt], look: &Look) -> String {
         let started = match attempt.started_ms {
             Some(at) => look.when(at),
             None if attempt.ended_ms.is_some() => "never".to_owned(),
+            None if attempt.planned_start_ms < look.now => {
+                format!("due {}", look.when(attempt.planned_start_ms))
+            }
             None => look.when(attempt.planned_start_ms),
         };
         let ran = attempt.started_ms.map(|at| look.span(at, attempt.ended_ms));

@@ -140,7 +140,7 @@ impl Sight<'_> {
     /// What a Job without pods waits for.
     fn before_pods(self) -> String {
         let is_suspended = self.job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
-        let what = if is_suspended { "for its turn in its queue" } else { "for its pods" };
+        let what = if is_suspended { "waits for its turn in its queue" } else { "waits for its pods" };
         what.to_owned()
     }
 }
@@ -227,7 +227,7 @@ fn reason_to_wait(pod: &Pod) -> String {
     }
     match condition(pod, "PodScheduled").filter(|said| said.status == "False") {
         Some(said) => joined(text(said.reason.as_ref()), text(said.message.as_ref())),
-        None if node(pod).is_none() => "for a node".to_owned(),
-        None => "for its container".to_owned(),
+        None if node(pod).is_none() => "waits for a node".to_owned(),
+        None => "waits for its container".to_owned(),
     }
 }

@@ -229,9 +229,9 @@ fn a_pod_that_should_be_gone_is_on_a_node_that_does_not_answer() {
 #[test]
 fn a_job_without_pods_waits() {
     let new = phase(json!({ "metadata": {} }), &[]);
-    assert_eq!(new, Phase::Waiting("for its pods".to_owned()));
+    assert_eq!(new, Phase::Waiting("waits for its pods".to_owned()));
     let suspended = json!({ "metadata": {}, "spec": { "suspend": true, "template": {} } });
-    assert_eq!(phase(suspended, &[]), Phase::Waiting("for its turn in its queue".to_owned()));
+    assert_eq!(phase(suspended, &[]), Phase::Waiting("waits for its turn in its queue".to_owned()));
     let late = json!({ "type": "Failed", "status": "True", "reason": "DeadlineExceeded" });
     let late = phase(json!({ "metadata": {}, "status": { "conditions": [late] } }), &[]);
     assert_eq!(late, Phase::Over("Kubernetes ended it for its time".to_owned()));

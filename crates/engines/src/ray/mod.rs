@@ -114,7 +114,7 @@ impl Ray {
                 if now.since(first) >= self.config.patience {
                     Phase::Hopeless(why)
                 } else {
-                    Phase::Waiting(format!("for a node: {why}"))
+                    Phase::Waiting(format!("waits for a node: {why}"))
                 }
             }
             None => {

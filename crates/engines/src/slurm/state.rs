@@ -31,7 +31,7 @@ pub(super) fn phase(state: &str, reason: &str) -> Phase {
         }
         "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT"
         | "RESV_DEL_HOLD" => {
-            Phase::Waiting(if is_told { reason.to_owned() } else { "for its turn".to_owned() })
+            Phase::Waiting(if is_told { reason.to_owned() } else { "waits for its turn".to_owned() })
         }
         "COMPLETED" => Phase::Over(format!("Slurm says that it completed{told}")),
         "FAILED" => Phase::Over(format!("Slurm says that it failed{told}")),
