@@ -158,7 +158,7 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error
 }
 
 /// Asks for an entry's end; again at the next look where that cannot be asked for now.
-async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
+pub(super) async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
     if let Err(error) = desk.queue.cancel(&entry).await {
         tracing::warn!(entry = entry.name, %error, "its end could not be asked for yet");
         desk.cancel_later(entry);

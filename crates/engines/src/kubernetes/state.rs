@@ -140,7 +140,8 @@ impl Sight<'_> {
     /// What a Job without pods waits for.
     fn before_pods(self) -> String {
         let is_suspended = self.job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true));
-        let what = if is_suspended { "waits for its turn in its queue" } else { "waits for its pods" };
+        let what =
+            if is_suspended { "waits for its turn in its queue" } else { "waits for its pods" };
         what.to_owned()
     }
 }

@@ -30,9 +30,11 @@ pub(super) fn phase(state: &str, reason: &str) -> Phase {
             Phase::Hopeless(format!("Slurm took it, but will never start it: {reason}"))
         }
         "PENDING" | "REQUEUED" | "REQUEUE_HOLD" | "REQUEUE_FED" | "SPECIAL_EXIT"
-        | "RESV_DEL_HOLD" => {
-            Phase::Waiting(if is_told { reason.to_owned() } else { "waits for its turn".to_owned() })
-        }
+        | "RESV_DEL_HOLD" => Phase::Waiting(if is_told {
+            reason.to_owned()
+        } else {
+            "waits for its turn".to_owned()
+        }),
         "COMPLETED" => Phase::Over(format!("Slurm says that it completed{told}")),
         "FAILED" => Phase::Over(format!("Slurm says that it failed{told}")),
         "TIMEOUT" | "DEADLINE" => Phase::Over(format!("Slurm ended it for its time{told}")),
