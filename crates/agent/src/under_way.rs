@@ -51,8 +51,13 @@ impl Waits {
     }
 
     fn to_tell(&self) -> BTreeMap<AttemptId, String> {
-        self.all().iter().take(WAITS_TOLD).map(|(id, why)| (*id, why.clone())).collect()
+        self.all().iter().take(WAITS_TOLD).map(|(id, why)| (*id, brief(why))).collect()
     }
+}
+
+/// The first line, as far as people read it.
+fn brief(why: &str) -> String {
+    why.lines().next().unwrap_or_default().chars().take(300).collect()
 }
 
 fn why(state: &State) -> Option<&String> {
@@ -90,9 +95,9 @@ pub(crate) async fn tell(client: Client, counters: Arc<Counters>, waits: Arc<Wai
         if now == told && now.copies.is_empty() && !is_due {
             continue;
         }
-        if let Err(error) = client.agent_under_way(&now).await {
-            tracing::debug!(%error, "how far things are was not told");
+        match client.agent_under_way(&now).await {
+            Ok(()) => (told, at) = (now, Instant::now()),
+            Err(error) => tracing::debug!(%error, "how far things are was not told"),
         }
-        (told, at) = (now, Instant::now());
     }
 }

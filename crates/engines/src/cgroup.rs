@@ -60,11 +60,15 @@ impl Cgroups {
         self.memory().map_or(0, oom_kills)
     }
 
-    /// Whether the group by which this process' memory is limited has this name, or is in one that has; every
-    /// group is in the one without a name.
-    pub(crate) fn is_in(&self, name: &str) -> bool {
-        let is_so = |group: &Path| group.components().any(|part| part.as_os_str() == name);
-        self.memory().is_some_and(|group| name.is_empty() || is_so(group))
+    /// Whether the group of this name limits this process' memory, or one in it does. Each process is in the
+    /// one without a name, whose limit need not be known.
+    pub(crate) fn is_limited_in(&self, name: &str) -> bool {
+        let Some(group) = self.memory().filter(|_| !name.is_empty()) else {
+            return self.memory().is_some();
+        };
+        let named = group.ancestors().find(|above| above.file_name().is_some_and(|is| is == name));
+        let Some(named) = named else { return false };
+        group.ancestors().take_while(|within| within.starts_with(named)).any(limits_memory)
     }
 
     /// The group by which this process' memory is limited.
@@ -270,6 +274,14 @@ impl AttemptGroups {
     }
 }
 
+/// Whether a group has a limit of memory: `memory.max` (version 2), or a `memory.limit_in_bytes` (version 1)
+/// that is not the largest there is.
+fn limits_memory(group: &Path) -> bool {
+    let read = |file: &str| fs::read_to_string(group.join(file)).unwrap_or_default();
+    let limit = |text: String| text.trim().parse::<u64>().is_ok_and(|limit| limit < 1 << 60);
+    limit(read("memory.max")) || limit(read("memory.limit_in_bytes"))
+}
+
 /// What a group says of how many processes the kernel killed in it for want of memory: `oom_kill` of
 /// `memory.oom_control` (version 1) or `memory.events` (version 2).
 fn oom_kills(group: &Path) -> u64 {
@@ -299,12 +311,24 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_in_all_those_above_it() {
-        let groups =
-            Cgroups::parse("4:memory:/box/slurm_n1/uid_0/job_12/step_batch/task_0\n", MIXED);
-        assert!(["", "job_12", "task_0"].iter().all(|name| groups.is_in(name)));
-        assert!(!["job_1", "job_123", "box"].iter().any(|name| groups.is_in(name)));
-        assert!(!Cgroups::default().is_in(""));
+    fn memory_is_limited_by_a_group_of_a_name_or_one_in_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let group = dir.path().join("slurm_n1/job_12/step_batch/task_0");
+        fs::create_dir_all(&group).unwrap();
+        let mounts = MIXED.replace("/sys/fs/cgroup/memory", &dir.path().display().to_string());
+        let membership = "4:memory:/box/slurm_n1/job_12/step_batch/task_0\n";
+        let groups = Cgroups::parse(membership, &mounts);
+        let limited = |names: [&str; 4]| names.map(|name| groups.is_limited_in(name));
+        let names = ["", "job_12", "job_1", "slurm_n1"];
+        let limit = |of: &str, bytes: &str| {
+            fs::write(dir.path().join(of).join("memory.limit_in_bytes"), bytes).unwrap();
+        };
+        limit("slurm_n1", "1048576\n");
+        limit("slurm_n1/job_12", "9223372036854771712\n");
+        assert_eq!(limited(names), [true, false, false, true]);
+        limit("slurm_n1/job_12", "1048576\n");
+        assert_eq!(limited(names), [true, true, false, true]);
+        assert!(!Cgroups::default().is_limited_in(""));
     }
 
     #[test]

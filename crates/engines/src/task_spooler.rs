@@ -79,7 +79,7 @@ impl Queue for TaskSpooler {
         let mut arguments = vec!["-n", "-N", &slots, "-L", ticket.name];
         arguments.extend(ticket.command.iter().map(String::as_str));
         let number = self.run(&arguments).await?.trim().to_owned();
-        let phase = Phase::Waiting("entered".to_owned());
+        let phase = Phase::Waiting("has just been entered".to_owned());
         Ok(Entry { number, name: ticket.name.to_owned(), phase })
     }
 

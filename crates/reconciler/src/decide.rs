@@ -94,7 +94,10 @@ impl Reconciler {
             attempt.stop.get_or_insert(Stop::Withdrawn);
         }
         // Its engine has taken it, and lets it wait.
-        if matches!(attempt.seen, Some(Seen::Starting)) && !attempt.accepted {
+        if matches!(attempt.seen, Some(Seen::Starting))
+            && attempt.stop.is_none()
+            && !attempt.accepted
+        {
             attempt.accepted = true;
             self.outbox.push_back(Report::Accepted { attempt: id });
         }

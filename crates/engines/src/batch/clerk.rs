@@ -109,8 +109,14 @@ async fn look_around<Q: Queue>(desk: Weak<Desk<Q>>, every: Duration) {
         let ring = {
             let Some(desk) = desk.upgrade() else { return };
             match look(&desk, is_first).await {
-                Ok(()) => is_first = false,
-                Err(error) => tracing::warn!(%error, "it is unknown what became of the attempts"),
+                Ok(()) => {
+                    is_first = false;
+                    desk.answered(None);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "it is unknown what became of the attempts");
+                    desk.answered(Some(&error));
+                }
             }
             Arc::clone(&desk.ring)
         };
@@ -159,8 +165,11 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error
 
 /// Asks for an entry's end; again at the next look where that cannot be asked for now.
 pub(super) async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
-    if let Err(error) = desk.queue.cancel(&entry).await {
-        tracing::warn!(entry = entry.name, %error, "its end could not be asked for yet");
-        desk.cancel_later(entry);
+    match desk.queue.cancel(&entry).await {
+        Ok(()) => desk.canceled(&entry),
+        Err(error) => {
+            tracing::warn!(entry = entry.name, %error, "its end could not be asked for yet");
+            desk.cancel_later(entry);
+        }
     }
 }

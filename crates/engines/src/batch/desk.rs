@@ -6,10 +6,11 @@ use super::shelf::Shelf;
 use super::wanted::{ToEnter, Wanted};
 use super::{Entry, Open, Phase, Queue};
 use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, stamp, wall_clock};
+use crate::engine::in_full;
 use crate::ground::{names_in, observe_each};
 use crate::hints::{Hints, lock};
 use crate::{BootTime, Cause, Error, Exit, Launch, LogChunk, Observation, Outcome, State, Stream};
-use model::{AttemptId, BootId, Span};
+use model::{AttemptId, BootId, JobId, Span};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -33,6 +34,8 @@ pub(super) struct Desk<Q> {
     known: Mutex<BTreeMap<AttemptId, Known>>,
     /// Entries that are to be ended, by name: their attempts are over, and they may go on.
     superfluous: Mutex<BTreeMap<String, Entry>>,
+    /// Why the batch system could not be asked, if it could not the last time.
+    silence: Mutex<Option<String>>,
     pub(super) hints: Hints,
     /// Attempts to be entered.
     wanted: mpsc::UnboundedSender<ToEnter>,
@@ -64,9 +67,11 @@ impl<Q: Queue> Desk<Q> {
         }
         let (known, hints, ring) = (Mutex::new(known), Hints::default(), Arc::default());
         let turns = Semaphore::new(AT_ONCE);
-        let superfluous = Mutex::default();
+        let (superfluous, silence) = (Mutex::default(), Mutex::default());
         let boot = boot_id()?;
-        Ok((Self { shelf, boot, queue, known, superfluous, hints, wanted, turns, ring }, inbox))
+        let desk =
+            Self { shelf, boot, queue, known, superfluous, silence, hints, wanted, turns, ring };
+        Ok((desk, inbox))
     }
 
     fn place(&self, attempt: AttemptId) -> AttemptDir {
@@ -179,9 +184,15 @@ impl<Q: Queue> Desk<Q> {
         Ok(())
     }
 
-    /// An attempt could not be entered yet.
+    /// An attempt could not be entered yet, as far as is known.
     pub(super) fn put_off(&self, attempt: AttemptId, why: &Error) {
-        self.said(attempt, Said::NotNow { why: format!("it could not be entered yet: {why}") });
+        let why = format!("could not be entered yet: {}", in_full(why));
+        self.said(attempt, Said::NotNow { why });
+    }
+
+    /// Whether the batch system answered when it was last asked; if not, what went wrong.
+    pub(super) fn answered(&self, silence: Option<&Error>) {
+        *lock(&self.silence) = silence.map(|error| in_full(error));
     }
 
     /// An attempt will never be entered.
@@ -271,6 +282,21 @@ impl<Q: Queue> Desk<Q> {
         open.collect()
     }
 
+    /// An entry was ended: nothing of it is left to wait.
+    pub(super) fn canceled(&self, entry: &Entry) {
+        let ids = entry.name.strip_prefix(&self.prefix()).and_then(|ids| ids.split_once('-'));
+        let Some((Ok(job), Ok(epoch))) = ids.map(|(job, epoch)| (job.parse(), epoch.parse()))
+        else {
+            return;
+        };
+        let attempt = AttemptId { job: JobId::new(job), epoch };
+        if let Some(known) = lock(&self.known).get_mut(&attempt)
+            && known.left_waiting().is_some()
+        {
+            known.said = Said::Nothing;
+        }
+    }
+
     /// An entry is to be ended when that can be asked for.
     pub(super) fn cancel_later(&self, entry: Entry) {
         lock(&self.superfluous).insert(entry.name.clone(), entry);
@@ -318,7 +344,8 @@ impl<Q: Queue> Desk<Q> {
             None => return Ok(None),
             Some(Known { verdict: Some(verdict), .. }) => return Ok(Some(verdict.clone())),
             Some(Known { said: Said::Gone { why, how }, .. }) => (Some((why.clone(), *how)), None),
-            Some(known) => (None, known.waits().cloned()),
+            // What it said before it fell silent may be so no more.
+            Some(known) => (None, lock(&self.silence).clone().or_else(|| known.waits().cloned())),
         };
         let state = match self.judge(&self.place(attempt), gone)? {
             State::Starting { .. } => State::Starting { why: waits },
@@ -417,8 +444,9 @@ impl<Q: Queue> Desk<Q> {
     }
 
     /// The entry of an attempt that is over without having run: it may wait still.
-    pub(super) fn left_waiting(&self, attempt: AttemptId) -> Option<Entry> {
-        lock(&self.known).get(&attempt)?.left_waiting().cloned()
+    pub(super) fn left_waiting(&self, attempt: AttemptId) -> Result<Option<Entry>, Error> {
+        self.find(attempt)?;
+        Ok(lock(&self.known).get(&attempt).and_then(|known| known.left_waiting().cloned()))
     }
 
     pub(super) fn forget(&self, attempt: AttemptId) -> Result<(), Error> {

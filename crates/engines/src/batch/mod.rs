@@ -139,7 +139,7 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
 
     async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
         // Once it is forgotten nobody ends what is left of it.
-        if let Some(entry) = self.desk.left_waiting(attempt) {
+        if let Some(entry) = self.at_desk(move |desk| desk.left_waiting(attempt)).await? {
             clerk::cancel(&self.desk, entry).await;
         }
         self.at_desk(move |desk| desk.forget(attempt)).await

@@ -219,7 +219,7 @@ impl Queue for Ray {
                 }
             }
         }
-        let phase = Phase::Waiting("entered".to_owned());
+        let phase = Phase::Waiting("has just been entered".to_owned());
         Ok(Entry { number: ticket.name.to_owned(), name: ticket.name.to_owned(), phase })
     }
 

@@ -73,7 +73,7 @@ impl Cli {
             let said = format!("sbatch gave no number but `{}`", said.trim());
             return Err(Error::Silent { who: "Slurm", said });
         }
-        let phase = Phase::Waiting("entered".to_owned());
+        let phase = Phase::Waiting("has just been entered".to_owned());
         Ok(Entry { number: number.to_owned(), name: ticket.name.to_owned(), phase })
     }
 

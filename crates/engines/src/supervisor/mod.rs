@@ -182,7 +182,7 @@ fn look_after(post: &Post<'_>, launch: &Launch, batch: Option<&Batch>) -> Result
     // A batch system limits its jobs itself; a group below its own might be entered and not be left.
     let groups = batch.is_none().then(|| post.means.groups.make(launch)).flatten();
     let alone = batch.and_then(|batch| in_environment(batch.own_group.as_deref()?));
-    let alone = alone.filter(|name| post.means.groups.is_in(name));
+    let alone = alone.filter(|name| post.means.groups.is_limited_in(name));
     let killed_before = alone.map(|_| post.means.groups.oom_kills());
     let started = wall_clock();
     let mut child = command::spawn(post, launch, batch, groups.as_ref()).inspect_err(|_| {

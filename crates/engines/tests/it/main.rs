@@ -9,6 +9,7 @@ mod isolation;
 mod kubernetes;
 mod ray;
 mod supervision;
+mod waiting;
 
 use conformance::assert_conforms;
 use engines::{

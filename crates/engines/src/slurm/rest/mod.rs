@@ -270,7 +270,7 @@ impl Rest {
         let path = format!("slurm/{}/job/submit", codec.name());
         let (answer, token) = self.call(Method::POST, &path, Some(&body), SUBMITTING).await?;
         if let Some(number) = codec::submitted(&answer.body) {
-            let phase = Phase::Waiting("entered".to_owned());
+            let phase = Phase::Waiting("has just been entered".to_owned());
             let entry = Entry { number, name: ticket.name.to_owned(), phase };
             self.compare(&entry, wish).await?;
             return Ok(entry);

@@ -1,0 +1,156 @@
+//! Attempts that a batch system lets wait.
+
+use crate::{attempt, fresh_network};
+use engines::batch::{Entry, Phase, Queue, Ticket};
+use engines::{
+    BatchConfig, BatchEngine, Capacity, Engine, Error, Launch, RunAs, State, SupervisorCommand,
+};
+use model::{AttemptId, Bytes, Cores, Span, TenantId};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A batch system that has no room.
+#[derive(Debug, Clone, Default)]
+struct Full(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    entries: Vec<Entry>,
+    canceled: Vec<String>,
+    /// Whether it answers nobody.
+    is_silent: bool,
+}
+
+impl Full {
+    fn answer(&self) -> Result<Vec<Entry>, Error> {
+        let known = self.0.lock().unwrap();
+        match known.is_silent {
+            true => Err(Error::Silent { who: "Full", said: "nobody is there".to_owned() }),
+            false => Ok(known.entries.clone()),
+        }
+    }
+
+    fn be_silent(&self, is_silent: bool) {
+        self.0.lock().unwrap().is_silent = is_silent;
+    }
+}
+
+impl Queue for Full {
+    fn kind(&self) -> &'static str {
+        "full"
+    }
+
+    fn version(&self) -> &str {
+        "1"
+    }
+
+    fn user(&self, _: Option<&TenantId>) -> Option<RunAs> {
+        None
+    }
+
+    async fn submit(&self, ticket: &Ticket<'_>) -> Result<Entry, Error> {
+        self.answer()?;
+        let phase = Phase::Waiting("Resources".to_owned());
+        let entry = Entry { number: "7".to_owned(), name: ticket.name.to_owned(), phase };
+        self.0.lock().unwrap().entries.push(entry.clone());
+        Ok(entry)
+    }
+
+    async fn named(&self, name: &str) -> Result<Vec<Entry>, Error> {
+        Ok(self.answer()?.into_iter().filter(|entry| entry.name == name).collect())
+    }
+
+    async fn active(&self, _prefix: &str) -> Result<Vec<Entry>, Error> {
+        self.answer()
+    }
+
+    async fn cancel(&self, entry: &Entry) -> Result<(), Error> {
+        self.answer()?;
+        // As long as a command takes: whoever does not wait for it is gone before.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let mut known = self.0.lock().unwrap();
+        known.entries.retain(|one| one.name != entry.name);
+        known.canceled.push(entry.name.clone());
+        Ok(())
+    }
+
+    async fn capacity(&self) -> Result<Capacity, Error> {
+        Ok(Capacity { cpu: Cores(1_000), memory: Bytes(1 << 30) })
+    }
+}
+
+struct Ground {
+    _dir: TempDir,
+    queue: Full,
+    engine: BatchEngine<Full>,
+    attempt: AttemptId,
+}
+
+impl Ground {
+    /// With an attempt that was given to it.
+    async fn with(queue: Full) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let network = fresh_network();
+        let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
+        let config = BatchConfig {
+            base: dir.path().to_owned(),
+            network,
+            supervisor: SupervisorCommand { program, arguments: Vec::new() },
+            ask_every: Duration::from_millis(100),
+        };
+        let engine = BatchEngine::open(config, queue.clone()).await.unwrap();
+        let launch = Launch::new(network, attempt(1), vec!["true".to_owned()]);
+        engine.launch(&launch).await.unwrap();
+        Self { _dir: dir, queue, engine, attempt: launch.attempt }
+    }
+
+    /// Waits until it is told that the attempt waits for what contains this.
+    async fn waits(&self, wanted: &str) {
+        let mut last = None;
+        for _ in 0..600 {
+            let state = self.engine.find(self.attempt).await.unwrap();
+            if let Some(State::Starting { why: Some(why) }) = &state
+                && why.contains(wanted)
+            {
+                return;
+            }
+            last = state;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("it should wait, as {wanted}; it is {last:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_it_waits_for_is_told_as_long_as_somebody_says_so() {
+    let ground = Ground::with(Full::default()).await;
+    ground.waits("Resources").await;
+    ground.queue.be_silent(true);
+    ground.waits("nobody is there").await;
+    ground.queue.be_silent(false);
+    ground.waits("Resources").await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_entered_yet_says_why_until_it_is() {
+    let queue = Full::default();
+    queue.be_silent(true);
+    let ground = Ground::with(queue).await;
+    ground.waits("nobody is there").await;
+    ground.queue.be_silent(false);
+    ground.waits("Resources").await;
+}
+
+/// Whoever forgets it may be gone in the next moment, as a check is.
+#[tokio::test]
+async fn what_is_forgotten_before_it_ran_waits_no_more() {
+    let ground = Ground::with(Full::default()).await;
+    ground.waits("Resources").await;
+    ground.engine.stop(ground.attempt, Span::ZERO).await.unwrap();
+    ground.engine.forget(ground.attempt).await.unwrap();
+    let known = ground.queue.0.lock().unwrap();
+    assert_eq!(known.entries, []);
+    assert!(known.canceled.iter().all(|name| name.ends_with("-1-1")), "{:?}", known.canceled);
+    assert!(!known.canceled.is_empty());
+}
