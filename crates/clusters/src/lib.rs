@@ -134,10 +134,14 @@ pub fn can_boot() -> bool {
     rustix::process::geteuid().is_root() && NEEDS.iter().all(|(file, _)| Path::new(file).exists())
 }
 
-/// Whether a cluster can keep jobs to their memory here: it takes control groups of version 1.
+/// Whether a cluster can keep jobs to their memory here: it takes control groups of version 1, and leave to
+/// make some.
 #[must_use]
 pub fn can_limit_memory() -> bool {
-    Path::new(MEMORY_GROUPS).join("memory.limit_in_bytes").exists()
+    let tried = Path::new(MEMORY_GROUPS).join(format!("tried-by-{}", std::process::id()));
+    let is_made = std::fs::create_dir(&tried).is_ok();
+    let is_limited = tried.join("memory.limit_in_bytes").exists();
+    is_made && std::fs::remove_dir(&tried).is_ok() && is_limited
 }
 
 impl Cluster {
