@@ -19,6 +19,7 @@ mod nodes;
 mod reading;
 mod secrets;
 mod session;
+mod settled;
 mod sight;
 mod staging;
 mod under_way;

@@ -6,6 +6,7 @@ use crate::checkpoints::Checkpoints;
 use crate::measuring::{Answering, Ways};
 use crate::reading::Addresses;
 use crate::session::{Line, News, answer, listen, report};
+use crate::settled::{self, FORGET_EVERY, Settled};
 use crate::sight::sight;
 use crate::staging::Fetches;
 use crate::under_way::{self, Waits};
@@ -13,10 +14,10 @@ use crate::{Error, Shared, boot_now, copies, external, keeping, nodes, staging, 
 use engines::{AnyEngine, BootTime, Engine, Observation, State, Stream};
 use model::{AttemptId, DatasetVersion, NetworkUid};
 use reconciler::{Abilities, Action, Event, Fetched, Reconciler, Seen};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -80,6 +81,7 @@ pub(crate) async fn run(
     let in_place = external::in_place(&mind.shared.store);
     mind.think(vec![in_place]).await;
     let mut look_around = tokio::time::interval(LOOK_AROUND);
+    let mut forget = tokio::time::interval(FORGET_EVERY);
     loop {
         let mut batch = Vec::new();
         tokio::select! {
@@ -89,6 +91,7 @@ pub(crate) async fn run(
             Some(event) = happened.recv() => batch.push(event),
             changed = engine.changed() => mind.observe(changed, &mut batch).await,
             _ = look_around.tick() => mind.observe(Vec::new(), &mut batch).await,
+            _ = forget.tick() => mind.forget_old(),
         }
         while let Ok(item) = inbox.try_recv() {
             mind.news(item, &mut batch);
@@ -151,8 +154,7 @@ struct Mind {
     waits: Arc<Waits>,
     /// Whether reports are on their way.
     reporting: bool,
-    /// Attempts that are over and whose logs are still kept, oldest first.
-    settled: VecDeque<(Instant, AttemptId)>,
+    settled: Settled,
 }
 
 impl Mind {
@@ -181,7 +183,7 @@ impl Mind {
             ways: Ways::default(),
             waits: Arc::default(),
             reporting: false,
-            settled: VecDeque::new(),
+            settled: Settled::default(),
         }
     }
 
@@ -260,7 +262,6 @@ impl Mind {
         let lease = self.reconciler.shortest_lease().map_or(u64::MAX, |lease| lease.0 / 3);
         self.line.longest_poll.store(lease, Ordering::Relaxed);
         self.send_reports();
-        self.forget_old().await;
     }
 
     fn send_reports(&mut self) {
@@ -321,7 +322,11 @@ impl Mind {
             Action::Settle { attempt } => {
                 self.addresses.close(attempt);
                 self.checkpoints.settled(attempt);
-                self.settled.push_back((Instant::now(), attempt));
+                // A timer has no logs.
+                match &*self.engine {
+                    AnyEngine::Timer(_) => self.forget(vec![attempt]).await,
+                    _ => self.settled.add(attempt),
+                }
             }
             Action::Fetch(stage) => {
                 let events = self.events.clone();
@@ -391,25 +396,16 @@ impl Mind {
         });
     }
 
-    /// Lets go of attempts whose logs have been kept long enough.
-    async fn forget_old(&mut self) {
-        let settings = &self.shared.settings;
-        let keeps = !matches!(*self.engine, AnyEngine::Timer(_));
-        while let Some((since, attempt)) = self.settled.front().copied() {
-            let room = self.settled.len() <= settings.keep_logs_most;
-            if keeps && room && since.elapsed() < settings.keep_logs {
-                break;
-            }
-            self.settled.pop_front();
-            self.checkpoints.forgotten(attempt);
-            if let Err(error) = self.engine.forget(attempt).await {
-                tracing::warn!(%attempt, %error, "could not be forgotten");
-            }
-            let note = self.shared.home.kept(attempt);
-            if note.exists() && std::fs::remove_file(&note).is_err() {
-                tracing::warn!(%attempt, "the note of its outputs could not be removed");
-            }
-        }
+    /// Lets go of attempts whose logs have been kept long enough, while everything else goes on.
+    fn forget_old(&mut self) {
+        let old = self.settled.take_old(&self.shared.settings);
+        tokio::spawn(self.forget(old));
+    }
+
+    /// Lets go of attempts; what is returned does it.
+    fn forget(&mut self, old: Vec<AttemptId>) -> impl Future<Output = ()> + use<> {
+        old.iter().for_each(|attempt| self.checkpoints.forgotten(*attempt));
+        settled::forget(Arc::clone(&self.shared), Arc::clone(&self.engine), old)
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 /// a group with children cannot hold processes there once it hands out controllers.
 const KEEPERS: &str = "portolan-agent";
 
+/// That of every new group, which version 1 need not be told.
 const CPU_PERIOD_MICROS: u64 = 100_000;
 const CPU_QUOTA_MIN_MICROS: u64 = 1_000;
 
@@ -196,7 +197,6 @@ fn limit_memory_v1(group: &Path, limit: Bytes) -> io::Result<()> {
 }
 
 fn limit_cpu_v1(group: &Path, limit: Cores) -> io::Result<()> {
-    fs::write(group.join("cpu.cfs_period_us"), CPU_PERIOD_MICROS.to_string())?;
     fs::write(group.join("cpu.cfs_quota_us"), quota_micros(limit).to_string())
 }
 

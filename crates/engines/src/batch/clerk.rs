@@ -1,6 +1,7 @@
 //! Who enters attempts and asks what has become of them.
 
 use super::desk::Desk;
+use super::known::Left;
 use super::wanted::ToEnter;
 use super::{Entry, Open, Queue};
 use crate::process::blocking;
@@ -70,7 +71,7 @@ async fn try_to_enter<Q: Queue>(
     let at = Arc::clone(desk);
     let may_be_there = fresh.is_none();
     let wanted = blocking(move || at.to_enter(attempt, fresh)).await?;
-    let Some(wanted) = wanted else { return Ok(()) };
+    let Some(wanted) = wanted else { return end_what_waits(desk, attempt).await };
     let ticket = wanted.ticket();
     let entered = async {
         if may_be_there
@@ -163,8 +164,30 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error
     Ok(())
 }
 
+/// Ends what an attempt that is over without having run left waiting.
+pub(super) async fn end_what_waits<Q: Queue>(
+    desk: &Arc<Desk<Q>>,
+    attempt: AttemptId,
+) -> Result<(), Error> {
+    let at = Arc::clone(desk);
+    let entry = match blocking(move || at.left_waiting(attempt)).await? {
+        Left::Nothing => None,
+        Left::Entry(entry) => Some(entry),
+        Left::Perhaps => {
+            let found = desk.queue.named(&desk.name(attempt)).await?;
+            let waiting = found.into_iter().rfind(|entry| entry.phase.is_active());
+            desk.found(attempt, waiting.as_ref());
+            waiting
+        }
+    };
+    if let Some(entry) = entry {
+        cancel(desk, entry).await;
+    }
+    Ok(())
+}
+
 /// Asks for an entry's end; again at the next look where that cannot be asked for now.
-pub(super) async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
+async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
     match desk.queue.cancel(&entry).await {
         Ok(()) => desk.canceled(&entry),
         Err(error) => {

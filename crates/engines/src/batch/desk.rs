@@ -1,7 +1,7 @@
 //! The batch engine's file work, and its judgment of what files and the batch system say.
 
 use super::clerk::AT_ONCE;
-use super::known::{Gone, Known, Said};
+use super::known::{Gone, Known, Left, Said};
 use super::shelf::Shelf;
 use super::wanted::{ToEnter, Wanted};
 use super::{Entry, Open, Phase, Queue};
@@ -215,9 +215,7 @@ impl<Q: Queue> Desk<Q> {
         attempt: AttemptId,
         entries: Vec<Entry>,
     ) -> Result<Vec<Entry>, Error> {
-        let is_active = |entry: &Entry| {
-            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
-        };
+        let is_active = |entry: &Entry| entry.phase.is_active();
         let (active, over): (Vec<Entry>, Vec<Entry>) = entries.into_iter().partition(is_active);
         if let Some(Entry { phase: Phase::Hopeless(why), .. }) = active.first() {
             self.refused(attempt, why.clone())?;
@@ -291,7 +289,7 @@ impl<Q: Queue> Desk<Q> {
         };
         let attempt = AttemptId { job: JobId::new(job), epoch };
         if let Some(known) = lock(&self.known).get_mut(&attempt)
-            && known.left_waiting().is_some()
+            && matches!(known.left_waiting(), Left::Entry(_))
         {
             known.said = Said::Nothing;
         }
@@ -443,10 +441,15 @@ impl<Q: Queue> Desk<Q> {
         self.place(attempt).read_log(stream, range, over)
     }
 
-    /// The entry of an attempt that is over without having run: it may wait still.
-    pub(super) fn left_waiting(&self, attempt: AttemptId) -> Result<Option<Entry>, Error> {
+    /// What may wait still of an attempt that is over without having run.
+    pub(super) fn left_waiting(&self, attempt: AttemptId) -> Result<Left, Error> {
         self.find(attempt)?;
-        Ok(lock(&self.known).get(&attempt).and_then(|known| known.left_waiting().cloned()))
+        Ok(lock(&self.known).get(&attempt).map_or(Left::Nothing, Known::left_waiting))
+    }
+
+    /// What was found of an attempt of which it was not known whether it had been entered.
+    pub(super) fn found(&self, attempt: AttemptId, entry: Option<&Entry>) {
+        self.said(attempt, entry.cloned().map_or(Said::Nothing, Said::Active));
     }
 
     pub(super) fn forget(&self, attempt: AttemptId) -> Result<(), Error> {

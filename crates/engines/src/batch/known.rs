@@ -25,13 +25,25 @@ impl Known {
         }
     }
 
-    /// The entry of one that is over without having run: it may wait still.
-    pub(super) fn left_waiting(&self) -> Option<&Entry> {
+    /// What may wait still of one that is over without having run.
+    pub(super) fn left_waiting(&self) -> Left {
         match (&self.verdict, &self.said) {
-            (Some(State::Ended(Outcome { exit: None, .. })), Said::Active(entry)) => Some(entry),
-            _ => None,
+            (Some(State::Ended(Outcome { exit: None, .. })), Said::Active(entry)) => {
+                Left::Entry(entry.clone())
+            }
+            (Some(State::Ended(Outcome { exit: None, .. })), Said::NotNow { .. }) => Left::Perhaps,
+            _ => Left::Nothing,
         }
     }
+}
+
+/// What an attempt that is over left waiting in the batch system.
+#[derive(Debug)]
+pub(super) enum Left {
+    Nothing,
+    Entry(Entry),
+    /// What was entered and not answered.
+    Perhaps,
 }
 
 /// What a batch system last said of an attempt.

@@ -139,9 +139,7 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
 
     async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
         // Once it is forgotten nobody ends what is left of it.
-        if let Some(entry) = self.at_desk(move |desk| desk.left_waiting(attempt)).await? {
-            clerk::cancel(&self.desk, entry).await;
-        }
+        clerk::end_what_waits(&self.desk, attempt).await?;
         self.at_desk(move |desk| desk.forget(attempt)).await
     }
 

@@ -216,3 +216,10 @@ pub enum Phase {
     /// may run on.
     OutOfReach(String),
 }
+
+impl Phase {
+    /// Whether it may still come to something.
+    pub(crate) const fn is_active(&self) -> bool {
+        matches!(self, Self::Waiting(_) | Self::Hopeless(_) | Self::Running)
+    }
+}

@@ -26,7 +26,7 @@ mod tests;
 
 pub use config::{KubernetesConfig, KubernetesPool, KubernetesTenant, Volume};
 
-use crate::batch::{Entry, Open, Phase, Queue, Seen, Ticket};
+use crate::batch::{Entry, Open, Queue, Seen, Ticket};
 use crate::engine::in_full;
 use crate::hints::lock;
 use crate::{BootTime, Capacity, Error, PoolSize, RunAs};
@@ -389,9 +389,7 @@ impl Kubernetes {
         let entry = |(job, pods): &(Arc<Job>, Vec<Arc<Pod>>)| {
             self.entry(job, &pods.iter().map(Arc::as_ref).collect::<Vec<_>>())
         };
-        let is_active = |entry: &Entry| {
-            matches!(entry.phase, Phase::Waiting(_) | Phase::Hopeless(_) | Phase::Running)
-        };
+        let is_active = |entry: &Entry| entry.phase.is_active();
         Ok(all.iter().map(entry).filter(is_active).collect())
     }
 

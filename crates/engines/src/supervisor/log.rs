@@ -1,5 +1,6 @@
 //! Copying a command's output to a file, up to a cap.
 
+use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -41,10 +42,11 @@ impl LogPump {
         if !rustix::event::poll(&mut fds, Some(&at_once)).is_ok_and(|ready| ready > 0) {
             return false;
         }
-        let mut buffer = [0; BUFFER];
-        match rustix::io::read(source, &mut buffer) {
+        // Not of zeros: a command that says nothing is not to cost as much memory as one that talks.
+        let mut buffer = Vec::with_capacity(BUFFER);
+        match rustix::io::read(source, spare_capacity(&mut buffer)) {
             Ok(0) => self.source = None,
-            Ok(count) => self.keep(&buffer[..count]),
+            Ok(_) => self.keep(&buffer),
             Err(rustix::io::Errno::INTR) => {}
             Err(_) => self.source = None,
         }

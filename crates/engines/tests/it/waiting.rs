@@ -20,6 +20,17 @@ struct Known {
     canceled: Vec<String>,
     /// Whether it answers nobody.
     is_silent: bool,
+    /// Whether it takes what it is given and does not say so, nor what it has by a name.
+    loses_answers: bool,
+}
+
+impl Known {
+    fn unless_lost<T>(&self, answer: T) -> Result<T, Error> {
+        match self.loses_answers {
+            true => Err(Error::Silent { who: "Full", said: "the answer was lost".to_owned() }),
+            false => Ok(answer),
+        }
+    }
 }
 
 impl Full {
@@ -29,6 +40,14 @@ impl Full {
             true => Err(Error::Silent { who: "Full", said: "nobody is there".to_owned() }),
             false => Ok(known.entries.clone()),
         }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap().entries.iter().map(|entry| entry.name.clone()).collect()
+    }
+
+    fn lose_answers(&self, loses_answers: bool) {
+        self.0.lock().unwrap().loses_answers = loses_answers;
     }
 
     fn be_silent(&self, is_silent: bool) {
@@ -53,12 +72,14 @@ impl Queue for Full {
         self.answer()?;
         let phase = Phase::Waiting("Resources".to_owned());
         let entry = Entry { number: "7".to_owned(), name: ticket.name.to_owned(), phase };
-        self.0.lock().unwrap().entries.push(entry.clone());
-        Ok(entry)
+        let mut known = self.0.lock().unwrap();
+        known.entries.push(entry.clone());
+        known.unless_lost(entry)
     }
 
     async fn named(&self, name: &str) -> Result<Vec<Entry>, Error> {
-        Ok(self.answer()?.into_iter().filter(|entry| entry.name == name).collect())
+        let named = self.answer()?.into_iter().filter(|entry| entry.name == name).collect();
+        self.0.lock().unwrap().unless_lost(named)
     }
 
     async fn active(&self, _prefix: &str) -> Result<Vec<Entry>, Error> {
@@ -153,4 +174,39 @@ async fn what_is_forgotten_before_it_ran_waits_no_more() {
     assert_eq!(known.entries, []);
     assert!(known.canceled.iter().all(|name| name.ends_with("-1-1")), "{:?}", known.canceled);
     assert!(!known.canceled.is_empty());
+}
+
+impl Ground {
+    /// With an attempt that was entered, and stopped before anybody knew.
+    async fn with_a_lost_answer() -> Self {
+        let queue = Full::default();
+        queue.lose_answers(true);
+        let ground = Self::with(queue).await;
+        ground.waits("the answer was lost").await;
+        assert_eq!(ground.queue.names().len(), 1);
+        ground.engine.stop(ground.attempt, Span::ZERO).await.unwrap();
+        ground
+    }
+}
+
+#[tokio::test]
+async fn what_was_stopped_while_the_answer_was_lost_waits_no_more() {
+    let ground = Ground::with_a_lost_answer().await;
+    ground.queue.lose_answers(false);
+    for _ in 0..200 {
+        if ground.queue.names().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it still waits: {:?}", ground.queue.names());
+}
+
+#[tokio::test]
+async fn what_is_forgotten_while_the_answer_was_lost_waits_no_more() {
+    let ground = Ground::with_a_lost_answer().await;
+    ground.engine.forget(ground.attempt).await.unwrap_err();
+    ground.queue.lose_answers(false);
+    ground.engine.forget(ground.attempt).await.unwrap();
+    assert_eq!(ground.queue.names(), Vec::<String>::new());
 }
