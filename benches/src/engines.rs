@@ -7,10 +7,11 @@ use crate::disk::Disk;
 use crate::job;
 use crate::network::{Counts, ENGINE_CONFIG, Network, Shape};
 use crate::row::{self, Better, Figure, Peer, Samples};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use hyper::Method;
-use serde_json::{Value, json};
-use std::path::PathBuf;
+use serde_json::json;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -52,37 +53,56 @@ impl Engines {
         if self.wants(&SPAWNS) {
             row::print_beside(&SPAWNS, None, &spawns());
         }
-        let peer = match self.wants(&HYPERQUEUE) || self.wants(&PROCESS) {
-            true => {
-                eprintln!("{PROGRAMS} programs through HyperQueue, {SAMPLES} times …");
-                let measured = hyperqueue();
-                row::print_beside(&HYPERQUEUE, None, &measured);
-                let value = measured.ok().map(|samples| samples.value);
-                value.map(|value| Peer { name: "HyperQueue".to_owned(), value, how: "same run" })
-            }
-            false => None,
-        };
+        if self.wants(&HYPERQUEUE) || self.wants(&PROCESS) {
+            self.beside_hyperqueue().await;
+        }
+        if self.wants(&SANDBOX) {
+            eprintln!("{PROGRAMS} programs in sandboxes, {SAMPLES} times …");
+            row::print_beside(&SANDBOX, None, &self.in_sandboxes().await);
+        }
         slurm::run(&self.portolan, &self.dir, &self.only).await;
-        for (figure, shape) in [(&PROCESS, Shape::Machine), (&SANDBOX, Shape::Sandboxes)] {
-            if self.wants(figure) {
-                eprintln!("{PROGRAMS} programs through {}, {SAMPLES} times …", figure.name);
-                let measured = self.programs(figure.name, shape).await;
-                row::print_beside(figure, peer.as_ref(), &measured);
+    }
+
+    /// The same programs through HyperQueue and through a network, in turn. What either made stays until the
+    /// end: a disk from which files were just removed is slower.
+    async fn beside_hyperqueue(&self) {
+        eprintln!(
+            "{PROGRAMS} programs through HyperQueue, and through a network, {SAMPLES} times …"
+        );
+        let network =
+            Network::start(&self.portolan, self.dir.join("process"), Shape::Machine, Disk::Own);
+        let network = network.await;
+        let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+        for sample in 0..SAMPLES {
+            theirs.push(hyperqueue(&self.dir.join(format!("hyperqueue-{sample}"))));
+            ours.push(match &network {
+                Ok(network) => rate_of(network).await.map_err(|error| network.blame(&error)),
+                Err(error) => Err(anyhow!("{error:#}")),
+            });
+            if let (Some(Ok(theirs)), Some(Ok(ours))) = (theirs.last(), ours.last()) {
+                eprintln!("  {theirs:.0} and {ours:.0} a second");
             }
         }
+        let median = |rates: Vec<Result<f64>>| {
+            rates.into_iter().collect::<Result<Vec<_>>>().map(|rates| Samples::median(&rates))
+        };
+        let (theirs, ours) = (median(theirs), median(ours));
+        row::print_beside(&HYPERQUEUE, None, &theirs);
+        let value = theirs.ok().map(|samples| samples.value);
+        let peer =
+            value.map(|value| Peer { name: "HyperQueue".to_owned(), value, how: "same run" });
+        row::print_beside(&PROCESS, peer.as_ref(), &ours);
     }
 
     fn wants(&self, figure: &Figure) -> bool {
         figure.name.starts_with(&self.only)
     }
 
-    async fn programs(&self, name: &str, shape: Shape) -> Result<Samples> {
-        let dir = self.dir.join(name);
-        if matches!(shape, Shape::Sandboxes) {
-            std::fs::create_dir_all(&dir)?;
-            std::fs::write(dir.join(ENGINE_CONFIG), "[process]\nisolation = \"bubblewrap\"\n")?;
-        }
-        let network = Network::start(&self.portolan, dir, shape, Disk::Own).await?;
+    async fn in_sandboxes(&self) -> Result<Samples> {
+        let dir = self.dir.join("sandboxes");
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join(ENGINE_CONFIG), "[process]\nisolation = \"bubblewrap\"\n")?;
+        let network = Network::start(&self.portolan, dir, Shape::Sandboxes, Disk::Own).await?;
         let mut rates = Vec::new();
         for _ in 0..SAMPLES {
             let rate = rate_of(&network).await.map_err(|error| network.blame(&error))?;
@@ -134,24 +154,23 @@ fn spawns() -> Result<Samples> {
 }
 
 /// HyperQueue as its wheel starts it: server and one worker, without a journal, which the wheel has no
-/// switch for.
-fn hyperqueue() -> Result<Samples> {
+/// switch for. The outputs of the programs are left in a new directory.
+fn hyperqueue(outputs: &Path) -> Result<f64> {
+    fs::create_dir(outputs)?;
     let script = include_str!("beside_hyperqueue.py");
-    let numbers = [CORES, PROGRAMS, SAMPLES].map(|number| number.to_string());
-    let ran = Command::new("python3").args(["-c", script]).args(numbers).output();
-    let ran = ran.context("cannot run python3")?;
+    let mut python = Command::new("python3");
+    python
+        .args(["-c", script])
+        .arg(outputs)
+        .args([CORES, PROGRAMS].map(|number| number.to_string()));
+    let ran = python.output().context("cannot run python3")?;
     if !ran.status.success() {
         let said = String::from_utf8_lossy(&ran.stderr);
         let last = said.lines().last().unwrap_or_default();
         bail!("HyperQueue cannot be measured; `pip install hyperqueue`? {last}");
     }
     let said = String::from_utf8_lossy(&ran.stdout);
-    let rates = said.lines().last().unwrap_or_default();
-    let rates: Value = serde_json::from_str(rates).context("no rates")?;
-    let rates: Vec<f64> =
-        rates.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
-    eprintln!("  {rates:.0?} a second");
-    Ok(Samples::median(&rates))
+    said.lines().last().unwrap_or_default().parse().context("no rate")
 }
 
 /// A network of one center with this engine, of one node with so many cores.
