@@ -34,7 +34,10 @@ const fn per_second(name: &'static str, target: Option<f64>) -> Figure {
 const SPAWNS: Figure = per_second("bare_spawns_per_s", None);
 const HYPERQUEUE: Figure = per_second("hyperqueue_jobs_per_s", None);
 const PROCESS: Figure = per_second("process_jobs_per_s", Some(450.0));
+const LIMITED: Figure = per_second("process_jobs_limited_per_s", None);
 const SANDBOX: Figure = per_second("process_jobs_bwrap_per_s", None);
+
+const SANDBOXES: &str = "[process]\nisolation = \"bubblewrap\"\n";
 
 /// A run of the group.
 #[derive(Debug)]
@@ -56,9 +59,11 @@ impl Engines {
         if self.wants(&HYPERQUEUE) || self.wants(&PROCESS) {
             self.beside_hyperqueue().await;
         }
-        if self.wants(&SANDBOX) {
-            eprintln!("{PROGRAMS} programs in sandboxes, {SAMPLES} times …");
-            row::print_beside(&SANDBOX, None, &self.in_sandboxes().await);
+        for (figure, config) in [(&LIMITED, "[process]\n"), (&SANDBOX, SANDBOXES)] {
+            if self.wants(figure) {
+                eprintln!("{PROGRAMS} programs through {}, {SAMPLES} times …", figure.name);
+                row::print_beside(figure, None, &self.programs(figure.name, config).await);
+            }
         }
         slurm::run(&self.portolan, &self.dir, &self.only).await;
     }
@@ -69,9 +74,7 @@ impl Engines {
         eprintln!(
             "{PROGRAMS} programs through HyperQueue, and through a network, {SAMPLES} times …"
         );
-        let network =
-            Network::start(&self.portolan, self.dir.join("process"), Shape::Machine, Disk::Own);
-        let network = network.await;
+        let network = self.machine(PROCESS.name, "[process]\nlimits = \"none\"\n").await;
         let (mut theirs, mut ours) = (Vec::new(), Vec::new());
         for sample in 0..SAMPLES {
             theirs.push(hyperqueue(&self.dir.join(format!("hyperqueue-{sample}"))));
@@ -98,11 +101,16 @@ impl Engines {
         figure.name.starts_with(&self.only)
     }
 
-    async fn in_sandboxes(&self) -> Result<Samples> {
-        let dir = self.dir.join("sandboxes");
+    /// A center that is this machine, with this file on its engine.
+    async fn machine(&self, name: &str, config: &str) -> Result<Network> {
+        let dir = self.dir.join(name);
         fs::create_dir_all(&dir)?;
-        fs::write(dir.join(ENGINE_CONFIG), "[process]\nisolation = \"bubblewrap\"\n")?;
-        let network = Network::start(&self.portolan, dir, Shape::Sandboxes, Disk::Own).await?;
+        fs::write(dir.join(ENGINE_CONFIG), config)?;
+        Network::start(&self.portolan, dir, Shape::Machine, Disk::Own).await
+    }
+
+    async fn programs(&self, name: &str, config: &str) -> Result<Samples> {
+        let network = self.machine(name, config).await?;
         let mut rates = Vec::new();
         for _ in 0..SAMPLES {
             let rate = rate_of(&network).await.map_err(|error| network.blame(&error))?;

@@ -34,10 +34,9 @@ pub(crate) enum Shape {
     Processes,
     /// Three centers of 200 chips whose attempts are timers, and thirty tenants with quotas.
     Cohorts,
-    /// One center that is a machine, whose attempts are processes of its agent's user.
+    /// One center that is a machine, whose attempts are processes of its agent's user; [`ENGINE_CONFIG`] may
+    /// say more.
     Machine,
-    /// The same with every attempt in a sandbox.
-    Sandboxes,
     /// One center that is a node of a Slurm cluster; [`ENGINE_CONFIG`] says of which.
     Slurm,
     /// Three centers of 336 such chips, and a thousand tenants with quotas.
@@ -51,16 +50,14 @@ impl Shape {
             Self::Processes => include_str!("../../catalog/networks/laptop.toml").to_owned(),
             Self::Cohorts => include_str!("../../catalog/networks/cohorts.toml").to_owned(),
             Self::Many => crate::sharing::many(),
-            Self::Machine | Self::Sandboxes | Self::Slurm => {
-                crate::engines::one_node(self.engine())
-            }
+            Self::Machine | Self::Slurm => crate::engines::one_node(self.engine()),
         }
     }
 
     const fn engine(self) -> &'static str {
         match self {
             Self::Timers | Self::Cohorts | Self::Many => "timer",
-            Self::Processes | Self::Machine | Self::Sandboxes => "process",
+            Self::Processes | Self::Machine => "process",
             Self::Slurm => "slurm",
         }
     }
@@ -69,14 +66,14 @@ impl Shape {
     const fn tenants(self) -> &'static [&'static str] {
         match self {
             Self::Timers | Self::Processes => &TENANTS,
-            Self::Machine | Self::Sandboxes | Self::Slurm => &["lab"],
+            Self::Machine | Self::Slurm => &["lab"],
             Self::Cohorts | Self::Many => &[],
         }
     }
 
     const fn centers(self) -> &'static [&'static str] {
         match self {
-            Self::Machine | Self::Sandboxes | Self::Slurm => &["here"],
+            Self::Machine | Self::Slurm => &["here"],
             Self::Timers | Self::Processes | Self::Cohorts | Self::Many => &CENTERS,
         }
     }
@@ -222,7 +219,7 @@ impl Network {
         command.arg("agent").arg("--server").arg(format!("http://{}", self.address));
         command.arg("--token-file").arg(token).arg("--dir").arg(self.dir.join(center));
         command.args(["--engine", shape.engine(), "--store", "1 GiB"]);
-        if matches!(shape, Shape::Machine | Shape::Sandboxes) {
+        if matches!(shape, Shape::Machine) {
             command.args(["--uids", "none"]);
         }
         let config = self.dir.join(ENGINE_CONFIG);

@@ -91,6 +91,7 @@ const ENGINES: Group = Group {
         "bare_spawns_per_s",
         "hyperqueue_jobs_per_s",
         "process_jobs_per_s",
+        "process_jobs_limited_per_s",
         "process_jobs_bwrap_per_s",
     ],
 };

@@ -270,10 +270,10 @@ impl Settings {
             EngineKind::Process => {}
             _ => return Ok(engines::Enforcement::Batch.to_string()),
         }
-        let options = self.process.clone();
+        let (options, limits) = (self.process.clone(), self.process.limits);
         let found = tokio::task::spawn_blocking(move || options.enclosures(None)).await;
         let found = found.map_err(|error| engines::Error::Setup(error.to_string()))??;
-        let mut words = vec![engines::enforcement_here().to_string()];
+        let mut words = vec![limits.enforcement().to_string()];
         words.extend(found.versions().iter().cloned());
         Ok(words.join(", "))
     }

@@ -5,8 +5,7 @@ use crate::cgroup::Cgroups;
 use std::fmt;
 
 /// How far a process engine would enforce limits here.
-#[must_use]
-pub fn enforcement_here() -> Enforcement {
+pub(crate) fn enforcement_here() -> Enforcement {
     let groups = Cgroups::of_this_process();
     groups.prepare();
     groups.enforcement()

@@ -40,9 +40,11 @@ pub use batch::{BatchConfig, BatchEngine, Queue};
 pub use boot_time::BootTime;
 pub use enclosure::{Container, Enclosures, Isolation, Runtime};
 pub use engine::{Capabilities, Capacity, Enforcement, Engine, Error, LogChunk, PoolSize, Stream};
-pub use host::{enforcement_here, is_root};
+pub use host::is_root;
 pub use launch::{CheckpointDir, ChipSlots, InputLink, Launch, Place, RunAs, Secret, SecretFile};
-pub use process::{ProcessConfig, ProcessEngine, ProcessOptions, SupervisorCommand, UidRange};
+pub use process::{
+    Limits, ProcessConfig, ProcessEngine, ProcessOptions, SupervisorCommand, UidRange,
+};
 pub use state::{Cause, Exit, Observation, Outcome, State, Usage};
 pub use supervisor::supervise;
 pub use timer::TimerEngine;

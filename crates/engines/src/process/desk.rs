@@ -1,7 +1,7 @@
 //! The process engine's file work: blocking, and without an async word.
 
 use super::starting::Starter;
-use super::{ProcessConfig, SupervisorCommand, UidRange};
+use super::{Limits, ProcessConfig, SupervisorCommand, UidRange};
 use crate::attempt_dir::{AttemptDir, COMPLAINTS, Order, ProcessIdentity, boot_id, wall_clock};
 use crate::enclosure::Enclosures;
 use crate::ground::{Ground, check_searchable, observe_each};
@@ -46,6 +46,7 @@ pub(super) struct Desk {
     starter: Mutex<Option<Starter>>,
     uids: Option<UidRange>,
     users: BTreeMap<TenantId, RunAs>,
+    limits: Limits,
     enclosures: Enclosures,
     known: Mutex<BTreeMap<AttemptId, Known>>,
     hints: Hints,
@@ -56,7 +57,7 @@ pub(super) struct Desk {
 impl Desk {
     pub(super) fn open(config: ProcessConfig) -> Result<Self, Error> {
         let ProcessConfig { base, network, supervisor, uids, options } = config;
-        let users = options.users()?;
+        let (users, limits) = (options.users()?, options.limits);
         let own_users = uids.is_some() || !users.is_empty();
         if uids.is_some() && !rustix::process::geteuid().is_root() {
             let why = "only root can run attempts as users of their own: leave out the range of \
@@ -84,6 +85,7 @@ impl Desk {
             starter: Mutex::default(),
             uids,
             users,
+            limits,
             enclosures,
             hints: Hints::default(),
             complaints,
@@ -111,6 +113,9 @@ impl Desk {
         if launch.network != self.network {
             let why = format!("it belongs to network {}, not {}", launch.network, self.network);
             return Err(Error::Refused { attempt, why });
+        }
+        if self.limits == Limits::None {
+            (launch.memory, launch.cpu) = (None, None);
         }
         launch.enclosure = self.enclosures.of(&launch)?;
         let mapped = launch.tenant.as_ref().and_then(|tenant| self.users.get(tenant));

@@ -4,9 +4,9 @@ mod desk;
 mod starting;
 
 use crate::attempt_dir::{WAKE, make_fifo};
-use crate::cgroup::Cgroups;
 use crate::enclosure::{Container, Enclosures, Isolation};
 use crate::hints::lock;
+use crate::host::enforcement_here;
 use crate::{
     BootTime, Capabilities, Capacity, Enforcement, Engine, Error, Launch, LogChunk, Observation,
     RunAs, State, Stream,
@@ -51,11 +51,36 @@ pub struct ProcessConfig {
 pub struct ProcessOptions {
     /// What commands are enclosed in that name no image.
     pub isolation: Isolation,
+    /// What keeps them to the memory and processor time that their jobs ask for.
+    pub limits: Limits,
     /// What runs images; where nothing is said podman, or else apptainer, if they are installed.
     pub container: Option<Container>,
     /// The users of this machine that tenants' attempts run as; needs root. Those of other tenants run
     /// as [`ProcessConfig::uids`] says.
     pub users: BTreeMap<TenantId, String>,
+}
+
+/// What keeps attempts to the memory and processor time that their jobs ask for. Time limits and leases are
+/// kept in any case.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Limits {
+    /// Control groups, where they can be made.
+    #[default]
+    ControlGroups,
+    /// Nothing: both are planned with, and taken on trust.
+    None,
+}
+
+impl Limits {
+    /// What is kept on this machine, known before any engine is open.
+    #[must_use]
+    pub fn enforcement(self) -> Enforcement {
+        match self {
+            Self::ControlGroups => enforcement_here(),
+            Self::None => Enforcement::ProcessGroup,
+        }
+    }
 }
 
 impl ProcessOptions {
@@ -136,20 +161,19 @@ impl ProcessEngine {
     /// attempts could never run so.
     pub async fn open(config: ProcessConfig) -> Result<Self, Error> {
         let base = config.base.join(config.network.to_string());
+        let limits = config.options.limits;
         let desk = patiently(|| {
             let config = config.clone();
             blocking(move || Desk::open(config))
         });
         let desk = Arc::new(desk.await?);
-        let groups = Cgroups::of_this_process();
-        groups.prepare();
+        let enforcement = limits.enforcement();
         let wake = base.join(WAKE);
         make_fifo(&wake)?;
         let wake = pipe::OpenOptions::new()
             .read_write(true)
             .open_receiver(&wake)
             .map_err(Error::io("listen on", &wake))?;
-        let enforcement = groups.enforcement();
         Ok(Self { desk, enforcement, wake, half_read: Mutex::default() })
     }
 

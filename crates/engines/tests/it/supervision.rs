@@ -1,6 +1,6 @@
 use crate::{Ground, attempt, config};
 use engines::{
-    BootTime, Cause, CheckpointDir, Enforcement, Engine, Error, Exit, ProcessEngine, State,
+    BootTime, Cause, CheckpointDir, Enforcement, Engine, Error, Exit, Limits, ProcessEngine, State,
 };
 use model::{Bytes, Cores, Span};
 use rustix::process::{Pid, Signal, kill_process};
@@ -214,6 +214,19 @@ async fn limits_are_kept_where_the_machine_can() {
             "{mount}"
         );
     }
+}
+
+#[tokio::test]
+async fn limits_are_taken_on_trust_where_the_center_says_so() {
+    let ground = Ground::with(|config| config.options.limits = Limits::None).await;
+    assert_eq!(ground.engine.capabilities().enforcement, Enforcement::ProcessGroup);
+    let mut large = ground.sh(1, "x=$(head -c 64M /dev/zero | tr '\\0' x); cat /proc/self/cgroup");
+    large.memory = Some(Bytes(16 << 20));
+    large.cpu = Some(Cores(500));
+    ground.launch(&large).await;
+    assert!(ground.outcome(large.attempt).await.is_success());
+    let group = format!("portolan-{}-1-1", ground.network);
+    assert!(!ground.stdout(large.attempt).await.contains(&group));
 }
 
 /// Whether a control group of this name is anywhere below.
