@@ -68,8 +68,8 @@ impl Engines {
         slurm::run(&self.portolan, &self.dir, &self.only).await;
     }
 
-    /// The same programs through HyperQueue and through a network, in turn. What either made stays until the
-    /// end: a disk from which files were just removed is slower.
+    /// The same programs through HyperQueue and through a network, in turn. What HyperQueue made stays until
+    /// the end, and an agent removes once a minute: a disk from which files were just removed is slower.
     async fn beside_hyperqueue(&self) {
         eprintln!(
             "{PROGRAMS} programs through HyperQueue, and through a network, {SAMPLES} times …"

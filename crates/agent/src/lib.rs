@@ -89,7 +89,7 @@ pub struct Settings {
     pub uids: Option<engines::UidRange>,
     /// How long logs of attempts that are over are kept.
     pub keep_logs: Duration,
-    /// How many attempts that are over keep their logs, at the most.
+    /// How many attempts that are over keep their logs, as is looked at once a minute.
     pub keep_logs_most: usize,
     /// How often it checks that the server's log extends what it saw before.
     pub witness_every: Duration,

@@ -14,7 +14,7 @@ use crate::{Error, Shared, boot_now, copies, external, keeping, nodes, staging, 
 use engines::{AnyEngine, BootTime, Engine, Observation, State, Stream};
 use model::{AttemptId, DatasetVersion, NetworkUid};
 use reconciler::{Abilities, Action, Event, Fetched, Reconciler, Seen};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -92,6 +92,7 @@ pub(crate) async fn run(
             changed = engine.changed() => mind.observe(changed, &mut batch).await,
             _ = look_around.tick() => mind.observe(Vec::new(), &mut batch).await,
             _ = forget.tick() => mind.forget_old(),
+            Some(Ok(gone)) = mind.forgetting.join_next() => mind.forgot(&gone),
         }
         while let Ok(item) = inbox.try_recv() {
             mind.news(item, &mut batch);
@@ -155,6 +156,8 @@ struct Mind {
     /// Whether reports are on their way.
     reporting: bool,
     settled: Settled,
+    /// At most one at a time.
+    forgetting: JoinSet<BTreeSet<AttemptId>>,
 }
 
 impl Mind {
@@ -184,6 +187,7 @@ impl Mind {
             waits: Arc::default(),
             reporting: false,
             settled: Settled::default(),
+            forgetting: JoinSet::new(),
         }
     }
 
@@ -324,7 +328,10 @@ impl Mind {
                 self.checkpoints.settled(attempt);
                 // A timer has no logs.
                 match &*self.engine {
-                    AnyEngine::Timer(_) => self.forget(vec![attempt]).await,
+                    AnyEngine::Timer(_) => {
+                        let gone = self.forget(vec![attempt]).await;
+                        self.forgot(&gone);
+                    }
                     _ => self.settled.add(attempt),
                 }
             }
@@ -398,14 +405,19 @@ impl Mind {
 
     /// Lets go of attempts whose logs have been kept long enough, while everything else goes on.
     fn forget_old(&mut self) {
-        let old = self.settled.take_old(&self.shared.settings);
-        tokio::spawn(self.forget(old));
+        let old = self.settled.old(&self.shared.settings);
+        if self.forgetting.is_empty() && !old.is_empty() {
+            self.forgetting.spawn(self.forget(old));
+        }
     }
 
-    /// Lets go of attempts; what is returned does it.
-    fn forget(&mut self, old: Vec<AttemptId>) -> impl Future<Output = ()> + use<> {
-        old.iter().for_each(|attempt| self.checkpoints.forgotten(*attempt));
+    fn forget(&self, old: Vec<AttemptId>) -> impl Future<Output = BTreeSet<AttemptId>> + use<> {
         settled::forget(Arc::clone(&self.shared), Arc::clone(&self.engine), old)
+    }
+
+    fn forgot(&mut self, gone: &BTreeSet<AttemptId>) {
+        gone.iter().for_each(|attempt| self.checkpoints.forgotten(*attempt));
+        self.settled.are_gone(gone);
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::{Settings, Shared};
 use engines::{AnyEngine, Engine};
 use model::AttemptId;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,26 +21,39 @@ impl Settled {
         self.0.push_back((Instant::now(), attempt));
     }
 
-    /// Takes those that have been kept long enough, or that are too many.
-    pub(crate) fn take_old(&mut self, settings: &Settings) -> Vec<AttemptId> {
+    /// Those that have been kept long enough, or that are too many.
+    pub(crate) fn old(&self, settings: &Settings) -> Vec<AttemptId> {
         let surplus = self.0.len().saturating_sub(settings.keep_logs_most);
         let expired = self.0.iter().take_while(|(since, _)| since.elapsed() >= settings.keep_logs);
         let old = surplus.max(expired.count());
-        self.0.drain(..old).map(|(_, attempt)| attempt).collect()
+        self.0.iter().take(old).map(|(_, attempt)| *attempt).collect()
+    }
+
+    /// Nothing is kept of these any more.
+    pub(crate) fn are_gone(&mut self, gone: &BTreeSet<AttemptId>) {
+        self.0.retain(|(_, attempt)| !gone.contains(attempt));
     }
 }
 
-/// Removes all that is kept of attempts.
-pub(crate) async fn forget(shared: Arc<Shared>, engine: Arc<AnyEngine>, old: Vec<AttemptId>) {
+/// Removes all that is kept of attempts. Returns those of which nothing is left.
+pub(crate) async fn forget(
+    shared: Arc<Shared>,
+    engine: Arc<AnyEngine>,
+    old: Vec<AttemptId>,
+) -> BTreeSet<AttemptId> {
+    let mut gone = BTreeSet::new();
     for attempt in old {
         if let Err(error) = engine.forget(attempt).await {
-            tracing::warn!(%attempt, %error, "could not be forgotten");
+            tracing::warn!(%attempt, %error, "could not be forgotten yet");
+            continue;
         }
+        gone.insert(attempt);
         let note = shared.home.kept(attempt);
         if note.exists() && std::fs::remove_file(&note).is_err() {
             tracing::warn!(%attempt, "the note of its outputs could not be removed");
         }
     }
+    gone
 }
 
 #[cfg(test)]
@@ -59,9 +72,10 @@ mod tests {
         let mut settled = Settled::default();
         (1..=5).for_each(|number| settled.add(attempt(number)));
         let long = Duration::from_secs(3_600);
-        assert_eq!(settled.take_old(&kept(5, long)), []);
-        assert_eq!(settled.take_old(&kept(3, long)), [1, 2].map(attempt));
-        assert_eq!(settled.take_old(&kept(3, Duration::ZERO)), [3, 4, 5].map(attempt));
-        assert_eq!(settled.take_old(&kept(3, Duration::ZERO)), []);
+        assert_eq!(settled.old(&kept(5, long)), []);
+        assert_eq!(settled.old(&kept(3, long)), [1, 2].map(attempt));
+        settled.are_gone(&[attempt(2)].into());
+        assert_eq!(settled.old(&kept(3, long)), [attempt(1)], "it is still there");
+        assert_eq!(settled.old(&kept(3, Duration::ZERO)), [1, 3, 4, 5].map(attempt));
     }
 }

@@ -51,7 +51,7 @@ async fn enter_all<Q: Queue>(
 async fn enter<Q: Queue>(desk: &Arc<Desk<Q>>, mut one: ToEnter) {
     let attempt = one.attempt;
     if let Err(error) = try_to_enter(desk, attempt, one.fresh.take()).await {
-        tracing::warn!(%attempt, %error, "could not be entered yet");
+        tracing::warn!(%attempt, %error, "it could not be entered, or ended, yet");
         desk.put_off(attempt, &error);
         let desk = Arc::downgrade(desk);
         tokio::spawn(async move {
@@ -77,14 +77,29 @@ async fn try_to_enter<Q: Queue>(
         if may_be_there
             && let Some(entry) = desk.queue.entered(&ticket).await?.into_iter().next_back()
         {
-            return Ok(entry);
+            return Ok(Some(entry));
+        }
+        if wanted.is_claimed {
+            return Ok(None);
         }
         let _turn = desk.turns.acquire().await;
-        desk.queue.submit(&ticket).await
+        desk.queue.submit(&ticket).await.map(Some)
     };
     match entered.await {
-        Ok(entry) => desk.entered(attempt, entry),
-        Err(error @ Error::Rejected { .. }) => desk.refused(attempt, error.in_full()),
+        Ok(Some(entry)) => {
+            let noted = desk.entered(attempt, entry.clone());
+            if desk.knows(attempt) {
+                return noted;
+            }
+            // It was forgotten meanwhile.
+            cancel(desk, entry).await;
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(error @ Error::Rejected { .. }) => {
+            desk.none_waits(attempt);
+            desk.refused(attempt, error.in_full())
+        }
         Err(error) => Err(error),
     }
 }
@@ -170,24 +185,33 @@ pub(super) async fn end_what_waits<Q: Queue>(
     attempt: AttemptId,
 ) -> Result<(), Error> {
     let at = Arc::clone(desk);
-    let entry = match blocking(move || at.left_waiting(attempt)).await? {
-        Left::Nothing => None,
-        Left::Entry(entry) => Some(entry),
-        Left::Perhaps => {
-            let found = desk.queue.named(&desk.name(attempt)).await?;
-            let waiting = found.into_iter().rfind(|entry| entry.phase.is_active());
-            desk.found(attempt, waiting.as_ref());
-            waiting
-        }
+    let entries = match blocking(move || at.left_waiting(attempt)).await? {
+        Left::Nothing => Vec::new(),
+        Left::Entry(entry) => vec![entry],
+        Left::Perhaps => may_wait(desk, attempt).await?,
     };
-    if let Some(entry) = entry {
-        cancel(desk, entry).await;
+    for entry in entries {
+        desk.queue.cancel(&entry).await?;
+        desk.canceled(&entry);
     }
+    desk.none_waits(attempt);
     Ok(())
 }
 
+/// What there is of an attempt of which it is not known whether it was entered.
+async fn may_wait<Q: Queue>(desk: &Arc<Desk<Q>>, attempt: AttemptId) -> Result<Vec<Entry>, Error> {
+    let at = Arc::clone(desk);
+    let Some(wanted) = blocking(move || at.ordered(attempt)).await? else { return Ok(Vec::new()) };
+    match desk.queue.entered(&wanted.ticket()).await {
+        Ok(found) => Ok(found.into_iter().filter(|entry| entry.phase.is_active()).collect()),
+        // It will never be taken.
+        Err(Error::Rejected { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Asks for an entry's end; again at the next look where that cannot be asked for now.
-async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
+pub(super) async fn cancel<Q: Queue>(desk: &Desk<Q>, entry: Entry) {
     match desk.queue.cancel(&entry).await {
         Ok(()) => desk.canceled(&entry),
         Err(error) => {

@@ -154,27 +154,40 @@ impl<Q: Queue> Desk<Q> {
         fresh: Option<Launch>,
     ) -> Result<Option<Wanted>, Error> {
         let place = self.place(attempt);
-        if place.read_claim()?.is_some() {
-            return Ok(None);
-        }
-        let launch = match fresh {
-            Some(launch) => launch,
+        let wanted = match fresh {
+            Some(launch) => Some(self.wanted(attempt, launch)?),
             None => {
                 let over = self.find(attempt)?.is_none_or(|state| state.is_final());
                 if over || place.read_entry()?.is_some() {
                     return Ok(None);
                 }
-                let Some(Order { launch, .. }) = place.read_order()? else { return Ok(None) };
-                launch
+                self.ordered(attempt)?
             }
         };
-        if let Some(user) = launch.run_as {
+        let user = wanted.as_ref().and_then(|wanted| wanted.launch.run_as);
+        if let Some(user) = user {
             place.give_to(user)?;
         }
+        Ok(wanted)
+    }
+
+    /// What was ordered of an attempt, if that is there.
+    pub(super) fn ordered(&self, attempt: AttemptId) -> Result<Option<Wanted>, Error> {
+        let order = self.place(attempt).read_order()?;
+        order.map(|Order { launch, .. }| self.wanted(attempt, launch)).transpose()
+    }
+
+    fn wanted(&self, attempt: AttemptId, launch: Launch) -> Result<Wanted, Error> {
+        let place = self.place(attempt);
+        let is_claimed = place.read_claim()?.is_some();
         let mut command = self.shelf.supervisor.clone();
         command.push(place.path().to_string_lossy().into_owned());
         let dir = place.path().to_owned();
-        Ok(Some(Wanted { name: self.name(attempt), command, dir, launch }))
+        Ok(Wanted { is_claimed, name: self.name(attempt), command, dir, launch })
+    }
+
+    pub(super) fn knows(&self, attempt: AttemptId) -> bool {
+        lock(&self.known).contains_key(&attempt)
     }
 
     /// An attempt has this entry from now on.
@@ -447,20 +460,25 @@ impl<Q: Queue> Desk<Q> {
         Ok(lock(&self.known).get(&attempt).map_or(Left::Nothing, Known::left_waiting))
     }
 
-    /// What was found of an attempt of which it was not known whether it had been entered.
-    pub(super) fn found(&self, attempt: AttemptId, entry: Option<&Entry>) {
-        self.said(attempt, entry.cloned().map_or(Said::Nothing, Said::Active));
+    /// Nothing waits of an attempt of which it was not known whether it had been entered.
+    pub(super) fn none_waits(&self, attempt: AttemptId) {
+        if let Some(known) = lock(&self.known).get_mut(&attempt)
+            && matches!(known.said, Said::NotNow { .. })
+        {
+            known.said = Said::Nothing;
+        }
     }
 
-    pub(super) fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
+    /// Forgets an attempt. Returns what may wait still of it: it may just have been entered.
+    pub(super) fn forget(&self, attempt: AttemptId) -> Result<Left, Error> {
         match self.find(attempt)? {
-            None => return Ok(()),
+            None => return Ok(Left::Nothing),
             Some(state) if !state.is_final() => return Err(Error::Alive(attempt)),
             Some(_) => {}
         }
         self.shelf.ground.remove(attempt)?;
-        lock(&self.known).remove(&attempt);
-        Ok(())
+        let known = lock(&self.known).remove(&attempt);
+        Ok(known.map_or(Left::Nothing, |known| known.left_waiting()))
     }
 }
 

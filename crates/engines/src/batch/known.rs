@@ -42,7 +42,7 @@ impl Known {
 pub(super) enum Left {
     Nothing,
     Entry(Entry),
-    /// What was entered and not answered.
+    /// What may have been entered: that was not answered.
     Perhaps,
 }
 

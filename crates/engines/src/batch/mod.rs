@@ -29,6 +29,7 @@ use crate::{
     PoolSize, State, Stream, SupervisorCommand,
 };
 use desk::Desk;
+use known::Left;
 use model::{AttemptId, NetworkUid, Span};
 use shelf::Shelf;
 use std::collections::BTreeMap;
@@ -140,7 +141,10 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
     async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
         // Once it is forgotten nobody ends what is left of it.
         clerk::end_what_waits(&self.desk, attempt).await?;
-        self.at_desk(move |desk| desk.forget(attempt)).await
+        if let Left::Entry(entry) = self.at_desk(move |desk| desk.forget(attempt)).await? {
+            clerk::cancel(&self.desk, entry).await;
+        }
+        Ok(())
     }
 
     async fn changed(&self) -> Vec<AttemptId> {

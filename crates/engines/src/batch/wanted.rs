@@ -39,6 +39,8 @@ impl ToEnter {
 /// An attempt that is to be entered.
 #[derive(Debug)]
 pub(super) struct Wanted {
+    /// Whether that was done, whatever was answered: it has been started.
+    pub(super) is_claimed: bool,
     pub(super) name: String,
     pub(super) command: Vec<String>,
     pub(super) dir: PathBuf,

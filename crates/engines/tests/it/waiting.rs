@@ -22,6 +22,11 @@ struct Known {
     is_silent: bool,
     /// Whether it takes what it is given and does not say so, nor what it has by a name.
     loses_answers: bool,
+    /// How long it takes to answer who gives it something.
+    slow: Duration,
+    /// How many commands it was given, and how many of them it has taken.
+    given: usize,
+    taken: usize,
 }
 
 impl Known {
@@ -72,8 +77,15 @@ impl Queue for Full {
         self.answer()?;
         let phase = Phase::Waiting("Resources".to_owned());
         let entry = Entry { number: "7".to_owned(), name: ticket.name.to_owned(), phase };
+        let slow = {
+            let mut known = self.0.lock().unwrap();
+            known.given += 1;
+            known.slow
+        };
+        tokio::time::sleep(slow).await;
         let mut known = self.0.lock().unwrap();
         known.entries.push(entry.clone());
+        known.taken += 1;
         known.unless_lost(entry)
     }
 
@@ -177,6 +189,16 @@ async fn what_is_forgotten_before_it_ran_waits_no_more() {
 }
 
 impl Ground {
+    async fn until(&self, what: &str, is_so: impl Fn(&Known) -> bool) {
+        for _ in 0..600 {
+            if is_so(&self.queue.0.lock().unwrap()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("not so: {what}; {:?}", self.queue.0.lock().unwrap());
+    }
+
     /// With an attempt that was entered, and stopped before anybody knew.
     async fn with_a_lost_answer() -> Self {
         let queue = Full::default();
@@ -193,13 +215,7 @@ impl Ground {
 async fn what_was_stopped_while_the_answer_was_lost_waits_no_more() {
     let ground = Ground::with_a_lost_answer().await;
     ground.queue.lose_answers(false);
-    for _ in 0..200 {
-        if ground.queue.names().is_empty() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("it still waits: {:?}", ground.queue.names());
+    ground.until("it is ended", |known| known.entries.is_empty()).await;
 }
 
 #[tokio::test]
@@ -209,4 +225,43 @@ async fn what_is_forgotten_while_the_answer_was_lost_waits_no_more() {
     ground.queue.lose_answers(false);
     ground.engine.forget(ground.attempt).await.unwrap();
     assert_eq!(ground.queue.names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn all_that_was_entered_by_a_name_waits_no_more() {
+    let ground = Ground::with_a_lost_answer().await;
+    {
+        let mut known = ground.queue.0.lock().unwrap();
+        let again = Entry { number: "8".to_owned(), ..known.entries[0].clone() };
+        known.entries.insert(0, again);
+    }
+    ground.queue.lose_answers(false);
+    ground.engine.forget(ground.attempt).await.unwrap();
+    assert_eq!(ground.queue.names(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_is_forgotten_while_it_is_entered_waits_no_more() {
+    let queue = Full::default();
+    queue.0.lock().unwrap().slow = Duration::from_millis(500);
+    let ground = Ground::with(queue).await;
+    ground.until("it is given", |known| known.given > 0).await;
+    ground.engine.stop(ground.attempt, Span::ZERO).await.unwrap();
+    ground.engine.forget(ground.attempt).await.unwrap();
+    ground.until("it is ended", |known| known.taken > 0 && known.entries.is_empty()).await;
+}
+
+/// Nothing else tells when the node of such a one has died.
+#[tokio::test]
+async fn what_started_while_the_answer_was_lost_is_asked_about() {
+    let queue = Full::default();
+    queue.lose_answers(true);
+    let ground = Ground::with(queue).await;
+    ground.waits("the answer was lost").await;
+    let dir = ground.engine.workdir(ground.attempt).unwrap();
+    let claimed = serde_json::json!({"pid": 1, "start_ticks": 1, "boot": "0".repeat(32)});
+    std::fs::write(dir.with_file_name("claim"), claimed.to_string()).unwrap();
+    ground.queue.lose_answers(false);
+    ground.waits("Resources").await;
+    assert_eq!(ground.queue.names().len(), 1, "it is not entered again");
 }
