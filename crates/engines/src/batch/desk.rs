@@ -1,7 +1,8 @@
 //! The batch engine's file work, and its judgment of what files and the batch system say.
 
 use super::clerk::AT_ONCE;
-use super::known::{Gone, Known, Left, Said};
+use super::gone::{Gone, SILENT, end_for_memory, is_dead, was_taken_away};
+use super::known::{Known, Left, Said};
 use super::shelf::Shelf;
 use super::wanted::{ToEnter, Wanted};
 use super::{Entry, Open, Phase, Queue};
@@ -9,7 +10,7 @@ use crate::attempt_dir::{AttemptDir, Batch, CHANGES, Entered, Order, boot_id, st
 use crate::engine::in_full;
 use crate::ground::{names_in, observe_each};
 use crate::hints::{Hints, lock};
-use crate::{BootTime, Cause, Error, Exit, Launch, LogChunk, Observation, Outcome, State, Stream};
+use crate::{BootTime, Cause, Error, Launch, LogChunk, Observation, Outcome, State, Stream};
 use model::{AttemptId, BootId, JobId, Span};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -19,9 +20,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, mpsc};
 
-/// How long a supervisor must have said nothing until it is believed that it is gone, when the batch
-/// system says so: three of its beats.
-const SILENT: Span = Span::from_secs(15);
 /// How much longer than its grace an attempt that is to stop is waited for before the batch system is
 /// told to end it.
 const STOP_MARGIN: Span = Span::from_secs(10);
@@ -480,27 +478,4 @@ impl<Q: Queue> Desk<Q> {
         let known = lock(&self.known).remove(&attempt);
         Ok(known.map_or(Left::Nothing, |known| known.left_waiting()))
     }
-}
-
-/// Whether an attempt ended by no doing of its own, nor of the network's.
-const fn was_taken_away(state: &State) -> bool {
-    matches!(state, State::Lost { .. } | State::Ended(Outcome { cause: Cause::Evicted, .. }))
-}
-
-/// Whether nothing of an attempt lives that the batch system says is gone. It may have been started
-/// twice, and only the second be over; it may run on where nobody hears of it until its lease passes.
-fn is_dead(place: &AttemptDir, how: Gone) -> Result<bool, Error> {
-    let silent = place.silent_for()?.is_none_or(|silent| silent >= SILENT);
-    let lease = place.read_lease(None)?.filter(|_| how == Gone::OutOfReach);
-    Ok(silent && lease.is_none_or(|until| until <= BootTime::now()))
-}
-
-/// Notes that an attempt and its supervisor were killed for their memory.
-fn end_for_memory(place: &AttemptDir) -> Result<State, Error> {
-    let now = wall_clock();
-    let started = place.read_running()?.map_or(now, |running| running.started);
-    let killed = Some(Exit::Signaled(9));
-    let outcome = Outcome { exit: killed, started, ..Outcome::never_ran(Cause::OutOfMemory, now) };
-    place.write_result(&outcome)?;
-    Ok(State::Ended(outcome))
 }

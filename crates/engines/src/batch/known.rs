@@ -1,5 +1,6 @@
 //! What the batch engine remembers of attempts.
 
+use super::gone::Gone;
 use super::{Entry, Phase};
 use crate::{BootTime, Outcome, State};
 
@@ -58,15 +59,4 @@ pub(super) enum Said {
     Active(Entry),
     /// It has none any more.
     Gone { why: String, how: Gone },
-}
-
-/// How an attempt has gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gone {
-    /// With all its processes.
-    Over,
-    /// With all its processes, for their memory.
-    OutOfMemory,
-    /// Where nobody hears of it.
-    OutOfReach,
 }

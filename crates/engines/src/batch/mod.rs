@@ -11,6 +11,7 @@
 mod call;
 mod clerk;
 mod desk;
+mod gone;
 mod known;
 mod patience;
 mod queue;
