@@ -197,6 +197,8 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Group>> {
 fn measure(program: &Path, group: &str, data: Option<&Path>) -> (String, Option<String>) {
     let mut command = Command::new(program);
     command.arg(group).stderr(Stdio::inherit());
+    // Cargo's, where every program that is started would look first for what it needs.
+    command.env_remove("LD_LIBRARY_PATH");
     if let Some(data) = data {
         command.arg("--data").arg(data);
     }

@@ -52,8 +52,17 @@ pub(crate) fn metadata(root: &Path, args: &[&str]) -> Result<Value> {
     serde_json::from_str(&capture(&mut command)?).context("cargo metadata did not print JSON")
 }
 
+/// Without what the cargo that started us set for us alone: build scripts look at some of it, and all that
+/// they are for would be built anew whenever a command comes from here and not from a shell.
 fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let ours = ["CARGO_PKG_", "CARGO_MANIFEST_"];
+    for (name, _) in std::env::vars_os() {
+        if ours.iter().any(|ours| name.as_encoded_bytes().starts_with(ours.as_bytes())) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 /// Runs a command on our own terminal; an error names it and its exit status.
