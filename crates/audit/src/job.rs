@@ -74,8 +74,11 @@ pub(crate) fn judge_books(world: &World, found: &mut Findings) {
 fn judge_lists(world: &World, found: &mut Findings) {
     let (mut waiting, mut ended, mut blocked) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut live: BTreeSet<(&CenterId, AttemptId)> = BTreeSet::new();
-    let mut readers = BTreeSet::new();
+    let (mut readers, mut open) = (BTreeSet::new(), BTreeSet::new());
     for job in world.jobs.iter() {
+        if !matches!(job.phase, Phase::Ended { .. }) {
+            open.insert(job.first());
+        }
         match &job.phase {
             Phase::Held => {}
             Phase::Blocked => {
@@ -105,6 +108,10 @@ fn judge_lists(world: &World, found: &mut Findings) {
     compare("blocked", &blocked, &world.blocked().collect(), found, JobId::to_string);
     compare("readers", &readers, &world.readers().collect(), found, AttemptId::to_string);
     compare("ended", &ended, &world.ended().collect(), found, JobId::to_string);
+    let in_open_array = |id: &JobId| world.job(*id).is_some_and(|job| open.contains(&job.first()));
+    let archivable = ended.into_iter().filter(|id| !in_open_array(id)).collect();
+    let listed = world.archivable().collect();
+    compare("archivable", &archivable, &listed, found, JobId::to_string);
     let listed = world.all_live().collect();
     for (center, attempt) in &live {
         let parts = world.live_attempt(*attempt).into_iter().flat_map(|a| &a.placement.parts);

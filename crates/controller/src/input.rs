@@ -57,7 +57,8 @@ pub enum Input {
     },
     /// The answer to [`Effect::Solve`](crate::Effect::Solve).
     Solved(Box<Plan>),
-    /// These ended jobs are in the archive and may leave the world.
+    /// The answer to [`Effect::Archive`](crate::Effect::Archive): these ended jobs are in the archive
+    /// and may leave the world. None are when the archive failed: it is asked again some time later.
     Archived(Vec<JobId>),
     /// Time passed. Also sent when the moment asked for by
     /// [`Effect::WakeAt`](crate::Effect::WakeAt) comes.

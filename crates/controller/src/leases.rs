@@ -7,10 +7,22 @@ use model::{AttemptId, Bytes, CenterId, JobId, Moment, Phase, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many ended jobs go to the archive at once.
-const ARCHIVE_AT_ONCE: usize = 1_000;
+/// How many ended jobs go to the archive at most at once: many, as each time waits for all that was
+/// decided before to be durable, and the archive has to keep up with whatever ends.
+const ARCHIVE_AT_ONCE: usize = 4_096;
 /// How many surplus ones are worth a transaction.
 const ARCHIVE_AT_LEAST: usize = 200;
+/// How long the archive is left alone that could not take them.
+const ARCHIVE_AGAIN: Span = Span::from_secs(10);
+
+/// What the archive is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Archiving {
+    /// Nothing, from this moment on it may be given something.
+    From(Moment),
+    /// Ended jobs have been handed to it, and it has not answered.
+    UnderWay,
+}
 
 /// How often the calendars' past is dropped, and keys that are too old.
 const FORGET_EVERY: Span = Span::from_secs(60);
@@ -102,7 +114,9 @@ impl Controller {
     }
 
     pub(crate) fn archived(&mut self, jobs: Vec<JobId>) {
-        self.archiving = false;
+        let failed = jobs.is_empty();
+        let pause = if failed { ARCHIVE_AGAIN } else { Span::ZERO };
+        self.archiving = Archiving::From(self.now + pause);
         let here = |id: &JobId| {
             self.world.job(*id).is_some_and(|job| matches!(job.phase, Phase::Ended { .. }))
         };
@@ -114,22 +128,16 @@ impl Controller {
 
     /// Hands over ended jobs that are old, or too many.
     pub(crate) fn archive_if_due(&mut self) -> Option<Effect> {
-        if self.archiving {
+        if !matches!(self.archiving, Archiving::From(moment) if moment <= self.now) {
             return None;
         }
-        let ended: usize = self.world.ended_len();
-        let too_many = ended.saturating_sub(self.settings.keep_ended_jobs);
+        let too_many = self.world.archivable_len().saturating_sub(self.settings.keep_ended_jobs);
         let oldest = Moment(self.now.0.saturating_sub(self.settings.keep_ended.0));
         let is_old = |id: JobId| match self.world.job(id).map(|job| &job.phase) {
             Some(Phase::Ended { at, .. }) => *at < oldest,
             _ => false,
         };
-        // An array goes as a whole: what others wait for is what became of all of it.
-        let is_whole = |id: &JobId| {
-            self.world.job(*id).is_none_or(|job| self.world.tasks(job.first()).is_none())
-        };
-        let due = self.world.ended().filter(is_whole).enumerate();
-        let jobs: Vec<_> = due
+        let jobs: Vec<_> = (self.world.archivable().enumerate())
             .take_while(|(i, id)| *i < too_many || is_old(*id))
             .take(ARCHIVE_AT_ONCE)
             .filter_map(|(_, id)| self.world.job(id).map(Arc::clone))
@@ -138,7 +146,7 @@ impl Controller {
         if !worth_it && !jobs.first().is_some_and(|job| is_old(job.job)) {
             return None;
         }
-        self.archiving = true;
+        self.archiving = Archiving::UnderWay;
         Some(Effect::Archive(jobs))
     }
 

@@ -158,8 +158,7 @@ pub struct Controller {
     replies: Vec<(RequestId, Answer)>,
     solve: Solve,
     last_plan: Option<LastPlan>,
-    /// Ended jobs have been handed to the archive, and it has not answered.
-    archiving: bool,
+    archiving: leases::Archiving,
     upkeep: upkeep::Upkeep,
     relaying: relay::Relaying,
     testing: link_tests::Testing,
@@ -201,7 +200,7 @@ impl Controller {
             replies: Vec::new(),
             solve: Solve::Due(now),
             last_plan: None,
-            archiving: false,
+            archiving: leases::Archiving::From(now),
             upkeep: upkeep::Upkeep::default(),
             relaying: relay::Relaying::default(),
             testing: link_tests::Testing::default(),

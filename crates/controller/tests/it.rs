@@ -518,6 +518,25 @@ fn ended_jobs_leave_the_world_once_they_are_archived() {
 }
 
 #[test]
+fn an_archive_that_fails_is_left_alone_for_a_while() {
+    let mut stage = Stage::laptop();
+    let job = stage.submit(job("hold = true"));
+    stage.command(Command::Change(Of::Job(job), Change::Cancel));
+    let mut hands_over = |seconds, input| {
+        stage.now = stage.now + Span::from_secs(seconds);
+        let effects = stage.controller.step(stage.now, vec![input]);
+        effects.iter().any(|effect| matches!(effect, Effect::Archive(_)))
+    };
+    assert!(hands_over(7_200, Input::Tick));
+    assert!(!hands_over(60, Input::Tick), "one is under way");
+    assert!(!hands_over(0, Input::Archived(vec![])));
+    assert!(!hands_over(9, Input::Tick));
+    assert!(hands_over(1, Input::Tick));
+    assert!(!hands_over(0, Input::Archived(vec![job])));
+    assert!(stage.controller.world().job(job).is_none());
+}
+
+#[test]
 fn jobs_that_want_the_same_data_in_the_same_place_wait_for_one_transfer() {
     let mut stage = Stage::laptop();
     let dataset = DatasetId::new("corpus").unwrap();

@@ -388,7 +388,7 @@ impl Driver {
                 let archived = match archive.put(&rows, head.number).await {
                     Ok(()) => jobs.iter().map(|job| job.job).collect(),
                     Err(error) => {
-                        tracing::error!(%error, "ended jobs could not be archived; tried again later");
+                        tracing::error!(%error, "ended jobs could not be archived; tried again in some seconds");
                         Vec::new()
                     }
                 };

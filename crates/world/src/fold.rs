@@ -183,7 +183,7 @@ impl World {
                 return Err(format!("{id} has not ended"));
             }
             self.jobs.take(id.number());
-            self.index.ended.remove(id);
+            self.index.archived(*id);
             self.reservations.remove(id);
         }
         Ok(())
@@ -202,7 +202,7 @@ impl World {
             self.index.enter(is, job);
         }
         self.index.relate(job, Some(stage), Stage::of(job));
-        self.index.forget_ended(job.first());
+        self.index.forget_ended(job);
         let runs = runs(job);
         if ran != runs {
             let tenant = job.spec.tenant.clone();

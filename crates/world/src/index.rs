@@ -17,6 +17,8 @@ pub(crate) struct Index {
     /// Live attempts of jobs that read inputs over the network.
     pub(crate) readers: BTreeSet<AttemptId>,
     pub(crate) ended: BTreeSet<JobId>,
+    /// Of those that ended, the ones nothing of whose array is left to do.
+    pub(crate) archivable: BTreeSet<JobId>,
     pub(crate) blocked: BTreeSet<JobId>,
     /// Arrays that have not ended, by their first job.
     pub(crate) arrays: BTreeMap<JobId, Tasks>,
@@ -98,6 +100,9 @@ impl Index {
             }
             Listed::Ended => {
                 self.ended.insert(job.job);
+                if job.task.is_none() {
+                    self.archivable.insert(job.job);
+                }
             }
             Listed::Blocked => {
                 self.blocked.insert(job.job);
@@ -126,9 +131,7 @@ impl Index {
             Listed::Waiting => {
                 self.waiting.remove(&job.job);
             }
-            Listed::Ended => {
-                self.ended.remove(&job.job);
-            }
+            Listed::Ended => self.archived(job.job),
             Listed::Blocked => {
                 self.blocked.remove(&job.job);
             }
@@ -144,6 +147,12 @@ impl Index {
             }
             Listed::Nowhere => {}
         }
+    }
+
+    /// Forgets a job that had ended.
+    pub(crate) fn archived(&mut self, job: JobId) {
+        self.ended.remove(&job);
+        self.archivable.remove(&job);
     }
 
     fn take(&mut self, attempt: AttemptId, placement: &Placement) {

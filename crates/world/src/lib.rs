@@ -230,6 +230,18 @@ impl World {
         self.index.ended.iter().copied()
     }
 
+    /// Of those, the jobs nothing of whose array is left to do, oldest number first: what others wait
+    /// for may be what became of all of an array.
+    pub fn archivable(&self) -> impl DoubleEndedIterator<Item = JobId> {
+        self.index.archivable.iter().copied()
+    }
+
+    /// How many these are.
+    #[must_use]
+    pub fn archivable_len(&self) -> usize {
+        self.index.archivable.len()
+    }
+
     /// How many jobs ended and have not been archived.
     #[must_use]
     pub fn ended_len(&self) -> usize {
@@ -321,8 +333,7 @@ impl World {
             index.enter(Listed::of(job), job);
             index.relate(job, None, Stage::of(job));
         }
-        let arrays: Vec<JobId> = index.arrays.keys().copied().collect();
-        arrays.into_iter().for_each(|array| index.forget_ended(array));
+        self.jobs.iter().for_each(|job| index.forget_ended(job));
         for staging in self.transfers.values() {
             index.brings(staging);
         }

@@ -96,10 +96,13 @@ impl Index {
         }
     }
 
-    /// Forgets arrays of which nothing is left to do.
-    pub(crate) fn forget_ended(&mut self, array: JobId) {
+    /// Forgets the array of a job if nothing of it is left to do: its jobs may be archived then.
+    pub(crate) fn forget_ended(&mut self, job: &Job) {
+        let array = job.first();
         if self.arrays.get(&array).is_some_and(|tasks| tasks.open == 0) {
             self.arrays.remove(&array);
+            let end = JobId::new(array.number() + u64::from(job.spec.tasks()));
+            self.archivable.extend(self.ended.range(array..end));
         }
     }
 }
