@@ -233,6 +233,8 @@ impl Mind {
     }
 
     fn saw(&mut self, attempt: AttemptId, state: State, batch: &mut Vec<Event>) -> Seen {
+        let called = self.engine.called(attempt);
+        batch.extend(called.map(|called| Event::Entered { attempt, called }));
         batch.extend(self.checkpoints.look(attempt, &state));
         sight(state)
     }

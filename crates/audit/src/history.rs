@@ -165,6 +165,9 @@ impl History {
             Fact::AttemptRerouted(f) => {
                 line.told(f.attempt, kind, found);
             }
+            Fact::AttemptEntered(f) => {
+                line.told(f.attempt, kind, found);
+            }
             Fact::JobOffered(f) => line.offered(f.attempt, found),
             Fact::AttemptAccepted(f) | Fact::AttemptStarted(f) => {
                 line.told(f.attempt, kind, found);

@@ -155,7 +155,7 @@ fn a_job_is_shown_with_what_it_asked_for_and_its_attempts() {
                 json!({"ended_ms": NOW - 150_000,
             "outcome": "the center refused it: its owner takes nothing at present"})
             ),
-            attempt("job-42.2", "running", json!({"started_ms": NOW - 120_000})),
+            attempt("job-42.2", "running", json!({"started_ms": NOW - 120_000, "called": "4711"})),
         ]),
     );
     insta::assert_snapshot!(shown(job, job::show::detail));

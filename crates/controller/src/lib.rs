@@ -21,6 +21,7 @@ mod link_tests;
 mod nodes;
 mod orders;
 mod plans;
+mod progress;
 mod quality;
 mod reading;
 mod recall;

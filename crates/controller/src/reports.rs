@@ -2,11 +2,10 @@
 
 use crate::keeping::may_hold;
 use crate::{Answer, Controller, Rejected, Session};
-use model::attempt::{AttemptState, Ended};
+use model::attempt::Ended;
 use model::fact::{
-    AgentJoined, AttemptCheckpointed, AttemptEnded, AttemptStopping, AttemptTouched,
-    DatasetRegistered, Fact, JobEnded, JobRequeued, ReplicaDamaged, ReplicaInPlace, ReplicaTouched,
-    StoreMeasured, TransferEnd, TransferEnded,
+    AgentJoined, AttemptEnded, AttemptStopping, DatasetRegistered, Fact, JobEnded, JobRequeued,
+    ReplicaDamaged, ReplicaInPlace, ReplicaTouched, StoreMeasured, TransferEnd, TransferEnded,
 };
 use model::job::Job;
 use model::{
@@ -85,6 +84,7 @@ impl Controller {
     pub(crate) fn report(&mut self, center: &CenterId, report: Report) {
         match report {
             Report::Accepted { attempt } => self.accepted(center, attempt),
+            Report::Entered { attempt, called } => self.entered(center, attempt, called),
             Report::Started { attempt } => self.started(center, attempt),
             Report::Checkpointed { attempt, after } => self.checkpointed(center, attempt, after),
             Report::Refused { attempt, why } => {
@@ -141,50 +141,6 @@ impl Controller {
                 self.delivered(center, (transfer, from), lasted, (planned, delivered));
             }
             Report::Inventory { data, in_place } => self.inventory(center, &data, &in_place),
-        }
-    }
-
-    /// Whether an attempt is a center's to run: reservations are not.
-    fn runs_there(&self, attempt: AttemptId) -> bool {
-        self.world.job(attempt.job).is_some_and(|job| !job.spec.is_reservation())
-    }
-
-    /// Whether the attempt is its job's live one, in this center. Reports about any other change
-    /// nothing.
-    fn is_live_at(&self, center: &CenterId, attempt: AttemptId) -> bool {
-        let live = self.world.live_attempt(attempt);
-        live.is_some_and(|a| a.placement.parts.iter().any(|p| p.center == *center))
-            && self.runs_there(attempt)
-    }
-
-    fn accepted(&mut self, center: &CenterId, attempt: AttemptId) {
-        let offered = self.world.live_attempt(attempt).map(|a| &a.state);
-        if offered == Some(&AttemptState::Offered) && self.is_live_at(center, attempt) {
-            self.emit(Fact::AttemptAccepted(AttemptTouched { attempt }));
-        }
-    }
-
-    fn started(&mut self, center: &CenterId, attempt: AttemptId) {
-        if !self.is_live_at(center, attempt) {
-            return;
-        }
-        let state = self.world.live_attempt(attempt).map(|a| &a.state);
-        if state.is_some_and(|s| s.started().is_none()) {
-            self.emit(Fact::AttemptStarted(AttemptTouched { attempt }));
-        }
-    }
-
-    /// Notes how far an attempt's work is kept. The center counts from its start, which the server
-    /// heard of a little later; nothing is kept that has not happened yet.
-    fn checkpointed(&mut self, center: &CenterId, attempt: AttemptId, after: Span) {
-        if !self.is_live_at(center, attempt) {
-            return;
-        }
-        let Some(live) = self.world.live_attempt(attempt) else { return };
-        let Some(started) = live.state.started() else { return };
-        let at = (started + after).min(self.now);
-        if live.saved.is_none_or(|saved| saved < at) {
-            self.emit(Fact::AttemptCheckpointed(AttemptCheckpointed { attempt, at }));
         }
     }
 

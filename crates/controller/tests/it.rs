@@ -646,6 +646,29 @@ fn a_preemptible_job_makes_room_for_a_higher_priority_and_waits_at_its_old_place
 }
 
 #[test]
+fn what_a_batch_system_calls_an_attempt_is_kept_with_it() {
+    let mut stage = Stage::laptop();
+    let job = stage.submit(all_of_lingang(0, ""));
+    let entered =
+        |called: &str| Report::Entered { attempt: attempt("job-1.1"), called: called.into() };
+    stage.report("kunshan", entered("3"));
+    stage.report("lingang", entered("4711"));
+    stage.report("lingang", entered("4711"));
+    stage.report("lingang", Report::Started { attempt: attempt("job-1.1") });
+    // Its batch system lost it, and has it again.
+    stage.report("lingang", entered(&"号".repeat(200)));
+    let facts = stage.facts.iter().filter(|(_, fact)| matches!(fact, Fact::AttemptEntered(_)));
+    assert_eq!(facts.count(), 2);
+    let done = ended(Outcome::Exited { code: 0 });
+    let report = Report::Ended { attempt: attempt("job-1.1"), ended: done, outputs: vec![] };
+    stage.report("lingang", report);
+    stage.report("lingang", entered("4713"));
+    let past = &stage.controller.world().job(job).unwrap().past[0];
+    assert_eq!(past.called.as_deref(), Some(&*"号".repeat(85)), "cut to 256 bytes");
+    stage.audit();
+}
+
+#[test]
 fn work_up_to_the_last_checkpoint_is_kept_and_less_is_left_to_run() {
     let mut stage = Stage::laptop();
     let checkpoint = "preemptible = true\n[checkpoint]\npath = \"ck\"\n[[variant]]";

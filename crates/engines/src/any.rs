@@ -94,6 +94,10 @@ impl Engine for AnyEngine {
         with!(self, engine => engine.workdir(attempt))
     }
 
+    fn called(&self, attempt: AttemptId) -> Option<String> {
+        with!(self, engine => engine.called(attempt))
+    }
+
     async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
         with!(self, engine => engine.forget(attempt).await)
     }

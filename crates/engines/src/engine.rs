@@ -69,6 +69,13 @@ pub trait Engine: Send + Sync {
     /// Where the attempt's command runs and leaves its outputs, if the agent can see it.
     fn workdir(&self, attempt: AttemptId) -> Option<PathBuf>;
 
+    /// What the batch system calls an attempt, as its own tools take it, once it has it; for people. An
+    /// engine that has no tools of its own calls attempts nothing.
+    fn called(&self, attempt: AttemptId) -> Option<String> {
+        let _ = attempt;
+        None
+    }
+
     /// Removes all trace of an attempt that has ended or is lost: to be called once the result
     /// and outputs are durable elsewhere. An unknown attempt is no error. An attempt must not be
     /// launched again after it was forgotten.

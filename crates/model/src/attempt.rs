@@ -138,6 +138,9 @@ pub struct Attempt {
     /// For whom it makes room, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preempted: Option<Preempted>,
+    /// What the batch system of its center calls it, where one has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Arc<str>>,
 }
 
 /// For whom an attempt makes room.
@@ -358,6 +361,7 @@ impl Attempt {
             state: AttemptState::Offered,
             saved: None,
             preempted: None,
+            called: None,
         }
     }
 
@@ -388,6 +392,7 @@ impl Attempt {
     pub fn after(&self, fact: &Fact, at: Moment) -> Option<Self> {
         use AttemptState::{Accepted, Offered, Over, Running, Stopping};
         let (mut saved, mut preempted) = (self.saved, self.preempted);
+        let mut called = self.called.clone();
         let mut placement = Arc::clone(&self.placement);
         let state = match (&self.state, fact) {
             (Offered, Fact::AttemptAccepted(f)) if f.attempt == self.attempt => Accepted,
@@ -398,6 +403,12 @@ impl Attempt {
                 if f.attempt == self.attempt =>
             {
                 Stopping { why: *why, started: Some(at) }
+            }
+            (Offered | Accepted | Running { .. } | Stopping { .. }, Fact::AttemptEntered(f))
+                if f.attempt == self.attempt =>
+            {
+                called = Some(f.called.as_str().into());
+                self.state.clone()
             }
             (Offered | Accepted | Running { .. }, Fact::AttemptStopping(f))
                 if f.attempt == self.attempt =>
@@ -429,6 +440,7 @@ impl Attempt {
             }
             _ => return None,
         };
-        Some(Self { state, saved, preempted, placement, ..self.clone() })
+        let (attempt, offered) = (self.attempt, self.offered);
+        Some(Self { attempt, placement, offered, state, saved, preempted, called })
     }
 }

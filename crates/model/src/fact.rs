@@ -5,10 +5,12 @@
 //! stored facts are never renamed; a changed meaning is a new version, and readers know all older
 //! ones.
 
+mod attempt;
 mod content;
 mod nodes;
 mod shown;
 
+pub use attempt::*;
 pub use content::*;
 pub use nodes::NodesCounted;
 pub use shown::{CenterChecked, CommandSaid, PoolMeasured, PoolShown};
@@ -242,6 +244,8 @@ facts! {
     JobOffered(JobOffered) = "job-offered" v 3;
     /// The center took an attempt.
     AttemptAccepted(AttemptTouched) = "attempt-accepted" v 1;
+    /// The batch system of its center has an attempt: again, where it had lost it.
+    AttemptEntered(AttemptEntered) = "attempt-entered" v 1;
     /// An attempt's process started.
     AttemptStarted(AttemptTouched) = "attempt-started" v 1;
     /// An attempt is to stop.
@@ -324,6 +328,7 @@ impl Fact {
             Self::JobPromised(f) => Some(f.job),
             Self::JobOffered(f) => Some(f.attempt.job),
             Self::AttemptAccepted(f) | Self::AttemptStarted(f) => Some(f.attempt.job),
+            Self::AttemptEntered(f) => Some(f.attempt.job),
             Self::AttemptStopping(f) => Some(f.attempt.job),
             Self::AttemptPreempted(f) => Some(f.attempt.job),
             Self::AttemptCheckpointed(f) => Some(f.attempt.job),

@@ -242,4 +242,7 @@ pub struct PastAttempt {
     /// The job it made room for, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preempted_by: Option<JobId>,
+    /// What the batch system of its center called it, where one had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<Arc<str>>,
 }

@@ -30,6 +30,13 @@ pub enum Event {
     LookedAround(BTreeMap<AttemptId, Seen>),
     /// What the engine knows of some of them.
     Observed(BTreeMap<AttemptId, Seen>),
+    /// The center's batch system has an attempt. May be told as often as it is seen there.
+    Entered {
+        /// Which.
+        attempt: AttemptId,
+        /// What it calls it.
+        called: String,
+    },
     /// An attempt wrote a checkpoint.
     Checkpointed {
         /// Which.

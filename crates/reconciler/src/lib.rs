@@ -162,6 +162,7 @@ impl Reconciler {
                 self.change(attempt, |known| known.saved = Some(after));
             }
             Event::Checkpointed { .. } => {}
+            Event::Entered { attempt, called } => self.entered(attempt, called),
             Event::NotStarted { attempt, outcome } if self.attempts.contains_key(&attempt) => {
                 self.change(attempt, |known| {
                     known.launching = false;
@@ -407,6 +408,16 @@ impl Reconciler {
                     attempt.seen = Some(seen);
                 }
             });
+        }
+    }
+
+    fn entered(&mut self, id: AttemptId, called: String) {
+        let Some(attempt) = self.attempts.get_mut(&id).filter(|attempt| !attempt.told) else {
+            return;
+        };
+        if attempt.called.as_ref() != Some(&called) {
+            attempt.called = Some(called.clone());
+            self.outbox.push_back(Report::Entered { attempt: id, called });
         }
     }
 

@@ -106,6 +106,7 @@ fn told(mind: &Reconciler) -> Vec<String> {
     let text = |report: &Report| match report {
         Report::Accepted { attempt } => format!("accepted {attempt}"),
         Report::Started { attempt } => format!("started {attempt}"),
+        Report::Entered { attempt, called } => format!("{attempt} is called {called}"),
         Report::Checkpointed { attempt, after } => format!("checkpointed {attempt} after {after}"),
         Report::Refused { attempt, why } => format!("refused {attempt}: {why}"),
         Report::Ended { attempt, ended, .. } => format!("ended {attempt}: {}", ended.outcome),
@@ -207,6 +208,26 @@ fn an_agent_that_starts_anew_gives_nobody_the_chips_of_an_attempt_that_still_sto
         "ended job-1.1: preempted",
     ];
     assert_eq!(told(&mind), reports);
+}
+
+#[test]
+fn what_a_batch_system_calls_an_attempt_is_told_once_and_again_when_it_changes() {
+    let mut mind = idle();
+    let run = Order::Run(Box::new(run(1, 0, 0)));
+    let entered =
+        |number, called: &str| Event::Entered { attempt: id(number), called: called.into() };
+    let _ = mind.step(0, vec![Event::Orders { full: false, orders: vec![run] }, entered(1, "17")]);
+    let _ = mind.step(0, vec![entered(1, "17"), entered(2, "18")]);
+    let _ = mind.step(0, vec![entered(1, "19"), seen(vec![(1, ended(0))]), entered(1, "20")]);
+    let reports = [
+        "job-1.1 is called 17",
+        "job-1.1 is called 19",
+        "job-1.1 is called 20",
+        "ended job-1.1: exit code 0",
+    ];
+    assert_eq!(told(&mind), reports);
+    let _ = mind.step(0, vec![entered(1, "21")]);
+    assert_eq!(told(&mind), reports, "its end is told");
 }
 
 #[test]

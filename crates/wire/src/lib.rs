@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of this protocol. A server answers another version with a refusal that names both.
-pub const PROTOCOL: u32 = 9;
+pub const PROTOCOL: u32 = 10;
 
 /// An agent introduces itself, at its start and whenever the server does not know its session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -309,6 +309,13 @@ pub enum Report {
         /// Why.
         why: Refused,
     },
+    /// The center's batch system has the attempt.
+    Entered {
+        /// Which.
+        attempt: AttemptId,
+        /// What it calls it, as its own tools take it.
+        called: String,
+    },
     /// The attempt's process started.
     Started {
         /// Which.
@@ -470,6 +477,7 @@ impl Report {
         match self {
             Self::Accepted { attempt }
             | Self::Refused { attempt, .. }
+            | Self::Entered { attempt, .. }
             | Self::Started { attempt }
             | Self::Checkpointed { attempt, .. }
             | Self::Ended { attempt, .. } => Some(*attempt),

@@ -106,6 +106,7 @@ impl World {
             | Fact::JobPromised(_)
             | Fact::JobOffered(_)
             | Fact::AttemptAccepted(_)
+            | Fact::AttemptEntered(_)
             | Fact::AttemptStarted(_)
             | Fact::AttemptStopping(_)
             | Fact::AttemptPreempted(_)
@@ -335,6 +336,7 @@ fn after(job: &mut Job, fact: &Fact, at: Moment) -> Result<(), String> {
             ended: at,
             outcome: outcome.clone(),
             preempted_by: attempt.preempted.and_then(|preempted| preempted.by),
+            called: attempt.called.clone(),
         });
     }
     job.phase = phase;

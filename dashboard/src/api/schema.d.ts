@@ -1232,6 +1232,11 @@ export interface components {
             attempt: string;
             /** @description The transfers it waits or waited for. */
             awaits: string[];
+            /**
+             * @description What the center's batch system calls it, as that one's own tools take it; none where it has none,
+             *     or has not been entered yet.
+             */
+            called?: string | null;
             /** @description In which center. */
             center: string;
             /**

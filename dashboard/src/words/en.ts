@@ -150,6 +150,7 @@ export const en = {
     inSpan: (span: string) => `in ${span}`,
 
     attempts: "Attempts",
+    called: (name: string) => `called ${name} there`,
     planned: (start: string, finish: string) => `planned ${start} to ${finish}`,
     started: (at: string) => `started ${at}`,
     ended: (at: string) => `ended ${at}`,

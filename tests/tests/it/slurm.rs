@@ -231,7 +231,7 @@ async fn slurm_conforms_by_its_commands_and_by_rest() {
 async fn jobs_run_on_two_clusters_and_a_machine() {
     let Some(ground) = Ground::boot().await else { return };
     let net = &ground.net;
-    let show = "echo nodes=$SLURM_JOB_NUM_NODES; echo user=$(id -un); \
+    let show = "echo nodes=$SLURM_JOB_NUM_NODES; echo number=$SLURM_JOB_ID; echo user=$(id -un); \
                 echo account=$SLURM_JOB_ACCOUNT; echo cluster=$SLURM_CLUSTER_NAME; \
                 echo npu=$ASCEND_RT_VISIBLE_DEVICES; echo mlu=$MLU_VISIBLE_DEVICES; \
                 echo cuda=$CUDA_VISIBLE_DEVICES";
@@ -255,6 +255,8 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
         assert_eq!(ended.job.state, "completed", "{ended:?}\n{}", net.said(at));
         let output = net.output(job).await;
         assert_eq!(value(&output, "cluster"), cluster.name(), "{output}");
+        let called = ended.tries.last().and_then(|one| one.called.as_deref());
+        assert_eq!(called, Some(value(&output, "number")), "{ended:?}");
         assert_eq!(
             [value(&output, "user"), value(&output, "account")],
             [user, account],
@@ -264,7 +266,8 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
     let output = net.output(gang).await;
     assert_eq!((value(&output, "nodes"), value(&output, "npu")), ("2", "0,1,2,3,4,5,6,7"));
     assert_eq!(value(&net.output(part).await, "mlu").split(',').count(), 2);
-    assert_eq!(net.ended(here).await.job.state, "completed");
+    let ended = net.ended(here).await;
+    assert_eq!((&*ended.job.state, &ended.tries[0].called), ("completed", &None));
     assert_eq!(value(&net.output(here).await, "cluster"), "");
     let ended = net.ended(fails).await;
     assert_eq!(ended.job.state, "failed");

@@ -143,6 +143,7 @@ fn placed(attempt: AttemptId, place: &Placement) -> view::Attempt {
         started_ms: None,
         ended_ms: None,
         outcome: None,
+        called: None,
         price: place.price,
         inputs: place.inputs.iter().map(data).collect(),
         awaits: place.awaits.iter().map(ToString::to_string).collect(),
@@ -177,6 +178,7 @@ fn over(job: &Job, past: &PastAttempt) -> view::Attempt {
             }
             _ => past.outcome.to_string(),
         }),
+        called: past.called.as_deref().map(str::to_owned),
         ..placed(attempt, &past.placement)
     }
 }
@@ -191,6 +193,7 @@ fn attempt(job: &Job, live: &Attempt) -> view::Attempt {
         offered_ms: live.offered,
         started_ms: live.state.started(),
         outcome,
+        called: live.called.as_deref().map(str::to_owned),
         ..placed(live.attempt, &live.placement)
     }
 }

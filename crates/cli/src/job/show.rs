@@ -37,6 +37,7 @@ pub(crate) fn detail(detail: &JobDetail, look: &Look) -> String {
         format!("{center}, pool {}{chip}", or_dash(job.pool.as_ref()))
     });
     add("Place", place);
+    add("Called there", detail.tries.last().and_then(|attempt| attempt.called.clone()));
     add("Center says", job.center_says.clone());
     add("Tenant", Some(format!("{}, priority {}", job.tenant, job.priority)));
     add("Submitted", Some(look.moment(job.submitted_ms)));

@@ -94,6 +94,8 @@ pub(super) fn shown(detail: &JobDetail, look: &Look) -> String {
         format!("   StartTime={} EndTime={}", start(detail), date(job.ended_ms)),
         format!("   Partition={center} NodeList={nodes} NumNodes={}", job.nodes),
     ];
+    let called = detail.tries.last().and_then(|attempt| attempt.called.as_ref());
+    lines.extend(called.map(|called| format!("   CenterJobId={called}")));
     for variant in asked.parts.iter().flat_map(|part| &part.variants) {
         let on = chips(variant).map_or(String::new(), |chips| format!(" TresPerNode={chips}"));
         let memory = variant.memory_bytes.0.div_ceil(1 << 20);

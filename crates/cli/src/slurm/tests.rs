@@ -45,7 +45,7 @@ fn detail() -> Value {
     let node = |node: u32| json!({"node": node, "chips": [0], "share_milli": 1_000});
     job["tries"] = json!([{
         "attempt": "job-1041.1", "state": "running", "center": "lingang", "pool": "a100",
-        "variant": 0, "nodes": [node(1), node(0), node(5)], "plan": "plan-7",
+        "variant": 0, "called": "4711", "nodes": [node(1), node(0), node(5)], "plan": "plan-7",
         "offered_ms": NOW, "planned_start_ms": NOW, "planned_finish_ms": NOW, "until_ms": NOW,
         "price": {"micros": 1, "currency": "CNY"}, "inputs": [], "awaits": []
     }]);

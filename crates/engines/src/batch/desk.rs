@@ -188,6 +188,11 @@ impl<Q: Queue> Desk<Q> {
         lock(&self.known).contains_key(&attempt)
     }
 
+    /// What the batch system calls an attempt.
+    pub(super) fn called(&self, attempt: AttemptId) -> Option<String> {
+        lock(&self.known).get(&attempt)?.called.clone()
+    }
+
     /// An attempt has this entry from now on.
     pub(super) fn entered(&self, attempt: AttemptId, entry: Entry) -> Result<(), Error> {
         self.place(attempt).write_entry(&Entered { number: entry.number.clone() })?;
@@ -215,6 +220,9 @@ impl<Q: Queue> Desk<Q> {
 
     fn said(&self, attempt: AttemptId, said: Said) {
         if let Some(known) = lock(&self.known).get_mut(&attempt) {
+            if let Said::Active(entry) = &said {
+                known.called = Some(self.queue.called(entry).to_owned());
+            }
             known.said = said;
         }
     }

@@ -11,6 +11,8 @@ pub(super) struct Known {
     pub(super) verdict: Option<State>,
     /// What the batch system last said of it.
     pub(super) said: Said,
+    /// What it calls it, by the last entry that it had there.
+    pub(super) called: Option<String>,
     /// When its entry is to be ended by force.
     pub(super) cancel_at: Option<BootTime>,
 }

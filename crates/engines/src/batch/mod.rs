@@ -139,6 +139,10 @@ impl<Q: Queue> Engine for BatchEngine<Q> {
         self.desk.workdir(attempt)
     }
 
+    fn called(&self, attempt: AttemptId) -> Option<String> {
+        self.desk.called(attempt)
+    }
+
     async fn forget(&self, attempt: AttemptId) -> Result<(), Error> {
         // Once it is forgotten nobody ends what is left of it.
         clerk::end_what_waits(&self.desk, attempt).await?;

@@ -102,6 +102,11 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         list(self, prefix, open)
     }
 
+    /// What people call an entry who use its own tools.
+    fn called<'a>(&self, entry: &'a Entry) -> &'a str {
+        &entry.number
+    }
+
     /// Asks for an entry's end, at once. One that is over, or not there, is no error.
     fn cancel(&self, entry: &Entry) -> impl Future<Output = Result<(), Error>> + Send;
 

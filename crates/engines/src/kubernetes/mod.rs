@@ -321,6 +321,10 @@ impl Queue for Kubernetes {
         Ok(seen)
     }
 
+    fn called<'a>(&self, entry: &'a Entry) -> &'a str {
+        &entry.name
+    }
+
     async fn cancel(&self, entry: &Entry) -> Result<(), Error> {
         let mut trouble = None;
         for space in self.spaces() {

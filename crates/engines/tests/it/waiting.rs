@@ -171,8 +171,10 @@ async fn what_cannot_be_entered_yet_says_why_until_it_is() {
     queue.be_silent(true);
     let ground = Ground::with(queue).await;
     ground.waits("nobody is there").await;
+    assert_eq!(ground.engine.called(ground.attempt), None);
     ground.queue.be_silent(false);
     ground.waits("Resources").await;
+    assert_eq!(ground.engine.called(ground.attempt).as_deref(), Some("7"));
 }
 
 /// Whoever forgets it may be gone in the next moment, as a check is.

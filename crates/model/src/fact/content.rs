@@ -1,6 +1,6 @@
 //! What facts say, kind by kind. Fields are never renamed.
 
-use crate::attempt::{Ended, Placement, Stop, Stream};
+use crate::attempt::Placement;
 use crate::job::JobSpec;
 use crate::{
     AttemptId, Bytes, CenterId, Chips, DatasetId, DatasetVersion, Digest, EngineKind,
@@ -162,36 +162,6 @@ pub struct JobOffered {
     pub placement: Arc<Placement>,
 }
 
-/// Content of facts that touch an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptTouched {
-    /// Which attempt.
-    pub attempt: AttemptId,
-}
-
-/// Content of `attempt-stopping`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptStopping {
-    /// Which attempt.
-    pub attempt: AttemptId,
-    /// Why.
-    pub why: Stop,
-}
-
-/// Content of `attempt-preempted`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptPreempted {
-    /// Which attempt.
-    pub attempt: AttemptId,
-    /// The job that is to run where it does; none where the owner takes the place back.
-    pub by: Option<JobId>,
-    /// When its nodes are free at the latest: it was given its grace by then.
-    pub until: Moment,
-}
-
 /// Content of `capacity-recalled`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CapacityRecalled {
@@ -208,36 +178,6 @@ pub struct CapacityRecalled {
     pub until: Moment,
     /// Who asked for it.
     pub by: TokenId,
-}
-
-/// Content of `attempt-checkpointed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptCheckpointed {
-    /// Which attempt.
-    pub attempt: AttemptId,
-    /// When the checkpoint was written, by the server's clock.
-    pub at: Moment,
-}
-
-/// Content of `attempt-rerouted`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptRerouted {
-    /// Which attempt.
-    pub attempt: AttemptId,
-    /// All it reads over the network from now on.
-    pub streams: Vec<Stream>,
-}
-
-/// Content of `attempt-ended`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AttemptEnded {
-    /// Which attempt.
-    pub attempt: AttemptId,
-    /// How, and what it used.
-    pub ended: Ended,
 }
 
 /// Content of `job-requeued`.

@@ -168,6 +168,10 @@ pub struct Attempt {
     pub ended_ms: Option<Moment>,
     /// How it ended, in words.
     pub outcome: Option<String>,
+    /// What the center's batch system calls it, as that one's own tools take it; none where it has none,
+    /// or has not been entered yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
     /// What it is expected to cost.
     #[schema(value_type = MoneySchema)]
     pub price: Money,
