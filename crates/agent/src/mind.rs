@@ -214,7 +214,9 @@ impl Mind {
                     for Observation { attempt, state } in all {
                         seen.insert(attempt, self.saw(attempt, state, batch));
                     }
+                    let called = self.called(&seen);
                     batch.push(Event::LookedAround(seen));
+                    batch.extend(called);
                 }
                 // Nobody knows what there is: nothing is concluded from it.
                 Err(error) => tracing::warn!(%error, "the engine does not answer"),
@@ -228,13 +230,23 @@ impl Mind {
             }
         }
         if !seen.is_empty() {
+            let called = self.called(&seen);
             batch.push(Event::Observed(seen));
+            batch.extend(called);
         }
     }
 
+    /// What the engine calls those that were seen; to be told after that they were: of others nothing is
+    /// noted.
+    fn called(&self, seen: &BTreeMap<AttemptId, Seen>) -> Vec<Event> {
+        let called = |attempt: &AttemptId| {
+            let called = self.engine.called(*attempt)?;
+            Some(Event::Entered { attempt: *attempt, called })
+        };
+        seen.keys().filter_map(called).collect()
+    }
+
     fn saw(&mut self, attempt: AttemptId, state: State, batch: &mut Vec<Event>) -> Seen {
-        let called = self.engine.called(attempt);
-        batch.extend(called.map(|called| Event::Entered { attempt, called }));
         batch.extend(self.checkpoints.look(attempt, &state));
         sight(state)
     }

@@ -7,7 +7,7 @@ use model::{AttemptId, Bytes, CenterId, JobId, Moment, Phase, Span};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// How many ended jobs go to the archive at most at once: many, as each time waits for all that was
+/// At most how many ended jobs go to the archive at once: many, as each time waits for all that was
 /// decided before to be durable, and the archive has to keep up with whatever ends.
 const ARCHIVE_AT_ONCE: usize = 4_096;
 /// How many surplus ones are worth a transaction.
@@ -18,8 +18,8 @@ const ARCHIVE_AGAIN: Span = Span::from_secs(10);
 /// What the archive is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Archiving {
-    /// Nothing, from this moment on it may be given something.
-    From(Moment),
+    /// Nothing; it is left alone until this moment.
+    Idle { until: Moment },
     /// Ended jobs have been handed to it, and it has not answered.
     UnderWay,
 }
@@ -116,7 +116,7 @@ impl Controller {
     pub(crate) fn archived(&mut self, jobs: Vec<JobId>) {
         let failed = jobs.is_empty();
         let pause = if failed { ARCHIVE_AGAIN } else { Span::ZERO };
-        self.archiving = Archiving::From(self.now + pause);
+        self.archiving = Archiving::Idle { until: self.now + pause };
         let here = |id: &JobId| {
             self.world.job(*id).is_some_and(|job| matches!(job.phase, Phase::Ended { .. }))
         };
@@ -128,10 +128,10 @@ impl Controller {
 
     /// Hands over ended jobs that are old, or too many.
     pub(crate) fn archive_if_due(&mut self) -> Option<Effect> {
-        if !matches!(self.archiving, Archiving::From(moment) if moment <= self.now) {
+        if !matches!(self.archiving, Archiving::Idle { until } if until <= self.now) {
             return None;
         }
-        let too_many = self.world.archivable_len().saturating_sub(self.settings.keep_ended_jobs);
+        let too_many = self.world.ended_len().saturating_sub(self.settings.keep_ended_jobs);
         let oldest = Moment(self.now.0.saturating_sub(self.settings.keep_ended.0));
         let is_old = |id: JobId| match self.world.job(id).map(|job| &job.phase) {
             Some(Phase::Ended { at, .. }) => *at < oldest,

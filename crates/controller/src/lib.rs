@@ -201,7 +201,7 @@ impl Controller {
             replies: Vec::new(),
             solve: Solve::Due(now),
             last_plan: None,
-            archiving: leases::Archiving::From(now),
+            archiving: leases::Archiving::Idle { until: now },
             upkeep: upkeep::Upkeep::default(),
             relaying: relay::Relaying::default(),
             testing: link_tests::Testing::default(),

@@ -29,15 +29,17 @@ impl Controller {
         }
     }
 
-    /// Notes what a center's batch system calls an attempt.
+    /// Notes what a center's batch system calls an attempt, if that can be shown on a line.
     pub(crate) fn entered(&mut self, center: &CenterId, attempt: AttemptId, mut called: String) {
-        if !self.is_live_at(center, attempt) {
+        let is_shown = !called.is_empty() && !called.contains(char::is_control);
+        if !is_shown || !self.is_live_at(center, attempt) {
             return;
         }
         called.truncate(called.floor_char_boundary(CALLED_MOST));
         let live = self.world.live_attempt(attempt);
         if live.is_some_and(|live| live.called.as_deref() != Some(&called)) {
-            self.emit(Fact::AttemptEntered(AttemptEntered { attempt, called }));
+            let center = center.clone();
+            self.emit(Fact::AttemptEntered(AttemptEntered { attempt, center, called }));
         }
     }
 

@@ -653,7 +653,9 @@ fn what_a_batch_system_calls_an_attempt_is_kept_with_it() {
         |called: &str| Report::Entered { attempt: attempt("job-1.1"), called: called.into() };
     stage.report("kunshan", entered("3"));
     stage.report("lingang", entered("4711"));
-    stage.report("lingang", entered("4711"));
+    for same_or_nothing_to_show in ["4711", "", "4711\n   JobState=COMPLETED", "\u{1b}[2J"] {
+        stage.report("lingang", entered(same_or_nothing_to_show));
+    }
     stage.report("lingang", Report::Started { attempt: attempt("job-1.1") });
     // Its batch system lost it, and has it again.
     stage.report("lingang", entered(&"号".repeat(200)));

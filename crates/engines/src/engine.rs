@@ -69,8 +69,9 @@ pub trait Engine: Send + Sync {
     /// Where the attempt's command runs and leaves its outputs, if the agent can see it.
     fn workdir(&self, attempt: AttemptId) -> Option<PathBuf>;
 
-    /// What the batch system calls an attempt, as its own tools take it, once it has it; for people. An
-    /// engine that has no tools of its own calls attempts nothing.
+    /// What an attempt is called by people who look for it with the batch system's own tools, once it is
+    /// known to be there. One that was over before that was known stays without, as all do of an engine that
+    /// has no such tools.
     fn called(&self, attempt: AttemptId) -> Option<String> {
         let _ = attempt;
         None

@@ -371,6 +371,7 @@ impl Fact {
                 let by = f.by.map(|by| by.to_string());
                 std::iter::once(f.attempt.job.to_string()).chain(by).collect()
             }
+            Self::AttemptEntered(f) => vec![f.attempt.job.to_string(), center(&f.center)],
             Self::CapacityRecalled(f) => vec![center(&f.center)],
             Self::DatasetRegistered(f) => {
                 vec![dataset(&f.data.dataset), tenant(&f.tenant)]

@@ -16,7 +16,7 @@ pub(crate) struct Attempt {
     pub(crate) seen: Option<Seen>,
     /// A launch was asked for and has not been observed yet.
     pub(crate) launching: bool,
-    /// What the center's batch system calls it, as the server was told.
+    /// What the center's batch system calls it, as was last reported.
     pub(crate) called: Option<String>,
     pub(crate) accepted: bool,
     pub(crate) started: bool,

@@ -30,7 +30,7 @@ pub enum Event {
     LookedAround(BTreeMap<AttemptId, Seen>),
     /// What the engine knows of some of them.
     Observed(BTreeMap<AttemptId, Seen>),
-    /// The center's batch system has an attempt. May be told as often as it is seen there.
+    /// The center's batch system has an attempt, which was observed before. May be told each time it is.
     Entered {
         /// Which.
         attempt: AttemptId,

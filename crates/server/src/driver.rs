@@ -1,21 +1,22 @@
 //! Drives the loop: calls in, one commit at a time out, answers when they are durable.
 
+use crate::archiving;
 use crate::clock::Clock;
 use crate::doors::Doors;
 use crate::inbox::Inbox;
 use crate::polls::{Polls, Waiting};
 use crate::recent::Recent;
 use crate::{Error, Sabotage};
-use api::gate::{ArchiveQuery, Call, Reply, Ticket as DoorTicket, TicketQuery};
+use api::gate::{Call, Reply, Ticket as DoorTicket, TicketQuery};
 use controller::{Answer, Controller, Effect, Input, Rejected, RequestId};
 use model::fact::{Head, Record};
 use model::job::Job;
-use model::{CenterId, JobId, Moment, Span};
+use model::{CenterId, Moment, Span};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use store::archive::{Archive, ArchivedJob, Filter};
+use store::archive::Archive;
 use store::{Log, Ticket, Writer};
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -178,7 +179,7 @@ impl Driver {
                 self.answer_poll(&center, false);
             }
             Call::Archive(query, reply) => {
-                tokio::spawn(look_up(self.parts.archive.clone(), query, reply));
+                tokio::spawn(archiving::look_up(self.parts.archive.clone(), query, reply));
             }
             Call::Records(after, limit, reply) => {
                 let log = Arc::clone(&self.parts.log);
@@ -384,8 +385,7 @@ impl Driver {
         let (archive, inputs) = (self.parts.archive.clone(), self.inputs.clone());
         self.hold(move |head| {
             tokio::spawn(async move {
-                let rows: Vec<ArchivedJob> = jobs.iter().map(|job| row(job)).collect();
-                let archived = match archive.put(&rows, head.number).await {
+                let archived = match archiving::put(&archive, &jobs, head.number).await {
                     Ok(()) => jobs.iter().map(|job| job.job).collect(),
                     Err(error) => {
                         tracing::error!(%error, "ended jobs could not be archived; tried again in some seconds");
@@ -455,46 +455,4 @@ async fn save_snapshot(log: &Arc<dyn Log>, world: world::World, head: Head) {
         Ok(()) => tracing::debug!(number = head.number, "snapshot saved"),
         Err(why) => tracing::warn!(why, "the snapshot could not be saved; the log is whole"),
     }
-}
-
-fn row(job: &Job) -> ArchivedJob {
-    let ended = match &job.phase {
-        model::Phase::Ended { at, .. } => at.0,
-        _ => 0,
-    };
-    ArchivedJob {
-        job: job.job.number(),
-        tenant: job.spec.tenant.to_string(),
-        name: job.spec.name.clone(),
-        state: job.word().to_owned(),
-        submitted: job.submitted.0,
-        ended,
-        doc: serde_json::to_vec(job).expect("a job has only text keys"),
-    }
-}
-
-async fn look_up(
-    archive: Archive,
-    query: ArchiveQuery,
-    reply: Reply<Result<Vec<Arc<Job>>, String>>,
-) {
-    let rows = match query {
-        ArchiveQuery::Job(job) => {
-            archive.get(job.number()).await.map(|row| row.into_iter().collect::<Vec<_>>())
-        }
-        ArchiveQuery::List { tenant, state, name, before, limit } => {
-            let filter = Filter {
-                tenant: tenant.map(|t| t.to_string()),
-                state,
-                name,
-                before: before.map(JobId::number),
-            };
-            archive.list(&filter, u32::try_from(limit).unwrap_or(u32::MAX)).await
-        }
-    };
-    let jobs = rows.map_err(|e| e.to_string()).and_then(|rows| {
-        let read = |row: ArchivedJob| serde_json::from_slice::<Job>(&row.doc).map(Arc::new);
-        rows.into_iter().map(read).collect::<Result<_, _>>().map_err(|e| e.to_string())
-    });
-    let _ = reply.send(jobs);
 }

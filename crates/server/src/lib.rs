@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: decisions, and any second copy of the state.
 
+mod archiving;
 mod clock;
 mod doors;
 mod driver;

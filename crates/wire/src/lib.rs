@@ -313,7 +313,7 @@ pub enum Report {
     Entered {
         /// Which.
         attempt: AttemptId,
-        /// What it calls it, as its own tools take it.
+        /// What it is called there.
         called: String,
     },
     /// The attempt's process started.

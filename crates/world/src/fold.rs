@@ -184,7 +184,7 @@ impl World {
                 return Err(format!("{id} has not ended"));
             }
             self.jobs.take(id.number());
-            self.index.archived(*id);
+            self.index.forget(*id);
             self.reservations.remove(id);
         }
         Ok(())
@@ -203,7 +203,7 @@ impl World {
             self.index.enter(is, job);
         }
         self.index.relate(job, Some(stage), Stage::of(job));
-        self.index.forget_ended(job);
+        self.index.end_array(job);
         let runs = runs(job);
         if ran != runs {
             let tenant = job.spec.tenant.clone();

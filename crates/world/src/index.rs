@@ -17,7 +17,7 @@ pub(crate) struct Index {
     /// Live attempts of jobs that read inputs over the network.
     pub(crate) readers: BTreeSet<AttemptId>,
     pub(crate) ended: BTreeSet<JobId>,
-    /// Of those that ended, the ones nothing of whose array is left to do.
+    /// Ended jobs whose whole array has ended, or that are of none.
     pub(crate) archivable: BTreeSet<JobId>,
     pub(crate) blocked: BTreeSet<JobId>,
     /// Arrays that have not ended, by their first job.
@@ -131,7 +131,7 @@ impl Index {
             Listed::Waiting => {
                 self.waiting.remove(&job.job);
             }
-            Listed::Ended => self.archived(job.job),
+            Listed::Ended => self.forget(job.job),
             Listed::Blocked => {
                 self.blocked.remove(&job.job);
             }
@@ -150,7 +150,7 @@ impl Index {
     }
 
     /// Forgets a job that had ended.
-    pub(crate) fn archived(&mut self, job: JobId) {
+    pub(crate) fn forget(&mut self, job: JobId) {
         self.ended.remove(&job);
         self.archivable.remove(&job);
     }

@@ -230,16 +230,10 @@ impl World {
         self.index.ended.iter().copied()
     }
 
-    /// Of those, the jobs nothing of whose array is left to do, oldest number first: what others wait
-    /// for may be what became of all of an array.
+    /// Of those, the jobs whose whole array has ended, and all that are of none, oldest number first: as
+    /// long as something of an array is left to do, others may wait for what becomes of all of it.
     pub fn archivable(&self) -> impl DoubleEndedIterator<Item = JobId> {
         self.index.archivable.iter().copied()
-    }
-
-    /// How many these are.
-    #[must_use]
-    pub fn archivable_len(&self) -> usize {
-        self.index.archivable.len()
     }
 
     /// How many jobs ended and have not been archived.
@@ -333,7 +327,8 @@ impl World {
             index.enter(Listed::of(job), job);
             index.relate(job, None, Stage::of(job));
         }
-        self.jobs.iter().for_each(|job| index.forget_ended(job));
+        // By any job of an array: the first of one that has ended may be in the archive.
+        self.jobs.iter().for_each(|job| index.end_array(job));
         for staging in self.transfers.values() {
             index.brings(staging);
         }

@@ -96,8 +96,8 @@ impl Index {
         }
     }
 
-    /// Forgets the array of a job if nothing of it is left to do: its jobs may be archived then.
-    pub(crate) fn forget_ended(&mut self, job: &Job) {
+    /// Once nothing of a job's array is left to do: forgets the array, and lets its jobs be archived.
+    pub(crate) fn end_array(&mut self, job: &Job) {
         let array = job.first();
         if self.arrays.get(&array).is_some_and(|tasks| tasks.open == 0) {
             self.arrays.remove(&array);

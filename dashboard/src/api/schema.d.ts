@@ -1233,8 +1233,8 @@ export interface components {
             /** @description The transfers it waits or waited for. */
             awaits: string[];
             /**
-             * @description What the center's batch system calls it, as that one's own tools take it; none where it has none,
-             *     or has not been entered yet.
+             * @description What it is called in the center's batch system, for that one's own tools: Slurm's number, the name
+             *     of a Kubernetes Job, Ray's submission id. None where there is none, or where it is not known.
              */
             called?: string | null;
             /** @description In which center. */

@@ -150,7 +150,7 @@ export const en = {
     inSpan: (span: string) => `in ${span}`,
 
     attempts: "Attempts",
-    called: (name: string) => `called ${name} there`,
+    called: (name: string) => `as ${name}`,
     planned: (start: string, finish: string) => `planned ${start} to ${finish}`,
     started: (at: string) => `started ${at}`,
     ended: (at: string) => `ended ${at}`,

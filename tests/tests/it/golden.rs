@@ -14,8 +14,8 @@ use whole_system::{Net, Plan, Records, sh};
 use world::World;
 
 /// Kinds of fact that no run of a minute on processes can bring about: keys are forgotten after seven
-/// days, and nodes are counted where a batch system has them.
-const OUT_OF_REACH: [&str; 2] = ["keys-forgotten", "nodes-counted"];
+/// days, and where there is a batch system nodes are counted and attempts entered.
+const OUT_OF_REACH: [&str; 3] = ["attempt-entered", "keys-forgotten", "nodes-counted"];
 
 fn world(records: &[Record]) -> World {
     let mut world = World::default();

@@ -234,7 +234,7 @@ async fn jobs_run_on_two_clusters_and_a_machine() {
     let show = "echo nodes=$SLURM_JOB_NUM_NODES; echo number=$SLURM_JOB_ID; echo user=$(id -un); \
                 echo account=$SLURM_JOB_ACCOUNT; echo cluster=$SLURM_CLUSTER_NAME; \
                 echo npu=$ASCEND_RT_VISIBLE_DEVICES; echo mlu=$MLU_VISIBLE_DEVICES; \
-                echo cuda=$CUDA_VISIBLE_DEVICES";
+                echo cuda=$CUDA_VISIBLE_DEVICES; sleep 2";
     let gang = ground.submit(&sh("gang", show), "cann", (2, 8)).await;
     let part = ground.submit(&sh("part", show), "neuware", (1, 2)).await;
     let here = ground.submit(&sh("here", show), "cuda", (1, 1)).await;

@@ -1,7 +1,7 @@
 //! Jobs that wait for others, and arrays.
 
 use crate::{Stage, attempt, ended, job};
-use controller::{Answer, Change, Command, Input, Of, Rejected};
+use controller::{Answer, Change, Command, Effect, Input, Of, Rejected};
 use model::attempt::Outcome;
 use model::{JobId, Span};
 use wire::{Order, Report};
@@ -168,6 +168,29 @@ fn an_array_is_changed_as_a_whole_and_archived_as_a_whole() {
     stage.audit();
     let said = rejected(&mut stage, "after = [{ job = \"job-1\" }]");
     assert!(said.starts_with("there is no job-1 to come after: it never was, or ended"), "{said}");
+}
+
+#[test]
+fn a_large_array_leaves_in_parts() {
+    let mut stage = Stage::laptop();
+    let first = submit(&mut stage, "hold = true\narray = { first = 1, last = 5000 }");
+    change(&mut stage, Of::Array(first), Change::Cancel).unwrap();
+    stage.now = stage.now + Span::from_secs(7_200);
+    let effects = stage.controller.step(stage.now, vec![Input::Tick]);
+    let part = effects.iter().find_map(|effect| match effect {
+        Effect::Archive(jobs) => Some(jobs.iter().map(|job| job.job).collect::<Vec<_>>()),
+        _ => None,
+    });
+    let part = part.unwrap();
+    assert!(part.len() < 5_000, "{}", part.len());
+    let effects = stage.controller.step(stage.now, vec![Input::Archived(part)]);
+    let mut read = stage.controller.world().to_snapshot();
+    read.reindex();
+    assert_eq!(&read, stage.controller.world());
+    assert!(read.archivable().next().is_some());
+    stage.carry_out(effects);
+    assert_eq!(states(&stage), "");
+    stage.audit();
 }
 
 #[test]

@@ -156,8 +156,8 @@ async fn look<Q: Queue>(desk: &Arc<Desk<Q>>, is_first: bool) -> Result<(), Error
     }
     let asked: Vec<Open> = open.iter().map(|(_, open)| open.clone()).collect();
     let seen = match is_first {
-        true => desk.queue.look_over(&desk.prefix(), &asked).await?,
-        false => desk.queue.look(&desk.prefix(), &asked).await?,
+        true => desk.queue.look_over(&desk.shelf.prefix(), &asked).await?,
+        false => desk.queue.look(&desk.shelf.prefix(), &asked).await?,
     };
     let mut entries: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
     for entry in seen.entries {

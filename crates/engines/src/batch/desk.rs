@@ -26,7 +26,7 @@ const STOP_MARGIN: Span = Span::from_secs(10);
 
 #[derive(Debug)]
 pub(super) struct Desk<Q> {
-    shelf: Shelf,
+    pub(super) shelf: Shelf,
     boot: BootId,
     pub(super) queue: Q,
     known: Mutex<BTreeMap<AttemptId, Known>>,
@@ -58,7 +58,11 @@ impl<Q: Queue> Desk<Q> {
         let (wanted, inbox) = mpsc::unbounded_channel();
         let mut known = BTreeMap::new();
         for attempt in shelf.ground.attempts()? {
-            known.insert(attempt, Known::default());
+            // What cannot be read is told of when it is needed.
+            let entered = shelf.place(attempt).read_entry().ok().flatten();
+            let name = shelf.name(attempt);
+            let called = entered.map(|entered| queue.called(&name, &entered.number).to_owned());
+            known.insert(attempt, Known { called, ..Known::default() });
             // Whoever opened the engine before may have entered it and died before writing that down.
             // Fails only if there is nobody to enter anything.
             let _ = wanted.send(ToEnter::new(attempt, None));
@@ -73,22 +77,11 @@ impl<Q: Queue> Desk<Q> {
     }
 
     fn place(&self, attempt: AttemptId) -> AttemptDir {
-        AttemptDir::shared(self.shelf.ground.dir().join(attempt.to_string()))
+        self.shelf.place(attempt)
     }
 
     pub(super) fn workdir(&self, attempt: AttemptId) -> Option<PathBuf> {
         lock(&self.known).contains_key(&attempt).then(|| self.place(attempt).work())
-    }
-
-    /// What names of this engine's entries begin with: a network's, as far as names may be long.
-    pub(super) fn prefix(&self) -> String {
-        let network = self.shelf.network.to_string();
-        format!("portolan-{}-", network.get(..16).unwrap_or(&network))
-    }
-
-    /// What an attempt is called in the batch system.
-    pub(super) fn name(&self, attempt: AttemptId) -> String {
-        format!("{}{}-{}", self.prefix(), attempt.job.number(), attempt.epoch)
     }
 
     pub(super) fn launch(&self, mut launch: Launch) -> Result<(), Error> {
@@ -181,7 +174,7 @@ impl<Q: Queue> Desk<Q> {
         let mut command = self.shelf.supervisor.clone();
         command.push(place.path().to_string_lossy().into_owned());
         let dir = place.path().to_owned();
-        Ok(Wanted { is_claimed, name: self.name(attempt), command, dir, launch })
+        Ok(Wanted { is_claimed, name: self.shelf.name(attempt), command, dir, launch })
     }
 
     pub(super) fn knows(&self, attempt: AttemptId) -> bool {
@@ -221,7 +214,7 @@ impl<Q: Queue> Desk<Q> {
     fn said(&self, attempt: AttemptId, said: Said) {
         if let Some(known) = lock(&self.known).get_mut(&attempt) {
             if let Said::Active(entry) = &said {
-                known.called = Some(self.queue.called(entry).to_owned());
+                known.called = Some(self.queue.called(&entry.name, &entry.number).to_owned());
             }
             known.said = said;
         }
@@ -268,7 +261,8 @@ impl<Q: Queue> Desk<Q> {
             .map(|entry| (entry.name.clone(), entry))
             .collect();
         let all: Vec<AttemptId> = lock(&self.known).keys().copied().collect();
-        let theirs = all.into_iter().filter_map(|id| Some((id, waiting.get(&self.name(id))?)));
+        let theirs =
+            all.into_iter().filter_map(|id| Some((id, waiting.get(&self.shelf.name(id))?)));
         let over = theirs.filter(|(attempt, _)| {
             self.find(*attempt).is_ok_and(|state| state.is_some_and(|state| state.is_final()))
         });
@@ -294,14 +288,14 @@ impl<Q: Queue> Desk<Q> {
             let place = self.place(attempt);
             let number = place.read_entry().ok()??.number;
             let is_heard = is_active && since.is_some_and(|since| place.is_heard_since(since));
-            Some((attempt, Open { name: self.name(attempt), number, is_heard }))
+            Some((attempt, Open { name: self.shelf.name(attempt), number, is_heard }))
         });
         open.collect()
     }
 
     /// An entry was ended: nothing of it is left to wait.
     pub(super) fn canceled(&self, entry: &Entry) {
-        let ids = entry.name.strip_prefix(&self.prefix()).and_then(|ids| ids.split_once('-'));
+        let ids = entry.name.strip_prefix(&self.shelf.prefix()).and_then(|ids| ids.split_once('-'));
         let Some((Ok(job), Ok(epoch))) = ids.map(|(job, epoch)| (job.parse(), epoch.parse()))
         else {
             return;

@@ -102,9 +102,10 @@ pub trait Queue: fmt::Debug + Send + Sync + 'static {
         list(self, prefix, open)
     }
 
-    /// What people call an entry who use its own tools.
-    fn called<'a>(&self, entry: &'a Entry) -> &'a str {
-        &entry.number
+    /// What an entry of this name and number is called by people who look for it with its own tools.
+    fn called<'a>(&self, name: &'a str, number: &'a str) -> &'a str {
+        let _ = name;
+        number
     }
 
     /// Asks for an entry's end, at once. One that is over, or not there, is no error.

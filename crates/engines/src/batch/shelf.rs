@@ -2,8 +2,9 @@
 
 use super::BatchConfig;
 use crate::Error;
+use crate::attempt_dir::AttemptDir;
 use crate::ground::Ground;
-use model::NetworkUid;
+use model::{AttemptId, NetworkUid};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,21 @@ impl Shelf {
             command.push(text(Path::new(argument))?);
         }
         Ok(Self { ground, network, supervisor: command })
+    }
+
+    pub(super) fn place(&self, attempt: AttemptId) -> AttemptDir {
+        AttemptDir::shared(self.ground.dir().join(attempt.to_string()))
+    }
+
+    /// What names of this engine's entries begin with: a network's, as far as names may be long.
+    pub(super) fn prefix(&self) -> String {
+        let network = self.network.to_string();
+        format!("portolan-{}-", network.get(..16).unwrap_or(&network))
+    }
+
+    /// What an attempt is called in the batch system.
+    pub(super) fn name(&self, attempt: AttemptId) -> String {
+        format!("{}{}-{}", self.prefix(), attempt.job.number(), attempt.epoch)
     }
 }
 

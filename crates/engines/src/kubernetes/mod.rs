@@ -321,8 +321,8 @@ impl Queue for Kubernetes {
         Ok(seen)
     }
 
-    fn called<'a>(&self, entry: &'a Entry) -> &'a str {
-        &entry.name
+    fn called<'a>(&self, name: &'a str, _uid: &'a str) -> &'a str {
+        name
     }
 
     async fn cancel(&self, entry: &Entry) -> Result<(), Error> {

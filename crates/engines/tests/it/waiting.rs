@@ -5,7 +5,7 @@ use engines::batch::{Entry, Phase, Queue, Ticket};
 use engines::{
     BatchConfig, BatchEngine, Capacity, Engine, Error, Launch, RunAs, State, SupervisorCommand,
 };
-use model::{AttemptId, Bytes, Cores, Span, TenantId};
+use model::{AttemptId, Bytes, Cores, NetworkUid, Span, TenantId};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -114,7 +114,8 @@ impl Queue for Full {
 }
 
 struct Ground {
-    _dir: TempDir,
+    dir: TempDir,
+    network: NetworkUid,
     queue: Full,
     engine: BatchEngine<Full>,
     attempt: AttemptId,
@@ -125,6 +126,13 @@ impl Ground {
     async fn with(queue: Full) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let network = fresh_network();
+        let engine = Self::open(&dir, network, &queue).await;
+        let launch = Launch::new(network, attempt(1), vec!["true".to_owned()]);
+        engine.launch(&launch).await.unwrap();
+        Self { dir, network, queue, engine, attempt: launch.attempt }
+    }
+
+    async fn open(dir: &TempDir, network: NetworkUid, queue: &Full) -> BatchEngine<Full> {
         let program = env!("CARGO_BIN_EXE_portolan-supervise").into();
         let config = BatchConfig {
             base: dir.path().to_owned(),
@@ -132,10 +140,7 @@ impl Ground {
             supervisor: SupervisorCommand { program, arguments: Vec::new() },
             ask_every: Duration::from_millis(100),
         };
-        let engine = BatchEngine::open(config, queue.clone()).await.unwrap();
-        let launch = Launch::new(network, attempt(1), vec!["true".to_owned()]);
-        engine.launch(&launch).await.unwrap();
-        Self { _dir: dir, queue, engine, attempt: launch.attempt }
+        BatchEngine::open(config, queue.clone()).await.unwrap()
     }
 
     /// Waits until it is told that the attempt waits for what contains this.
@@ -175,6 +180,18 @@ async fn what_cannot_be_entered_yet_says_why_until_it_is() {
     ground.queue.be_silent(false);
     ground.waits("Resources").await;
     assert_eq!(ground.engine.called(ground.attempt).as_deref(), Some("7"));
+}
+
+#[tokio::test]
+async fn what_it_is_called_there_is_known_after_a_restart_though_nobody_answers() {
+    let Ground { dir, network, queue, engine, attempt } = Ground::with(Full::default()).await;
+    while engine.called(attempt).is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(engine);
+    queue.be_silent(true);
+    let engine = Ground::open(&dir, network, &queue).await;
+    assert_eq!(engine.called(attempt).as_deref(), Some("7"));
 }
 
 /// Whoever forgets it may be gone in the next moment, as a check is.

@@ -1,7 +1,7 @@
 //! What facts say that are about an attempt. Fields are never renamed.
 
 use crate::attempt::{Ended, Stop, Stream};
-use crate::{AttemptId, JobId, Moment};
+use crate::{AttemptId, CenterId, JobId, Moment};
 use serde::{Deserialize, Serialize};
 
 /// Content of facts that touch an attempt.
@@ -18,7 +18,9 @@ pub struct AttemptTouched {
 pub struct AttemptEntered {
     /// Which attempt.
     pub attempt: AttemptId,
-    /// What the batch system calls it, as that one's own tools take it.
+    /// Whose batch system has it.
+    pub center: CenterId,
+    /// What it is called there, by people who look for it with the batch system's own tools.
     pub called: String,
 }
 

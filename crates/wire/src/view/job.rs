@@ -168,8 +168,8 @@ pub struct Attempt {
     pub ended_ms: Option<Moment>,
     /// How it ended, in words.
     pub outcome: Option<String>,
-    /// What the center's batch system calls it, as that one's own tools take it; none where it has none,
-    /// or has not been entered yet.
+    /// What it is called in the center's batch system, for that one's own tools: Slurm's number, the name
+    /// of a Kubernetes Job, Ray's submission id. None where there is none, or where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub called: Option<String>,
     /// What it is expected to cost.
