@@ -107,6 +107,7 @@ impl Copies {
                     line.passing.remove(&over.to);
                 }
             }
+            Fact::TransferPlanned(f) => self.settle(&f.data, &f.to),
             Fact::CopyWanted(f) => self.settle(&f.data, &f.center),
             Fact::ArchiveWanted(f) => self.settle(&f.data, &f.center),
             Fact::JobOffered(f) => {

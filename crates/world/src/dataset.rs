@@ -365,10 +365,13 @@ impl World {
         }
     }
 
-    /// A transfer to a relay is planned.
+    /// A transfer is planned: to a relay, or to whom has a copy in passing and keeps it from now on.
     pub(crate) fn is_to_pass(&mut self, staging: &Staging) -> Result<(), String> {
+        let is_there = |version: &Version| version.passing.contains(&staging.to);
         if staging.passing {
             self.version_mut(&staging.data)?.passing.insert(staging.to.clone());
+        } else if self.exact(&staging.data).is_some_and(is_there) {
+            self.version_mut(&staging.data)?.passing.remove(&staging.to);
         }
         Ok(())
     }

@@ -45,16 +45,21 @@ fn stage(relay: &str) -> Stage {
 impl Stage {
     /// A gibibyte is in kunshan's store.
     fn put(&mut self, name: &str) {
+        self.put_at("kunshan", name);
+    }
+
+    /// A gibibyte is in a center's store.
+    pub(crate) fn put_at(&mut self, at: &str, name: &str) {
         self.command(Command::PutDataset {
             data: data(name),
             bytes: GIB,
             files: 1,
-            center: center("kunshan"),
+            center: center(at),
             tenant: TenantId::new("lab").unwrap(),
             residency: vec![],
         });
         let (data, lies) = (data(name), None);
-        self.report("kunshan", Report::Put { data, bytes: GIB, files: 1, lies, also_own: false });
+        self.report(at, Report::Put { data, bytes: GIB, files: 1, lies, also_own: false });
     }
 
     /// The slow loop's turn comes.
@@ -262,6 +267,27 @@ fn a_relay_lends_no_more_than_it_said_and_the_next_goes_when_there_is_room() {
     stage.report("lingang", Report::Removed { data: data("corpus") });
     stage.look();
     assert_eq!(stage.ways(), ["more kunshan>lingang sent in passing"]);
+    stage.audit();
+}
+
+#[test]
+fn what_a_relay_itself_is_to_read_together_comes_there_though_it_lends_room_for_one_only() {
+    let mut stage = stage("relay = \"1 GiB\"");
+    stage.put("more");
+    let reads = |name: &str| {
+        format!("[[input]]\nname = \"{name}\"\ndataset = \"{name}\"\nstream = \"1 Mbit/s\"\n")
+    };
+    let reads = format!("on = \"cuda\"\nchips = 1\n{}{}", reads("corpus"), reads("more"));
+    let job = stage.submit(job(&reads));
+    for _ in 0..6 {
+        stage.look();
+        if !stage.transfers().is_empty() {
+            stage.first_arrives();
+        }
+    }
+    assert_eq!(stage.state(job), "offered at lingang/a100");
+    let planned = stage.facts.iter().filter(|(_, fact)| matches!(fact, Fact::TransferPlanned(_)));
+    assert!(planned.count() <= 4, "{:?}", stage.ways());
     stage.audit();
 }
 
