@@ -156,6 +156,9 @@ impl Scene<'_> {
         if self.view.booked.is_empty() || asked.spec.reservation.is_some() {
             return Ok(());
         }
+        // What a job is given counts from when it is offered, whenever it starts.
+        let from = if asked.spec.is_reservation() { window.0 } else { self.situation.now };
+        let window = (window.0.min(from), window.1);
         if let Cow::Owned(usage) = self.view.usage_beside(window) {
             let denied = self.admits(&usage, asked, choice);
             denied.map_err(|denied| Refusal::Quota { denied })?;

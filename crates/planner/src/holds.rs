@@ -55,7 +55,7 @@ pub fn still_holds(world: &World, view: &View, situation: &Situation, offer: &Of
             || offer.transfers.iter().any(|t| matches!(t, Transfer::New(s) if s.data == **data))
     };
     nodes
-        && view.admits(world, offer)
+        && view.admits(world, situation.now, offer)
         && is_rightful(world, view, offer)
         && view.lends(world, offer)
         && transfers

@@ -8,8 +8,10 @@ use crate::scene::{Asked, Scene};
 use crate::view::View;
 use model::job::Job;
 use model::job::JobSpec;
-use model::quota::WithinQueue;
-use model::{AttemptId, CenterId, ChipTime, Chips, FlavorId, JobId, Placement, PoolId, TenantId};
+use model::quota::{ReclaimWithinCohort, WithinQueue};
+use model::{
+    AttemptId, CenterId, ChipTime, Chips, FlavorId, JobId, Moment, Placement, PoolId, TenantId,
+};
 use sharing::{Account, Count, Denied, Quotas, Totals, Usage};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -140,8 +142,8 @@ impl View {
         }
     }
 
-    /// Whether an offer is within quotas, once those have left that make room for it.
-    pub(crate) fn admits(&self, world: &World, offer: &Offer) -> bool {
+    /// Whether an offer made now is within quotas, once those have left that make room for it.
+    pub(crate) fn admits(&self, world: &World, now: Moment, offer: &Offer) -> bool {
         if self.no_quotas {
             return true;
         }
@@ -149,7 +151,8 @@ impl View {
         let place = &offer.placement;
         let mut usage = match place.inside {
             Some(_) => self.usage.clone(),
-            None => self.usage_beside((place.start, place.until)).into_owned(),
+            // What it is given counts from now on, whenever it starts.
+            None => self.usage_beside((now.min(place.start), place.until)).into_owned(),
         };
         for attempt in &offer.preempts {
             if !self.still_owes(world, &usage, job, *attempt) {
@@ -162,19 +165,27 @@ impl View {
     }
 
     /// Whether an attempt that was to make room for a job still has to: the world has moved on since, and
-    /// its tenant may borrow nothing any more.
+    /// its tenant may borrow nothing any more, or quotas are shared by other rules.
     fn still_owes(&self, world: &World, usage: &Usage, by: &Job, attempt: AttemptId) -> bool {
         let Some(job) = world.job(attempt.job) else { return true };
         let Some(live) = world.live_attempt(attempt) else { return true };
         let (of, to) = (&job.spec.tenant, &by.spec.tenant);
         let guest = Guest::of(world, of);
         let host = Guest::of(world, to);
+        let rules = usage.quotas().preemption(to).unwrap_or_default();
         live.placement.parts.iter().all(|part| {
             let counted = part.flavor.as_ref().filter(|flavor| usage.quotas().has(flavor));
-            let Some(flavor) = counted.filter(|_| of != to) else { return true };
+            let Some(flavor) = counted else { return true };
             let is_guest = host.is_at_home(&part.center) && !guest.is_at_home(&part.center);
             let borrows = |account: Account| account.own > account.nominal;
-            is_guest || usage.account(of, flavor).is_some_and(borrows)
+            is_guest
+                || match of == to {
+                    true => goes_within_queue(rules.within_queue, job, by),
+                    false => {
+                        goes_within_cohort(rules.reclaim_within_cohort, job, by)
+                            && usage.account(of, flavor).is_some_and(borrows)
+                    }
+                }
         })
     }
 
@@ -194,6 +205,25 @@ impl View {
     #[must_use]
     pub fn flavor(&self, center: &CenterId, pool: &PoolId) -> Option<&FlavorId> {
         self.roster.seat(self.roster.number(center, pool)?).flavor.as_ref()
+    }
+}
+
+fn goes_within_queue(rule: WithinQueue, leaves: &Job, comes: &Job) -> bool {
+    let (low, high) = (leaves.spec.priority, comes.spec.priority);
+    match rule {
+        WithinQueue::Never => false,
+        WithinQueue::LowerPriority => low < high,
+        WithinQueue::LowerOrNewerEqual => {
+            low < high || (low == high && leaves.submitted >= comes.submitted)
+        }
+    }
+}
+
+fn goes_within_cohort(rule: ReclaimWithinCohort, leaves: &Job, comes: &Job) -> bool {
+    match rule {
+        ReclaimWithinCohort::Never => false,
+        ReclaimWithinCohort::LowerPriority => leaves.spec.priority < comes.spec.priority,
+        ReclaimWithinCohort::Any => true,
     }
 }
 

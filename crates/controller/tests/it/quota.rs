@@ -3,7 +3,7 @@
 //! where this goes further.
 
 use super::{Stage, center, ended};
-use controller::{Answer, Command, Declarations, Input, Rejected, Settings};
+use controller::{Answer, Change, Command, Declarations, Effect, Input, Of, Rejected, Settings};
 use model::attempt::Outcome;
 use model::file::job::Format;
 use model::{AttemptId, JobId, Phase, Principal, Span, Stop, TenantId};
@@ -70,6 +70,13 @@ impl Story {
 
     /// A job of a tenant for so many cuda chips, eight to a node.
     pub(crate) fn submit(&mut self, of: &str, chips: u32, more: &str) -> JobId {
+        let job = self.submit_only(of, chips, more);
+        self.settle();
+        job
+    }
+
+    /// The same, and nothing is planned yet but what fits at once.
+    fn submit_only(&mut self, of: &str, chips: u32, more: &str) -> JobId {
         let (nodes, chips) = if chips > 8 { (chips / 8, 8) } else { (1, chips) };
         let on = if more.contains("[[variant]]") { "" } else { "on = \"cuda\"\n" };
         let limit = if more.contains("limit") { "" } else { "limit = \"1h\"\n" };
@@ -80,9 +87,7 @@ impl Story {
         );
         let file = model::file::job::read("job.toml", &text, Format::Toml).unwrap();
         let spec = file.spec(TenantId::new(of).unwrap(), self.stage.now).unwrap();
-        let job = self.stage.submit(Arc::new(spec));
-        self.settle();
-        job
+        self.stage.submit(Arc::new(spec))
     }
 
     /// Lets the server plan the whole queue, and centers start what they were given.
@@ -150,14 +155,29 @@ impl Story {
 
     /// Declares tenants anew.
     fn declare(&mut self, tenants: &str) -> Answer {
+        let answer = self.declare_only(tenants);
+        self.settle();
+        answer
+    }
+
+    fn declare_only(&mut self, tenants: &str) -> Answer {
         let beside = model::file::network::NetworkFile::default();
         let catalog = model::file::chip::Catalog::read(&super::CHIPS).unwrap();
         let sources = [("tenants.toml", &*network(tenants))];
         let file = model::file::network::read_beside(&sources, &catalog, &beside).unwrap();
         let declarations = Declarations { tenants: file.tenants, ..Declarations::default() };
-        let answer = self.stage.command(Command::Apply(Box::new(declarations)));
-        self.settle();
-        answer
+        self.stage.command(Command::Apply(Box::new(declarations)))
+    }
+
+    /// The plan for the whole queue, which takes its time.
+    fn planned(&mut self) -> Box<planner::Plan> {
+        self.stage.now = self.stage.now + Span::from_secs(2);
+        let mut effects = self.stage.controller.step(self.stage.now, vec![Input::Tick]);
+        let is_asked_for = |effect: &Effect| matches!(effect, Effect::Solve(_));
+        let at = effects.iter().position(is_asked_for).expect("somebody waits");
+        let Effect::Solve(snapshot) = effects.remove(at) else { unreachable!() };
+        self.stage.carry_out(effects);
+        Box::new(snapshot.plan())
     }
 }
 
@@ -312,6 +332,34 @@ fn within_the_queue_lower_priorities_make_room() {
     assert_ne!(story.is(high), "waiting");
     assert_eq!(story.are(&low), ["east", "leaving"]);
     story.stage.audit();
+}
+
+#[test]
+fn nobody_makes_room_by_rules_that_changed_while_the_plan_was_drawn_up() {
+    let within = |rule: &str| format!("within_queue = \"{rule}\"");
+    let reclaim = |rule: &str| format!("reclaim_within_cohort = \"{rule}\"");
+    let alone = |rules: &str| tenant("a", rules, "nominal = 8");
+    let lent = |rules: &str| pair(rules, "nominal = 8", "nominal = 0");
+    let changes = [
+        ("b", lent(&reclaim("any")), lent(&reclaim("lower-priority"))),
+        ("b", lent(&reclaim("any")), lent(&reclaim("never"))),
+        ("a", alone(&within("lower-or-newer-equal")), alone(&within("lower-priority"))),
+        ("a", alone(&within("lower-or-newer-equal")), alone(&within("never"))),
+    ];
+    for (of, before, after) in changes {
+        let mut story = Story::of(&before);
+        // The first to come is the last to run, and its priority is that of the others.
+        let late = story.submit("a", 4, "hold = true");
+        let there = [4, 4].map(|chips| story.submit(of, chips, ""));
+        story.stage.command(Command::Change(Of::Job(late), Change::Release));
+        assert_eq!(story.are(&[late, there[0], there[1]]), ["waiting", "east", "east"]);
+        let plan = story.planned();
+        assert!(plan.offers.iter().any(|offer| offer.preempts.len() == 1), "{after}");
+        story.declare_only(&after);
+        story.stage.step(vec![Input::Solved(plan)]);
+        assert_eq!(story.are(&[late, there[0], there[1]]), ["waiting", "east", "east"], "{after}");
+        story.stage.audit();
+    }
 }
 
 #[test]

@@ -13,7 +13,11 @@ const MINUTE: Span = Span::from_secs(60);
 /// A center of two nodes with eight chips each that lends by these rules, a tenant at home there, a guest
 /// and one that is below it.
 fn story(rules: &str, guest: &str) -> Story {
-    let text = format!(
+    Story::on(&network(rules, guest), &["east"])
+}
+
+fn network(rules: &str, guest: &str) -> String {
+    format!(
         "[[center]]\ncenter = \"east\"\nowner = \"east\"\nregion = \"cn/east\"\nlatitude = 31\n\
          longitude = 121\ntime_zone = \"Asia/Shanghai\"\nengine = \"process\"\n{rules}\n\
          [[center.pool]]\npool = \"p\"\nchip = \"nvidia-a100-sxm4-80\"\nnodes = 2\n\
@@ -22,8 +26,7 @@ fn story(rules: &str, guest: &str) -> Story {
          [[tenant]]\ntenant = \"own\"\nhome = \"east\"\n\
          [[tenant]]\ntenant = \"guest\"\n{guest}\n\
          [[tenant]]\ntenant = \"group\"\nparent = \"guest\"\n"
-    );
-    Story::on(&text, &["east"])
+    )
 }
 
 /// Books so many chips of one node for an hour, from so long after now.
@@ -235,6 +238,51 @@ fn it_counts_against_quotas_while_it_is_open_and_not_before() {
     let job = story.submit("guest", 8, &inside(JobId::new(1), "1h"));
     pass(&mut story, HOUR);
     assert_eq!(story.are(&[job, long]), ["east", "waiting"]);
+    story.stage.audit();
+}
+
+/// A gibibyte in a center from which it takes a minute and a half to come.
+const FAR: &str = r#"
+[[center]]
+center = "west"
+owner = "west"
+region = "cn/west"
+latitude = 31
+longitude = 121
+time_zone = "Asia/Shanghai"
+engine = "process"
+store = "64 GiB"
+
+[[center.pool]]
+pool = "plain"
+nodes = 1
+cores = 16
+memory = "32 GiB"
+price_per_node_hour = "1 CNY"
+
+[[link]]
+link = "west--east"
+a = "west"
+b = "east"
+capacity = "100 Mbit/s"
+latency = "1ms"
+carrier = "telecom"
+price_per_gbps_hour = "1 CNY"
+"#;
+
+#[test]
+fn what_is_given_before_a_window_opens_counts_then_though_it_starts_after_it() {
+    let guest = "[[tenant.quota]]\nflavor = \"cuda\"\nnominal = 4";
+    let mut story = Story::on(&(network("store = \"64 GiB\"", guest) + FAR), &["east", "west"]);
+    story.stage.put_at("west", "corpus");
+    let _window = book(&mut story, "guest", 1, "30s", "limit = \"20s\"");
+    let reads = "[[input]]\nname = \"in\"\ndataset = \"corpus\"";
+    let waits = story.submit("guest", 4, reads);
+    // It would begin when the window is over, and has its four chips of the quota from now on.
+    assert_eq!(story.is(waits), "waiting");
+    story.stage.pass(MINUTE, &["east", "west"]);
+    story.settle();
+    assert_eq!(story.is(waits), "east");
     story.stage.audit();
 }
 
