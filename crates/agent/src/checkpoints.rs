@@ -54,7 +54,7 @@ impl Checkpoints {
         let (started, over) = match state {
             State::Running { started } => (*started, false),
             State::Ended(outcome) => (outcome.started, true),
-            State::Starting { .. } | State::Lost { .. } => return None,
+            State::Starting { .. } | State::Unattended | State::Lost { .. } => return None,
         };
         let looked = self.attempts.entry(attempt).or_default();
         if looked.over {

@@ -9,6 +9,7 @@ use reconciler::Seen;
 pub(crate) fn sight(state: State) -> Seen {
     let outcome = match state {
         State::Starting { .. } => return Seen::Starting,
+        State::Unattended => return Seen::Unattended,
         State::Running { .. } => return Seen::Running,
         State::Lost { why } => {
             let outcome = Outcome::Lost { why };

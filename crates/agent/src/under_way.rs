@@ -63,7 +63,7 @@ fn brief(why: &str) -> String {
 fn why(state: &State) -> Option<&String> {
     match state {
         State::Starting { why } => why.as_ref(),
-        State::Running { .. } | State::Ended(_) | State::Lost { .. } => None,
+        State::Unattended | State::Running { .. } | State::Ended(_) | State::Lost { .. } => None,
     }
 }
 

@@ -225,7 +225,9 @@ impl<E: Engine> Bench<'_, E> {
         match self.until(attempt, "an end", wanted).await? {
             State::Ended(outcome) => Ok(outcome),
             State::Lost { why } => Err(format!("it was lost: {why}")),
-            State::Starting { .. } | State::Running { .. } => Err("it has no outcome".to_owned()),
+            State::Starting { .. } | State::Unattended | State::Running { .. } => {
+                Err("it has no outcome".to_owned())
+            }
         }
     }
 

@@ -12,8 +12,9 @@ use std::path::PathBuf;
 /// what the engine then says is still true. *Unknown is never finished*: an attempt that the
 /// engine does not know may never have arrived, and one it cannot judge is still running.
 pub trait Engine: Send + Sync {
-    /// Starts an attempt. One that is known already, in whatever state, is left as it is: an
-    /// attempt runs at most once. Returning means it is on the way, not that its command runs.
+    /// Starts an attempt. One that is known already is left as it is, unless it is
+    /// [`Unattended`](State::Unattended): an attempt runs at most once. Returning means it is on the way,
+    /// not that its command runs.
     fn launch(&self, launch: &Launch) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// How this attempt is; `None` if the engine does not know it.

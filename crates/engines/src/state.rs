@@ -22,6 +22,9 @@ pub enum State {
         /// Why not, in the words of the batch system that is to run it, where that says so.
         why: Option<String>,
     },
+    /// Taken by an engine that was closed before anybody was at it, and nobody is yet: to launch it again has
+    /// it run, to stop it ends it.
+    Unattended,
     /// Its command, or something it left behind, runs.
     Running {
         /// When the command started, by this machine's wall clock.
@@ -52,6 +55,7 @@ impl fmt::Display for State {
         match self {
             Self::Starting { why: None } => write!(f, "it has not started"),
             Self::Starting { why: Some(why) } => write!(f, "it has not started: {why}"),
+            Self::Unattended => write!(f, "nobody is at it"),
             Self::Running { .. } => write!(f, "it runs"),
             Self::Ended(Outcome { exit: Some(exit), .. }) => write!(f, "it ended with {exit}"),
             Self::Ended(Outcome { exit: None, .. }) => write!(f, "it ended before it ran"),

@@ -44,7 +44,8 @@ pub(crate) enum Standing {
 
 impl Attempt {
     pub(crate) fn is_alive(&self) -> bool {
-        self.launching || matches!(self.seen, Some(Seen::Starting | Seen::Running))
+        self.launching
+            || matches!(self.seen, Some(Seen::Starting | Seen::Unattended | Seen::Running))
     }
 
     /// Whether nothing has been started of it.

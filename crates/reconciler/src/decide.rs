@@ -74,7 +74,7 @@ impl Reconciler {
             return;
         }
         while let Some(id) = self.index.stirred.pop_first() {
-            self.settle(id, actions);
+            self.settle(id, now, actions);
         }
         while let Some(turn) = self.index.doubtful.pop_first() {
             self.consider(turn, now, actions);
@@ -84,8 +84,9 @@ impl Reconciler {
         self.extend_leases(actions);
     }
 
-    /// Brings one attempt nearer to what is ordered, launching aside.
-    fn settle(&mut self, id: AttemptId, actions: &mut Vec<Action>) {
+    /// Brings one attempt nearer to what is ordered. What waits for its turn is launched by
+    /// [`consider`](Self::consider).
+    fn settle(&mut self, id: AttemptId, now: u64, actions: &mut Vec<Action>) {
         let Some(attempt) = self.attempts.get_mut(&id).filter(|attempt| !attempt.told) else {
             return;
         };
@@ -94,7 +95,7 @@ impl Reconciler {
             attempt.stop.get_or_insert(Stop::Withdrawn);
         }
         // Its engine has taken it, and lets it wait.
-        if matches!(attempt.seen, Some(Seen::Starting))
+        if matches!(attempt.seen, Some(Seen::Starting | Seen::Unattended))
             && attempt.stop.is_none()
             && !attempt.accepted
         {
@@ -127,6 +128,11 @@ impl Reconciler {
                 let grace = attempt.run.as_ref().map_or(Span::ZERO, |r| r.grace);
                 actions.push(Action::Stop { attempt: id, grace });
             }
+            // It has its data and its slots already.
+            (Some(Seen::Unattended), None) if !attempt.launching => {
+                let run = attempt.run.clone().filter(|run| !self.is_fenced(run, now));
+                actions.extend(run.map(|run| self.launch(run)));
+            }
             (None, None) if attempt.is_untouched() => {
                 let refused = attempt.run.as_ref().and_then(|run| refusal(self.abilities, run));
                 if let Some(why) = refused {
@@ -156,12 +162,8 @@ impl Reconciler {
         let (Standing::Waits, Some(run)) = (attempt.standing(), &attempt.run) else { return };
         match self.judge(run, now) {
             Judged::Start => {
-                let lease = run.lease.map(|lease| self.renewed.unwrap_or(0) + lease.0);
-                actions.push(Action::Launch { run: run.clone(), lease });
-                self.change(id, |attempt| {
-                    attempt.launching = true;
-                    attempt.lease_until = lease;
-                });
+                let run = run.clone();
+                actions.push(self.launch(run));
                 return;
             }
             Judged::Refuse(why) => {
@@ -206,8 +208,26 @@ impl Reconciler {
         if !self.index.floor.is_free(run) {
             return Judged::Later;
         }
-        let fenced = run.lease.is_some_and(|lease| self.renewed.unwrap_or(0) + lease.0 <= now);
-        if fenced { Judged::Fenced } else { Judged::Start }
+        if self.is_fenced(run, now) { Judged::Fenced } else { Judged::Start }
+    }
+
+    /// Until when it may run without a further answer to a poll.
+    fn lease_of(&self, run: &Run) -> Option<u64> {
+        run.lease.map(|lease| self.renewed.unwrap_or(0) + lease.0)
+    }
+
+    /// Whether its lease would be out before it began.
+    fn is_fenced(&self, run: &Run, now: u64) -> bool {
+        self.lease_of(run).is_some_and(|until| until <= now)
+    }
+
+    fn launch(&mut self, run: Box<Run>) -> Action {
+        let lease = self.lease_of(&run);
+        self.change(run.attempt, |attempt| {
+            attempt.launching = true;
+            attempt.lease_until = lease;
+        });
+        Action::Launch { run, lease }
     }
 
     /// Passes on what the last answered poll allows, once a good part of a lease has gone by.

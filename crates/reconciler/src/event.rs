@@ -142,6 +142,9 @@ pub struct InPlace {
 pub enum Seen {
     /// It is about to run.
     Starting,
+    /// It was taken, and nobody is at it: whoever launched it was killed meanwhile. To launch it again has
+    /// it run, to stop it ends it.
+    Unattended,
     /// Its process runs.
     Running,
     /// Nothing of it is alive.

@@ -345,6 +345,11 @@ impl Agent {
             self.batch.push(Event::NotStarted { attempt, outcome: Outcome::NotStarted { why } });
             return;
         }
+        if post.befalls(post.mishaps.cut_short) {
+            self.engine.launch_by_half(attempt);
+            post.at(post.now, Happening::Dies(self.seat, self.life));
+            return;
+        }
         let nothing = Actual { work: Span(1), kind: 0, ending: Ending::Success };
         let (actual, variant) = bound.map_or((nothing, 0), |b| (b.actual, b.variant));
         let launch = Launch {

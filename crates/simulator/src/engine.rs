@@ -12,6 +12,8 @@ use wire::Run;
 pub(crate) struct Engine {
     pools: Vec<Nodes>,
     attempts: BTreeMap<AttemptId, Held>,
+    /// Attempts whose launch was cut short, and what is seen of them.
+    cut_short: BTreeMap<AttemptId, Seen>,
     /// Attempts that something became of since the agent last looked.
     changed: BTreeSet<AttemptId>,
     /// Chips in use now.
@@ -111,6 +113,7 @@ impl Engine {
         Self {
             pools: center.pools.iter().map(nodes).collect(),
             attempts: BTreeMap::new(),
+            cut_short: BTreeMap::new(),
             changed: BTreeSet::new(),
             busy: Chips::ZERO,
         }
@@ -148,9 +151,24 @@ impl Engine {
         };
         let wrong = self.occupy(&held);
         let due = held.due();
+        self.cut_short.remove(&run.attempt);
         self.attempts.insert(run.attempt, held);
         self.changed.insert(run.attempt);
         (due, wrong)
+    }
+
+    /// Takes an attempt, and no more: who launches it dies.
+    pub(crate) fn launch_by_half(&mut self, attempt: AttemptId) {
+        self.cut_short.insert(attempt, Seen::Unattended);
+    }
+
+    /// Ends an attempt that nobody is at.
+    fn end_unattended(&mut self, attempt: AttemptId, outcome: Outcome) {
+        if let Some(seen @ Seen::Unattended) = self.cut_short.get_mut(&attempt) {
+            let none = Span::ZERO;
+            *seen = Seen::Ended(Ended { outcome, ran: none, cpu: none, memory: Bytes::ZERO });
+            self.changed.insert(attempt);
+        }
     }
 
     fn occupy(&mut self, held: &Held) -> Option<String> {
@@ -230,6 +248,7 @@ impl Engine {
 
     /// Tells an attempt to stop; returns when it will be over, unless it is.
     pub(crate) fn stop(&mut self, attempt: AttemptId, now: Moment) -> Option<Moment> {
+        self.end_unattended(attempt, Outcome::Stopped(Stop::Withdrawn));
         let held = self.attempts.get_mut(&attempt).filter(|held| held.ended.is_none())?;
         held.stopped = held.stopped.min(now);
         Some(held.due())
@@ -253,8 +272,13 @@ impl Engine {
     /// All attempts are gone without a trace but that they were there.
     pub(crate) fn lose_all(&mut self, now: Moment) -> Vec<AttemptId> {
         let alive: Vec<AttemptId> = self.alive().collect();
+        let lost = || Outcome::Lost { why: "its host went down".to_owned() };
         for attempt in &alive {
-            self.end(*attempt, now, Outcome::Lost { why: "its host went down".to_owned() });
+            self.end(*attempt, now, lost());
+        }
+        let cut_short: Vec<AttemptId> = self.cut_short.keys().copied().collect();
+        for attempt in cut_short {
+            self.end_unattended(attempt, lost());
         }
         alive
     }
@@ -264,9 +288,10 @@ impl Engine {
         self.attempts.iter().filter(|(_, held)| held.ended.is_none()).map(|(id, _)| *id)
     }
 
-    /// Whether the attempt was launched here and has not been forgotten.
+    /// Whether the attempt was launched here, or never will be, and has not been forgotten.
     pub(crate) fn knows(&self, attempt: AttemptId) -> bool {
         self.attempts.contains_key(&attempt)
+            || matches!(self.cut_short.get(&attempt), Some(Seen::Ended(_)))
     }
 
     /// Takes an attempt that is over out of the books.
@@ -274,18 +299,24 @@ impl Engine {
         if self.attempts.get(&attempt).is_some_and(|held| held.ended.is_some()) {
             self.attempts.remove(&attempt);
         }
+        if matches!(self.cut_short.get(&attempt), Some(Seen::Ended(_))) {
+            self.cut_short.remove(&attempt);
+        }
     }
 
     /// Everything, for an agent that has just started.
     pub(crate) fn look_around(&mut self) -> BTreeMap<AttemptId, Seen> {
         self.changed.clear();
-        self.attempts.iter().map(|(id, held)| (*id, held.seen())).collect()
+        let launched = self.attempts.iter().map(|(id, held)| (*id, held.seen()));
+        let cut_short = self.cut_short.iter().map(|(id, seen)| (*id, seen.clone()));
+        launched.chain(cut_short).collect()
     }
 
     /// What became of attempts since the last look.
     pub(crate) fn look(&mut self) -> BTreeMap<AttemptId, Seen> {
         let changed = std::mem::take(&mut self.changed);
-        let seen = |id: AttemptId| Some((id, self.attempts.get(&id)?.seen()));
+        let launched = |id| self.attempts.get(&id).map(Held::seen);
+        let seen = |id| Some((id, launched(id).or_else(|| self.cut_short.get(&id).cloned())?));
         changed.into_iter().filter_map(seen).collect()
     }
 

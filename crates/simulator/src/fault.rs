@@ -102,6 +102,8 @@ pub struct Mishaps {
     pub latest: Span,
     /// Of launches: fail.
     pub not_started: u32,
+    /// Of launches: cut short by the death of the agent, so that the attempt is known and nobody is at it.
+    pub cut_short: u32,
     /// Of copies: break off.
     pub broken_copies: u32,
     /// Of copies: the source's copy turns out to be damaged.

@@ -85,6 +85,8 @@ pub(crate) enum Happening {
     Sample,
     /// A planned fault begins.
     Fault(usize),
+    /// The agent of this life dies in the middle of a launch.
+    Dies(Seat, u32),
     /// An agent starts, or goes on after a pause.
     Up(Seat, u32),
     /// The server starts.

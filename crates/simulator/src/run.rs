@@ -272,6 +272,11 @@ impl<'a> Stage<'a> {
             Happening::Sample => self.sample(),
             Happening::Fault(at) => self.fault(at),
             Happening::Up(seat, life) => self.up(seat, life),
+            Happening::Dies(seat, life) if self.agents[usize::from(seat)].life == life => {
+                let back = self.post.some(self.post.timing.patience);
+                self.fall(seat, back);
+            }
+            Happening::Dies(..) => {}
             Happening::ServerUp => self.server.rise(self.post.now),
             Happening::Care => self.care(),
             Happening::Recalled(back) => self.recalled(&back.0, &back.1, back.2),

@@ -275,7 +275,8 @@ impl Desk {
         // Whether it lives is found out before the result is looked for: one that ends in between
         // has written it.
         let alive = match self.claimant(&place, supervised)? {
-            Claimant::Nobody => return Ok(State::STARTING),
+            Claimant::Nobody if supervised => return Ok(State::STARTING),
+            Claimant::Nobody => return Ok(State::Unattended),
             Claimant::EarlierBoot => return judge_after_restart(&place),
             Claimant::Process(process) => supervised || process.is_alive(),
         };

@@ -128,7 +128,7 @@ impl Ground {
                 match self.engine.find(attempt).await.unwrap().unwrap() {
                     State::Ended(outcome) => return outcome,
                     State::Lost { why } => panic!("lost: {why}"),
-                    State::Starting { .. } | State::Running { .. } => {}
+                    State::Starting { .. } | State::Unattended | State::Running { .. } => {}
                 }
                 let _ =
                     tokio::time::timeout(Duration::from_millis(100), self.engine.changed()).await;

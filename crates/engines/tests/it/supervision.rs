@@ -142,12 +142,26 @@ async fn an_attempt_stopped_before_its_supervisor_could_start_never_runs() {
     let launch = ground.sh(1, "exit 0");
     let error = ground.engine.launch(&launch).await.unwrap_err();
     assert!(error.is_transient(), "{error}");
-    assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), Some(State::STARTING));
+    assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), Some(State::Unattended));
     ground.engine.stop(launch.attempt, Span::ZERO).await.unwrap();
     let ground = ground.reopened(|_| {}).await;
     ground.launch(&launch).await;
     let outcome = ground.outcome(launch.attempt).await;
     assert_eq!((outcome.cause, outcome.exit), (Cause::Stopped, None));
+}
+
+#[tokio::test]
+async fn an_attempt_whose_launch_was_cut_short_runs_once_it_is_launched_again() {
+    let absent = Ground::with(|config| config.supervisor.program = "/no/such/supervisor".into());
+    let ground = absent.await;
+    let launch = ground.sh(1, "echo once");
+    ground.engine.launch(&launch).await.unwrap_err();
+    let ground = ground.reopened(|_| {}).await;
+    assert_eq!(ground.engine.find(launch.attempt).await.unwrap(), Some(State::Unattended));
+    ground.launch(&launch).await;
+    assert_eq!(ground.outcome(launch.attempt).await.exit, Some(Exit::Exited(0)));
+    ground.launch(&launch).await;
+    assert_eq!(ground.stdout(launch.attempt).await, "once\n");
 }
 
 #[tokio::test]

@@ -265,6 +265,7 @@ impl Maker {
             doubled: at_most(100),
             late: at_most(80),
             not_started: at_most(60),
+            cut_short: at_most(60),
             broken_copies: at_most(150),
             damaged_copies: at_most(80),
             drift_ppm: at_most(3_000),

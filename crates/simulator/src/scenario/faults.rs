@@ -28,6 +28,7 @@ pub(super) fn read(
             late: file.late,
             latest: file.latest.map_or(Span::ZERO, |latest| *latest),
             not_started: file.not_started,
+            cut_short: file.cut_short,
             broken_copies: file.broken_copies,
             damaged_copies: file.damaged_copies,
             drift_ppm: file.drift_ppm,

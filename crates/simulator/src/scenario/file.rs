@@ -421,6 +421,7 @@ pub(super) struct Faults {
     pub(super) late: u32,
     pub(super) latest: Option<Text<Span>>,
     pub(super) not_started: u32,
+    pub(super) cut_short: u32,
     pub(super) broken_copies: u32,
     pub(super) damaged_copies: u32,
     pub(super) drift_ppm: u32,

@@ -40,7 +40,7 @@
 //! | | `reservations`, `solve_every` | as a server's |
 //! | | `round`: at which intervals it is worked out what tenants are entitled to; `"0s"` for never | as a server's |
 //! | | `preemption`: whether jobs of higher priority take the place of preemptible ones | true |
-//! | `[faults]` | chances in thousandths (`lost`, `doubled`, `late`, `not_started`, `broken_copies`, `damaged_copies`), `latest`, `drift_ppm`, `until` | nothing goes wrong |
+//! | `[faults]` | chances in thousandths (`lost`, `doubled`, `late`, `not_started`, `cut_short`, `broken_copies`, `damaged_copies`), `latest`, `drift_ppm`, `until` | nothing goes wrong |
 //! | `[[faults.event]]` | `after`, `what` (`agent-dies`, `hosts-die`, `cut`, `slow`, `rot`, `server-dies`), `center`, `lasts` (not of `rot`); `declared`, `wiped`, `holds` | |
 //! | `[measures]` | `sample`: how often the network is looked at | `"10m"` |
 
