@@ -35,6 +35,13 @@ impl Samples {
         Self::with_value(percentile(samples, 50.0), samples)
     }
 
+    /// The rate over all samples together, each the rate at which the same amount was done. At least one.
+    pub(crate) fn of_equal_work(rates: &[f64]) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "there are far fewer than 2^52 samples")]
+        let count = rates.len() as f64;
+        Self::with_value(count / rates.iter().map(|rate| rate.recip()).sum::<f64>(), rates)
+    }
+
     /// A value found otherwise, with the least and the greatest of the samples it comes from.
     pub(crate) fn with_value(value: f64, samples: &[f64]) -> Self {
         let least = samples.iter().copied().fold(f64::INFINITY, f64::min);
@@ -163,5 +170,12 @@ mod tests {
     fn the_median_comes_with_the_least_and_the_greatest() {
         let samples = Samples::median(&[5.0, 1.0, 9.0]);
         assert_eq!(samples, Samples { value: 5.0, samples: 3, spread: [1.0, 9.0] });
+    }
+
+    #[test]
+    fn the_rate_of_equal_work_is_that_of_all_of_it() {
+        // A thousand in one second, and a thousand in four.
+        let samples = Samples::of_equal_work(&[1_000.0, 250.0]);
+        assert_eq!(samples, Samples { value: 400.0, samples: 2, spread: [250.0, 1_000.0] });
     }
 }

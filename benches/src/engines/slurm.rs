@@ -75,7 +75,9 @@ pub(super) async fn run(portolan: &Path, dir: &Path, only: &str) {
 
 /// What Slurm's REST server takes in a second, and what an agent's engine gets in: each time a cluster
 /// that has never had a job, for every job that it remembers makes the next one slower; and each first
-/// in turn, for a disk from which the one before was removed is slower too.
+/// in turn, for a disk from which the one before was removed is slower too. Told is how many a second it
+/// was in all: as much slower as each sample is than the last, a single one of them would say when it was
+/// taken.
 async fn submits(portolan: &Path, dir: &Path) -> Result<(Samples, Samples)> {
     let (mut raw, mut agent) = (Vec::new(), Vec::new());
     for sample in 0..PAIRS {
@@ -89,7 +91,7 @@ async fn submits(portolan: &Path, dir: &Path) -> Result<(Samples, Samples)> {
         }
         eprintln!("  {:.0} and {:.0} a second", raw[sample], agent[sample]);
     }
-    Ok((Samples::median(&raw), Samples::median(&agent)))
+    Ok((Samples::of_equal_work(&raw), Samples::of_equal_work(&agent)))
 }
 
 /// A cluster without accounting, whose REST server is asked.
