@@ -130,8 +130,10 @@ impl Reconciler {
             }
             // It has its data and its slots already.
             (Some(Seen::Unattended), None) if !attempt.launching => {
-                let run = attempt.run.clone().filter(|run| !self.is_fenced(run, now));
-                actions.extend(run.map(|run| self.launch(run)));
+                match attempt.run.clone().filter(|run| !self.is_fenced(run, now)) {
+                    Some(run) => actions.push(self.launch(run)),
+                    None => _ = self.index.unattended.insert(id),
+                }
             }
             (None, None) if attempt.is_untouched() => {
                 let refused = attempt.run.as_ref().and_then(|run| refusal(self.abilities, run));

@@ -93,6 +93,8 @@ struct Index {
     doubtful: BTreeSet<Turn>,
     /// Those that only wait for a poll to be answered.
     fenced: BTreeSet<Turn>,
+    /// Attempts that nobody is at, and that only wait for that too.
+    unattended: BTreeSet<AttemptId>,
     /// Attempts alive under a lease.
     leased: BTreeSet<AttemptId>,
     /// Before this is the answered poll's time, no lease needs to be extended.
@@ -152,6 +154,7 @@ impl Reconciler {
             Event::Renewed { sent } => {
                 self.renewed = self.renewed.max(Some(sent));
                 self.index.doubtful.append(&mut self.index.fenced);
+                self.index.stirred.append(&mut self.index.unattended);
             }
             Event::LookedAround(seen) => {
                 self.observed = true;

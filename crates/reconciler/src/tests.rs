@@ -217,14 +217,13 @@ fn what_was_taken_and_nobody_is_at_is_launched_again_while_it_is_ordered() {
     let leased = Run { lease: Some(Span(60)), ..run(4, 3, 0) };
     let runs = [run(1, 0, 0), run(2, 1, 0), leased].map(|run| Order::Run(Box::new(run)));
     let orders = runs.into_iter().chain([stop]).collect();
-    let nobody = || (1..=4).map(|job| (job, Seen::Unattended)).collect();
-    let events = vec![seen(nobody()), Event::Orders { full: true, orders }];
+    let nobody = (1..=4).map(|job| (job, Seen::Unattended)).collect();
+    let events = vec![seen(nobody), Event::Orders { full: true, orders }];
     let actions = mind.step(100, events);
     assert_eq!(said(&actions), ["launch job-1.1 None", "stop job-2.1", "stop job-3.1"]);
     assert_eq!(told(&mind), ["accepted job-1.1", "accepted job-4.1"]);
     let stopped = Seen::Ended(never_ran(Outcome::Stopped(Stop::Withdrawn)));
-    let now =
-        seen(vec![(1, Seen::Running), (2, stopped.clone()), (3, stopped), (4, Seen::Unattended)]);
+    let now = seen(vec![(1, Seen::Running), (2, stopped.clone()), (3, stopped)]);
     let actions = mind.step(100, vec![Event::Renewed { sent: 90 }, now]);
     assert_eq!(said(&actions), ["launch job-4.1 Some(150)"]);
     let reports = [
