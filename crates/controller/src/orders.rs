@@ -12,7 +12,7 @@ use model::{AttemptId, CenterId, DatasetVersion, Leave, Moment, Staging, Transfe
 use run::attempt_orders;
 use std::collections::{BTreeMap, BTreeSet};
 use wire::{Measure, Order, PaceStep, Stage, StageSource};
-use world::{Uncounted, World};
+use world::{Uncounted, Version, World};
 
 /// What an order is about; a newer order about the same thing replaces the older.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +87,7 @@ impl OrderBooks {
             }
         }
         for transfer in world.transfers.values() {
-            books.stage(transfer);
+            books.stage(world, transfer);
         }
         for test in world.tests.values() {
             books.put(&test.to, About::Transfer(test.transfer), Say::Current);
@@ -159,6 +159,7 @@ impl OrderBooks {
             Fact::ReplicaDoubted(f) => self.verify_copy(&f.center, &f.data),
             Fact::ReplicaAdded(f) | Fact::ReplicaVerified(f) | Fact::ReplicaRemoved(f) => {
                 self.settle_copy(&f.center, &f.data);
+                self.send_anew(world, &f.center, Some(&f.data));
             }
             Fact::ReplicaInPlace(f) => {
                 self.settle_copy(&f.center, &f.data);
@@ -178,7 +179,7 @@ impl OrderBooks {
                 gone.iter().for_each(|about| self.drop_all(about));
             }
             Fact::ReplicaDamaged(f) => self.settle_copy(&f.center, &f.data),
-            Fact::TransferPlanned(f) => self.stage(f),
+            Fact::TransferPlanned(f) => self.stage(world, f),
             Fact::LinkTestPlanned(f) => {
                 self.put(&f.to, About::Transfer(f.transfer), Say::Current);
             }
@@ -195,7 +196,7 @@ impl OrderBooks {
             Fact::AgentJoined(f) => {
                 self.measure_anew(world, Some(&f.center));
                 self.read_anew(world, &f.center);
-                self.send_anew(world, &f.center);
+                self.send_anew(world, &f.center, None);
             }
             Fact::CenterLost(f) => self.measure_anew(world, Some(&f.center)),
             _ => {}
@@ -226,9 +227,9 @@ impl OrderBooks {
     }
 
     /// Tells who moves a copy, and who gets it.
-    fn stage(&mut self, staging: &Staging) {
+    fn stage(&mut self, world: &World, staging: &Staging) {
         self.put(&staging.to, About::Transfer(staging.transfer), Say::Current);
-        if staging.sent {
+        if may_send(world, staging) {
             self.put(&staging.from, About::Transfer(staging.transfer), Say::Current);
         }
     }
@@ -237,9 +238,12 @@ impl OrderBooks {
         self.told.get(&About::Transfer(transfer)).is_some_and(|told| told.len() > 1)
     }
 
-    /// Tells centers that send to a store where it opens now.
-    fn send_anew(&mut self, world: &World, to: &CenterId) {
-        for staging in world.transfers.values().filter(|t| t.sent && t.to == *to) {
+    /// Tells centers that send to a store where it opens now, or that what was there of `data` is gone.
+    fn send_anew(&mut self, world: &World, to: &CenterId, data: Option<&DatasetVersion>) {
+        for staging in world.transfers.values().filter(|staging| staging.to == *to) {
+            if data.is_some_and(|data| staging.data != *data) || !may_send(world, staging) {
+                continue;
+            }
             self.put(&staging.from, About::Transfer(staging.transfer), Say::Current);
         }
     }
@@ -322,6 +326,13 @@ impl OrderBooks {
 }
 
 /// That a copy should go. What lies in an external store goes only where that is meant.
+/// Whether somebody is to send a copy now: not where another of the same is still to be removed, or it
+/// would go with that.
+fn may_send(world: &World, staging: &Staging) -> bool {
+    let leaves = |version: &Version| version.is_leaving(&staging.to);
+    staging.sent && !world.exact(&staging.data).is_some_and(leaves)
+}
+
 fn remove_order(world: &World, center: &CenterId, data: &DatasetVersion) -> Order {
     let keep_in_place = world.exact(data).is_some_and(|version| {
         let made_room =

@@ -170,6 +170,28 @@ fn what_a_sender_says_of_its_transfer_counts_and_its_receivers_word_does_not() {
 }
 
 #[test]
+fn nothing_is_sent_to_where_another_copy_of_the_same_is_still_to_be_removed() {
+    let mut stage = stage("");
+    stage.command(Command::Copy { data: newest("corpus"), to: center("lingang") });
+    stage.first_arrives();
+    stage.command(Command::Evict { data: newest("corpus"), center: center("lingang") });
+    stage.submit(job("on = \"cuda\"\nchips = 1\n[[input]]\nname = \"in\"\ndataset = \"corpus\""));
+    assert_eq!(stage.ways(), ["corpus kunshan>lingang sent"]);
+    // Its receiver is out of reach, and would remove what had come meanwhile.
+    assert_eq!(stage.orders("kunshan"), []);
+    stage.restart();
+    stage.join("lingang");
+    stage.join_without_door("kunshan");
+    assert_eq!(stage.orders("kunshan"), []);
+    stage.report("lingang", Report::Removed { data: data("corpus") });
+    let sends = stage.orders("kunshan");
+    assert!(matches!(&sends[..], [Order::Send(_)]), "{sends:?}");
+    stage.first_arrives();
+    assert_eq!(stage.transfers(), []);
+    stage.audit();
+}
+
+#[test]
 fn a_link_that_is_cut_ends_what_is_sent_over_it_and_it_is_sent_again_once_it_carries() {
     let mut stage = stage("");
     stage.command(Command::Copy { data: newest("corpus"), to: center("lingang") });
