@@ -1,7 +1,7 @@
 //! Who may use how much of what: Kueue's words over the tree of tenants.
 
 use crate::{
-    CenterId, Chip, ChipClass, ChipId, Chips, FlavorId, PriorityClassId, Region, TenantId,
+    CenterId, Chip, ChipClass, ChipId, Chips, FlavorId, Moment, PriorityClassId, Region, TenantId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -73,6 +73,20 @@ pub enum WithinQueue {
     LowerOrNewerEqual,
 }
 
+impl WithinQueue {
+    /// Whether a job may be told to go for another of its tenant. Of each its priority and when it was
+    /// submitted.
+    #[must_use]
+    pub const fn lets_go(self, leaves: (i32, Moment), comes: (i32, Moment)) -> bool {
+        let ((low, later), (high, sooner)) = (leaves, comes);
+        match self {
+            Self::Never => false,
+            Self::LowerPriority => low < high,
+            Self::LowerOrNewerEqual => low < high || (low == high && later.0 > sooner.0),
+        }
+    }
+}
+
 /// Which jobs of tenants that borrow a tenant's waiting job may tell to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,6 +98,18 @@ pub enum ReclaimWithinCohort {
     LowerPriority,
     /// All.
     Any,
+}
+
+impl ReclaimWithinCohort {
+    /// Whether a job of the one priority, whose tenant borrows, may be told to go for one of the other.
+    #[must_use]
+    pub const fn lets_go(self, leaves: i32, comes: i32) -> bool {
+        match self {
+            Self::Never => false,
+            Self::LowerPriority => leaves < comes,
+            Self::Any => true,
+        }
+    }
 }
 
 /// That a job may tell others' to go even where it borrows itself.

@@ -8,7 +8,7 @@ use crate::scene::{Asked, Scene};
 use crate::view::View;
 use model::job::Job;
 use model::job::JobSpec;
-use model::quota::{ReclaimWithinCohort, WithinQueue};
+use model::quota::WithinQueue;
 use model::{
     AttemptId, CenterId, ChipTime, Chips, FlavorId, JobId, Moment, Placement, PoolId, TenantId,
 };
@@ -173,6 +173,7 @@ impl View {
         let guest = Guest::of(world, of);
         let host = Guest::of(world, to);
         let rules = usage.quotas().preemption(to).unwrap_or_default();
+        let rank = |job: &Job| (job.spec.priority, job.submitted);
         live.placement.parts.iter().all(|part| {
             let counted = part.flavor.as_ref().filter(|flavor| usage.quotas().has(flavor));
             let Some(flavor) = counted else { return true };
@@ -180,9 +181,9 @@ impl View {
             let borrows = |account: Account| account.own > account.nominal;
             is_guest
                 || match of == to {
-                    true => goes_within_queue(rules.within_queue, job, by),
+                    true => rules.within_queue.lets_go(rank(job), rank(by)),
                     false => {
-                        goes_within_cohort(rules.reclaim_within_cohort, job, by)
+                        rules.reclaim_within_cohort.lets_go(job.spec.priority, by.spec.priority)
                             && usage.account(of, flavor).is_some_and(borrows)
                     }
                 }
@@ -205,25 +206,6 @@ impl View {
     #[must_use]
     pub fn flavor(&self, center: &CenterId, pool: &PoolId) -> Option<&FlavorId> {
         self.roster.seat(self.roster.number(center, pool)?).flavor.as_ref()
-    }
-}
-
-fn goes_within_queue(rule: WithinQueue, leaves: &Job, comes: &Job) -> bool {
-    let (low, high) = (leaves.spec.priority, comes.spec.priority);
-    match rule {
-        WithinQueue::Never => false,
-        WithinQueue::LowerPriority => low < high,
-        WithinQueue::LowerOrNewerEqual => {
-            low < high || (low == high && leaves.submitted >= comes.submitted)
-        }
-    }
-}
-
-fn goes_within_cohort(rule: ReclaimWithinCohort, leaves: &Job, comes: &Job) -> bool {
-    match rule {
-        ReclaimWithinCohort::Never => false,
-        ReclaimWithinCohort::LowerPriority => leaves.spec.priority < comes.spec.priority,
-        ReclaimWithinCohort::Any => true,
     }
 }
 

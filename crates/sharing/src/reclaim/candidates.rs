@@ -3,7 +3,7 @@
 use super::{Asking, Holder, Victim, Why};
 use crate::Usage;
 use crate::tree::Number;
-use model::quota::{BorrowWithinCohort, Preemption, ReclaimWithinCohort, WithinQueue};
+use model::quota::{BorrowWithinCohort, Preemption};
 use model::{Chips, FlavorId};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -214,28 +214,18 @@ impl<'a> Call<'a> {
     }
 
     fn variant(&self, relation: &Relation, holder: &Holder<'_>) -> Option<Variant> {
-        let lower = holder.priority < self.asking.priority;
+        let (leaves, comes) = (holder.priority, self.asking.priority);
         match relation {
             Relation::Stranger => None,
             Relation::Own => {
-                let same = holder.priority == self.asking.priority;
-                let goes = match self.policy.within_queue {
-                    WithinQueue::Never => false,
-                    WithinQueue::LowerPriority => lower,
-                    WithinQueue::LowerOrNewerEqual => {
-                        lower || (same && holder.submitted > self.asking.submitted)
-                    }
-                };
+                let leaves = (leaves, holder.submitted);
+                let goes = self.policy.within_queue.lets_go(leaves, (comes, self.asking.submitted));
                 goes.then_some(Variant::WithinQueue)
             }
             Relation::Borrower { advantage, .. } => {
-                let goes = match self.policy.reclaim_within_cohort {
-                    ReclaimWithinCohort::Never => false,
-                    ReclaimWithinCohort::LowerPriority => lower,
-                    ReclaimWithinCohort::Any => true,
-                };
+                let goes = self.policy.reclaim_within_cohort.lets_go(leaves, comes);
                 let low = |limit: BorrowWithinCohort| {
-                    lower && limit.max_priority.is_none_or(|most| holder.priority <= most)
+                    leaves < comes && limit.max_priority.is_none_or(|most| leaves <= most)
                 };
                 goes.then_some(match self.policy.borrow_within_cohort {
                     _ if *advantage => Variant::Hierarchical,
