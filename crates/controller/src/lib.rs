@@ -170,9 +170,9 @@ pub struct Controller {
 /// How far the background plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Solve {
-    /// Nothing has changed since the last one.
+    /// Nobody waits.
     Idle,
-    /// Nothing has changed, and at this moment a round is over.
+    /// Nothing has changed since the last one, and at this moment a round is over.
     Round(Moment),
     /// One is wanted, not before this moment.
     Due(Moment),
@@ -225,11 +225,13 @@ impl Controller {
         let is_plan = |input: &Input| matches!(input, Input::Solved(_));
         let (plans, others): (Vec<_>, Vec<_>) = inputs.into_iter().partition(is_plan);
         let (bookings, others): (Vec<_>, Vec<_>) = others.into_iter().partition(Input::books);
-        others.into_iter().chain(bookings).chain(plans).for_each(|input| self.take(input));
+        others.into_iter().for_each(|input| self.take(input));
+        self.close_past_windows();
+        bookings.into_iter().chain(plans).for_each(|input| self.take(input));
         self.open_windows();
         self.unblock();
         self.place();
-        self.close_windows();
+        self.close_unused_windows();
         self.unblock();
         self.relay_if_due();
         self.make_room_for_transfers();

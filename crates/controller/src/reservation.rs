@@ -7,7 +7,8 @@ use model::attempt::{Ended, Placement};
 use model::fact::{AttemptTouched, Fact, JobEnded, JobOffered, JobTouched};
 use model::job::{Job, JobKind, JobSpec};
 use model::{
-    AttemptId, Bytes, JobEnd, JobId, Moment, Outcome, Phase, Principal, Span, Stop, TokenId,
+    Attempt, AttemptId, Bytes, JobEnd, JobId, Moment, Outcome, Phase, Principal, Span, Stop,
+    TokenId,
 };
 use planner::Booking;
 use std::sync::Arc;
@@ -107,12 +108,21 @@ impl Controller {
         }
     }
 
-    /// Closes windows whose time is over, and those in which nothing ran for too long. Who can be placed
-    /// in one now has been.
-    pub(crate) fn close_windows(&mut self) {
+    /// Closes windows whose time is over. What outlasted them took more of its tenant's budget than they
+    /// were to: so they close before chips are given to others.
+    pub(crate) fn close_past_windows(&mut self) {
+        self.close_windows(|window, now| window.placement.until <= now);
+    }
+
+    /// Closes windows in which nothing ran for too long. Who can be placed in one now has been.
+    pub(crate) fn close_unused_windows(&mut self) {
+        self.close_windows(|_, _| true);
+    }
+
+    fn close_windows(&mut self, closes: impl Fn(&Attempt, Moment) -> bool) {
         let is_due = |id: JobId| {
             let job = self.world.job(id)?;
-            let attempt = job.phase.attempt()?;
+            let attempt = job.phase.attempt().filter(|window| closes(window, self.now))?;
             let (_, outcome) = self.closing(job).filter(|(at, _)| *at <= self.now)?;
             Some((attempt.attempt, outcome))
         };
@@ -180,7 +190,7 @@ impl Controller {
     pub(crate) fn is_shut_out(&self, job: &Job) -> bool {
         job.spec.reservation.is_some_and(|reservation| {
             let attempt = self.world.job(reservation).and_then(|job| job.phase.attempt());
-            attempt.is_none_or(model::Attempt::is_over)
+            attempt.is_none_or(Attempt::is_over)
         })
     }
 }

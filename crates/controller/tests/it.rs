@@ -215,8 +215,11 @@ impl Stage {
     }
 
     fn report(&mut self, name: &str, report: Report) {
-        let session = self.sessions[&center(name)];
-        let (request, reports) = (0, vec![report]);
+        self.reports(name, vec![report]);
+    }
+
+    fn reports(&mut self, name: &str, reports: Vec<Report>) {
+        let (session, request) = (self.sessions[&center(name)], 0);
         self.step(vec![Input::Reports { request, center: center(name), session, reports }]);
     }
 

@@ -6,7 +6,7 @@ use super::{Stage, center, ended};
 use controller::{Answer, Change, Command, Declarations, Effect, Input, Of, Rejected, Settings};
 use model::attempt::Outcome;
 use model::file::job::Format;
-use model::{AttemptId, JobId, Phase, Principal, Span, Stop, TenantId};
+use model::{CenterId, JobId, Phase, Principal, Span, Stop, TenantId};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use wire::Report;
@@ -107,17 +107,30 @@ impl Story {
         }
     }
 
-    fn over(&mut self, job: JobId, outcome: Outcome) {
+    /// What its center says at the end of a job that it runs.
+    fn end_of(&self, job: JobId, outcome: Outcome) -> (CenterId, Report) {
         let job = self.stage.controller.world().job(job).unwrap();
         let live = job.phase.attempt().unwrap();
-        let (attempt, at): (AttemptId, _) = (live.attempt, live.placement.center().clone());
-        let report = Report::Ended { attempt, ended: ended(outcome), outputs: vec![] };
+        let (attempt, at) = (live.attempt, live.placement.center().clone());
+        (at, Report::Ended { attempt, ended: ended(outcome), outputs: vec![] })
+    }
+
+    fn over(&mut self, job: JobId, outcome: Outcome) {
+        let (at, report) = self.end_of(job, outcome);
         self.stage.report(at.as_str(), report);
         self.settle();
     }
 
     pub(crate) fn ends(&mut self, job: JobId) {
         self.over(job, Outcome::Exited { code: 0 });
+    }
+
+    /// Jobs of one center end, and it says so at once.
+    pub(crate) fn end_together(&mut self, jobs: &[JobId]) {
+        let ends = jobs.iter().map(|job| self.end_of(*job, Outcome::Exited { code: 0 }));
+        let (at, reports): (Vec<_>, Vec<_>) = ends.unzip();
+        self.stage.reports(at[0].as_str(), reports);
+        self.settle();
     }
 
     /// Where a job is: the center, `leaving` where it makes room, or that it waits.

@@ -271,6 +271,24 @@ price_per_gbps_hour = "1 CNY"
 "#;
 
 #[test]
+fn what_outlasts_a_window_is_spent_before_chips_are_given_to_others() {
+    let mut story = story("", "budget = \"9 card-hours\"");
+    let window = book(&mut story, "guest", 8, "1h", "");
+    let owners = story.submit("own", 8, "limit = \"3h\"\npreemptible = false");
+    let inside = story.submit("guest", 8, &inside(window, "1h"));
+    pass(&mut story, HOUR);
+    assert_eq!(story.are(&[owners, inside]), ["east"; 2]);
+    // As the window has it there is one card-hour left, and no chip.
+    let waits = story.submit("guest", 1, "limit = \"1h\"");
+    pass(&mut story, Span(MINUTE.0 * 75));
+    assert_eq!(story.are(&[owners, inside, waits]), ["east", "east", "waiting"]);
+    story.end_together(&[owners, inside]);
+    assert_eq!(story.is(waits), "waiting");
+    assert!(story.why(waits).contains("budget"), "{}", story.why(waits));
+    story.stage.audit();
+}
+
+#[test]
 fn what_is_given_before_a_window_opens_counts_then_though_it_starts_after_it() {
     let guest = "[[tenant.quota]]\nflavor = \"cuda\"\nnominal = 4";
     let mut story = Story::on(&(network("store = \"64 GiB\"", guest) + FAR), &["east", "west"]);
