@@ -131,11 +131,11 @@ impl Board {
                 }
                 Phase::Placed(attempt) if !attempt.is_over() => {
                     board.hold(world, attempt, job);
-                    board.book_streams(attempt, job, now);
                 }
                 Phase::Held | Phase::Blocked | Phase::Placed(_) | Phase::Ended { .. } => {}
             }
         }
+        board.book_all_streams(world, now);
         board.close_all(world, now);
         board.learn_what_is_typical();
         board.forget_before(now);

@@ -251,7 +251,7 @@ impl View {
 }
 
 /// An offer drawn up a while ago, brought up to now: who is gone or going anyway need not be told,
-/// and whoever is told has its whole grace from now on.
+/// whoever is told has its whole grace from now on, and nothing was read in the time that has passed.
 #[must_use]
 pub fn retimed(world: &World, view: &View, situation: &Situation, offer: &Offer) -> Offer {
     let mut offer = offer.clone();
@@ -263,6 +263,9 @@ pub fn retimed(world: &World, view: &View, situation: &Situation, offer: &Offer)
         place.start = place.start + later;
         place.until = place.until + later;
         place.finish = place.finish + later;
+    }
+    for stream in &mut offer.placement.streams {
+        stream.since = stream.since.max(situation.now);
     }
     offer
 }

@@ -373,6 +373,11 @@ fn best_first_finds_what_looking_at_everything_finds() {
             bounded += usize::from(gap.bound == gap.value);
             together += usize::from(gap.by == Bounding::AllChips);
         }
+        // What comes into force later is not read before.
+        let later = Situation { now: at.now + model::Span::from_secs(1), ..at.clone() };
+        let late = found.offers.iter().map(|o| crate::retimed(world, &view, &later, o));
+        let streams = late.flat_map(|offer| offer.placement.streams);
+        assert!(streams.into_iter().all(|stream| stream.since >= later.now), "seed {seed}");
         read += found.offers.iter().filter(|o| !o.placement.streams.is_empty()).count();
         offered += found.offers.len();
         reserved += found.starts.len();

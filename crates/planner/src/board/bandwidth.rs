@@ -11,11 +11,18 @@ use std::sync::Arc;
 use world::World;
 
 /// Whose booking it is: of a transfer each store it comes from has one, of an attempt each stream, by
-/// its place in the list.
+/// its place in the list, has two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Holder {
     Transfer(TransferId, usize),
-    Stream(AttemptId, usize),
+    Stream(AttemptId, usize, Times),
+}
+
+/// When an attempt holds its nodes: as was planned, or before and after, for it started early or late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Times {
+    AsPlanned,
+    Otherwise,
 }
 
 impl Board {
@@ -36,26 +43,49 @@ impl Board {
 
     /// Books what an attempt reads over the links while it holds its nodes, from `now` on.
     pub(super) fn book_streams(&mut self, attempt: &Attempt, job: &Job, now: Moment) {
+        for times in [Times::AsPlanned, Times::Otherwise] {
+            self.book_streams_in(times, attempt, job, now);
+        }
+    }
+
+    /// Books what all attempts read. Each has the rate that was planned for it; what the links have beyond
+    /// that is for those that started early or late.
+    pub(super) fn book_all_streams(&mut self, world: &World, now: Moment) {
+        for times in [Times::AsPlanned, Times::Otherwise] {
+            for id in world.readers() {
+                let job = world.job(id.job);
+                let live = job.and_then(|job| Some((job.phase.attempt()?, job)));
+                let Some((live, job)) = live.filter(|(live, _)| live.attempt == id) else {
+                    continue;
+                };
+                self.book_streams_in(times, live, job, now);
+            }
+        }
+    }
+
+    fn book_streams_in(&mut self, times: Times, attempt: &Attempt, job: &Job, now: Moment) {
         let (from, until) = window(attempt, job);
-        let (from, streams) = (from.max(now), &attempt.placement.streams);
+        let from = from.max(now);
         if from >= until {
             return;
         }
-        // One that started early or late holds its nodes at other times than was planned, and then the
-        // links as far as there is room.
-        let Placement { start, until: end, .. } = *attempt.placement;
+        let Placement { start, until: end, ref streams, .. } = *attempt.placement;
         let [start, end] = [start, end].map(|cut| cut.clamp(from, until));
+        let pieces = match times {
+            Times::AsPlanned => vec![(start, end)],
+            Times::Otherwise => vec![(from, start), (end, until)],
+        };
         for (number, stream) in streams.iter().enumerate() {
-            let pieces = [(from, start), (start, end), (end, until)];
-            let pieces = pieces.into_iter().filter(|(from, until)| from < until);
-            let step = |(from, until)| RateStep { from, until, rate: stream.rate };
+            let pieces = pieces.iter().filter(|(from, until)| from < until);
+            let step = |&(from, until): &_| RateStep { from, until, rate: stream.rate };
             let booking = Booking { hops: stream.hops.clone(), steps: pieces.map(step).collect() };
-            self.book_fitting(Holder::Stream(attempt.attempt, number), booking);
+            self.book_fitting(Holder::Stream(attempt.attempt, number, times), booking);
         }
     }
 
     pub(super) fn unbook_streams(&mut self, attempt: AttemptId, now: Moment) {
-        self.give_back_all(Holder::Stream(attempt, 0)..=Holder::Stream(attempt, usize::MAX), now);
+        let first = Holder::Stream(attempt, 0, Times::AsPlanned);
+        self.give_back_all(first..=Holder::Stream(attempt, usize::MAX, Times::Otherwise), now);
     }
 
     /// Books what an attempt reads over the links now.
@@ -81,6 +111,15 @@ impl Board {
             let given = self.view.links.release_from(&booking, now);
             given.expect("what was booked can be given back");
         }
+        if !held.is_empty() {
+            self.touch_all_readers();
+        }
+    }
+
+    /// What is free on links again may let jobs start that read over them, or whose data comes over them.
+    fn touch_all_readers(&mut self) {
+        let readers = self.view.lines.classes().filter(|(_, class)| !class.spec.inputs.is_empty());
+        self.touched.classes.extend(readers.map(|(id, _)| id));
     }
 
     /// Links are planned at other rates than before. Starts reserved for jobs that read over links
@@ -99,13 +138,7 @@ impl Board {
         for transfer in world.transfers.values() {
             self.book(transfer);
         }
-        for (_, id) in world.all_live() {
-            if let Some(job) = world.job(id.job)
-                && let Some(live) = job.phase.attempt()
-            {
-                self.book_streams(live, job, now);
-            }
-        }
+        self.book_all_streams(world, now);
         self.touched.all = true;
     }
 }
