@@ -2,12 +2,16 @@
 
 use crate::{Controller, Solve};
 use model::fact::{AttemptPreempted, Fact, JobOffered, JobPromised};
-use model::{AttemptId, Moment, Phase, Placement, PlanId, Staging, TransferId};
+use model::{AttemptId, Moment, Phase, Placement, PlanId, Span, Staging, TransferId};
 use planner::{Gap, Offer, Plan, Reservation, Situation, Snapshot, Transfer};
 use std::sync::Arc;
 
 /// How many times as long as a background plan took the next one waits at least.
 const REST: u64 = 4;
+
+/// When whoever waits is looked at again though nothing has happened: an owner's hours may have begun, or
+/// a job may have been overtaken for long enough.
+const LOOK_AGAIN: Span = Span::from_secs(600);
 
 /// What the last plan for the whole queue came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,11 +92,9 @@ impl Controller {
                 let took = self.now.since(since);
                 Solve::Due(self.now + self.settings.solve_every.max(took.scaled(REST, 1)))
             }
+            _ if self.board.nobody_waits() => Solve::Idle,
             // What tenants are entitled to is looked after whether anything else happens or not.
-            _ => match self.settings.policy.round.filter(|_| !self.board.nobody_waits()) {
-                Some(round) => Solve::Round(self.now + round),
-                None => Solve::Idle,
-            },
+            _ => Solve::Round(self.now + self.settings.policy.round.unwrap_or(LOOK_AGAIN)),
         };
     }
 
