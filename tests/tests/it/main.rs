@@ -13,6 +13,8 @@ mod deploy;
 mod docs;
 mod documents;
 mod enclosure;
+#[cfg(feature = "long")]
+mod fault_runs;
 mod golden;
 mod in_place;
 mod jobs;
